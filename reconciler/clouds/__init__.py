@@ -1,0 +1,1 @@
+"""Adapters to clouds: one module each, behind the Cloud port."""

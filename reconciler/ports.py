@@ -1,0 +1,136 @@
+"""The protocols between what decides and what acts. Adapters implement them; only wiring.py knows which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from reconciler.model import (
+    Catalog,
+    Command,
+    Completed,
+    Endpoints,
+    Event,
+    FirewallSpec,
+    HostAddress,
+    Record,
+    Secret,
+    SecretRef,
+    Server,
+    ServerRequest,
+)
+
+
+class Cloud(Protocol):
+    """A cloud that runs servers. Every method raises CloudError's children and nothing else."""
+
+    def servers(self, fleet_id: str) -> tuple[Server, ...]:
+        """All servers labelled with this fleet id, or an error: never a part of them."""
+
+    def server_named(self, name: str) -> Server | None:
+        """The server of exactly this name, whoever owns it."""
+
+    def server(self, server_id: int) -> Server | None: ...
+
+    def catalog(self) -> Catalog: ...
+
+    def ensure_ssh_key(self, name: str, public_key: str, labels: dict[str, str]) -> int:
+        """The id of the key with this name and this public key; made or replaced where it differs."""
+
+    def ensure_firewall(self, firewall: FirewallSpec) -> None:
+        """A firewall of this name with exactly these rules, applied by its selector."""
+
+    def delete_firewall(self, name: str) -> None:
+        """Gone, or it was not there."""
+
+    def create_server(self, request: ServerRequest) -> tuple[Server, tuple[int, ...]]:
+        """The new server and the ids of the actions to wait for."""
+
+    def set_labels(self, server_id: int, labels: dict[str, str]) -> Server:
+        """Replace the whole label set."""
+
+    def delete_server(self, server_id: int) -> tuple[int, ...]:
+        """The ids of the actions to wait for; empty when it was gone already."""
+
+    def power_on(self, server_id: int) -> tuple[int, ...]: ...
+
+    def power_off(self, server_id: int) -> tuple[int, ...]: ...
+
+    def reboot(self, server_id: int) -> tuple[int, ...]: ...
+
+    def wait(self, action_ids: Sequence[int], timeout: float) -> None:
+        """Until all have succeeded; ActionFailed when one fails, CloudUnavailable when time is up."""
+
+
+class Host(Protocol):
+    """An open connection to one host."""
+
+    def run(self, command: Command) -> Completed:
+        """Run it; CommandFailed when `command.check` and it failed, HostTimedOut when it did not end."""
+
+    def interact(self) -> int:
+        """Hand the terminal over; the remote exit code."""
+
+    def close(self) -> None: ...
+
+
+class Dialer(Protocol):
+    """Opens connections. Raises HostRefused, HostTimedOut, WrongHostKey or LoginRefused, each for its cause."""
+
+    def connect(self, address: HostAddress, timeout: float) -> Host: ...
+
+
+class Store(Protocol):
+    """The state directory: a lock, a journal and rebuildable records. Reading never writes."""
+
+    def lock(self, operation: str) -> AbstractContextManager[None]:
+        """Held while something is applied; LockHeld says who has it."""
+
+    def append(self, event: Event, durable: bool) -> None:
+        """A line in the journal; on disk before it returns when `durable`."""
+
+    def events(self) -> Iterable[Event]: ...
+
+    def records(self) -> dict[str, Record]: ...
+
+    def save(self, record: Record) -> None: ...
+
+    def forget(self, child: str) -> None: ...
+
+
+class Clock(Protocol):
+    """Time and randomness."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+    def token(self) -> str:
+        """16 random lower-case hex digits."""
+
+
+class Secrets(Protocol):
+    """Turns references into values. Raises SecretError."""
+
+    def resolve(self, reference: SecretRef) -> Secret: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside, in one hand. `fleet_key` is 32 bytes as text-safe secret (see keys.py)."""
+
+    cloud: Cloud
+    dialer: Dialer
+    store: Store
+    clock: Clock
+    secrets: Secrets
+    endpoints: Endpoints
+    fleet_key: Secret
+    progress: Callable[[str, str, float], None]  # child, step, seconds

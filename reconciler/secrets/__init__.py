@@ -1,0 +1,1 @@
+"""Sources of secrets: one module each (SOURCE, resolve), named in the SOURCES tuple."""
