@@ -1,1 +1,4 @@
-"""Sources of secrets: one module each (SOURCE, resolve), named in the SOURCES tuple."""
+"""Sources of secrets: one module each (SOURCE, resolve), named in the SOURCES tuple of references.py.
+
+Nothing here logs, prints or repeats a value; errors name the reference only.
+"""

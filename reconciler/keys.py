@@ -1,0 +1,144 @@
+"""Derives every key and token from the one fleet key (HKDF-SHA256). It reads no file, no clock and no randomness.
+
+A derivation depends on its purpose, on the child's uid and on a generation, never on a name: a renamed child keeps
+its keys, a reused name gets others. Changing any derivation locks people out of their hosts: tests pin the values.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+)
+
+from reconciler.errors import SecretError
+from reconciler.model import Secret, SecretRef
+
+KEY_PREFIX = "fleet-key-1-"
+KEY_BYTES = 32
+
+_SALT = b"openclaw-deploy fleet key 1"
+_SSH_TYPE = b"ssh-ed25519"
+
+
+def make_key(random_bytes: bytes) -> Secret:
+    """The text form of a new fleet key: `fleet-key-1-` and 43 characters of base64url. Takes 32 random bytes."""
+    if len(random_bytes) != KEY_BYTES:
+        raise ValueError(f"a fleet key is made of {KEY_BYTES} bytes")
+    return Secret(KEY_PREFIX + _base64url(random_bytes))
+
+
+def parse_key(text: Secret) -> Secret:
+    """The same key without surrounding white space. Raises SecretError, which does not repeat it."""
+    return make_key(_bytes_of(Secret(text.reveal().strip())))
+
+
+def fingerprint(key: Secret) -> str:
+    """`SHA256:` and 22 characters, to compare two copies of a key by eye."""
+    digest = _derive(key, "fingerprint", length=16)
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+def fleet_id(key: Secret) -> str:
+    """16 lower-case hex digits: the label by which the cloud's resources are known as this fleet's."""
+    return _derive(key, "fleet id", length=8).hex()
+
+
+def login_key(key: Secret, uid: str, generation: int) -> Secret:
+    """The OpenSSH private key (ed25519, PEM) that logs in to the child with this uid."""
+    return _ssh_private_key(_derive(key, "ssh login", uid, generation))
+
+
+def host_key(key: Secret, uid: str, generation: int) -> Secret:
+    """The OpenSSH private key by which this child's host is known. Generation 0 is the one that user_data carried."""
+    return _ssh_private_key(_derive(key, "ssh host", uid, generation))
+
+
+def public_key(private_key: Secret) -> str:
+    """`ssh-ed25519 AAAA...` of a key made here, without a comment."""
+    private = load_ssh_private_key(private_key.reveal().encode(), password=None)
+    return private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def gateway_token(key: Secret, uid: str, generation: int) -> Secret:
+    """The token that the child's gateway asks of its clients: 64 hex digits."""
+    return Secret(_derive(key, "gateway token", uid, generation).hex())
+
+
+def digest_key(key: Secret, uid: str) -> Secret:
+    """64 hex digits, the HMAC key for digests of this child's secrets: equal digests then say nothing to strangers."""
+    return Secret(_derive(key, "digest", uid).hex())
+
+
+def cloud_key(key: Secret) -> str:
+    """The one public key registered with the cloud: `ssh-ed25519 AAAA...`, to which no private half exists.
+
+    A server created without any key gets a root password by mail; with this key it gets none. Nobody shall log in by
+    it, so its point is 32 derived bytes: finding a private key for it is the discrete logarithm problem. (Half of all
+    such strings are no point of the curve at all. OpenSSH and the cloud check the length only, and it opens nothing
+    either way.)
+    """
+    return _ssh_public_text(_derive(key, "cloud key without a private half"))
+
+
+def sandbox_bot_token(key: Secret, reference: SecretRef) -> Secret:
+    """A made-up Telegram bot token, `<10 digits>:<35 characters>`; the same for the same reference."""
+    made = _derive(key, "sandbox bot token", str(reference), length=40)
+    digits = 1_000_000_000 + int.from_bytes(made[:8]) % 9_000_000_000
+    return Secret(f"{digits}:{_base64url(made[8:])[:35]}")
+
+
+def sandbox_model_key(key: Secret, reference: SecretRef) -> Secret:
+    """A made-up model key, `sk-ant-sandbox-` and 43 characters; the same for the same reference."""
+    return Secret("sk-ant-sandbox-" + _base64url(_derive(key, "sandbox model key", str(reference))))
+
+
+def _derive(key: Secret, purpose: str, subject: str = "", generation: int = 0, *, length: int = KEY_BYTES) -> bytes:
+    """HKDF's info carries each part with its length before it, so no two lists of parts give the same bytes."""
+    parts = (purpose.encode(), subject.encode(), str(generation).encode())
+    info = b"".join(_packed(part) for part in parts)
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=_SALT, info=info).derive(_bytes_of(key))
+
+
+def _bytes_of(key: Secret) -> bytes:
+    text = key.reveal()
+    encoded = text.removeprefix(KEY_PREFIX)
+    try:
+        raw = base64.b64decode(encoded + "=", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    # The second comparison refuses a last character that carries bits which nobody would ever miss.
+    if not text.startswith(KEY_PREFIX) or len(raw) != KEY_BYTES or _base64url(raw) != encoded:
+        raise SecretError(
+            "this is not a fleet key",
+            f"A fleet key is one line: {KEY_PREFIX} and 43 characters, as `fleet init` wrote it. Copy it again.",
+        )
+    return raw
+
+
+def _ssh_private_key(seed: bytes) -> Secret:
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+    return Secret(private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode())
+
+
+def _ssh_public_text(point: bytes) -> str:
+    blob = _packed(_SSH_TYPE) + _packed(point)
+    return f"{_SSH_TYPE.decode()} {base64.b64encode(blob).decode()}"
+
+
+def _packed(part: bytes) -> bytes:
+    return struct.pack(">I", len(part)) + part
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -1,0 +1,66 @@
+"""Finds the fleet key, and writes a new one. It never stands under state/."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler import keys
+from reconciler.errors import SecretError
+from reconciler.model import Fleet, Secret, SecretRef
+from reconciler.ports import Secrets
+from reconciler.secrets import file
+from reconciler.secrets.value import secret_from
+
+VARIABLE = "FLEET_KEY"
+
+
+def find(fleet: Fleet, secrets: Secrets, environ: Mapping[str, str]) -> Secret:
+    """From the variable FLEET_KEY, then the file's `key:` reference, then the key file of this account.
+
+    `secrets` must resolve real references, also for a sandbox. Raises SecretError naming the place that was wrong.
+    """
+    if environ.get(VARIABLE):
+        return _parsed(secret_from(environ[VARIABLE], f"the environment variable {VARIABLE}"), f"in {VARIABLE}")
+    if fleet.key is not None and fleet.key != SecretRef("env", VARIABLE):
+        return _parsed(secrets.resolve(fleet.key), f"at {fleet.key}")
+    path = default_path(fleet.name, environ)
+    if not path.exists():
+        raise SecretError(
+            f'no fleet key for the fleet "{fleet.name}": {VARIABLE} is not set and there is no file {path}',
+            f"Set {VARIABLE}, or copy the key file from where `fleet init` made it. A new key would know no server.",
+        )
+    return _parsed(file.resolve(str(path), path.parent), f"in {path}")
+
+
+def default_path(fleet_name: str, environ: Mapping[str, str]) -> Path:
+    """`<fleet>.key` in $FLEET_CONFIG_HOME, else in openclaw-deploy/ of $XDG_CONFIG_HOME or ~/.config."""
+    if environ.get("FLEET_CONFIG_HOME"):
+        return Path(environ["FLEET_CONFIG_HOME"]) / f"{fleet_name}.key"
+    configuration = environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(configuration) / "openclaw-deploy" / f"{fleet_name}.key"
+
+
+def write(path: Path, key: Secret) -> None:
+    """A new file, mode 0600, on disk when this returns. Raises SecretError when it exists or cannot be made."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(key.reveal() + "\n")
+            stream.flush()
+            os.fsync(descriptor)
+    except FileExistsError as error:
+        raise SecretError(
+            f"there is a fleet key at {path} already", "It is not overwritten. Choose another name: --name NAME"
+        ) from error
+    except OSError as error:
+        raise SecretError(f"the fleet key cannot be written to {path}: {error.strerror}", "Mend that path.") from error
+
+
+def _parsed(key: Secret, place: str) -> Secret:
+    try:
+        return keys.parse_key(key)
+    except SecretError as error:
+        raise SecretError(f"{error.summary}: {place}", error.advice) from error

@@ -1,0 +1,19 @@
+"""What every source's text must be before it counts as a secret. It knows no source."""
+
+from __future__ import annotations
+
+from reconciler.errors import SecretError
+from reconciler.model import Secret
+
+
+def secret_from(text: str, place: str) -> Secret:
+    """One line of text without its trailing newline. Raises SecretError naming `place`, never the text."""
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not value.strip():
+        raise SecretError(f"{place} is empty", "Put the secret there.")
+    if not value.isprintable():
+        raise SecretError(
+            f"{place} holds more than one line, or a character that is not printable",
+            "Put the secret there as one line and nothing else.",
+        )
+    return Secret(value)
