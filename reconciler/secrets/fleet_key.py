@@ -9,22 +9,22 @@ from pathlib import Path
 from reconciler import keys
 from reconciler.errors import SecretError
 from reconciler.model import Fleet, Secret, SecretRef
-from reconciler.ports import Secrets
 from reconciler.secrets import file
+from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.value import secret_from
 
 VARIABLE = "FLEET_KEY"
 
 
-def find(fleet: Fleet, secrets: Secrets, environ: Mapping[str, str]) -> Secret:
+def find(fleet: Fleet, references: ReferenceSecrets, environ: Mapping[str, str]) -> Secret:
     """From the variable FLEET_KEY, then the file's `key:` reference, then the key file of this account.
 
-    `secrets` must resolve real references, also for a sandbox. Raises SecretError naming the place that was wrong.
+    The same for a sandbox: the fleet key is the one secret that it has too. Raises SecretError naming the place.
     """
     if environ.get(VARIABLE):
         return _parsed(secret_from(environ[VARIABLE], f"the environment variable {VARIABLE}"), f"in {VARIABLE}")
     if fleet.key is not None and fleet.key != SecretRef("env", VARIABLE):
-        return _parsed(secrets.resolve(fleet.key), f"at {fleet.key}")
+        return _parsed(references.resolve(fleet.key), f"at {fleet.key}")
     path = default_path(fleet.name, environ)
     if not path.exists():
         raise SecretError(

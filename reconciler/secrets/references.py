@@ -27,7 +27,14 @@ class ReferenceSecrets:
         self._base_dir = base_dir
         self._wanted_for = wanted_for
 
+    def bot_token(self, reference: SecretRef) -> Secret:
+        return self.resolve(reference)
+
+    def model_key(self, reference: SecretRef) -> Secret:
+        return self.resolve(reference)
+
     def resolve(self, reference: SecretRef) -> Secret:
+        """Any reference of the fleet file, also the cloud's token and the fleet key."""
         try:
             return _RESOLVERS[reference.source](reference.locator, self._base_dir)
         except SecretError as error:

@@ -5,22 +5,20 @@ A sandbox that read the real token of a bot could answer real people.
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
-
 from reconciler import keys
 from reconciler.model import Secret, SecretRef
 
 
 class SandboxSecrets:
-    """Derives each value from the fleet key and the reference's text. `bot_tokens` are the references of bots."""
+    """Derives each value from the fleet key and the reference's text: the same for the same reference."""
 
-    __slots__ = ("_bot_tokens", "_fleet_key")
+    __slots__ = ("_fleet_key",)
 
-    def __init__(self, fleet_key: Secret, bot_tokens: AbstractSet[SecretRef]) -> None:
+    def __init__(self, fleet_key: Secret) -> None:
         self._fleet_key = fleet_key
-        self._bot_tokens = frozenset(bot_tokens)
 
-    def resolve(self, reference: SecretRef) -> Secret:
-        if reference in self._bot_tokens:
-            return keys.sandbox_bot_token(self._fleet_key, reference)
+    def bot_token(self, reference: SecretRef) -> Secret:
+        return keys.sandbox_bot_token(self._fleet_key, reference)
+
+    def model_key(self, reference: SecretRef) -> Secret:
         return keys.sandbox_model_key(self._fleet_key, reference)
