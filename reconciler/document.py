@@ -1,0 +1,205 @@
+"""YAML nodes -> plain data that remembers its lines. It knows nothing about fleets and opens no file.
+
+A wrong place in a readable file becomes a Problem, so that all are shown together. A value that looks like a secret
+is never repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import yaml
+
+from reconciler.model import Diagnostic, Json
+from reconciler.yamltext import Position, diagnostic, failure, position, root_map, without_garbage_collection
+
+Path: TypeAlias = tuple[str | int, ...]
+
+MAX_DEPTH = 20
+
+_TAG = "tag:yaml.org,2002:"
+_PLAIN_TEXT_TAGS = frozenset({_TAG + "str", _TAG + "timestamp", _TAG + "value"})
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
+_SECRET = re.compile(
+    r"[0-9]{6,12}:[A-Za-z0-9_-]{30,}"  # a Telegram bot token
+    r"|\bsk-[A-Za-z0-9_-]{12,}"  # Anthropic, OpenAI and others
+    r"|fleet-key-[0-9]+-|-----BEGIN"
+    r"|^(env:)?[A-Za-z0-9]{64}$"  # a Hetzner Cloud token
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A diagnostic and the path in the data that it is about."""
+
+    path: Path
+    diagnostic: Diagnostic
+    meant: Path = ()  # what the suggestion in it names
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's data, where each part of it stands, and what is wrong with it so far."""
+
+    file: str
+    data: dict[str, Json]
+    nodes: Mapping[Path, tuple[yaml.Node, yaml.Node]]  # key (the item itself in a list) and value
+    problems: tuple[Problem, ...] = ()
+    built_in: Mapping[str, Json] = field(default_factory=dict)  # what a child has when nobody says anything
+
+    def key_position(self, path: Path) -> Position:
+        """Where the key at `path` stands, else the nearest map or list around it."""
+        return position(self._nearest(path)[0])
+
+    def value_position(self, path: Path) -> Position:
+        """Where the value at `path` stands, else the nearest map or list around it."""
+        key, value = self._nearest(path)
+        return position(value if path in self.nodes else key)
+
+    def written(self, path: Path) -> str:
+        """The scalar as it stands in the file: `no` where the data says False."""
+        return str(self.nodes[path][1].value)
+
+    def problem(self, path: Path, summary: str, detail: str, *, at_key: bool = False) -> Problem:
+        position = self.key_position(path) if at_key else self.value_position(path)
+        return Problem(path, diagnostic(self.file, position, summary, detail))
+
+    def _nearest(self, path: Path) -> tuple[yaml.Node, yaml.Node]:
+        while path not in self.nodes:
+            path = path[:-1]
+        return self.nodes[path]
+
+
+def compose(raw: bytes, file: str) -> Document:
+    """The bytes of a YAML file, called `file` in every message. Raises ConfigError when they are no single YAML map."""
+    with without_garbage_collection():
+        root = root_map(raw, file)
+        walk = _Walk(file, budget=1000 + 10 * len(raw), nodes={(): (root, root)})
+        data = walk.map(root, ())
+    return Document(file, data, walk.nodes, tuple(walk.problems))
+
+
+def shown(value: object) -> str:
+    """A value for a message: quoted, short, with nothing that could move a terminal's cursor and no secret."""
+    text = str(value)
+    if looks_secret(text):
+        return '"***"'
+    safe = "".join(character if character.isprintable() else "?" for character in text)
+    return f'"{safe if len(safe) <= 60 else safe[:57] + "..."}"'
+
+
+def looks_secret(text: str) -> bool:
+    return _SECRET.search(text) is not None
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Turns nodes into data, collecting positions and problems on the way."""
+
+    file: str
+    budget: int  # values that may be made: aliases of aliases would make any number
+    nodes: dict[Path, tuple[yaml.Node, yaml.Node]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
+
+    def map(self, node: yaml.Node, path: Path) -> dict[str, Json]:
+        data: dict[str, Json] = {}
+        for key_node, value_node in node.value:
+            key = self.key(key_node, path)
+            if key is None:
+                continue
+            here = (*path, key)
+            if key in data:
+                first = position(self.nodes[here][0])[0]
+                self.report(here, key_node, f"the key {shown(key)} is written twice", f"The first is on line {first}.")
+                continue
+            self.nodes[here] = (key_node, value_node)
+            data[key] = self.value(value_node, here)
+        return data
+
+    def key(self, node: yaml.Node, path: Path) -> str | None:
+        """Keys are always text, so a child may be called `no` or `1`."""
+        if not isinstance(node, yaml.ScalarNode):
+            self.report((*path, ""), node, "a key must be text, not a list or a map", "Write `name: value`.")
+            return None
+        if node.tag == _TAG + "merge":
+            self.report(
+                (*path, ""), node, "merge keys (<<) are not read here", 'Write what children share under "defaults".'
+            )
+            return None
+        key = str(node.value)
+        if not key or not key.isprintable():
+            self.report(
+                (*path, ""), node, "a key is empty or has a line break or control character", "Write `name: value`."
+            )
+            return None
+        if looks_secret(key):
+            self.report((*path, ""), node, *_PLAIN_SECRET)
+            return None
+        return key
+
+    def value(self, node: yaml.Node, path: Path) -> Json:
+        self.budget -= 1
+        if self.budget < 0:
+            raise failure(self.file, position(node), "aliases make this file too big", "Write the values out.")
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node, path)
+        if id(node) in self.open:
+            raise failure(self.file, position(node), "an alias (*) stands inside its own anchor (&)", "Remove it.")
+        if len(path) > MAX_DEPTH:
+            raise failure(self.file, position(node), f"nested deeper than {MAX_DEPTH} levels", "Make it flatter.")
+        self.open.add(id(node))
+        data: Json = self.list(node, path) if isinstance(node, yaml.SequenceNode) else self.map(node, path)
+        self.open.remove(id(node))
+        return data
+
+    def list(self, node: yaml.SequenceNode, path: Path) -> list[Json]:
+        data: list[Json] = []
+        for index, item in enumerate(node.value):
+            here = (*path, index)
+            self.nodes[here] = (item, item)
+            data.append(self.value(item, here))
+        return data
+
+    def scalar(self, node: yaml.ScalarNode, path: Path) -> Json:
+        text = str(node.value)
+        if looks_secret(text):
+            self.report(path, node, *_PLAIN_SECRET)
+            return ""
+        if node.tag in _PLAIN_TEXT_TAGS:
+            if not text.isprintable():
+                self.report(path, node, "text with a line break or control character", "Write it on one line.")
+            return text
+        if node.tag == _TAG + "int" and not _DECIMAL.fullmatch(text):
+            self.report(path, node, f"YAML reads {text} as another number", f'For text, quote it: "{text}".')
+            return 0
+        if node.tag not in _SCALARS:
+            self.report(path, node, f"the YAML tag {shown(node.tag)} is not read here", "Remove the tag.")
+            return text
+        return _SCALARS[node.tag](text)
+
+    def report(self, path: Path, node: yaml.Node, summary: str, detail: str) -> None:
+        self.problems.append(Problem(path, diagnostic(self.file, position(node), summary, detail)))
+
+
+_PLAIN_SECRET = (
+    "this looks like a secret itself",
+    "Write env:NAME or file:PATH instead, and revoke this one: it has been in a file.",
+)
+_SCALARS: Mapping[str, Callable[[str], Json]] = {
+    _TAG + "null": lambda _: None,
+    _TAG + "bool": lambda text: text.lower() in ("yes", "true", "on"),
+    _TAG + "int": int,
+    _TAG + "float": lambda text: _float(text),
+}
+
+
+def _float(text: str) -> float:
+    """Near enough: no setting is a fraction, so this is only ever shown to be of the wrong kind."""
+    try:
+        return float(text.replace("_", ""))
+    except ValueError:  # .inf, .nan and base 60
+        return 0.5
