@@ -1,0 +1,176 @@
+"""The emulator as an ASGI application: `build_app(world, token)`. Serve it on loopback only.
+
+The gate stands before every operation: route, token, request budget, faults, log, headers - in the order in which the
+real API checks them (an unknown route is a 404 even without a token, a wrong method a 401).
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from reconciler.sandbox.emulator import errors
+from reconciler.sandbox.emulator.bucket import Bucket
+from reconciler.sandbox.emulator.catalogue_routes import catalogue_routes
+from reconciler.sandbox.emulator.errors import ApiError
+from reconciler.sandbox.emulator.log import Entry, loggable
+from reconciler.sandbox.emulator.project_routes import project_routes
+from reconciler.sandbox.emulator.server_routes import server_routes
+from reconciler.sandbox.emulator.world import World
+
+REQUESTS_PER_HOUR = 3600
+ACTION_REQUESTS_PER_HOUR = 7200  # GET /actions has a bucket of its own
+
+
+class ConnectionDropped(Exception):
+    """Raised towards the server, which then closes the connection without finishing the answer."""
+
+
+def build_app(
+    world: World,
+    token: str,
+    *,
+    read_only_token: str | None = None,
+    requests_per_hour: int = REQUESTS_PER_HOUR,
+    now: Callable[[], float] = time.time,
+) -> Starlette:
+    """The API below `/v1`. Its lifespan resumes the world and stops it."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await world.resume()
+        yield
+        await world.stop()
+
+    operations = [*server_routes(), *project_routes(), *catalogue_routes()]
+    buckets = Bucket(requests_per_hour, now), Bucket(2 * requests_per_hour, now)
+    gate = Middleware(Gate, world=world, routes=operations, tokens=(token, read_only_token), buckets=buckets)
+    api = Mount("/v1", routes=operations)
+    app = Starlette(routes=[api], middleware=[gate], lifespan=lifespan, exception_handlers={ApiError: _answer_error})
+    app.state.world = world
+    return app
+
+
+class Gate:
+    """See the module's text. Pure ASGI, because it must be able to drop a connection."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        world: World,
+        routes: list[Route],
+        tokens: tuple[str, str | None],
+        buckets: tuple[Bucket, Bucket],
+    ) -> None:
+        self._app = app
+        self._world = world
+        self._routes = routes
+        self._tokens = tokens
+        self._buckets = buckets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        path = request.url.path.removeprefix("/v1")
+        body = await request.body()
+        name = f"{request.method} {path}"
+        bucket = self._buckets[path.startswith("/actions")]
+        faults = self._world.faults
+        error = self._refuse(scope, path, bucket) or faults.refusal(name)
+        answer = _Answer(self._world, request.method, send, bucket.headers(), error is None and faults.drops(name))
+        try:
+            inner = error_response(error) if error else self._app
+            await inner(scope, _replay(body), answer)
+        finally:
+            self._record(request, path, body, answer)
+
+    def _refuse(self, scope: Scope, path: str, bucket: Bucket) -> ApiError | None:
+        match = self._match(scope, path)
+        if match is Match.NONE:
+            return errors.no_route()
+        if error := self._check_token(scope, match):
+            return error
+        if match is Match.PARTIAL:
+            return ApiError(405, "method_not_allowed", "method not allowed")
+        return None if bucket.take() else errors.rate_limited(bucket.limit)
+
+    def _match(self, scope: Scope, path: str) -> Match:
+        if not scope["path"].startswith("/v1/"):
+            return Match.NONE
+        below = {**scope, "path": path, "root_path": ""}
+        return max((route.matches(below)[0] for route in self._routes), key=lambda match: match.value)
+
+    def _check_token(self, scope: Scope, match: Match) -> ApiError | None:
+        kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not given:
+            return errors.token_required()
+        token, read_only = self._tokens
+        if read_only is not None and hmac.compare_digest(given.encode(), read_only.encode()):
+            return None if scope["method"] in {"GET", "HEAD"} else errors.token_readonly()
+        if not hmac.compare_digest(given.encode(), token.encode()) or match is Match.PARTIAL:
+            return errors.token_invalid()
+        return None
+
+    def _record(self, request: Request, path: str, body: bytes, answer: _Answer) -> None:
+        stamp, query = self._world.stamp(), request.url.query
+        logged = loggable(body)
+        self._world.log.append(Entry(stamp, request.method, path, query, answer.status, answer.correlation_id, logged))
+
+
+class _Answer:
+    """Passes the answer on with the API's headers, after what it promises has been saved.
+
+    One that `drops` breaks the connection off before its body.
+    """
+
+    def __init__(self, world: World, method: str, send: Send, headers: dict[str, str], drops: bool) -> None:
+        self.status = 0
+        self._world = world
+        self._commits = method not in {"GET", "HEAD"}
+        self.correlation_id = secrets.token_hex(8)
+        self._send = send
+        self._headers = headers
+        self._drops = drops
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self._commits and self.status < 400:
+                self._world.save()
+            headers = MutableHeaders(scope=message)
+            headers.update({**self._headers, "X-Correlation-Id": self.correlation_id})
+        await self._send(message)
+        if self._drops:
+            raise ConnectionDropped
+
+
+def error_response(error: ApiError) -> Response:
+    return JSONResponse(error.body(), error.status)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ApiError):
+        raise error
+    return error_response(error)
+
+
+def _replay(body: bytes) -> Receive:
+    """The body once more, for whoever reads the request next."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive

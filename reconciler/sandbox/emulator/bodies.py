@@ -1,0 +1,137 @@
+"""Reads request bodies: JSON objects in, checked values out, ApiError with the field's name for what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+
+from starlette.requests import Request
+
+from reconciler.model import Json
+from reconciler.sandbox.emulator.errors import ApiError, invalid_input
+from reconciler.sandbox.emulator.labels import check_labels, parse_selector
+
+HOSTNAME = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
+_MOST_RULES = 50
+_PROTOCOLS = ("tcp", "udp", "icmp", "esp", "gre")
+
+
+async def body_of(request: Request) -> dict[str, Json]:
+    """The request's JSON object. 400 for anything else; no body is an empty object."""
+    raw = await request.body()
+    try:
+        data = json.loads(raw) if raw else {}
+    except ValueError as error:
+        raise ApiError(400, "json_error", "invalid json request body") from error
+    if not isinstance(data, dict):
+        raise ApiError(400, "json_error", "json request body must be an object")
+    return data
+
+
+def text(body: Mapping[str, Json], field: str, longest: int = 253) -> str:
+    """A required, non-empty text."""
+    value = body.get(field)
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        raise invalid_input(field, "missing data for required field" if value is None else "invalid value")
+    return value
+
+
+def reference(body: Mapping[str, Json], field: str) -> str:
+    """An id or a name: the document says text, the official clients send numbers."""
+    value = body.get(field)
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise invalid_input(field, "missing data for required field" if value is None else "invalid value")
+    return str(value)
+
+
+def items(body: Mapping[str, Json], field: str) -> list[Json]:
+    """A list; an absent one is empty."""
+    value = body.get(field)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise invalid_input(field, "must be a list")
+    return value
+
+
+def flag(body: Mapping[str, Json], field: str, default: bool) -> bool:
+    value = body.get(field, default)
+    if not isinstance(value, bool):
+        raise invalid_input(field, "must be a boolean")
+    return value
+
+
+def labels(body: Mapping[str, Json]) -> dict[str, str]:
+    return check_labels(body.get("labels") or {})
+
+
+def changes(body: Mapping[str, Json]) -> tuple[str | None, dict[str, str] | None]:
+    """The name and labels of a PUT; None where nothing is to change."""
+    name = text(body, "name") if body.get("name") is not None else None
+    return name, labels(body) if body.get("labels") is not None else None
+
+
+def fingerprint(public_key: str) -> str:
+    """MD5 in hex pairs, as the API shows it. 422 for what is no OpenSSH public key."""
+    kind, _, rest = public_key.strip().partition(" ")
+    try:
+        blob = base64.b64decode(rest.split(" ")[0], validate=True)
+    except binascii.Error as error:
+        raise invalid_input("public_key", "SSH key not valid") from error
+    if blob[4 : 4 + len(kind)] != kind.encode() or len(blob) < 32:
+        raise invalid_input("public_key", "SSH key not valid")
+    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    return ":".join(digest[at : at + 2] for at in range(0, 32, 2))
+
+
+def rules(body: Mapping[str, Json]) -> list[dict[str, Json]]:
+    """Firewall rules in wire form, every field present."""
+    given = items(body, "rules")
+    if len(given) > _MOST_RULES:
+        raise invalid_input("rules", f"at most {_MOST_RULES} rules")
+    return [_rule(rule) for rule in given]
+
+
+def targets(body: Mapping[str, Json], field: str) -> tuple[list[str], list[int]]:
+    """The selectors and server ids in `apply_to` or `remove_from`."""
+    selectors: list[str] = []
+    servers: list[int] = []
+    for target in items(body, field):
+        match target:
+            case {"type": "label_selector", "label_selector": {"selector": str(selector)}}:
+                parse_selector(selector)
+                selectors.append(selector)
+            case {"type": "server", "server": {"id": int(identifier)}}:
+                servers.append(identifier)
+            case _:
+                raise invalid_input(field, "unknown kind of resource")
+    return selectors, servers
+
+
+def _rule(rule: Json) -> dict[str, Json]:
+    if (
+        not isinstance(rule, dict)
+        or rule.get("direction") not in {"in", "out"}
+        or rule.get("protocol") not in _PROTOCOLS
+    ):
+        raise invalid_input("rules", "direction and protocol are required")
+    needs_port = rule["protocol"] in {"tcp", "udp"}
+    if needs_port != isinstance(rule.get("port"), str):
+        raise invalid_input("rules", "tcp and udp need a port, other protocols have none")
+    own_side = "source_ips" if rule["direction"] == "in" else "destination_ips"
+    if not items(rule, own_side):
+        raise invalid_input("rules", f"{own_side} is required")
+    return {
+        "direction": rule["direction"],
+        "protocol": rule["protocol"],
+        "port": rule.get("port"),
+        "source_ips": items(rule, "source_ips"),
+        "destination_ips": items(rule, "destination_ips"),
+        "description": rule.get("description"),
+    }

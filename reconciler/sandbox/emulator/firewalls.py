@@ -1,0 +1,113 @@
+"""The emulated firewalls: which servers each one covers, and the actions that put them there.
+
+Rules are kept and shown, never enforced: the sandbox's machines have their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.model import Json
+from reconciler.sandbox.emulator import errors
+from reconciler.sandbox.emulator.labels import parse_selector
+from reconciler.sandbox.emulator.resources import Action, Firewall, Server
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.emulator.world import World
+
+
+class Firewalls:
+    """A firewall covers a server when one of its selectors matches, or when it names the server."""
+
+    def __init__(self, world: World) -> None:
+        self.by_id: dict[int, Firewall] = {}
+        self._world = world
+
+    def add(self, name: str, rules: Sequence[Mapping[str, Json]], labels: Mapping[str, str]) -> Firewall:
+        self._check_name(name)
+        firewall = Firewall(self._world.new_id(), name, self._world.stamp(), tuple(rules), labels=labels)
+        self.by_id[firewall.id] = firewall
+        return firewall
+
+    def update(self, firewall: Firewall, name: str | None, labels: Mapping[str, str] | None) -> Firewall:
+        if name is not None and name != firewall.name:
+            self._check_name(name)
+        labels = firewall.labels if labels is None else labels
+        return self._put(replace(firewall, name=name or firewall.name, labels=labels))
+
+    def set_rules(self, firewall: Firewall, rules: Sequence[Mapping[str, Json]]) -> tuple[Action, ...]:
+        changed = self._put(replace(firewall, rules=tuple(rules)))
+        return (self._start("set_firewall_rules", changed, None),)
+
+    def attach(self, firewall: Firewall, selectors: Sequence[str], servers: Sequence[int]) -> tuple[Action, ...]:
+        """Raises ApiError when it is applied there already."""
+        if set(selectors) & set(firewall.selectors) or set(servers) & set(firewall.servers):
+            raise errors.ApiError(422, "firewall_already_applied", "firewall is already applied to this resource")
+        before = self.covered(firewall)
+        applied = (*firewall.selectors, *selectors), (*firewall.servers, *servers)
+        changed = self._put(replace(firewall, selectors=applied[0], servers=applied[1]))
+        new = [server for server in self.covered(changed) if server not in before]
+        return tuple(self._start("apply_firewall", changed, server) for server in new)
+
+    def detach(self, firewall: Firewall, selectors: Sequence[str], servers: Sequence[int]) -> tuple[Action, ...]:
+        """Raises ApiError when it is not applied there."""
+        if not (set(selectors) <= set(firewall.selectors) and set(servers) <= set(firewall.servers)):
+            raise errors.ApiError(404, "firewall_resource_not_found", "firewall is not applied to this resource")
+        before = self.covered(firewall)
+        left = [selector for selector in firewall.selectors if selector not in selectors]
+        named = [server for server in firewall.servers if server not in servers]
+        changed = self._put(replace(firewall, selectors=tuple(left), servers=tuple(named)))
+        gone = [server for server in before if server not in self.covered(changed)]
+        return tuple(self._start("remove_firewall", changed, server) for server in gone)
+
+    def remove(self, firewall: Firewall) -> None:
+        if firewall.selectors or firewall.servers:
+            raise errors.ApiError(422, "resource_in_use", "firewall is still applied to a resource")
+        del self.by_id[firewall.id]
+
+    def of(self, server: Server) -> list[Firewall]:
+        return [firewall for firewall in self.by_id.values() if _covers(firewall, server)]
+
+    def covered(self, firewall: Firewall) -> list[Server]:
+        return [server for server in self._world.servers.values() if _covers(firewall, server)]
+
+    def is_pending(self, firewall: Firewall, server: Server) -> bool:
+        return self._world.actions.is_running("apply_firewall", ("server", server.id), ("firewall", firewall.id))
+
+    def spread(self, server: Server, before: Sequence[Firewall] = ()) -> None:
+        """Start the actions for what covers this server now and did not before."""
+        known = {firewall.id for firewall in before}
+        for firewall in self.of(server):
+            if firewall.id not in known:
+                self._start("apply_firewall", firewall, server)
+
+    def forget_server(self, server_id: int) -> None:
+        for firewall in list(self.by_id.values()):
+            self._put(replace(firewall, servers=tuple(number for number in firewall.servers if number != server_id)))
+
+    def _start(self, command: str, firewall: Firewall, server: Server | None) -> Action:
+        resources: tuple[tuple[str, int], ...] = (("firewall", firewall.id),)
+        if server is not None:
+            resources = (("server", server.id), *resources)
+        return self._world.actions.start(self._world.new_id(), command, resources, _nothing)
+
+    def _put(self, firewall: Firewall) -> Firewall:
+        self.by_id[firewall.id] = firewall
+        return firewall
+
+    def _check_name(self, name: str) -> None:
+        if any(firewall.name == name for firewall in self.by_id.values()):
+            raise errors.uniqueness("name", "firewall name is already used")
+
+
+def _covers(firewall: Firewall, server: Server) -> bool:
+    selected = (parse_selector(selector)(server.labels) for selector in firewall.selectors)
+    return server.id in firewall.servers or any(selected)
+
+
+async def _nothing() -> None:
+    """Applying is a matter of time only."""
+    await asyncio.sleep(0)
