@@ -1,0 +1,94 @@
+"""`fleet sandbox`: real machines and a cloud API on this computer, without any account."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.errors import SandboxError
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+
+    from reconciler.sandbox.lifecycle import Status
+
+
+@click.group()
+def sandbox() -> None:
+    """Real machines and a cloud API on this computer, without any account (Linux, root)."""
+
+
+@sandbox.command()
+@click.option("--subnet", metavar="A.B.C.0/24", help="The machines' network; a free private one is chosen otherwise.")
+def up(subnet: str | None) -> None:
+    """Build what is missing and start the sandbox. The first time takes a minute or two."""
+    from reconciler.sandbox import lifecycle
+    from reconciler.sandbox.paths import Paths
+
+    info, started = lifecycle.up(Paths.default(), _say, _network(subnet))
+    state = "is up" if started else "is up already"
+    click.echo(f"The sandbox {state}: cloud API {info.endpoint}, machines in {info.subnet}.")
+    click.echo('Use it with `cloud: sandbox` in fleet.yaml, or `eval "$(fleet sandbox status --env)"` for hcloud.')
+
+
+@sandbox.command()
+@click.option("--env", "as_environment", is_flag=True, help="Print shell lines for hcloud; they contain the token.")
+def status(as_environment: bool) -> None:
+    """How the sandbox is and which machines it has."""
+    from reconciler.sandbox import lifecycle
+    from reconciler.sandbox.paths import Paths
+
+    paths = Paths.default()
+    found = lifecycle.status(paths)
+    if not as_environment:
+        _show(found)
+    elif found.info is None:
+        raise SandboxError("no sandbox is up on this machine", "Start one: `fleet sandbox up`.")
+    else:
+        click.echo(f"export HCLOUD_ENDPOINT={shlex.quote(found.info.endpoint)}")
+        click.echo(f"export HCLOUD_TOKEN={shlex.quote(paths.token.read_text().strip())}")
+
+
+@sandbox.command()
+@click.argument("of", metavar="[MACHINE|daemon]", default="daemon")
+@click.option("-n", "lines", default=50, show_default=True, type=click.IntRange(min=1), help="How many lines.")
+def logs(of: str, lines: int) -> None:
+    """The end of a log: the daemon's, or a machine's own journal (by name or id)."""
+    from reconciler.sandbox import logs as sandbox_logs
+    from reconciler.sandbox.paths import Paths
+
+    for line in sandbox_logs.tail(Paths.default(), of, lines):
+        click.echo(line)
+
+
+@sandbox.command()
+def down() -> None:
+    """Take everything away: machines, network, processes. Only the cache of images and packages stays."""
+    from reconciler.sandbox import lifecycle
+    from reconciler.sandbox.paths import Paths
+
+    was_there = lifecycle.down(Paths.default())
+    click.echo("The sandbox is down." if was_there else "There was no sandbox to take down.")
+
+
+def _say(what: str, seconds: float) -> None:
+    click.echo(f"  {seconds:6.1f} s  {what}")
+
+
+def _network(text: str | None) -> IPv4Network | None:
+    from reconciler.sandbox.subnet import parse_subnet
+
+    return parse_subnet(text) if text else None
+
+
+def _show(found: Status) -> None:
+    if found.info is None:
+        click.echo("No sandbox is up. Start one: `fleet sandbox up`.")
+        return
+    daemon = "answers" if found.daemon else "is dead (`fleet sandbox up` starts it again)"
+    click.echo(f"cloud API {found.info.endpoint} {daemon}; machines in {found.info.subnet}")
+    for machine in found.machines:
+        state = "running" if machine.running else "off"
+        click.echo(f"{machine.id:>8}  {state:<8} {machine.address:<15} {machine.memory_mb:>6} MB  {machine.hostname}")
