@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler.document import Document, Path, Problem
@@ -18,6 +19,7 @@ from reconciler.model import (
     SecretRef,
     Users,
 )
+from reconciler.schema import load
 
 MAX_SERVER_NAME = 63
 
@@ -36,6 +38,11 @@ _ADVICE = {
     "model.key": "write it under the child or under defaults, for example: model: {key: env:ANTHROPIC_API_KEY}",
 }
 _TAKEN_PREFIXES = (LABEL_PREFIX, "hetzner.cloud/")
+
+
+def load_fleet(path: FilePath) -> Fleet:
+    """The fleet of the file at `path`, which schema.py reads. Raises ConfigError with every problem of the file."""
+    return parse(load(path))
 
 
 def parse(document: Document) -> Fleet:

@@ -1,0 +1,106 @@
+"""`fleet validate` and `fleet init`: what has to do with the fleet file alone. Neither asks any network."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import starter
+from reconciler.cli.options import Settings, with_settings
+from reconciler.errors import FleetError, Refused, StateError
+from reconciler.render.text import count_text
+
+if TYPE_CHECKING:
+    from reconciler.model import Secret
+
+_NAME = re.compile(r"[a-z0-9]{1,61}")
+
+
+@click.command()
+@with_settings
+def validate(settings: Settings) -> None:
+    """Check the fleet file: every problem with its line and what to do. Needs no secret and no network."""
+    from reconciler.fleet import load_fleet
+
+    fleet = load_fleet(settings.file)
+    children = count_text(len(fleet.children), "child", "children")
+    click.echo(f'{settings.file} is valid: fleet "{fleet.name}" with {children}.')
+
+
+@click.command()
+@click.option("--name", metavar="NAME", help="The fleet's name: a-z and 0-9. Otherwise made of the directory's name.")
+@click.option("--sandbox", is_flag=True, help="A fleet for the sandbox on this machine instead of Hetzner Cloud.")
+@with_settings
+def init(settings: Settings, name: str | None, sandbox: bool) -> None:
+    """Start a fleet here: a first fleet file, the state directory and a new fleet key. Overwrites nothing."""
+    from reconciler import keys
+    from reconciler.clock import random_bytes
+    from reconciler.secrets import fleet_key
+
+    name = _checked_name(name, settings.file)
+    key, key_file = keys.make_key(random_bytes(keys.KEY_BYTES)), fleet_key.default_path(name, os.environ)
+    files = {
+        settings.file: _fleet_file(name, sandbox),
+        settings.state_dir / "README.md": starter.STATE_README,
+        settings.state_dir / ".gitignore": starter.STATE_GITIGNORE,
+    }
+    _refuse_to_overwrite([*files, key_file])
+    _write(files, key_file, key)
+    click.echo(
+        starter.DONE.format(
+            files=", ".join(str(path) for path in files),
+            key_file=key_file,
+            fingerprint=keys.fingerprint(key),
+            file=settings.file,
+            access=starter.SANDBOX_ACCESS if sandbox else starter.HETZNER_ACCESS,
+        ),
+        nl=False,
+    )
+
+
+def _checked_name(name: str | None, file: Path) -> str:
+    if name is None:
+        return re.sub("[^a-z0-9]", "", file.absolute().parent.name.lower())[:20] or "demo"
+    if not _NAME.fullmatch(name):
+        raise click.BadParameter("use only the letters a-z and digits, at most 61", param_hint="--name")
+    return name
+
+
+def _fleet_file(name: str, sandbox: bool) -> str:
+    import yaml
+
+    text = name if yaml.safe_load(name) == name else f'"{name}"'  # YAML reads a bare 42 or `no` as something else
+    return starter.FLEET_FILE.format(name=text, cloud=starter.SANDBOX if sandbox else starter.HETZNER)
+
+
+def _refuse_to_overwrite(paths: list[Path]) -> None:
+    present = [str(path) for path in paths if path.exists() or path.is_symlink()]
+    if present:
+        raise Refused(
+            f"init overwrites nothing, and this is here already: {', '.join(present)}",
+            "Start in an empty directory, and with a name that no other fleet of yours has: --name NAME",
+        )
+
+
+def _write(files: dict[Path, str], key_file: Path, key: Secret) -> None:
+    """All of them or none: what was made before a failure is taken away again."""
+    from reconciler.secrets import fleet_key
+
+    made: list[Path] = []
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as stream:
+                made.append(path)
+                stream.write(text)
+        fleet_key.write(key_file, key)
+    except (OSError, FleetError) as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        if isinstance(error, FleetError):
+            raise
+        raise StateError(f"cannot write {error.filename}: {error.strerror}", "Mend that path.") from error

@@ -1,0 +1,65 @@
+"""The options that every command shares. They may stand before or after the command's name; after wins."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+FILE = "fleet.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the fleet is. `color` is true on a terminal that nobody has asked to stay plain."""
+
+    file: Path
+    state_dir: Path
+    color: bool
+
+
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Declares the options and no more: for the group, whose values with_settings finds again."""
+    for option in (
+        click.option("--no-color", is_flag=True, default=None, help="Plain text also on a terminal (NO_COLOR)."),
+        click.option(
+            "--state-dir",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="The journal and records (FLEET_STATE_DIR; state/ beside the fleet file).",
+        ),
+        click.option(
+            "--file", type=click.Path(path_type=Path), metavar="PATH", help=f"The fleet file (FLEET_FILE; {FILE})."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """For a command: adds the shared options and calls it with a Settings first.
+
+    @click.command()
+    @with_settings
+    def validate(settings: Settings) -> None: ...
+    """
+
+    @functools.wraps(command)
+    def wrapped(file: Path | None, state_dir: Path | None, no_color: bool | None, **arguments: Any) -> Any:
+        return command(_settings(file, state_dir, no_color), **arguments)
+
+    return shared_options(wrapped)
+
+
+def _settings(file: Path | None, state_dir: Path | None, no_color: bool | None) -> Settings:
+    before = click.get_current_context().find_root().params
+    file = file or before.get("file") or Path(os.environ.get("FLEET_FILE") or FILE)
+    named = state_dir or before.get("state_dir") or os.environ.get("FLEET_STATE_DIR")
+    plain = no_color or before.get("no_color") or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return Settings(file, Path(named) if named else file.parent / "state", not plain and sys.stdout.isatty())
