@@ -1,0 +1,58 @@
+"""Shell commands as values: what is run on a host, quoted and with its secrets on stdin. Pure: nothing runs here.
+
+Every builder returns a `Command` that is safe to run twice and right after a crash anywhere.
+"""
+
+from __future__ import annotations
+
+from reconciler.commands.access import reload_sshd, rotate_host_key, set_authorized_keys
+from reconciler.commands.files import (
+    install_file,
+    make_directory,
+    make_symlink,
+    read_file,
+    remove_file,
+    remove_tree,
+)
+from reconciler.commands.firewall import apply_firewall, confirm_firewall
+from reconciler.commands.gateway import gateway_rpc, validate_config
+from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
+from reconciler.commands.probe import run_probe
+from reconciler.commands.release import fetch_archive, install_release
+from reconciler.commands.units import (
+    daemon_reload,
+    enable_unit,
+    make_system_user,
+    reset_failed,
+    restart_unit,
+    stop_unit,
+)
+
+__all__ = [
+    "apply_firewall",
+    "confirm_firewall",
+    "daemon_reload",
+    "enable_unit",
+    "fetch_archive",
+    "gateway_rpc",
+    "install_file",
+    "install_packages",
+    "install_release",
+    "make_directory",
+    "make_symlink",
+    "make_system_user",
+    "read_file",
+    "refresh_packages",
+    "reload_sshd",
+    "remove_file",
+    "remove_tree",
+    "repair_packages",
+    "reset_failed",
+    "restart_unit",
+    "rotate_host_key",
+    "run_probe",
+    "set_authorized_keys",
+    "stop_unit",
+    "validate_config",
+    "wait_for_cloud_init",
+]

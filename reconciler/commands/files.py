@@ -1,0 +1,121 @@
+"""Files, directories and links on a host. Each replaces what is there by one rename, so a crash leaves old or new.
+
+Below the gateway's own directories its user could put links in our way, so there we act as that user and never as
+root: the kernel then refuses what the user may not do.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import PurePosixPath
+from typing import Final
+
+from reconciler.commands.shell import PREAMBLE, script
+from reconciler.model import Command
+
+GATEWAY_USER: Final = "openclaw"
+GATEWAY_OWNED: Final = (PurePosixPath("/var/lib/openclaw"), PurePosixPath("/var/log/openclaw"))
+REMOVABLE: Final = PurePosixPath("/opt/openclaw")
+
+_INSTALL = """
+directory=$(dirname -- "$1"); part="$directory/.$(basename -- "$1").part"
+[ -d "$directory" ] || mkdir -p -m "$4" -- "$directory"
+umask 077
+rm -f -- "$part"; cat >"$part"
+[ -z "$2" ] || chown -- "$2" "$part"
+chmod -- "$3" "$part"; sync "$part"; mv -fT -- "$part" "$1"; sync "$directory"
+"""
+_REMOVE = """
+[ -d "$(dirname -- "$1")" ] || exit 0
+rm -f -- "$1"; sync "$(dirname -- "$1")"
+"""
+_DIRECTORY = """
+[ -d "$1" ] || mkdir -p -- "$1"
+[ -z "$2" ] || chown -- "$2" "$1"
+chmod -- "$3" "$1"; sync "$(dirname -- "$1")"
+"""
+_SYMLINK = """
+new="$(dirname -- "$2")/.$(basename -- "$2").part"
+ln -sfnT -- "$1" "$new"; mv -fT -- "$new" "$2"; sync "$(dirname -- "$2")"
+"""
+
+
+def install_file(path: str, content: bytes, owner: str, mode: str, directory_mode: str = "0755") -> Command:
+    """`path` with exactly `content`, owner ("root:openclaw") and mode ("0640").
+
+    A missing parent directory gets `directory_mode`. Raises ValueError for what is no plain path, owner or mode.
+    """
+    return _at(f"write {path}", _INSTALL, path, owner, mode, [_mode(directory_mode)], stdin=content)
+
+
+def read_file(path: str) -> Command:
+    """Its content on stdout (the first MiB); another exit code than 0 where there is no such file."""
+    text = f'exec head -c {1 << 20} -- "$1"'
+    return script(f"read {path}", _for(path, text), str(_absolute(path)), check=False)
+
+
+def remove_file(path: str) -> Command:
+    """`path` is no file any more; nothing to do where it is none."""
+    return script(f"remove {path}", _for(path, _REMOVE), str(_absolute(path)))
+
+
+def remove_tree(path: str) -> Command:
+    """The directory and all in it are gone. Only inside /opt/openclaw: raises ValueError elsewhere."""
+    if REMOVABLE not in _absolute(path).parents:
+        raise ValueError(f"{path} is not inside {REMOVABLE}: its tree is not ours to remove")
+    return script(f"remove {path}", 'rm -rf --one-file-system -- "$1"', path, timeout=120)
+
+
+def make_directory(path: str, owner: str, mode: str) -> Command:
+    """A directory with this owner and mode; parents that are missing are made with mode 0755."""
+    return _at(f"make {path}", _DIRECTORY, path, owner, mode, [])
+
+
+def make_symlink(target: str, link: str) -> Command:
+    """`link` points to `target`, switched in one rename. For places that are root's only."""
+    if _user_for(str(_absolute(link))):
+        raise ValueError(f"{link} is in a directory of the gateway's user")
+    return script(f"point {link} to {target}", _SYMLINK, target, link)
+
+
+def _at(name: str, text: str, path: str, owner: str, mode: str, more: list[str], stdin: bytes = b"") -> Command:
+    _absolute(path)
+    user = _user_for(path)
+    if not user:
+        return script(name, text, path, _owner(owner), _mode(mode), *more, stdin=stdin)
+    if owner != f"{user}:{user}":
+        raise ValueError(f"{path} is in a directory of {user}: it can't belong to {owner}")
+    # No chown: what that user makes is that user's.
+    return script(name, _for(path, text), path, "", _mode(mode), *more, stdin=stdin)
+
+
+def _for(path: str, text: str) -> str:
+    """`text`, to be run as the user who owns the directories on the way to `path`."""
+    user = _user_for(path)
+    return text if user is None else f'exec runuser -u {user} -- sh -c {shlex.quote(PREAMBLE + text)} sh "$@"'
+
+
+def _user_for(path: str) -> str | None:
+    """The user as whom a path must be touched: None for root."""
+    owned = any(directory in PurePosixPath(path).parents for directory in GATEWAY_OWNED)
+    return GATEWAY_USER if owned else None
+
+
+def _absolute(path: str) -> PurePosixPath:
+    pure = PurePosixPath(path)
+    if not pure.is_absolute() or ".." in pure.parts or "\0" in path or str(pure) != path:
+        raise ValueError(f"{path!r} is not a plain absolute path")
+    return pure
+
+
+def _mode(mode: str) -> str:
+    if not re.fullmatch(r"0[0-7]{3}", mode):
+        raise ValueError(f"{mode!r} is not a mode such as 0640")
+    return mode
+
+
+def _owner(owner: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*", owner):
+        raise ValueError(f"{owner!r} is not an owner such as root:openclaw")
+    return owner

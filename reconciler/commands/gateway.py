@@ -1,0 +1,58 @@
+"""Asking the gateway: its configuration check, and its own RPC over loopback with the token that lies on the host."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from reconciler.commands.release import RELEASES
+from reconciler.commands.shell import script
+from reconciler.model import Command, Json
+
+TOKEN_PATH: Final = "/etc/openclaw/gateway.token"  # noqa: S105  # where it is, not what it is
+
+# A state directory of its own: the check must neither read nor touch that of a running gateway.
+_VALIDATE = f"""
+node=/opt/openclaw/node-$2/bin/node
+work=$(mktemp -d /run/openclaw-validate.XXXXXX); trap 'rm -rf -- "$work"' EXIT
+umask 077; cat >"$work/openclaw.json"; mkdir "$work/state"; chown -R openclaw:openclaw "$work"; cd "$work"
+runuser -u openclaw -- env -i HOME="$work" PATH="${{node%/node}}:/usr/bin:/bin" OPENCLAW_NO_AUTO_UPDATE=1 \
+  OPENCLAW_CONFIG_PATH="$work/openclaw.json" OPENCLAW_STATE_DIR="$work/state" \
+  "$node" {RELEASES}/"$1"/node_modules/openclaw/openclaw.mjs config validate --json </dev/null
+"""
+
+# Reads {{"port", "token_path", "body"}} on stdin. urllib without proxies: the environment must not lead us elsewhere.
+_RPC: Final = """
+import json, sys, urllib.error, urllib.request
+request = json.load(sys.stdin)
+with open(request["token_path"]) as file:
+    token = file.read().strip()
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+call = urllib.request.Request(
+    "http://127.0.0.1:%d/api/v1/admin/rpc" % request["port"],
+    data=json.dumps(request["body"]).encode(),
+    headers={"Authorization": "Bearer " + token, "Content-Type": "application/json"},
+)
+try:
+    answer = opener.open(call, timeout=20).read(1 << 20)
+except urllib.error.HTTPError as error:
+    answer = error.read(1 << 20)
+    if error.code in (401, 404):
+        sys.exit("the gateway answered HTTP %d" % error.code)
+except OSError as error:
+    sys.exit("the gateway does not answer on loopback: %s" % error)
+sys.stdout.buffer.write(answer)
+"""
+
+
+def validate_config(version: str, node_version: str, candidate: bytes) -> Command:
+    """Would this release accept `candidate` as openclaw.json? Exit code 0: yes; stdout is its JSON verdict."""
+    return script(
+        "validate the configuration", _VALIDATE, version, node_version, stdin=candidate, timeout=90, check=False
+    )
+
+
+def gateway_rpc(method: str, params: Json, port: int = 18789) -> Command:
+    """Call the running gateway; stdout is `{"ok": true, "payload": …}` or `{"ok": false, "error": …}`."""
+    request = {"port": port, "token_path": TOKEN_PATH, "body": {"method": method, "params": params}}
+    return script(f"call {method}", 'exec python3 -I -c "$1"', _RPC, stdin=json.dumps(request).encode())

@@ -1,0 +1,62 @@
+"""Debian packages and first boot. Nothing here may ask a question or hang on another one's lock for ever."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from reconciler.commands.shell import exclusive, script
+from reconciler.model import Command
+
+LOCK_TIMEOUT: Final = 120  # seconds to wait for apt-daily and its like, which run on every first boot
+
+# Newer versions say 2 for "done, with something to grumble about", which stops nothing.
+_WAIT = """
+command -v cloud-init >/dev/null || exit 0
+code=0; said=$(cloud-init status --wait --long 2>&1 </dev/null) || code=$?
+[ "$code" -ne 2 ] || code=0
+[ "$code" -eq 0 ] || printf '%s\\n' "$said" >&2
+exit "$code"
+"""
+_NO_QUESTIONS = (
+    "export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none\n"
+)
+_APT = f"apt-get -q -y -o DPkg::Lock::Timeout={LOCK_TIMEOUT} -o Acquire::Retries=3 -o Dpkg::Options::=--force-confold"
+# dpkg itself does not wait for its lock, so we do; any other failure is final.
+_REPAIR = (
+    _NO_QUESTIONS
+    + f"""
+left={LOCK_TIMEOUT // 3}
+until said=$(dpkg --configure -a --force-confold 2>&1 </dev/null); do
+  case $said in *"locked by another process"*) left=$((left - 1)) ;; *) left=0 ;; esac
+  [ "$left" -gt 0 ] || {{ printf '%s\\n' "$said" >&2; exit 1; }}
+  sleep 3
+done
+"""
+)
+_REFRESH = _NO_QUESTIONS + f"{_APT} -o APT::Update::Error-Mode=any update </dev/null\n"
+_INSTALL = _NO_QUESTIONS + f'{_APT} install --no-install-recommends -- "$@" </dev/null\n'
+
+
+def wait_for_cloud_init(timeout: float) -> Command:
+    """Until first boot's own provisioning has ended; its errors are the command's. Nothing to do without cloud-init."""
+    return script("wait for cloud-init", _WAIT, timeout=timeout)
+
+
+def repair_packages() -> Command:
+    """Finish what an interrupted dpkg left behind; nothing to do otherwise."""
+    return exclusive("repair packages", _REPAIR, timeout=300)
+
+
+def refresh_packages() -> Command:
+    """The package lists are fresh, or it fails: a list that can't be had is an error."""
+    return exclusive("refresh the package lists", _REFRESH, timeout=300)
+
+
+def install_packages(names: Sequence[str]) -> Command:
+    """These Debian packages are installed. Raises ValueError for what is no package name."""
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name):
+            raise ValueError(f"{name!r} is not a package name")
+    return exclusive(f"install {', '.join(names)}", _INSTALL, *names, timeout=600)

@@ -1,0 +1,89 @@
+"""Node and OpenClaw releases below /opt/openclaw: root's, read-only to the gateway, complete or not there.
+
+Each is made beside its place and moved there by one rename at the very end, so whatever kills it, the next run starts
+over and nothing half-made is ever used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from reconciler.commands.shell import exclusive
+from reconciler.model import Command
+
+BUILD_USER: Final = "openclaw-build"
+RELEASES: Final = "/opt/openclaw/releases"
+
+# npm 11 refuses --allow-scripts in a local installation and runs no script without it; this is its other way
+# (facts on real gateways, section 1).
+_MANIFEST: Final = json.dumps(
+    {
+        "private": True,
+        "allowScripts": dict.fromkeys(("openclaw", "koffi", "protobufjs", "@google/genai", "tree-sitter-bash"), True),
+    }
+)
+
+_FETCH = """
+mark=$3/.openclaw-deploy-sha256
+[ "$(cat "$mark" 2>/dev/null)" != "$2" ] || exit 0
+part=$3.part; archive=$3.archive
+rm -rf -- "$part" "$archive"; mkdir -p -- "$part"
+curl -fsS --proto =http,https --connect-timeout 10 --retry 3 --max-time "$patience" -o "$archive" -- "$1" </dev/null
+printf '%s  %s\\n' "$2" "$archive" | sha256sum --check --status - || {
+  echo "what $1 gave has another SHA-256 than $2" >&2; exit 1; }
+tar -xf "$archive" -C "$part" --strip-components=1 --no-same-owner --no-same-permissions
+chmod -R go-w -- "$part"; printf '%s\\n' "$2" >"$part/.openclaw-deploy-sha256"; sync -f "$part"
+rm -rf -- "$3" "$archive"; mv -T -- "$part" "$3"
+"""
+
+# Nothing that npm fetched ever runs as root: the lifecycle that OpenClaw finishes at its first start is finished by
+# the build user, which can no longer be at work when the tree becomes root's.
+_INSTALL = f"""
+version=$1 node=$2 registry=$3 manifest=$4
+final={RELEASES}/$version build=/opt/openclaw/build; stage=$build/$version home=$build/home
+[ ! -d "$final" ] || exit 0
+id -u {BUILD_USER} >/dev/null 2>&1 ||
+  useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin {BUILD_USER}
+pkill -KILL -u {BUILD_USER} || true
+rm -rf -- "$build"; mkdir -p {RELEASES}; install -d -m 0711 "$build"
+install -d -m 0700 -o {BUILD_USER} -g {BUILD_USER} "$stage" "$home"
+printf '%s\\n' "$manifest" >"$stage/package.json"
+as_builder() {{
+  ( cd "$stage"; exec 9>&-; exec runuser -u {BUILD_USER} -- env -i HOME="$home" PATH="$node/bin:/usr/bin:/bin" \
+    npm_config_update_notifier=false "$@" </dev/null )
+}}
+set -- install --no-audit --no-fund --no-progress --loglevel=error --save-exact "openclaw@$version"
+[ -z "$registry" ] || set -- "$@" "--registry=$registry"
+as_builder npm "$@" >&2
+package=$stage/node_modules/openclaw
+says=$(as_builder node "$package/openclaw.mjs" --version)
+pkill -KILL -u {BUILD_USER} || true
+case "$says " in "OpenClaw $version "*) ;; *) echo "installed $version, but it says: $says" >&2; exit 1 ;; esac
+for mark in .openclaw-lifecycle-pending dist/openclaw-install-guard; do
+  [ ! -e "$package/$mark" ] || {{ echo "the installation is unfinished: $mark is still there" >&2; exit 1; }}
+done
+chown -R root:root -- "$stage"; chmod -R go-w,u-s,g-s,a+rX -- "$stage"; sync -f "$stage"
+mv -T -- "$stage" "$final"; rm -rf -- "$build"
+"""
+
+
+def fetch_archive(url: str, sha256: str, directory: str, timeout: float = 300.0) -> Command:
+    """`directory` holds what the tar archive at `url` has below its one top directory, if its SHA-256 is right."""
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise ValueError(f"{sha256!r} is not a SHA-256 in lower-case hex")
+    return exclusive(f"fetch {url}", _FETCH, url, sha256, directory, timeout=timeout)
+
+
+def install_release(version: str, node_directory: str, npm_registry: str | None, timeout: float) -> Command:
+    """OpenClaw `version` (exact) in /opt/openclaw/releases/<version>, from npm, with its lifecycle finished."""
+    arguments = (_exact(version), node_directory, npm_registry or "", _MANIFEST)
+    return exclusive(f"install OpenClaw {version}", _INSTALL, *arguments, timeout=timeout)
+
+
+def _exact(version: str) -> str:
+    # YYYY.M.N with an optional -beta.N or -N (OpenClaw's own scheme; not semantic versions).
+    if not re.fullmatch(r"\d{4}\.\d{1,2}\.\d{1,3}(-[0-9A-Za-z.]+)?", version):
+        raise ValueError(f"{version!r} is not an exact OpenClaw version such as 2026.9.6")
+    return version

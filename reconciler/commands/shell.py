@@ -1,0 +1,38 @@
+"""How every command is made: a constant script, and its arguments as quoted positional parameters.
+
+User data reaches a script only as "$1", "$2", … or on stdin; never as part of the script's text. Secrets travel on
+stdin only: arguments are visible in the host's process list.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+from reconciler.model import Command
+
+PREAMBLE: Final = (
+    "set -eu; export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; umask 022; cd /"
+)
+
+# An earlier run that was killed on our side may still be at work on the host: wait for it, then find its work done.
+ONE_AT_A_TIME: Final = (
+    'exec 9>/run/openclaw-deploy.lock; flock -w "$patience" 9 || '
+    "{ echo 'an earlier run is still at work on this host' >&2; exit 75; }"
+)
+
+
+def script(
+    name: str, text: str, *arguments: str, stdin: bytes = b"", timeout: float = 30.0, check: bool = True
+) -> Command:
+    """A Command that runs `text` (POSIX sh, a constant) as root with `arguments` as $1, $2, …"""
+    words = shlex.join(["--", *arguments])
+    return Command(
+        name=name, line=f"{PREAMBLE}; set {words}\n{text}", stdin=stdin, timeout=timeout, as_root=True, check=check
+    )
+
+
+def exclusive(name: str, text: str, *arguments: str, stdin: bytes = b"", timeout: float) -> Command:
+    """As `script`, and at most one of these runs on a host at a time; a second waits within its own time."""
+    patience = f"patience={max(1, int(timeout) - 5)}"
+    return script(name, f"{patience}\n{ONE_AT_A_TIME}\n{text}", *arguments, stdin=stdin, timeout=timeout)

@@ -1,0 +1,52 @@
+"""System users and systemd units on a host."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.commands.shell import script
+from reconciler.model import Command
+
+NOLOGIN: Final = "/usr/sbin/nologin"
+
+# Whoever has the name already (a cloud image's login user, say) is turned into what we need.
+_SYSTEM_USER = """
+id -u "$1" >/dev/null 2>&1 || useradd --system --user-group --home-dir "$2" --no-create-home --shell "$3" -- "$1"
+[ "$(getent passwd "$1" | cut -d: -f6,7)" = "$2:$3" ] || usermod --home "$2" --shell "$3" -- "$1"
+usermod --lock -- "$1"
+groups=$(id -nG "$1"); [ "$groups" = "$1" ] || usermod --groups '' -- "$1"
+"""
+
+
+def make_system_user(name: str, home: str) -> Command:
+    """A system account without login, password or other groups; its home isn't made."""
+    return script(f"make the account {name}", _SYSTEM_USER, name, home, NOLOGIN)
+
+
+def daemon_reload() -> Command:
+    """systemd has read the unit files as they are now."""
+    return script("reload the unit files", "systemctl daemon-reload", timeout=60)
+
+
+def enable_unit(unit: str) -> Command:
+    """Started at every boot; not started now."""
+    return _systemctl("enable", unit)
+
+
+def restart_unit(unit: str) -> Command:
+    """Started, or stopped and started, and up as far as its Type= tells."""
+    return _systemctl("restart", unit)
+
+
+def stop_unit(unit: str) -> Command:
+    """Stopped; it takes as long as the unit's own TimeoutStopSec= allows."""
+    return _systemctl("stop", unit)
+
+
+def reset_failed(unit: str) -> Command:
+    """Its failures and its start limit are forgotten; nothing to do where there were none."""
+    return script(f"reset-failed {unit}", 'systemctl reset-failed -- "$1" 2>/dev/null || true', unit)
+
+
+def _systemctl(verb: str, unit: str) -> Command:
+    return script(f"{verb} {unit}", 'systemctl --no-ask-password "$1" -- "$2"', verb, unit, timeout=150)

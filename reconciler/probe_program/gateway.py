@@ -1,0 +1,136 @@
+"""The gateway: what systemd says of its unit, what it started with, and what it answers over loopback HTTP.
+
+Part of the probe: Python 3.9, standard library and this package only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ipaddress
+import json
+import signal
+import sys
+from typing import Any
+
+from reconciler.probe_program.reading import at, content, fields, output, parsed, text
+
+ANSWER_LIMIT = 1 << 18  # bytes
+ANSWER_SECONDS = 3  # for one answer
+ALL_SECONDS = 8  # for all that is asked: a hung gateway must not hang the probe
+JOURNAL_LINES = 12
+
+
+def gateway(wanted: Any) -> Any:
+    names = "ActiveState,SubState,Result,MainPID,NRestarts,ExecMainStatus"
+    shown = fields(output("systemctl", "show", "-p", names, "--", wanted["unit"]))
+    started = parsed(content(wanted["started_path"]))
+    started = started if isinstance(started, dict) else {}
+    answer: dict[str, Any] = {
+        "active": shown.get("ActiveState", "inactive"),
+        "sub": shown.get("SubState", "dead"),
+        "result": shown.get("Result", "success"),
+        "main_pid": int(shown.get("MainPID") or 0),
+        "restarts": int(shown.get("NRestarts") or 0),
+        "exit_status": int(shown.get("ExecMainStatus") or 0),
+        "starts": started.get("starts", 0),
+        "stale": sorted(path for path, was in started.get("digests", {}).items() if stamp(path) != was),
+        "loopback_only": listens_on_loopback_only(wanted["port"]),
+    }
+    if answer["active"] == "active":
+        return {**answer, **asked(wanted)}
+    lines = output("journalctl", "-q", "-o", "cat", "-n", str(JOURNAL_LINES), "-u", wanted["unit"])
+    return {**answer, "journal": [line[:500] for line in lines.splitlines()]}
+
+
+def stamp(path: str) -> str | None:
+    """The same digest that the unit's own stamp program makes at each start."""
+    data = bytes(at(path).readlink()) if at(path).is_symlink() else content(path)
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def listens_on_loopback_only(port: int) -> bool | None:
+    """None when nothing listens there. Addresses are the kernel's hex words, each in the machine's byte order."""
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in text(table).splitlines()[1:]:
+            words = line.split()
+            address, _, number = words[1].partition(":")
+            if int(number, 16) == port and words[3] == "0A":
+                found.append(address)
+    return all(is_loopback(address) for address in found) if found else None
+
+
+def is_loopback(address: str) -> bool:
+    words = [int(address[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(address), 8)]
+    found = ipaddress.ip_address(b"".join(words))
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def asked(wanted: Any) -> dict[str, Any]:
+    """What the gateway says over loopback HTTP; as much as it says in time."""
+    answer: dict[str, Any] = {}
+    signal.signal(signal.SIGALRM, stop_asking)
+    signal.alarm(ALL_SECONDS)
+    try:
+        for ask in (ask_version, ask_ready, ask_anonymously, ask_channel):
+            ask(wanted, answer)
+    except (OSError, http.client.HTTPException, ValueError, TypeError, AttributeError):  # silent, or talks nonsense
+        pass
+    finally:
+        signal.alarm(0)
+    return answer
+
+
+def stop_asking(number: int, frame: object) -> None:
+    raise TimeoutError
+
+
+def ask_version(wanted: Any, answer: dict[str, Any]) -> None:
+    answer["version"] = call(wanted["port"], "GET", "/startupz")[1].get("version")
+
+
+def ask_ready(wanted: Any, answer: dict[str, Any]) -> None:
+    says = call(wanted["port"], "GET", "/readyz")[1]
+    answer["ready"] = says.get("ready")
+    answer["failing"], answer["suppressed"] = says.get("failing", []), says.get("suppressed", [])
+
+
+def ask_anonymously(wanted: Any, answer: dict[str, Any]) -> None:
+    answer["anonymous_refused"] = rpc(wanted["port"], None)[0] == 401
+
+
+def ask_channel(wanted: Any, answer: dict[str, Any]) -> None:
+    code, says = rpc(wanted["port"], text(wanted["token_path"]).strip())
+    answer["token_accepted"] = code == 200
+    account = says
+    for name in ("payload", "channelAccounts", "telegram", 0):
+        account = account.get(name) if isinstance(account, dict) else account[name] if account else None
+    if not isinstance(account, dict):
+        return
+    activity, error = account.get("lastTransportActivityAt"), account.get("lastError")
+    answer["channel_connected"] = account.get("connected")
+    answer["channel_error"] = str(error)[:500] if error else None
+    answer["channel_activity"] = activity / 1000 if isinstance(activity, (int, float)) else None
+    bot = (account.get("probe") or {}).get("bot") or account.get("bot") or {}
+    answer["bot"] = bot.get("username")
+
+
+def rpc(port: int, token: str | None) -> tuple[int, Any]:
+    body = json.dumps({"method": "channels.status", "params": {}})
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = "Bearer " + token
+    return call(port, "POST", "/api/v1/admin/rpc", body, headers)
+
+
+def call(port: int, method: str, path: str, body: str | None = None, headers: Any = None) -> tuple[int, Any]:
+    # http.client and not urllib: no proxy from the environment and no redirect can carry the token elsewhere.
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        says = parsed(response.read(ANSWER_LIMIT))
+        return response.status, says if isinstance(says, dict) else {}
+    finally:
+        connection.close()

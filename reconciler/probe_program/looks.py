@@ -1,0 +1,124 @@
+"""The looks: each answers one question about one managed thing; None means that it is not there.
+
+Part of the probe: Python 3.9, standard library and this package only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from reconciler.probe_program.firewall import look_at_firewall
+from reconciler.probe_program.reading import at, content, fields, opened, output, parsed, rights, text
+
+# A secret belongs into a file of its own; one that somebody wrote inline is not carried into plans and logs.
+SECRET_KEYS = frozenset(("token", "botToken", "apiKey", "password", "secret"))
+UNFINISHED = (".openclaw-lifecycle-pending", "dist/openclaw-install-guard")
+
+
+def look_at(look: Any, key: bytes) -> Any:
+    """The answer to `look`; `key` is for the digests of secrets."""
+    return LOOKS[look["kind"]](look, key)
+
+
+def look_at_file(look: Any, key: bytes) -> Any:
+    found = opened(look["path"])
+    if found is None:
+        return {"error": "not a regular file"} if os.path.lexists(at(look["path"])) else None
+    data, status = found
+    if look.get("secret"):
+        return {"hmac": hmac.new(key, data, hashlib.sha256).hexdigest(), **rights(status)}
+    return {"sha256": hashlib.sha256(data).hexdigest(), **rights(status)}
+
+
+def look_at_link(look: Any, key: bytes) -> Any:
+    path = at(look["path"])
+    return str(path.readlink()) if path.is_symlink() else None
+
+
+def look_at_directory(look: Any, key: bytes) -> Any:
+    try:
+        status = os.lstat(at(look["path"]))
+    except FileNotFoundError:
+        return None
+    return rights(status) if stat.S_ISDIR(status.st_mode) else {"error": "not a directory"}
+
+
+def look_at_account(look: Any, key: bytes) -> Any:
+    name = look["name"]
+    entries = {line.split(":")[0]: line.split(":") for line in text("/etc/passwd").splitlines()}
+    if name not in entries:
+        return None
+    shadow = {line.split(":")[0]: line.split(":") for line in text("/etc/shadow").splitlines()}
+    groups = [line.split(":") for line in text("/etc/group").splitlines()]
+    more = sorted(group[0] for group in groups if name in group[-1].split(","))
+    locked = shadow.get(name, ["", "!"])[1][:1] in ("!", "*")
+    answer = {"home": entries[name][5], "shell": entries[name][6], "locked": locked}
+    return {**answer, "groups": more} if more else answer
+
+
+def look_at_packages(look: Any, key: bytes) -> Any:
+    listing = output("dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n", *look["names"])
+    installed = {line.split()[0] for line in listing.splitlines() if line.split()[1:] == ["ii"]}
+    return {name: name in installed for name in look["names"]}
+
+
+def look_at_json_keys(look: Any, key: bytes) -> Any:
+    data = content(look["path"])
+    if data is None:
+        return None
+    document = parsed(data)
+    if not isinstance(document, dict):
+        return {"error": "not JSON"}
+    answer: dict[str, Any] = {}
+    for path in look["keys"]:
+        value: Any = document
+        for name in path:
+            value = value.get(name, look) if isinstance(value, dict) else look  # `look` itself: nothing there
+        if value is not look:
+            inner = answer
+            for name in path[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[path[-1]] = without_secrets(value, path[-1])
+    return answer
+
+
+def without_secrets(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        return {inner: without_secrets(more, inner) for inner, more in value.items()}
+    return "(inline secret)" if name in SECRET_KEYS and isinstance(value, str) else value
+
+
+def look_at_unit(look: Any, key: bytes) -> Any:
+    shown = fields(output("systemctl", "show", "-p", "UnitFileState,ActiveState,LoadState", "--", look["name"]))
+    if shown.get("LoadState") != "loaded":
+        return None
+    return {"enabled": shown.get("UnitFileState", ""), "active": shown.get("ActiveState", "")}
+
+
+def look_at_release(look: Any, key: bytes) -> Any:
+    link = at(look["path"])
+    if not link.is_symlink():
+        return None
+    package = Path(look["path"]).parent / link.readlink() / "node_modules/openclaw"
+    manifest = parsed(content(package / "package.json"))
+    version = manifest.get("version") if isinstance(manifest, dict) else None
+    complete = version is not None and not any(os.path.lexists(at(package / name)) for name in UNFINISHED)
+    return {"version": version, "complete": complete}
+
+
+LOOKS = {
+    "file": look_at_file,
+    "link": look_at_link,
+    "directory": look_at_directory,
+    "account": look_at_account,
+    "packages": look_at_packages,
+    "json_keys": look_at_json_keys,
+    "unit": look_at_unit,
+    "release": look_at_release,
+    "firewall": look_at_firewall,
+}

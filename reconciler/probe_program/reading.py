@@ -1,0 +1,99 @@
+"""Reading a host's files and programs: bounded, and without following what the gateway's user may have put there.
+
+Part of the probe: Python 3.9, standard library and this package only.
+"""
+
+from __future__ import annotations
+
+import grp
+import itertools
+import json
+import os
+import pwd
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+FILE_LIMIT = 16 << 20  # bytes
+CHUNK = 1 << 16
+PROGRAM_SECONDS = 5
+root = Path("/")
+
+
+def look_below(directory: str) -> None:
+    """Take all paths from now on as below `directory`; "/" on a real host."""
+    global root
+    root = Path(directory)
+
+
+def at(path: str | Path) -> Path:
+    return root / str(path).lstrip("/")
+
+
+def content(path: str | Path) -> bytes | None:
+    """What is in a regular file; None where there is none. A link, a pipe or a device is none."""
+    found = opened(path)
+    return found[0] if found else None
+
+
+def opened(path: str | Path) -> tuple[bytes, os.stat_result] | None:
+    try:
+        descriptor = os.open(at(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        # In pieces: /proc/sys refuses a large read.
+        return b"".join(itertools.islice(iter(lambda: file.read(CHUNK), b""), FILE_LIMIT // CHUNK)), status
+
+
+def text(path: str) -> str:
+    return (content(path) or b"").decode("utf-8", "replace")
+
+
+def parsed(data: bytes | None) -> Any:
+    try:
+        return json.loads(data or b"null", parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
+        return None
+
+
+def output(*command: str) -> str:
+    """What a program prints, also when it fails: they answer "no" by their exit code."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROGRAM_SECONDS, check=False)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def fields(lines: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in lines.splitlines() if "=" in line and not line.startswith("#"))
+
+
+def rights(status: os.stat_result) -> dict[str, str]:
+    return {
+        "mode": f"{stat.S_IMODE(status.st_mode):04o}",
+        "owner": f"{user_name(status.st_uid)}:{group_name(status.st_gid)}",
+    }
+
+
+def user_name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def memory_free_mb() -> int:
+    for line in text("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) >> 10
+    return 0
