@@ -6,7 +6,6 @@
     ├─ StateError              state/ cannot be read or written
     │  └─ LockHeld             exit 5: somebody else is applying
     ├─ Refused                 exit 4: policy, protection, no terminal to ask on
-    ├─ PartlyApplied           exit 3: some actions failed, the others are done
     ├─ CloudError
     │  ├─ CloudUnavailable     temporary: no answer, 5xx, maintenance
     │  ├─ RateLimited          temporary
@@ -76,12 +75,6 @@ class Refused(FleetError):
     """The tool could do it and will not: protection, policy, or nobody there to say yes."""
 
     exit_code = 4
-
-
-class PartlyApplied(FleetError):
-    """At least one action failed; what succeeded stays."""
-
-    exit_code = 3
 
 
 class CloudError(FleetError):

@@ -119,7 +119,9 @@ class Clock(Protocol):
 class Secrets(Protocol):
     """Turns references into values. Raises SecretError."""
 
-    def resolve(self, reference: SecretRef) -> Secret: ...
+    def bot_token(self, reference: SecretRef) -> Secret: ...
+
+    def model_key(self, reference: SecretRef) -> Secret: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,31 @@
-"""."""
+"""What can be done to a child: one module each, with KIND, SYMBOL, WAVE, STEPS and reason(child) -> Reason | None.
+
+A new action is one file and one name in ACTIONS. The first whose reason() answers is planned: order is precedence.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from reconciler.actions import create, destroy, restart, start, update
+from reconciler.model import Child, Kind, Reason
+from reconciler.steps import Step
+
+
+class ActionModule(Protocol):
+    """What a module of this package is: modules have no base class, so this is how mypy checks them."""
+
+    @property
+    def KIND(self) -> Kind: ...  # noqa: N802
+    @property
+    def SYMBOL(self) -> str: ...  # noqa: N802
+    @property
+    def WAVE(self) -> int: ...  # noqa: N802
+    @property
+    def STEPS(self) -> tuple[Step, ...]: ...  # noqa: N802
+
+    def reason(self, child: Child) -> Reason | None: ...
+
+
+ACTIONS: Final[tuple[ActionModule, ...]] = (destroy, create, update, start, restart)
+MODULE_OF: Final = {module.KIND: module for module in ACTIONS}

@@ -1,1 +1,48 @@
-"""."""
+"""Steps: idempotent `ensure_*(work)` functions, safe to run twice and right after a crash anywhere.
+
+Only the engine runs them. CONVERGE is everything from a server that may just have been posted to a proven gateway.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.steps.access import ensure_host_key, ensure_login, ensure_reachable
+from reconciler.steps.finish import ensure_recorded
+from reconciler.steps.gateway import (
+    ensure_config,
+    ensure_ready,
+    ensure_running,
+    ensure_secrets,
+    ensure_unit,
+)
+from reconciler.steps.release import ensure_node, ensure_release
+from reconciler.steps.server import ensure_powered
+from reconciler.steps.system import ensure_account, ensure_firewall, ensure_metadata_closed, ensure_packages
+from reconciler.steps.work import Step, Work
+
+__all__ = ["CONVERGE", "START", "Step", "Work"]
+
+_REACH: Final = (Step("power on", ensure_powered), Step("reach", ensure_reachable))
+_PROVE: Final = (
+    Step("start", ensure_running),
+    Step("prove healthy", ensure_ready),
+    Step("record", ensure_recorded),
+)
+
+START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
+CONVERGE: Final[tuple[Step, ...]] = (
+    *_REACH,
+    Step("host key", ensure_host_key),
+    Step("login", ensure_login),
+    Step("packages", ensure_packages),
+    Step("firewall", ensure_firewall),
+    Step("metadata closed", ensure_metadata_closed),
+    Step("account", ensure_account),
+    Step("node", ensure_node),
+    Step("release", ensure_release),
+    Step("secrets", ensure_secrets),
+    Step("unit", ensure_unit),
+    Step("config", ensure_config),
+    *_PROVE,
+)

@@ -1,0 +1,34 @@
+"""Make a child that has no server, or finish one whose first apply did not end."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.model import Child, Kind, Reason, ReasonCode
+from reconciler.steps import CONVERGE, Step
+from reconciler.steps.server import ensure_server
+
+KIND: Final = Kind.CREATE
+SYMBOL: Final = "+"
+WAVE: Final = 2
+STEPS: Final[tuple[Step, ...]] = (Step("server", ensure_server), *CONVERGE)
+
+
+def reason(child: Child) -> Reason | None:
+    """Declared and not there; there and never finished."""
+    if child.spec is None:
+        return None
+    if child.server is None:
+        return _absent(child)
+    if child.server.label("ready") is None:
+        return Reason(ReasonCode.UNFINISHED, "its server exists, but the first apply did not finish")
+    return None
+
+
+def _absent(child: Child) -> Reason:
+    if child.record is None:
+        return Reason(ReasonCode.DECLARED, "new in the fleet file")
+    return Reason(
+        ReasonCode.GONE,
+        f"server {child.record.server_id} was deleted outside since {child.record.at}; its memory went with it",
+    )

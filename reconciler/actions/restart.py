@@ -1,0 +1,21 @@
+"""Restart a gateway that still runs with what was on the host before."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.model import Child, Kind, Reason, ReasonCode
+from reconciler.steps import START, Step
+
+KIND: Final = Kind.RESTART
+SYMBOL: Final = "!"
+WAVE: Final = 3
+STEPS: Final[tuple[Step, ...]] = START
+
+
+def reason(child: Child) -> Reason | None:
+    """It started before something it reads was written."""
+    if child.spec is None or child.facts is None or not child.facts.gateway.stale:
+        return None
+    what = ", ".join(child.facts.gateway.stale)
+    return Reason(ReasonCode.STALE, f"written but not yet running: {what}")

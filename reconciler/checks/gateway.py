@@ -1,0 +1,23 @@
+"""Layer 4: the gateway says over loopback HTTP that it is ready, in the version that is wanted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.model import Child, Finding, Health, Verdict
+
+NAME: Final = "gateway"
+JUDGE_WITHOUT: Final = Health.DEGRADED
+
+
+def judge(child: Child) -> Finding:
+    if child.facts is None or child.facts.gateway.ready is None:
+        return Finding(NAME, Verdict.UNKNOWN, "it does not answer on loopback")
+    gateway = child.facts.gateway
+    if not gateway.ready:
+        return Finding(NAME, Verdict.FAILED, f"not ready: {', '.join(gateway.failing) or 'starting'}")
+    if gateway.suppressed:
+        return Finding(NAME, Verdict.FAILED, f"channels suppressed: {', '.join(gateway.suppressed)}")
+    if child.spec is not None and gateway.version != child.spec.version:
+        return Finding(NAME, Verdict.FAILED, f"runs {gateway.version}, wanted is {child.spec.version}")
+    return Finding(NAME, Verdict.OK, f"ready, {gateway.version}")

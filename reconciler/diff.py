@@ -1,0 +1,80 @@
+"""Compares two JSON values: which paths differ, and the patch from one to the other. The only user of deepdiff."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from reconciler.model import Change, Json
+
+
+def digest(value: Json) -> str:
+    """SHA-256 of the canonical JSON text: equal values have equal digests, whatever their key order."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changes(name: str, before: Json, after: Json, *, secret: bool = False, drift: bool = False) -> tuple[Change, ...]:
+    """One Change per differing path below `name`; a list is one value. A secret gives one Change without values."""
+    if before == after:
+        return ()
+    if secret:
+        return (Change(name, None, None, secret=True, drift=drift),)
+    return tuple(
+        Change(".".join((name, *path)), value_at(before, path), value_at(after, path), drift=drift)
+        for path in _differing_paths(before, after)
+    )
+
+
+def merge_patch(before: Json, after: Json) -> Json:
+    """The JSON merge patch (RFC 7386) that turns `before` into `after`: maps merge, lists are replaced, null deletes."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return after
+    patch: dict[str, Json] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        if key not in before:
+            patch[key] = value
+        elif before[key] != value:
+            patch[key] = merge_patch(before[key], value)
+    return patch
+
+
+def apply_patch(value: Json, patch: Json) -> Json:
+    """`value` after a JSON merge patch; neither is changed."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(value) if isinstance(value, dict) else {}
+    for key, part in patch.items():
+        if part is None:
+            result.pop(key, None)
+        else:
+            result[key] = apply_patch(result.get(key), part)
+    return result
+
+
+def value_at(value: Json, path: Iterable[str]) -> Json:
+    """The value at a path of map keys; None where the path ends early."""
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def _differing_paths(before: Json, after: Json) -> list[tuple[str, ...]]:
+    # deepdiff costs 0.13 s to import and is needed only when something differs.
+    from deepdiff import DeepDiff
+
+    tree = DeepDiff(before, after, view="tree")
+    found = {_map_part(item.path(output_format="list")) for items in tree.values() for item in items}
+    return sorted(found)
+
+
+def _map_part(path: list[str | int]) -> tuple[str, ...]:
+    keys: list[str] = []
+    for part in path:
+        if isinstance(part, int):
+            break  # inside a list: the list as a whole is what differs
+        keys.append(part)
+    return tuple(keys)

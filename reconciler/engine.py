@@ -1,0 +1,97 @@
+"""Runs a plan: under the lock, wave by wave, children in parallel, every intent in the journal before its effect.
+
+The engine decides nothing. A step that fails with a temporary error is tried again; any other failure ends that child's
+action, and the other children go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from typing import Final
+
+from reconciler.actions import MODULE_OF
+from reconciler.errors import FleetError
+from reconciler.log import get_log
+from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan
+from reconciler.ports import Ports
+from reconciler.steps import Step, Work
+from reconciler.steps.server import ensure_fleet_resources
+
+WORKERS: Final = 32
+TRIES: Final = 4
+PAUSE: Final = 1.0  # seconds before the second try; doubled each time
+
+
+def apply(
+    fleet: Fleet, plan: Plan, children: Mapping[str, Child], ports: Ports, workers: int = WORKERS
+) -> list[Outcome]:
+    """Run every action of the plan and say how each ended. The caller holds the lock. Raises CloudError, StateError."""
+    run = ports.clock.token()
+    actions: list[Json] = [f"{action.kind} {action.child}" for action in plan.actions]
+    _note(ports, run, "apply-started", durable=True, fleet=fleet.name, actions=actions)
+    # Once per run and not once per child: many threads at once would race for the same name.
+    creates = any(action.kind is Kind.CREATE for action in plan.actions)
+    key_id = ensure_fleet_resources(fleet, ports) if creates else None
+    outcomes: list[Outcome] = []
+    for _, group in groupby(plan.actions, key=lambda action: action.wave):
+        wave = list(group)
+        works = [_work(action, fleet, children[action.child], ports, run, key_id) for action in wave]
+        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="apply") as pool:
+            outcomes += pool.map(_run, wave, works)
+    _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))
+    return outcomes
+
+
+def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, key_id: int | None) -> Work:
+    def note(event: str, durable: bool = False, **fields: Json) -> None:
+        _note(ports, run, event, durable=durable, child=action.child, **fields)
+
+    return Work(fleet, child.name, child.spec, ports, run, note, key_id, child.server, facts=child.facts)
+
+
+def _run(action: Action, work: Work) -> Outcome:
+    started, current = work.ports.clock.monotonic(), ""
+    steps: list[tuple[str, float]] = []
+    work.note("action-started", kind=action.kind, reason=action.reason.code)
+    try:
+        for step in MODULE_OF[action.kind].STEPS:
+            current = step.name
+            _run_step(step, work, steps)
+    except FleetError as error:
+        work.note("action-failed", kind=action.kind, step=current, error=error.summary)
+        seconds = work.ports.clock.monotonic() - started
+        failure = f"{current}: {error.summary}"
+        return Outcome(action, OutcomeCode.FAILED, seconds, failure, error.advice, tuple(steps))
+    finally:
+        if work.host is not None:
+            work.host.close()
+    work.note("action-done", kind=action.kind, server=work.server.id if work.server else None)
+    return Outcome(action, OutcomeCode.DONE, work.ports.clock.monotonic() - started, steps=tuple(steps))
+
+
+def _run_step(step: Step, work: Work, steps: list[tuple[str, float]]) -> None:
+    started = work.ports.clock.monotonic()
+    acted = _retried(step.ensure, work)
+    seconds = work.ports.clock.monotonic() - started
+    get_log().info("step-ended", child=work.name, step=step.name, acted=acted, seconds=round(seconds, 3))
+    if acted:
+        steps.append((step.name, seconds))
+        work.ports.progress(work.name, step.name, seconds)
+
+
+def _retried(ensure: Callable[[Work], bool], work: Work) -> bool:
+    for attempt in range(TRIES - 1):
+        try:
+            return ensure(work)
+        except FleetError as error:
+            if not error.temporary:
+                raise
+            get_log().info("step-retried", child=work.name, attempt=attempt + 1, error=error.summary)
+            work.ports.clock.sleep(PAUSE * 2**attempt)
+    return ensure(work)
+
+
+def _note(ports: Ports, run: str, event: str, *, durable: bool, **fields: Json) -> None:
+    ports.store.append(Event(event, ports.clock.now().isoformat(), run, fields), durable)

@@ -1,0 +1,29 @@
+"""How an apply ended, child by child."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.model import Outcome, OutcomeCode
+from reconciler.render.text import count_text, harmless, seconds_text
+
+
+def outcome_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, str | None]]:
+    """A line per action, each failure with what to do next, and the sum."""
+    lines: list[tuple[str, str | None]] = [("", None)]
+    for outcome in outcomes:
+        lines += _outcome(outcome)
+    done = sum(outcome.code is OutcomeCode.DONE for outcome in outcomes)
+    failed = len(outcomes) - done
+    summary = f"Applied: {count_text(done, 'action')} done"
+    return [*lines, (f"{summary}, {failed} failed." if failed else f"{summary}.", "red" if failed else "green")]
+
+
+def _outcome(outcome: Outcome) -> list[tuple[str, str | None]]:
+    what = f"  {outcome.action.child}: {outcome.action.kind}"
+    if outcome.code is OutcomeCode.DONE:
+        return [(f"{what} done in {seconds_text(outcome.seconds)}", None)]
+    lines: list[tuple[str, str | None]] = [(f"{what} failed: {harmless(outcome.error)}", "red")]
+    if outcome.advice:
+        lines.append((f"      {harmless(outcome.advice)}", None))
+    return lines

@@ -1,0 +1,83 @@
+"""The way in: first boot survived, the first host key replaced, only our login key left."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Final
+
+from reconciler import commands
+from reconciler.errors import HostError
+from reconciler.managed import files
+from reconciler.model import HostAddress
+from reconciler.ports import Host
+from reconciler.steps.work import Work, address_of
+
+CONNECT_TIMEOUT: Final = 10.0
+BOOT_TIMEOUT: Final = 300.0  # from a new server's first packet to a login
+ANSWER_TIMEOUT: Final = 60.0  # a finished child that the plan has just talked to
+CLOUD_INIT_TIMEOUT: Final = 300
+
+
+def ensure_reachable(work: Work) -> bool:
+    """A pinned connection, first boot over, and fresh facts."""
+    work.host = _connect_patiently(work, address_of(work.existing(), work.fleet, work.ports))
+    if work.existing().label("ready") is None:
+        _wait_for_first_boot(work.host)
+    work.look()
+    return True
+
+
+def ensure_host_key(work: Work) -> bool:
+    """The host shows its derived key; the one that came in user_data, readable in the cloud's metadata, is gone."""
+    if work.is_right("host key"):
+        return False
+    materials = work.materials()
+    work.connection().run(commands.rotate_host_key(materials.host_private_key, materials.host_public_key))
+    # Only a new connection proves that sshd uses it; from here on no other key is accepted.
+    address = replace(address_of(work.existing(), work.fleet, work.ports), host_keys=(materials.host_public_key,))
+    fresh = _connect_patiently(work, address)
+    work.connection().close()
+    work.host = fresh
+    return True
+
+
+def ensure_login(work: Work) -> bool:
+    """Only our key logs in, only as `fleet`, and never with a password."""
+    if work.is_right("login key", "sshd"):
+        return False
+    materials = work.materials()
+    host = work.connection()
+    host.run(commands.set_authorized_keys(files.LOGIN_USER, files.login_line(materials.login_public_key)))
+    host.run(commands.install_file(files.SSHD_PATH, files.SSHD.encode(), "root:root", "0644"))
+    host.run(commands.reload_sshd())
+    return True
+
+
+def _connect_patiently(work: Work, address: HostAddress) -> Host:
+    clock = work.ports.clock
+    is_new = work.existing().label("ready") is None
+    deadline = clock.monotonic() + (BOOT_TIMEOUT if is_new else ANSWER_TIMEOUT)
+    while True:
+        try:
+            return work.ports.dialer.connect(address, CONNECT_TIMEOUT)
+        except HostError as error:
+            # A machine that boots refuses, then hangs, then lets nobody in until cloud-init has made the account.
+            if not (error.temporary or is_new) or clock.monotonic() > deadline:
+                raise
+        clock.sleep(0.5)
+
+
+def _wait_for_first_boot(host: Host) -> None:
+    answer = host.run(commands.wait_for_cloud_init(CLOUD_INIT_TIMEOUT))
+    try:
+        status = json.loads(answer.stdout)
+    except ValueError:
+        status = {"status": "unknown", "errors": [answer.stderr.decode(errors="replace")[-500:]]}
+    if status["status"] not in ("done", "disabled"):
+        problems = "; ".join(map(str, status.get("errors", []))) or "it does not say why"
+        raise HostError(
+            f"cloud-init ended as {status['status']}: {problems}",
+            "look at /var/log/cloud-init-output.log on the host; "
+            "if it cannot be mended, remove the child and add it again",
+        )

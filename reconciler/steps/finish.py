@@ -1,0 +1,54 @@
+"""The last step: the host is told what was applied, the server is labelled ready, the record is written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from reconciler import __version__, commands
+from reconciler.diff import digest
+from reconciler.managed import files
+from reconciler.model import LABEL_PREFIX, ChildSpec, Json, Record, Server
+from reconciler.steps.work import Work
+
+
+def ensure_recorded(work: Work) -> bool:
+    """Only now is the apply finished: a crash before this line is seen as unfinished by the next plan."""
+    now = work.ports.clock.now().isoformat(timespec="seconds")
+    spec_digest = digest(spec_json(work.declared()))
+    note = files.applied_json(__version__, spec_digest, work.wanted_digests(), now)
+    work.connection().run(commands.install_file(files.APPLIED_PATH, note, "root:root", "0600"))
+    labels = wanted_labels(work.declared(), work.existing())
+    if labels != dict(work.existing().labels):
+        work.server = work.ports.cloud.set_labels(work.existing().id, labels)
+    work.ports.store.save(_record(work, spec_digest, now))
+    return True
+
+
+def wanted_labels(spec: ChildSpec, server: Server) -> dict[str, str]:
+    """Our labels and the declared ones over whatever else is there: labels that are not ours survive."""
+    labels = {**server.labels, **spec.labels, LABEL_PREFIX + "ready": "true"}
+    labels.pop(LABEL_PREFIX + "protect", None)
+    return labels | ({LABEL_PREFIX + "protect": "true"} if spec.protect else {})
+
+
+def spec_json(spec: ChildSpec) -> Json:
+    """The spec as JSON, secrets by reference; where it stands in the file does not matter."""
+    value: dict[str, Json] = json.loads(json.dumps(asdict(spec)))
+    value.pop("line")
+    return value
+
+
+def _record(work: Work, spec_digest: str, now: str) -> Record:
+    server, facts = work.existing(), work.facts
+    return Record(
+        child=work.name,
+        server_id=server.id,
+        address=server.address,
+        created=server.created.isoformat(timespec="seconds"),
+        version=work.declared().version,
+        bot=facts.gateway.bot if facts else None,
+        spec_digest=spec_digest,
+        outcome="done",
+        at=now,
+    )

@@ -1,0 +1,156 @@
+"""The gateway: its secrets, unit and configuration, its start, and the proof that it answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from reconciler import commands
+from reconciler.diff import apply_patch, merge_patch
+from reconciler.errors import CommandFailed, HostError, HostTimedOut
+from reconciler.managed import files
+from reconciler.model import GatewayFacts, Json
+from reconciler.steps.system import install_files
+from reconciler.steps.work import Work
+
+READY_TIMEOUT: Final = 240.0  # three first starts at once on two cores took 18-29 s
+LOOK_EVERY: Final = 1.5
+
+
+def ensure_secrets(work: Work) -> bool:
+    return install_files(work, "gateway token", "bot token", "model key")
+
+
+def ensure_unit(work: Work) -> bool:
+    """The unit and the program that stamps what it starts with."""
+    wrote = install_files(work, "stamp program", "unit")
+    if wrote:
+        work.connection().run(commands.daemon_reload())
+    if _is_enabled(work):
+        return wrote
+    work.connection().run(commands.enable_unit(files.UNIT))
+    return True
+
+
+def ensure_config(work: Work) -> bool:
+    """The managed keys of openclaw.json: by the gateway's own RPC while it runs, else in the file. Other keys stay."""
+    if work.is_right("config"):
+        return False
+    assert work.facts is not None
+    patch = merge_patch(work.facts.managed.get("config") or {}, work.wanted()["config"])
+    _validate(work, patch)
+    if work.facts.gateway.is_running and work.facts.gateway.ready:
+        _patch_live(work, patch)
+    else:
+        _write_stopped(work, patch)
+    return True
+
+
+def ensure_running(work: Work) -> bool:
+    """The unit runs, and with what is on the disk now."""
+    gateway = work.look().gateway
+    if gateway.is_running and not gateway.stale:
+        return False
+    host = work.connection()
+    host.run(commands.reset_failed(files.UNIT))
+    host.run(commands.restart_unit(files.UNIT))
+    return True
+
+
+def ensure_ready(work: Work) -> bool:
+    """Loopback says: this version, ready, channel connected, our token accepted, no token refused, loopback only."""
+    clock = work.ports.clock
+    deadline = clock.monotonic() + READY_TIMEOUT
+    while True:
+        missing = unproven(work.look().gateway, work.declared().version)
+        if not missing:
+            return True
+        if clock.monotonic() > deadline:
+            raise HostTimedOut(
+                f"the gateway was not healthy within {READY_TIMEOUT:.0f} s: {missing[0]}",
+                f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",
+            )
+        _stop_waiting_when_failed(work)
+        clock.sleep(LOOK_EVERY)
+
+
+def unproven(gateway: GatewayFacts, version: str) -> list[str]:
+    """What still keeps the gateway from being called healthy, in the order of the layers."""
+    tests = (
+        (gateway.is_running, f"its unit is {gateway.active}"),
+        (gateway.version == version, f"it runs {gateway.version or 'no known version'}, not {version}"),
+        (gateway.loopback_only is True, "it listens on another address than loopback"),
+        (gateway.token_accepted is True, "it does not accept its own token"),
+        (gateway.anonymous_refused is True, "it answers without a token"),
+        (gateway.ready is True, f"not ready: {', '.join(gateway.failing) or 'starting'}"),
+        (not gateway.suppressed, f"channels suppressed: {', '.join(gateway.suppressed)}"),
+        (gateway.channel_connected is True, f"Telegram: {gateway.channel_error or 'not connected yet'}"),
+    )
+    return [text for holds, text in tests if not holds]
+
+
+def _is_enabled(work: Work) -> bool:
+    assert work.facts is not None
+    live = work.facts.managed.get("gateway")
+    return isinstance(live, dict) and live.get("enabled") == "enabled"
+
+
+def _validate(work: Work, patch: Json) -> None:
+    """The release that will run under it must accept the candidate; otherwise nothing is written."""
+    candidate = apply_patch(_file_content(work), patch)
+    command = commands.validate_config(
+        work.declared().version, files.NODE_VERSION, json.dumps(candidate, indent=2).encode()
+    )
+    answer = work.connection().run(command)
+    if answer.exit_code != 0:
+        text = answer.stdout.decode(errors="replace")[-1000:]
+        raise CommandFailed(
+            f"OpenClaw {work.declared().version} does not accept the configuration: {text}",
+            "nothing was changed; check the child's settings in the fleet file",
+        )
+
+
+def _patch_live(work: Work, patch: Json) -> None:
+    current = _rpc(work, "config.get", {})
+    base = current.get("hash") if isinstance(current, dict) else None
+    _rpc(work, "config.patch", {"raw": json.dumps(patch), "baseHash": base})
+
+
+def _write_stopped(work: Work, patch: Json) -> None:
+    host, owner = work.connection(), f"{files.SERVICE_USER}:{files.SERVICE_USER}"
+    host.run(commands.stop_unit(files.UNIT))
+    candidate = json.dumps(apply_patch(_file_content(work), patch), indent=2).encode()
+    host.run(commands.make_directory(files.CONFIG_PATH.rpartition("/")[0], owner, "0700"))
+    host.run(commands.install_file(files.CONFIG_PATH, candidate, owner, "0600"))
+
+
+def _file_content(work: Work) -> Json:
+    """The whole openclaw.json as it is; an empty one where there is none or it cannot be read as JSON."""
+    answer = work.connection().run(commands.read_file(files.CONFIG_PATH))
+    if answer.exit_code != 0:
+        return {}
+    try:
+        content: Json = json.loads(answer.stdout)
+    except ValueError:
+        return {}
+    return content
+
+
+def _rpc(work: Work, method: str, parameters: Json) -> Json:
+    answer = json.loads(work.connection().run(commands.gateway_rpc(method, parameters)).stdout)
+    if not answer.get("ok"):
+        message = (answer.get("error") or {}).get("message", "no reason given")
+        raise HostError(f"the gateway refused {method}: {message}", "run `fleet plan` again: the host has moved on")
+    payload: Json = answer.get("payload")
+    return payload
+
+
+def _stop_waiting_when_failed(work: Work) -> None:
+    assert work.facts is not None
+    gateway = work.facts.gateway
+    if gateway.active == "failed":
+        raise HostError(
+            f"the gateway's unit failed ({gateway.result}, exit {gateway.exit_status}): "
+            + (gateway.journal[-1] if gateway.journal else "its journal is empty"),
+            f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",
+        )

@@ -1,0 +1,131 @@
+"""What a step is, and what it is handed: one child's work in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler import keys
+from reconciler.answers import parse_answer
+from reconciler.commands import run_probe
+from reconciler.errors import HostError
+from reconciler.managed import Materials, digests, files, looks, wanted_values
+from reconciler.model import LABEL_PREFIX, ChildSpec, Fleet, HostAddress, HostFacts, Json, Server
+from reconciler.ports import Host, Ports
+
+SSH_PORT: Final = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A name people read and an idempotent function; it answers whether there was anything to do."""
+
+    name: str
+    ensure: Callable[[Work], bool]
+
+
+@dataclass(slots=True)
+class Work:
+    """One child on its way to what it shall be. Steps fill in what later steps need: server, host, facts."""
+
+    fleet: Fleet
+    name: str
+    spec: ChildSpec | None
+    ports: Ports
+    run: str  # the id of this run, which is also the nonce of servers it creates
+    note: Callable[..., None]  # note("create-intended", durable=True, **fields)
+    ssh_key_id: int | None = None  # the fleet's key at the cloud; known when something is created
+    server: Server | None = None
+    host: Host | None = None
+    facts: HostFacts | None = None
+
+    def declared(self) -> ChildSpec:
+        assert self.spec is not None, "steps that build are only planned for declared children"
+        return self.spec
+
+    def existing(self) -> Server:
+        assert self.server is not None, "the step before this one makes the server"
+        return self.server
+
+    def connection(self) -> Host:
+        assert self.host is not None, "the step before this one connects"
+        return self.host
+
+    def is_right(self, *names: str) -> bool:
+        """Whether all these managed things look as they shall."""
+        assert self.facts is not None, "the step before this one looks"
+        wanted = self.wanted()
+        return all(self.facts.managed.get(name) == wanted[name] for name in names)
+
+    def wanted(self) -> dict[str, Json]:
+        return wanted_values(self.declared(), self.materials())
+
+    def wanted_digests(self) -> dict[str, str]:
+        return digests(self.wanted())
+
+    def materials(self) -> Materials:
+        return gather_materials(self.fleet, self.declared(), uid_of(self.existing()), self.ports)
+
+    def look(self) -> HostFacts:
+        """Probe the host again and keep what it says."""
+        self.facts = probe(self.connection(), self.fleet, uid_of(self.existing()), self.ports)
+        return self.facts
+
+
+def uid_of(server: Server) -> str:
+    """The child's uid, from which its keys derive. HostError when the label was taken away."""
+    if server.uid is None:
+        raise HostError(
+            f"server {server.name} has lost its label {LABEL_PREFIX}uid, so its keys cannot be derived",
+            "put the label back from state/ or the journal",
+        )
+    return server.uid
+
+
+def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> Materials:
+    """Derive this child's keys and resolve its secrets. Raises SecretError."""
+    host_key = keys.host_key(ports.fleet_key, uid, fleet.ssh_generation)
+    return Materials(
+        login_public_key=keys.public_key(keys.login_key(ports.fleet_key, uid, fleet.ssh_generation)),
+        host_private_key=host_key,
+        host_public_key=keys.public_key(host_key),
+        gateway_token=keys.gateway_token(ports.fleet_key, uid, 1),
+        bot_token=ports.secrets.bot_token(spec.bot_token),
+        model_key=ports.secrets.model_key(spec.model.key),
+        digest_key=keys.digest_key(ports.fleet_key, uid),
+        endpoints=ports.endpoints,
+    )
+
+
+def address_of(server: Server, fleet: Fleet, ports: Ports) -> HostAddress:
+    """How to reach a child. The first host key (generation 0) is taken only until the first apply has finished."""
+    uid = uid_of(server)
+    if server.address is None:
+        raise HostError(f"server {server.name} has no IPv4 address", "give it one, or wait until the cloud has")
+    generations = [fleet.ssh_generation, fleet.ssh_generation - 1]
+    host_generations = [g for g in generations if g > 0] + ([0] if server.label("ready") is None else [])
+    return HostAddress(
+        address=server.address,
+        port=SSH_PORT,
+        user=files.LOGIN_USER,
+        login_keys=tuple(keys.login_key(ports.fleet_key, uid, g) for g in generations if g > 0),
+        host_keys=tuple(keys.public_key(keys.host_key(ports.fleet_key, uid, g)) for g in host_generations),
+    )
+
+
+def probe(host: Host, fleet: Fleet, uid: str, ports: Ports) -> HostFacts:
+    """All facts of one host in one trip. Raises HostError."""
+    request: dict[str, Json] = {
+        "root": "/",
+        "digest_key": keys.digest_key(ports.fleet_key, uid).reveal(),
+        "looks": looks(),
+        "gateway": {
+            "port": files.PORT,
+            "token_path": files.GATEWAY_TOKEN_PATH,
+            "unit": files.UNIT,
+            "started_path": files.STARTED_PATH,
+        },
+        "applied_path": files.APPLIED_PATH,
+    }
+    return parse_answer(host.run(run_probe(request)).stdout)

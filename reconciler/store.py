@@ -1,0 +1,108 @@
+"""The state directory on disk: a lock, an append-only journal, a record per child. Rebuildable, and without secrets."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from reconciler.errors import LockHeld, StateError
+from reconciler.model import Event, Record
+from reconciler.ports import Clock
+
+
+class DirectoryStore:
+    """A Store in `directory`, made on the first write: looking at a fleet leaves nothing behind."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._journal = directory / "journal.jsonl"
+        self._records = directory / "children"
+
+    @contextmanager
+    def lock(self, operation: str) -> Iterator[None]:
+        """A kernel lock: it ends with its holder, however that one dies."""
+        self._make()
+        path = self._directory / "lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise LockHeld(
+                    f"another run holds the lock: {file.read().strip() or 'it has not said who it is'}",
+                    "wait until it has ended; the lock is freed by itself when its process ends",
+                ) from error
+            file.seek(0)
+            file.truncate()
+            file.write(f"{operation}, process {os.getpid()}, since {self._clock.now().isoformat(timespec='seconds')}\n")
+            file.flush()
+            yield
+
+    def append(self, event: Event, durable: bool) -> None:
+        self._make()
+        line = json.dumps(asdict(event), sort_keys=True, ensure_ascii=False) + "\n"
+        with self._journal.open("a", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(line)
+            file.flush()
+            if durable:
+                os.fdatasync(file.fileno())
+
+    def events(self) -> Iterable[Event]:
+        """All events; a torn last line (a crash while writing) is left out, a broken one before it is an error."""
+        if not self._journal.exists():
+            return
+        lines = self._journal.read_text(encoding="utf-8").split("\n")
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                yield Event(**json.loads(line))
+            except (ValueError, TypeError) as error:
+                if number == len(lines) - 1:
+                    return
+                raise StateError(
+                    f"{self._journal}:{number}: not a journal line",
+                    "move the file away: it is only a history, nothing is lost with it but that",
+                ) from error
+
+    def records(self) -> dict[str, Record]:
+        """Every readable record; a broken one is left out, for it decides nothing."""
+        found = {}
+        for path in sorted(self._records.glob("*.json")):
+            try:
+                record = Record(**json.loads(path.read_text(encoding="utf-8")))
+            except (OSError, ValueError, TypeError):
+                continue
+            found[record.child] = record
+        return found
+
+    def save(self, record: Record) -> None:
+        self._make()
+        self._records.mkdir(mode=0o700, exist_ok=True)
+        _replace(self._records / f"{record.child}.json", json.dumps(asdict(record), indent=1, sort_keys=True) + "\n")
+
+    def forget(self, child: str) -> None:
+        (self._records / f"{child}.json").unlink(missing_ok=True)
+
+    def _make(self) -> None:
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(
+                f"cannot make the state directory {self._directory}: {error.strerror}",
+                "name another one with --state-dir",
+            ) from error
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)

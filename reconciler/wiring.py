@@ -1,0 +1,85 @@
+"""The composition root: the only place that knows which adapters there are. It builds them and decides nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from reconciler.clock import SystemClock
+from reconciler.errors import SandboxError
+from reconciler.fleet import references
+from reconciler.managed.files import NODE_VERSION
+from reconciler.model import Endpoints, Fleet, NodeDistribution, Provider, Secret
+from reconciler.ports import Cloud, Ports, Secrets
+from reconciler.sandbox.info import SandboxInfo
+from reconciler.sandbox.paths import Paths
+from reconciler.secrets import fleet_key
+from reconciler.secrets.references import ReferenceSecrets
+from reconciler.secrets.sandbox import SandboxSecrets
+from reconciler.store import DirectoryStore
+
+# SHA-256 as published with the release of this version (SHASUMS256.txt).
+OFFICIAL_NODE: Final = {
+    "x86_64": NodeDistribution(
+        NODE_VERSION,
+        f"https://nodejs.org/dist/v{NODE_VERSION}/node-v{NODE_VERSION}-linux-x64.tar.xz",
+        "fd8e59d5a511510f6a298afb548f18c7d2b1be404d8b4a27d94fbe49f56cb2d6",
+    ),
+    "aarch64": NodeDistribution(
+        NODE_VERSION,
+        f"https://nodejs.org/dist/v{NODE_VERSION}/node-v{NODE_VERSION}-linux-arm64.tar.xz",
+        "6ad1325edbdb5649c379b75a237147a666c95d4f9ae8d340fef2d1575d289ad2",
+    ),
+}
+
+Progress = Callable[[str, str, float], None]
+
+
+def build_ports(fleet: Fleet, state_dir: Path, progress: Progress) -> Ports:
+    """Every adapter of this fleet. Raises SecretError, SandboxError."""
+    # hcloud and fabric cost 0.3 s to import; only a command that gets here needs them.
+    from reconciler.ssh import FabricDialer
+
+    clock = SystemClock()
+    resolver = ReferenceSecrets(Path(fleet.path).parent, references(fleet))
+    key = fleet_key.find(fleet, resolver, os.environ)
+    cloud, secrets, endpoints = _outside(fleet, key, resolver, clock)
+    return Ports(cloud, FabricDialer(), DirectoryStore(state_dir, clock), clock, secrets, endpoints, key, progress)
+
+
+def _outside(
+    fleet: Fleet, key: Secret, resolver: ReferenceSecrets, clock: SystemClock
+) -> tuple[Cloud, Secrets, Endpoints]:
+    from reconciler.clouds.hetzner import HetznerCloud
+
+    if fleet.provider is Provider.SANDBOX:
+        info = SandboxInfo.from_file(Paths.default().info)
+        token = _sandbox_token(info)
+        return HetznerCloud(token, clock, info.endpoint), SandboxSecrets(key), _sandbox_endpoints(info)
+    assert fleet.token is not None, "the schema asks for a token where the provider is hetzner"
+    return HetznerCloud(resolver.resolve(fleet.token), clock), resolver, Endpoints(node=OFFICIAL_NODE)
+
+
+def _sandbox_token(info: SandboxInfo) -> Secret:
+    """FLEET_SANDBOX_TOKEN, for accounts other than the sandbox's own; else the token file that it wrote."""
+    if "FLEET_SANDBOX_TOKEN" in os.environ:
+        return Secret(os.environ["FLEET_SANDBOX_TOKEN"])
+    try:
+        return Secret(Path(info.token_file).read_text(encoding="utf-8").strip())
+    except OSError as error:
+        raise SandboxError(
+            f"cannot read the sandbox's token in {info.token_file}: {error.strerror}",
+            "run as the account that ran `fleet sandbox up`, or give the token in FLEET_SANDBOX_TOKEN",
+        ) from error
+
+
+def _sandbox_endpoints(info: SandboxInfo) -> Endpoints:
+    node = NodeDistribution(info.node.version, info.node.url, info.node.sha256)
+    return Endpoints(
+        node={"x86_64": node},
+        telegram_api_root=info.telegram_api_root,
+        model_base_url=info.model_base_url,
+        npm_registry=info.npm_registry,
+    )

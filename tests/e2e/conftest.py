@@ -1,0 +1,30 @@
+"""One sandbox for all end-to-end tests of a session: up before the first, down after the last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.sandbox.client import SandboxClient
+from reconciler.sandbox.paths import Paths
+from tests.e2e.machinery import Operator
+
+
+@pytest.fixture(scope="session")
+def operator_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def sandbox(operator_home: Path) -> Iterator[SandboxClient]:
+    assert os.geteuid() == 0, "the end-to-end tests boot real machines and need root"
+    operator = Operator(operator_home, operator_home)
+    operator.fleet("sandbox", "up", timeout=900)
+    try:
+        with SandboxClient(Paths.default().control) as client:
+            yield client
+    finally:
+        operator.fleet("sandbox", "down", timeout=300)

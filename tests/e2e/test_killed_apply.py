@@ -1,0 +1,69 @@
+"""A first apply is killed ten times in a row at seeded moments; the last one converges and nothing was made twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reconciler.sandbox.client import SandboxClient
+from tests.e2e.machinery import Operator
+
+SEED = 20261122
+KILLS = 10
+LONGEST = 14.0  # seconds; a whole first apply takes about a minute, so the kills walk through all of it
+
+FLEET = {
+    "fleet": "killed",
+    "cloud": {"provider": "sandbox"},
+    "children": {
+        "dave": {
+            "region": "nbg1",
+            "version": "2026.9.6",
+            "bot": {"token": "env:DAVE_BOT_TOKEN"},
+            "model": {"name": "claude-sonnet-4-6", "key": "env:ANTHROPIC_API_KEY"},
+        }
+    },
+}
+
+
+@pytest.fixture
+def operator(sandbox: SandboxClient, tmp_path: Path, operator_home: Path) -> Iterator[Operator]:
+    operator = Operator(tmp_path / "fleet", operator_home)
+    operator.directory.mkdir()
+    yield operator
+    operator.fleet("destroy", "--all", "--yes", code=None)
+
+
+def test_ten_kills_and_one_server(operator: Operator, sandbox: SandboxClient) -> None:
+    operator.fleet("init", "--sandbox", "--name", "killed")
+    (operator.directory / "fleet.yaml").write_text(yaml.safe_dump(FLEET, sort_keys=False))
+    moments = random.Random(SEED)
+    for _ in range(KILLS):
+        kill_after(operator, moments.uniform(0.5, LONGEST))
+    operator.fleet("apply", "--yes")
+    assert operator.status()["dave"]["health"] == "HEALTHY"
+    assert "No changes" in operator.fleet("plan", "--detailed-exitcode")
+    made = [
+        entry["body"]["name"]  # type: ignore[index,call-overload]
+        for entry in sandbox.cloud_log()
+        if entry["method"] == "POST" and entry["path"] == "/v1/servers" and entry["status"] == 201
+    ]
+    assert made.count("killed-dave") == 1
+
+
+def kill_after(operator: Operator, seconds: float) -> None:
+    """One apply, ended by SIGKILL after so many seconds; one that ends earlier was quicker than its killer."""
+    process = operator.start("apply", "--yes")
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    print(f"killed after {seconds:.1f} s")

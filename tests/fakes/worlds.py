@@ -1,0 +1,160 @@
+"""Makes Child values for planner cases: a world in which all is well, and what a case changes in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler import keys
+from reconciler.diff import apply_patch
+from reconciler.managed import Materials, digests, wanted_values
+from reconciler.model import (
+    Applied,
+    Catalog,
+    Child,
+    ChildSpec,
+    Endpoints,
+    Fleet,
+    GatewayFacts,
+    HostFacts,
+    Json,
+    ModelSettings,
+    Provider,
+    Record,
+    Secret,
+    SecretRef,
+    Server,
+    ServerStatus,
+    ServerType,
+    Silence,
+    Users,
+)
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+FLEET_KEY = keys.make_key(bytes(range(32)))
+UID = "00112233aabbccdd"
+
+
+def make_spec(name: str, **changes: Any) -> ChildSpec:
+    """A complete spec; `users` may be given as a mapping."""
+    if "users" in changes:
+        changes["users"] = Users(**changes["users"])
+    values: dict[str, Any] = {
+        "region": "nbg1",
+        "server_type": "cx23",
+        "image": "debian-12",
+        "version": "2026.9.6",
+        "bot_token": SecretRef("env", f"{name.upper()}_BOT_TOKEN"),
+        "model": ModelSettings("anthropic", "claude-sonnet-4-6", SecretRef("env", "ANTHROPIC_API_KEY")),
+    }
+    return ChildSpec(name=name, **(values | changes))
+
+
+def make_materials(name: str, bot_token: str = "") -> Materials:
+    host_key = keys.host_key(FLEET_KEY, UID, 1)
+    return Materials(
+        login_public_key=keys.public_key(keys.login_key(FLEET_KEY, UID, 1)),
+        host_private_key=host_key,
+        host_public_key=keys.public_key(host_key),
+        gateway_token=keys.gateway_token(FLEET_KEY, UID, 1),
+        bot_token=Secret(bot_token or f"{name}-bot-token"),
+        model_key=Secret("model-key"),
+        digest_key=keys.digest_key(FLEET_KEY, UID),
+        endpoints=Endpoints(node={}),
+    )
+
+
+def make_server(name: str, **changes: Any) -> Server:
+    labels = {
+        "openclaw-deploy/fleet": "demo",
+        "openclaw-deploy/child": name,
+        "openclaw-deploy/uid": UID,
+        "openclaw-deploy/ready": "true",
+    } | changes.pop("labels", {})
+    values: dict[str, Any] = {
+        "id": 1000,
+        "status": ServerStatus.RUNNING,
+        "region": "nbg1",
+        "server_type": "cx23",
+        "image": "debian-12",
+        "address": "192.0.2.10",
+        "created": NOW,
+    }
+    if "status" in changes:
+        changes["status"] = ServerStatus(changes["status"])
+    kept = {key: value for key, value in labels.items() if value is not None}
+    return Server(name=f"demo-{name}", labels=kept, **(values | changes))
+
+
+def make_facts(
+    values: dict[str, Json], live: Json = None, gateway: dict[str, Any] | None = None, **changes: Any
+) -> HostFacts:
+    """Facts of a host on which all is as wanted, but for the merge patch `live` and the gateway's fields given."""
+    healthy: dict[str, Any] = {
+        "active": "active",
+        "sub": "running",
+        "main_pid": 321,
+        "starts": 1,
+        "version": "2026.9.6",
+        "ready": True,
+        "token_accepted": True,
+        "anonymous_refused": True,
+        "loopback_only": True,
+        "channel_connected": True,
+        "channel_activity": NOW.timestamp() - 5,
+        "bot": "demo_bot",
+    }
+    fields = healthy | (gateway or {})
+    for name in ("failing", "suppressed", "stale", "journal"):
+        fields[name] = tuple(fields.get(name, ()))
+    managed = apply_patch(values, live or {})
+    assert isinstance(managed, dict)
+    defaults: dict[str, Any] = {
+        "boot_id": "b0",
+        "clock": NOW.timestamp(),
+        "architecture": "x86_64",
+        "applied": Applied("0.1.0", "spec", digests(values), "2026-11-01T00:00:00+00:00"),
+        "disk_free_mb": 30_000,
+        "memory_free_mb": 2_000,
+    }
+    return HostFacts(managed=managed, gateway=GatewayFacts(**fields), **(defaults | changes))
+
+
+def make_child(name: str, case: dict[str, Any]) -> Child:
+    """A child of a table case. Keys: spec, applied_spec, server, live, gateway, applied, silence, record, bot_token.
+
+    `spec` absent or null means undeclared; `server` null means that there is none; `applied_spec` is what the last
+    apply was told, where that differs from `spec`.
+    """
+    spec = make_spec(name, **case["spec"]) if case.get("spec") is not None else None
+    server = make_server(name, **(case.get("server") or {})) if case.get("server", {}) is not None else None
+    record = (
+        Record(name, 1000, "192.0.2.10", "", "2026.9.6", None, "", "done", "2026-11-01") if case.get("record") else None
+    )
+    if server is None:
+        return Child(name, spec=spec, record=record)
+    before = make_spec(name, **(case["spec"] or {} if spec else {}) | case.get("applied_spec", {}))
+    applied_values = wanted_values(before, make_materials(name))
+    wanted = wanted_values(spec, make_materials(name, case.get("bot_token", ""))) if spec else {}
+    if case.get("silence"):
+        return Child(name, spec, server, silence=Silence(case["silence"]), silence_detail="no answer", wanted=wanted)
+    if server.status is not ServerStatus.RUNNING or server.label("ready") is None:
+        return Child(name, spec, server, wanted=wanted, record=record)
+    extra = {"applied": None} if case.get("applied", True) is None else {}
+    facts = make_facts(applied_values, case.get("live"), case.get("gateway"), **extra)
+    return Child(name, spec, server, facts, wanted=wanted, record=record)
+
+
+def make_fleet(children: dict[str, Child]) -> Fleet:
+    specs = {name: child.spec for name, child in children.items() if child.spec}
+    return Fleet("demo", Provider.HETZNER, SecretRef("env", "HCLOUD_TOKEN"), None, 1, specs, "fleet.yaml")
+
+
+def make_catalog() -> Catalog:
+    """cx23 in Europe; cpx11 nowhere in Europe any more."""
+    here = {"nbg1": True, "fsn1": True, "hel1": True}
+    types = {
+        "cx23": ServerType("cx23", "x86", 2, 4, here, dict.fromkeys(here, "5.4900")),
+        "cpx11": ServerType("cpx11", "x86", 2, 2, dict.fromkeys(here, False), dict.fromkeys(here, "5.4900")),
+    }
+    return Catalog(types, tuple(here), frozenset({"debian-12"}), "EUR", dict.fromkeys(here, "0.5000"), NOW)
