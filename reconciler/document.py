@@ -14,7 +14,7 @@ from typing import TypeAlias
 import yaml
 
 from reconciler.model import Diagnostic, Json
-from reconciler.yamltext import Position, diagnostic, failure, position, root_map, without_garbage_collection
+from reconciler.yamltext import Position, diagnostic, failure, position, root_map
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -75,10 +75,9 @@ class Document:
 
 def compose(raw: bytes, file: str) -> Document:
     """The bytes of a YAML file, called `file` in every message. Raises ConfigError when they are no single YAML map."""
-    with without_garbage_collection():
-        root = root_map(raw, file)
-        walk = _Walk(file, budget=1000 + 10 * len(raw), nodes={(): (root, root)})
-        data = walk.map(root, ())
+    root = root_map(raw, file)
+    walk = _Walk(file, budget=1000 + 10 * len(raw), nodes={(): (root, root)})
+    data = walk.map(root, ())
     return Document(file, data, walk.nodes, tuple(walk.problems))
 
 
@@ -114,7 +113,7 @@ class _Walk:
             here = (*path, key)
             if key in data:
                 first = position(self.nodes[here][0])[0]
-                self.report(here, key_node, f"the key {shown(key)} is written twice", f"The first is on line {first}.")
+                self.report(here, key_node, f"the key {shown(key)} is written twice", f"the first is on line {first}")
                 continue
             self.nodes[here] = (key_node, value_node)
             data[key] = self.value(value_node, here)
@@ -123,17 +122,17 @@ class _Walk:
     def key(self, node: yaml.Node, path: Path) -> str | None:
         """Keys are always text, so a child may be called `no` or `1`."""
         if not isinstance(node, yaml.ScalarNode):
-            self.report((*path, ""), node, "a key must be text, not a list or a map", "Write `name: value`.")
+            self.report((*path, ""), node, "a key must be text, not a list or a map", "write `name: value`")
             return None
         if node.tag == _TAG + "merge":
             self.report(
-                (*path, ""), node, "merge keys (<<) are not read here", 'Write what children share under "defaults".'
+                (*path, ""), node, "merge keys (<<) are not read here", 'write what children share under "defaults"'
             )
             return None
         key = str(node.value)
         if not key or not key.isprintable():
             self.report(
-                (*path, ""), node, "a key is empty or has a line break or control character", "Write `name: value`."
+                (*path, ""), node, "a key is empty or has a line break or control character", "write `name: value`"
             )
             return None
         if looks_secret(key):
@@ -144,13 +143,13 @@ class _Walk:
     def value(self, node: yaml.Node, path: Path) -> Json:
         self.budget -= 1
         if self.budget < 0:
-            raise failure(self.file, position(node), "aliases make this file too big", "Write the values out.")
+            raise failure(self.file, position(node), "aliases make this file too big", "write the values out")
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
         if id(node) in self.open:
-            raise failure(self.file, position(node), "an alias (*) stands inside its own anchor (&)", "Remove it.")
+            raise failure(self.file, position(node), "an alias (*) stands inside its own anchor (&)", "remove it")
         if len(path) > MAX_DEPTH:
-            raise failure(self.file, position(node), f"nested deeper than {MAX_DEPTH} levels", "Make it flatter.")
+            raise failure(self.file, position(node), f"nested deeper than {MAX_DEPTH} levels", "make it flatter")
         self.open.add(id(node))
         data: Json = self.list(node, path) if isinstance(node, yaml.SequenceNode) else self.map(node, path)
         self.open.remove(id(node))
@@ -171,13 +170,15 @@ class _Walk:
             return ""
         if node.tag in _PLAIN_TEXT_TAGS:
             if not text.isprintable():
-                self.report(path, node, "text with a line break or control character", "Write it on one line.")
+                self.report(path, node, "text with a line break or control character", "write it on one line")
             return text
         if node.tag == _TAG + "int" and not _DECIMAL.fullmatch(text):
-            self.report(path, node, f"YAML reads {text} as another number", f'For text, quote it: "{text}".')
+            self.report(path, node, f"YAML reads {text} as another number", f'for text, quote it: "{text}"')
             return 0
         if node.tag not in _SCALARS:
-            self.report(path, node, f"the YAML tag {shown(node.tag)} is not read here", "Remove the tag.")
+            self.report(
+                path, node, f"the YAML tag {shown(node.tag.replace(_TAG, '!!'))} is not read here", "remove the tag"
+            )
             return text
         return _SCALARS[node.tag](text)
 
@@ -187,7 +188,7 @@ class _Walk:
 
 _PLAIN_SECRET = (
     "this looks like a secret itself",
-    "Write env:NAME or file:PATH instead, and revoke this one: it has been in a file.",
+    "write env:NAME or file:PATH instead, and revoke this one: it has been in a file",
 )
 _SCALARS: Mapping[str, Callable[[str], Json]] = {
     _TAG + "null": lambda _: None,

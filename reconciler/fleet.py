@@ -125,10 +125,11 @@ def _children_problems(document: Document, children: Mapping[str, Mapping[str, A
     troubled = {path for problem in document.problems for path in (problem.path, problem.meant) if path}
     bots: dict[SecretRef, str] = {}
     for name, values in children.items():
-        if ("children", name) in troubled:
+        if not isinstance(_at(document.data, ("children", name)), Mapping):
             continue
         yield from _missing(document, name, values, troubled)
-        yield from _long_name(document, name)
+        if ("children", name) not in troubled:
+            yield from _long_name(document, name)
         yield from _shared_bot(document, name, values, bots)
         yield from _shut_out(document, name, values)
         yield from _taken_labels(document, name, values)

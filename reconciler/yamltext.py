@@ -5,10 +5,7 @@ What is wrong with a file as a whole stops here, as a ConfigError with the place
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeAlias
 
 import yaml
@@ -18,7 +15,7 @@ from reconciler.model import Diagnostic, Severity
 
 Position: TypeAlias = tuple[int, int]  # line and column, from 1; (0, 0) for the file as a whole
 
-START = "A fleet file begins with a line such as `fleet: demo`; `fleet init` writes one in an empty directory."
+START = "a fleet file begins with a line such as `fleet: demo`; `fleet init` writes one in an empty directory"
 
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,30 +46,18 @@ def failure(file: str, where: Position, summary: str, detail: str) -> ConfigErro
     return ConfigError([diagnostic(file, where, summary, detail)])
 
 
-@contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """A big file makes millions of objects that all stay: collecting in between takes most of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 def _decode(raw: bytes, file: str) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise failure(file, (1, 1), "the file is UTF-16", "Save it as UTF-8.")
+        raise failure(file, (1, 1), "the file is UTF-16", "save it as UTF-8")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8-sig", "replace")
-        raise failure(file, _end_of(before), "this is not UTF-8 text", "Save the file as UTF-8.") from error
+        raise failure(file, _end_of(before), "this is not UTF-8 text", "save the file as UTF-8") from error
     bad = _CONTROL.search(text)
     if bad is not None:
         name = "a NUL byte" if bad.group() == "\0" else f"the control character U+{ord(bad.group()):04X}"
-        raise failure(file, _end_of(text[: bad.start()]), f"{name} stands here", "Remove it: a fleet file is text.")
+        raise failure(file, _end_of(text[: bad.start()]), f"{name} stands here", "remove it: a fleet file is text")
     return text
 
 
@@ -80,11 +65,12 @@ def _compose(text: str, file: str) -> yaml.Node | None:
     try:
         root: yaml.Node | None = _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        never_closed = error.problem == "found unexpected end of stream"
+        mark = error.context_mark if never_closed else error.problem_mark
         where = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         raise failure(file, where, *_syntax(error.problem or "", text, where)) from error
     except RecursionError as error:
-        raise failure(file, (0, 0), "nested too deep", "Make it flatter.") from error
+        raise failure(file, (0, 0), "nested too deep", "make it flatter") from error
     return root
 
 
@@ -97,11 +83,13 @@ def _syntax(problem: str, text: str, where: Position) -> tuple[str, str]:
     """libyaml's words, and ours for the mistakes people make. Neither shows what stands in the line."""
     line = "".join(text.splitlines()[where[0] - 1 : where[0]])
     if line[where[1] - 1 : where[1]] == "\t" or "\t" in line[: len(line) - len(line.lstrip())]:
-        return "a tab stands here", "Indent with spaces: YAML allows no tabs there."
+        return "a tab stands here", "indent with spaces: YAML allows no tabs there"
     if problem == "but found another document":
-        return "a second document starts here", "Keep one fleet per file, and remove the line `---`."
+        return "a second document starts here", "keep one fleet per file, and remove the line `---`"
     if problem.startswith("found undefined alias"):
-        return "this alias (*) has no anchor (&)", "If it is not meant as an alias, put the value in quotes."
+        return "this alias (*) has no anchor (&)", "if it is not meant as an alias, put the value in quotes"
     if problem == "mapping values are not allowed in this context":
-        return "a `:` stands where none can be", 'Check the indentation above; text with ": " in it needs quotes.'
-    return f"not valid YAML: {problem}", "Check the indentation, quotes and brackets here and just above."
+        return "a `:` stands where none can be", 'check the indentation above; text with ": " in it needs quotes'
+    if problem == "found unexpected end of stream":
+        return "this quote is never closed", "close it on the same line"
+    return f"not valid YAML: {problem}", "check the indentation, quotes and brackets here and just above"
