@@ -10,6 +10,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -194,9 +195,11 @@ def _start_daemon(paths: Paths) -> None:
 
 def _answers(paths: Paths) -> bool:
     try:
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(str(paths.control))
         with SandboxClient(paths.control) as client:
             client.status()
-    except SandboxError:
+    except (OSError, SandboxError):
         return False
     return True
 

@@ -5,7 +5,7 @@
                                             +- switch (bridge)  subnet.2
                                    m<id>   -+  169.254.169.254   ----------  eth0  the machine's address
 
-The machines' default route ends at subnet.2, and the switch namespace has no way out: no NAT, no forwarding. On the
+The machines' default route ends at subnet.2, and the switch namespace has no way out: no NAT, no other route. On the
 outside there is one link, its address and one unreachable route, nothing else: no packet filter, no global sysctl.
 """
 
@@ -29,6 +29,20 @@ OPERATOR_LINK = "fsb-operator"
 METADATA_ADDRESS = "169.254.169.254"
 
 NAMESPACES = Path("/run/netns")
+
+# Inside the switch: the operator reaches the machines and they answer; of this computer they reach nothing unasked.
+ONE_WAY = """\
+table bridge sandbox {{
+  chain forward {{
+    type filter hook forward priority 0; policy accept;
+    oifname "operator" ether type ip6 drop
+    oifname "operator" ether type ip ip daddr != {gateway} drop
+    oifname "operator" ether type ip tcp flags & (syn|ack) == syn drop
+    oifname "operator" ether type ip meta l4proto udp drop
+  }}
+}}
+"""
+
 _OURS = re.compile(r"fsb-(switch|\d+)")
 _BRIDGE = "switch"
 _ROUTE_PROTOCOL = "79"  # marks our unreachable route, so that `down` finds it without any note
@@ -63,6 +77,7 @@ def switch_up(subnet: IPv4Network) -> None:
     )
     # Forwarding to nowhere: a machine that looks for a way out is told at once that there is none.
     in_namespace(SWITCH, lambda: _set_forwarding(_BRIDGE, "1"))
+    _run(["ip", "netns", "exec", SWITCH, "nft", "-f", "-"], stdin=ONE_WAY.format(gateway=gateway))
     # A machine could name us as its gateway: this link forwards nothing, whatever the machine at large does.
     _set_forwarding(OPERATOR_LINK, "0")
     _ip("addr", "add", f"{gateway}/{subnet.prefixlen}", "dev", OPERATOR_LINK)
@@ -192,17 +207,20 @@ def _is_mount_point(path: Path) -> bool:
 
 def _switch(*lines: str) -> None:
     """Several `ip` commands at once, inside the switch."""
-    _ip("-n", SWITCH, "-batch", "-", stdin="\n".join(lines) + "\n")
+    _run(["ip", "-n", SWITCH, "-batch", "-"], stdin="\n".join(lines) + "\n")
 
 
-def _ip(*arguments: str, stdin: str = "") -> str:
-    ended = subprocess.run(["ip", *arguments], input=stdin, check=False, capture_output=True, text=True)
+def _ip(*arguments: str) -> None:
+    _run(["ip", *arguments])
+
+
+def _run(command: list[str], stdin: str = "") -> None:
+    ended = subprocess.run(command, input=stdin, check=False, capture_output=True, text=True)
     if ended.returncode:
         raise SandboxError(
-            f"`ip {' '.join(arguments)}` failed: {ended.stderr.strip()}",
+            f"`{' '.join(command)}` failed: {ended.stderr.strip()}",
             "Run `fleet sandbox down`, then `fleet sandbox up` again.",
         )
-    return ended.stdout
 
 
 def _ip_quietly(*arguments: str) -> None:

@@ -13,6 +13,7 @@ from reconciler.errors import SandboxError
 PROGRAMS = {
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
+    "nft": "nftables",
     "systemctl": "systemd",
     "systemd-nspawn": "systemd-container",
     "unshare": "util-linux",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +15,10 @@ from reconciler.sandbox import cgroups
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def start(module: str, *arguments: str, lock: int, log: Path, trees: Mapping[str, Path], env: Mapping[str, str]) -> int:
-    """Run `python -m module` on its own; the process id. It inherits the open lock and keeps it until it ends."""
+def start(
+    module: str, *arguments: str, lock: int, log: Path, trees: Mapping[str, Path], env: Mapping[str, str]
+) -> None:
+    """Run `python -m module` on its own. It inherits the open lock and keeps it until it ends."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -27,9 +30,9 @@ def start(module: str, *arguments: str, lock: int, log: Path, trees: Mapping[str
             pass_fds=[lock],
             start_new_session=True,
         )
+    threading.Thread(target=process.wait, daemon=True).start()  # else it stays a zombie when it ends before us
     cgroups.make(trees, cgroups.CONTROL)
     cgroups.enter(trees, cgroups.CONTROL, process.pid)
-    return process.pid
 
 
 def take(lock: int) -> bool:
