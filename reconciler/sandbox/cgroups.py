@@ -50,10 +50,14 @@ def load_trees(file: Path) -> dict[str, Path]:
 
 
 def make(trees: Mapping[str, Path], name: str, memory_mb: int = 0) -> None:
-    """Make the group in every hierarchy; `memory_mb` limits it, page cache included."""
+    """Make the group in every hierarchy; `memory_mb` limits it, page cache included, where memory is counted."""
     for hierarchy, tree in trees.items():
         group = tree / name
-        group.mkdir(parents=True, exist_ok=True)
+        tree.mkdir(exist_ok=True)
+        if memory_mb and hierarchy == "v2":
+            with contextlib.suppress(OSError):  # not ours to give: v1 has the controller, or nobody delegated it
+                (tree / "cgroup.subtree_control").write_text("+memory")
+        group.mkdir(exist_ok=True)
         limit = group / ("memory.limit_in_bytes" if hierarchy == "memory" else "memory.max")
         if memory_mb and limit.exists():
             limit.write_text(str(memory_mb * 2**20))

@@ -66,7 +66,7 @@ def up(paths: Paths, progress: Progress, subnet: IPv4Network | None = None) -> t
     """
     preflight.require_root(os.geteuid())
     preflight.require_programs()
-    preflight.require_null_device()
+    preflight.require_null_device(Path(os.devnull).lstat())
     with _alone(paths):
         if network.switch_is_up() and paths.info.exists():
             return _up_again(paths, progress)
@@ -216,11 +216,18 @@ def _machine_statuses(paths: Paths, machines: NspawnMachines) -> Iterator[Machin
 
 @contextmanager
 def _alone(paths: Paths) -> Iterator[None]:
-    """One `up` or `down` at a time; the lock lies in the cache because that is what stays."""
-    paths.cache.mkdir(parents=True, exist_ok=True)
-    with (paths.cache / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    """One `up` or `down` at a time; the lock lies in the cache because that is what stays.
+
+    Under our own umask: images and disks are read by the machines' users, whatever the operator keeps private.
+    """
+    mask = os.umask(0o022)
+    try:
+        paths.cache.mkdir(parents=True, exist_ok=True)
+        with (paths.cache / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    finally:
+        os.umask(mask)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from pathlib import Path
 
 from reconciler.errors import SandboxError
 
@@ -35,9 +34,8 @@ def require_programs() -> None:
         )
 
 
-def require_null_device(path: Path = Path("/dev/null")) -> None:
+def require_null_device(found: os.stat_result, path: str = os.devnull) -> None:
     """Machines get this machine's own null device with its mode; at another mode than 0666 gateways cannot start."""
-    found = path.lstat()
     if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(1, 3):
         raise SandboxError(
             f"{path} is not the null device (character device 1:3)",
