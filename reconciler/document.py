@@ -14,15 +14,13 @@ from typing import TypeAlias
 import yaml
 
 from reconciler.model import Diagnostic, Json
-from reconciler.yamltext import Position, diagnostic, failure, position, root_map
+from reconciler.yamltext import MAX_DEPTH, Position, diagnostic, failure, position, root_map
 
 Path: TypeAlias = tuple[str | int, ...]
 
-MAX_DEPTH = 20
-
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TEXT_TAGS = frozenset({_TAG + "str", _TAG + "timestamp", _TAG + "value"})
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _SECRET = re.compile(
     r"[0-9]{6,12}:[A-Za-z0-9_-]{30,}"  # a Telegram bot token
     r"|\bsk-[A-Za-z0-9_-]{12,}"  # Anthropic, OpenAI and others
@@ -149,7 +147,7 @@ class _Walk:
         if id(node) in self.open:
             raise failure(self.file, position(node), "an alias (*) stands inside its own anchor (&)", "remove it")
         if len(path) > MAX_DEPTH:
-            raise failure(self.file, position(node), f"nested deeper than {MAX_DEPTH} levels", "make it flatter")
+            raise failure(self.file, position(node), "aliases nest this too deep", "write the values out")
         self.open.add(id(node))
         data: Json = self.list(node, path) if isinstance(node, yaml.SequenceNode) else self.map(node, path)
         self.open.remove(id(node))
@@ -173,7 +171,9 @@ class _Walk:
                 self.report(path, node, "text with a line break or control character", "write it on one line")
             return text
         if node.tag == _TAG + "int" and not _DECIMAL.fullmatch(text):
-            self.report(path, node, f"YAML reads {text} as another number", f'for text, quote it: "{text}"')
+            self.report(
+                path, node, f"{shown(text)} is no plain decimal number", "if it is text, write quotes around it"
+            )
             return 0
         if node.tag not in _SCALARS:
             self.report(

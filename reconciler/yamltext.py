@@ -6,7 +6,7 @@ What is wrong with a file as a whole stops here, as a ConfigError with the place
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
@@ -17,8 +17,29 @@ Position: TypeAlias = tuple[int, int]  # line and column, from 1; (0, 0) for the
 
 START = "a fleet file begins with a line such as `fleet: demo`; `fleet init` writes one in an empty directory"
 
-_Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MAX_DEPTH = 20
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _Base
+else:
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class _Loader(_Base):
+    """Counts the levels: the C loader calls itself for each one, and a file of brackets would end the process."""
+
+    depth = 0
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=current_node.start_mark)
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
 
 
 def root_map(raw: bytes, file: str) -> yaml.MappingNode:
@@ -69,8 +90,6 @@ def _compose(text: str, file: str) -> yaml.Node | None:
         mark = error.context_mark if never_closed else error.problem_mark
         where = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         raise failure(file, where, *_syntax(error.problem or "", text, where)) from error
-    except RecursionError as error:
-        raise failure(file, (0, 0), "nested too deep", "make it flatter") from error
     return root
 
 
@@ -84,6 +103,8 @@ def _syntax(problem: str, text: str, where: Position) -> tuple[str, str]:
     line = "".join(text.splitlines()[where[0] - 1 : where[0]])
     if line[where[1] - 1 : where[1]] == "\t" or "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab stands here", "indent with spaces: YAML allows no tabs there"
+    if problem == _TOO_DEEP:
+        return problem, "a fleet file needs no more than five"
     if problem == "but found another document":
         return "a second document starts here", "keep one fleet per file, and remove the line `---`"
     if problem.startswith("found undefined alias"):

@@ -68,6 +68,11 @@ def test_a_directory_is_no_fleet_file(tmp_path: Path) -> None:
     assert "cannot be read: Is a directory" in error_text(caught.value)
 
 
+@pytest.mark.parametrize("level", ["[", "{a: ", "- ", "? "])
+def test_a_hundred_thousand_levels_are_an_error_and_not_the_end_of_the_process(level: str) -> None:
+    assert "nested deeper than 20 levels" in str(said_of(f"a:\n  {level * 100_000}".encode()))
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_fleet_or_a_readable_error(raw: bytes) -> None:
