@@ -136,7 +136,10 @@ def _configure(root: Path) -> None:
         link = root / "etc/systemd/system" / unit
         if not link.is_symlink():
             link.symlink_to(os.devnull)
-    subprocess.run(["systemctl", "--root", str(root), "--quiet", "enable", *ENABLED], check=True, capture_output=True)
+    enable = ["systemctl", "--root", str(root), "--quiet", "enable", *ENABLED]
+    ended = subprocess.run(enable, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise SandboxError(f"systemctl could not finish the base image: {ended.stderr.strip()}")
 
 
 def _recipe_digest() -> str:
