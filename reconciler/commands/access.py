@@ -5,7 +5,8 @@ from __future__ import annotations
 from reconciler.commands.shell import script
 from reconciler.model import Command, Secret
 
-# The public half is written last, after sshd took the key: it is the sign that all of this was done.
+# A reload takes a moment in which sshd refuses or still shows the old key. The public half is written last, when the
+# new key has been seen: it is the sign that all of this was done.
 _HOST_KEY = """
 key=/etc/ssh/ssh_host_ed25519_key
 umask 077; rm -f "$key.part"; cat >"$key.part"
@@ -13,6 +14,11 @@ umask 077; rm -f "$key.part"; cat >"$key.part"
 rm -f "$key.pub"
 sync "$key.part"; mv -fT "$key.part" "$key"
 sshd -t; systemctl reload ssh
+left=50
+until ssh-keyscan -T 2 -t ed25519 127.0.0.1 2>/dev/null | grep -qF -- "$1"; do
+  left=$((left - 1)); [ "$left" -gt 0 ] || { echo 'sshd does not show the new key' >&2; exit 1; }
+  sleep 0.2
+done
 printf '%s\\n' "$1" >"$key.pub.part"; chmod 0644 "$key.pub.part"; sync "$key.pub.part"
 mv -fT "$key.pub.part" "$key.pub"; sync /etc/ssh
 """

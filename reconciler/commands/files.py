@@ -93,7 +93,10 @@ def _at(name: str, text: str, path: str, owner: str, mode: str, more: list[str],
 def _for(path: str, text: str) -> str:
     """`text`, to be run as the user who owns the directories on the way to `path`."""
     user = _user_for(path)
-    return text if user is None else f'exec runuser -u {user} -- sh -c {shlex.quote(PREAMBLE + text)} sh "$@"'
+    if user is None:
+        return text
+    inner = shlex.quote(f"{PREAMBLE}\n{text}")
+    return f'exec runuser -u {user} -- sh -c {inner} sh "$@"'
 
 
 def _user_for(path: str) -> str | None:

@@ -17,11 +17,12 @@ REVERT_AFTER: Final = 60  # seconds
 SAVED: Final = "/run/openclaw-deploy/firewall-before"  # there while a change waits for its confirmation
 TIMER: Final = "openclaw-deploy-revert"
 
+# Taking back and confirming both start with a rename of the saved state: whichever comes first, the other fails.
 _REVERT: Final = f"""
-set -eu; cd {SAVED}
+set -eu; mv -T {SAVED} {SAVED}.revert; cd {SAVED}.revert
 cp -p user.rules user6.rules ufw.conf /etc/ufw/; cp -p ufw.default /etc/default/ufw
 if grep -q '^ENABLED=yes' ufw.conf; then ufw --force enable; ufw reload; else ufw --force disable; fi
-cd /; rm -rf {SAVED}
+cd /; rm -rf {SAVED}.revert
 """
 
 # Rules put into the built-in chains by hand, past ufw: ufw itself never removes them.
@@ -32,13 +33,13 @@ for tool in ("iptables", "ip6tables"):
         listing = subprocess.run([tool, "-S", chain], stdout=subprocess.PIPE, check=True).stdout.decode()
         for line in listing.splitlines():
             words = shlex.split(line)
-            if words[0] == "-A" and not any(word.startswith("ufw") for word in words):
+            if words[0] == "-A" and not (len(words) == 4 and words[3].startswith(("ufw-", "ufw6-"))):
                 subprocess.run([tool, "-D", *words[1:]], check=True)
 """
 
 _APPLY = f"""
-if ! systemctl -q is-active {TIMER}.timer; then
-  rm -rf {SAVED} {SAVED}.part; mkdir -p -m 0700 {SAVED}.part
+if [ ! -d {SAVED} ]; then
+  rm -rf {SAVED}.*; mkdir -p -m 0700 {SAVED}.part
   cp -p /etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf {SAVED}.part/
   cp -p /etc/default/ufw {SAVED}.part/ufw.default
   mv -T {SAVED}.part {SAVED}
@@ -56,9 +57,9 @@ ufw --force enable >/dev/null
 """
 
 _CONFIRM = f"""
-systemctl -q is-active {TIMER}.timer || {{ echo 'the change was already taken back' >&2; exit 1; }}
+mv -T {SAVED} {SAVED}.confirmed 2>/dev/null || {{ echo 'the change was already taken back' >&2; exit 1; }}
 systemctl stop {TIMER}.timer
-rm -rf {SAVED}
+rm -rf {SAVED}.confirmed
 """
 
 

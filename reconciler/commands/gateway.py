@@ -21,26 +21,23 @@ runuser -u openclaw -- env -i HOME="$work" PATH="${{node%/node}}:/usr/bin:/bin" 
   "$node" {RELEASES}/"$1"/node_modules/openclaw/openclaw.mjs config validate --json </dev/null
 """
 
-# Reads {{"port", "token_path", "body"}} on stdin. urllib without proxies: the environment must not lead us elsewhere.
+# Reads {"port", "token_path", "body"} on stdin. http.client and not urllib: no proxy from the environment and no
+# redirect can carry the token elsewhere.
 _RPC: Final = """
-import json, sys, urllib.error, urllib.request
+import http.client, json, sys
 request = json.load(sys.stdin)
 with open(request["token_path"]) as file:
     token = file.read().strip()
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-call = urllib.request.Request(
-    "http://127.0.0.1:%d/api/v1/admin/rpc" % request["port"],
-    data=json.dumps(request["body"]).encode(),
-    headers={"Authorization": "Bearer " + token, "Content-Type": "application/json"},
-)
+headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+connection = http.client.HTTPConnection("127.0.0.1", request["port"], timeout=20)
 try:
-    answer = opener.open(call, timeout=20).read(1 << 20)
-except urllib.error.HTTPError as error:
-    answer = error.read(1 << 20)
-    if error.code in (401, 404):
-        sys.exit("the gateway answered HTTP %d" % error.code)
-except OSError as error:
+    connection.request("POST", "/api/v1/admin/rpc", json.dumps(request["body"]), headers)
+    response = connection.getresponse()
+    answer = response.read(1 << 20)
+except (OSError, http.client.HTTPException) as error:
     sys.exit("the gateway does not answer on loopback: %s" % error)
+if response.status in (401, 404):
+    sys.exit("the gateway answered HTTP %d" % response.status)
 sys.stdout.buffer.write(answer)
 """
 

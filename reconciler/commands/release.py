@@ -29,13 +29,14 @@ _FETCH = """
 mark=$3/.openclaw-deploy-sha256
 [ "$(cat "$mark" 2>/dev/null)" != "$2" ] || exit 0
 part=$3.part; archive=$3.archive
+trap 'rm -rf -- "$part" "$archive"' EXIT
 rm -rf -- "$part" "$archive"; mkdir -p -- "$part"
 curl -fsS --proto =http,https --connect-timeout 10 --retry 3 --max-time "$patience" -o "$archive" -- "$1" </dev/null
 printf '%s  %s\\n' "$2" "$archive" | sha256sum --check --status - || {
   echo "what $1 gave has another SHA-256 than $2" >&2; exit 1; }
 tar -xf "$archive" -C "$part" --strip-components=1 --no-same-owner --no-same-permissions
 chmod -R go-w -- "$part"; printf '%s\\n' "$2" >"$part/.openclaw-deploy-sha256"; sync -f "$part"
-rm -rf -- "$3" "$archive"; mv -T -- "$part" "$3"
+rm -rf -- "$3"; mv -T -- "$part" "$3"
 """
 
 # Nothing that npm fetched ever runs as root: the lifecycle that OpenClaw finishes at its first start is finished by
@@ -49,7 +50,7 @@ id -u {BUILD_USER} >/dev/null 2>&1 ||
 pkill -KILL -u {BUILD_USER} || true
 rm -rf -- "$build"; mkdir -p {RELEASES}; install -d -m 0711 "$build"
 install -d -m 0700 -o {BUILD_USER} -g {BUILD_USER} "$stage" "$home"
-printf '%s\\n' "$manifest" >"$stage/package.json"
+printf '%s\\n' "$manifest" >"$stage/package.json"; chown {BUILD_USER}: "$stage/package.json"
 as_builder() {{
   ( cd "$stage"; exec 9>&-; exec runuser -u {BUILD_USER} -- env -i HOME="$home" PATH="$node/bin:/usr/bin:/bin" \
     npm_config_update_notifier=false "$@" </dev/null )

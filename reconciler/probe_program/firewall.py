@@ -6,7 +6,7 @@ Part of the probe: Python 3.9, standard library and this package only.
 from __future__ import annotations
 
 import os
-import shlex
+import re
 from typing import Any
 
 from reconciler.probe_program.reading import at, fields, output, text
@@ -58,16 +58,21 @@ def tuples(saved: str, anywhere: str) -> set[str]:
 
 def foreign(live: list[str], saved: str, enabled: bool) -> list[str]:
     """Rules put in by hand past ufw, and ufw's own that are no longer in force."""
-    chains = ("-A INPUT ", "-A OUTPUT ")
-    by_hand = [line for line in live if line.startswith(chains) and not any(w[:4] == "ufw-" for w in line.split())]
-    in_file = {plain(line) for line in saved.splitlines() if line.startswith("-A ufw-user-input ")}
-    in_force = {plain(line) for line in live if line.startswith("-A ufw-user-input ")}
+    built_in, ours = ("-A INPUT ", "-A OUTPUT "), ("-A ufw-user-input ", "-A ufw6-user-input ")
+    by_hand = [line for line in live if line.startswith(built_in) and not goes_to_ufw(line)]
+    in_file = {plain(line) for line in saved.splitlines() if line.startswith(ours)}
+    in_force = {plain(line) for line in live if line.startswith(ours)}
     missing = ["missing: " + line for line in sorted(in_file - in_force)] if enabled else []
     return [line[:200] for line in [*by_hand, *sorted(in_force - in_file), *missing]][:20]
 
 
+def goes_to_ufw(rule: str) -> bool:
+    """ufw's chains are called ufw-… and, for IPv6, ufw6-…; it jumps to them without any condition."""
+    words = rule.split()
+    return len(words) == 4 and words[2] == "-j" and words[3].startswith(("ufw-", "ufw6-"))
+
+
 def plain(rule: str) -> str:
-    """The kernel's listing names the match module of each protocol, the file does not."""
-    words = shlex.split(rule)
-    kept = [word for i, word in enumerate(words) if not (word == "-m" and words[i + 1] in ("tcp", "udp"))]
-    return " ".join(word for i, word in enumerate(kept) if not (word in ("tcp", "udp") and kept[i - 1] != "-p"))
+    """The kernel's listing names each protocol's match module and the size of a single address; the file does not."""
+    rule = re.sub(r" -m (tcp|udp)\b", "", rule)
+    return re.sub(r"/(32|128)\b", "", rule)
