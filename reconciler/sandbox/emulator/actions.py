@@ -90,4 +90,7 @@ class Actions:
             return self.finish(action.id, (failed.code, failed.message))
         except SandboxError as failed:
             return self.finish(action.id, ("action_failed", failed.summary))
+        except Exception as failed:
+            self.finish(action.id, ("server_error", f"the sandbox failed: {failed!r}"))
+            raise  # asyncio logs it with its traceback
         return self.finish(action.id)

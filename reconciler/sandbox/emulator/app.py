@@ -1,7 +1,7 @@
 """The emulator as an ASGI application: `build_app(world, token)`. Serve it on loopback only.
 
 The gate stands before every operation: route, token, request budget, faults, log, headers - in the order in which the
-real API checks them (an unknown route is a 404 even without a token, a wrong method a 401).
+real API checks them: without a token an unknown route is a 404, a wrong method a 401.
 """
 
 from __future__ import annotations
@@ -90,18 +90,15 @@ class Gate:
         bucket = self._buckets[path.startswith("/actions")]
         faults = self._world.faults
         error = self._refuse(scope, path, bucket) or faults.refusal(name)
-        answer = _Answer(self._world, request.method, send, bucket.headers(), error is None and faults.drops(name))
-        try:
-            inner = error_response(error) if error else self._app
-            await inner(scope, _replay(body), answer)
-        finally:
-            self._record(request, path, body, answer)
+        answer = _Answer(self._world, request, body, send, bucket.headers(), error is None and faults.drops(name))
+        inner = error_response(error) if error else self._app
+        await inner(scope, _replay(body), answer)
 
     def _refuse(self, scope: Scope, path: str, bucket: Bucket) -> ApiError | None:
         match = self._match(scope, path)
         if match is Match.NONE:
             return errors.no_route()
-        if error := self._check_token(scope, match):
+        if error := self._check_token(scope):
             return error
         if match is Match.PARTIAL:
             return ApiError(405, "method_not_allowed", "method not allowed")
@@ -113,48 +110,48 @@ class Gate:
         below = {**scope, "path": path, "root_path": ""}
         return max((route.matches(below)[0] for route in self._routes), key=lambda match: match.value)
 
-    def _check_token(self, scope: Scope, match: Match) -> ApiError | None:
+    def _check_token(self, scope: Scope) -> ApiError | None:
         kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not given:
             return errors.token_required()
         token, read_only = self._tokens
         if read_only is not None and hmac.compare_digest(given.encode(), read_only.encode()):
             return None if scope["method"] in {"GET", "HEAD"} else errors.token_readonly()
-        if not hmac.compare_digest(given.encode(), token.encode()) or match is Match.PARTIAL:
+        if not hmac.compare_digest(given.encode(), token.encode()):
             return errors.token_invalid()
         return None
 
-    def _record(self, request: Request, path: str, body: bytes, answer: _Answer) -> None:
-        stamp, query = self._world.stamp(), request.url.query
-        logged = loggable(body)
-        self._world.log.append(Entry(stamp, request.method, path, query, answer.status, answer.correlation_id, logged))
-
 
 class _Answer:
-    """Passes the answer on with the API's headers, after what it promises has been saved.
+    """Passes the answer on with the API's headers, after what it promises has been saved and logged.
 
     One that `drops` breaks the connection off before its body.
     """
 
-    def __init__(self, world: World, method: str, send: Send, headers: dict[str, str], drops: bool) -> None:
-        self.status = 0
+    def __init__(
+        self, world: World, request: Request, body: bytes, send: Send, headers: dict[str, str], drops: bool
+    ) -> None:
         self._world = world
-        self._commits = method not in {"GET", "HEAD"}
-        self.correlation_id = secrets.token_hex(8)
+        self._request = request
+        self._body = body
         self._send = send
-        self._headers = headers
+        self._headers = {**headers, "X-Correlation-Id": secrets.token_hex(8)}
         self._drops = drops
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            if self._commits and self.status < 400:
-                self._world.save()
-            headers = MutableHeaders(scope=message)
-            headers.update({**self._headers, "X-Correlation-Id": self.correlation_id})
+            self._commit(message["status"])
+            MutableHeaders(scope=message).update(self._headers)
         await self._send(message)
         if self._drops:
             raise ConnectionDropped
+
+    def _commit(self, status: int) -> None:
+        world, method, url = self._world, self._request.method, self._request.url
+        if method not in {"GET", "HEAD"} and status < 400:
+            world.save()
+        path, reference = url.path.removeprefix("/v1"), self._headers["X-Correlation-Id"]
+        world.log.append(Entry(world.stamp(), method, path, url.query, status, reference, loggable(self._body)))
 
 
 def error_response(error: ApiError) -> Response:

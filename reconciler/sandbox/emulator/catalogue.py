@@ -16,33 +16,33 @@ AMERICA = ("ash", "hil")
 SINGAPORE = ("sin",)
 
 # id, name, architecture, cores, memory GB, disk GB, cpu, category, then price and traffic (TiB) per
-# continent (`-`: not sold there), and whether Europe had it in stock.
+# continent (`-`: not sold there), and whether it is still sold outside America.
 _TYPES = """
-114 cx23  x86  2   4  40 shared    cost_optimized    5.49/20      -         -         no
-115 cx33  x86  4   8  80 shared    cost_optimized    8.49/20      -         -         no
-116 cx43  x86  8  16 160 shared    cost_optimized   15.99/20      -         -         no
-117 cx53  x86 16  32 320 shared    cost_optimized   29.49/20      -         -         no
-45  cax11 arm  2   4  40 shared    cost_optimized    5.99/20      -         -         no
-93  cax21 arm  4   8  80 shared    cost_optimized   10.49/20      -         -         no
-94  cax31 arm  8  16 160 shared    cost_optimized   20.99/20      -         -         no
-95  cax41 arm 16  32 320 shared    cost_optimized   40.99/20      -         -         no
-108 cpx12 x86  1   2  40 shared    regular_purpose  11.49/20      -        15.49/0.5  yes
-109 cpx22 x86  2   4  80 shared    regular_purpose  19.49/20      -        26.49/1    yes
-110 cpx32 x86  4   8 160 shared    regular_purpose  35.49/20      -        48.99/2    yes
-111 cpx42 x86  8  16 320 shared    regular_purpose  69.49/20      -        93.49/3    yes
-112 cpx52 x86 12  24 480 shared    regular_purpose 100.49/20      -       134.49/4    yes
-113 cpx62 x86 16  32 640 shared    regular_purpose 129.99/20      -       171.99/5    yes
+114 cx23  x86  2   4  40 shared    cost_optimized    5.49/20      -         -         sold
+115 cx33  x86  4   8  80 shared    cost_optimized    8.49/20      -         -         sold
+116 cx43  x86  8  16 160 shared    cost_optimized   15.99/20      -         -         sold
+117 cx53  x86 16  32 320 shared    cost_optimized   29.49/20      -         -         sold
+45  cax11 arm  2   4  40 shared    cost_optimized    5.99/20      -         -         sold
+93  cax21 arm  4   8  80 shared    cost_optimized   10.49/20      -         -         sold
+94  cax31 arm  8  16 160 shared    cost_optimized   20.99/20      -         -         sold
+95  cax41 arm 16  32 320 shared    cost_optimized   40.99/20      -         -         sold
+108 cpx12 x86  1   2  40 shared    regular_purpose  11.49/20      -        15.49/0.5  sold
+109 cpx22 x86  2   4  80 shared    regular_purpose  19.49/20      -        26.49/1    sold
+110 cpx32 x86  4   8 160 shared    regular_purpose  35.49/20      -        48.99/2    sold
+111 cpx42 x86  8  16 320 shared    regular_purpose  69.49/20      -        93.49/3    sold
+112 cpx52 x86 12  24 480 shared    regular_purpose 100.49/20      -       134.49/4    sold
+113 cpx62 x86 16  32 640 shared    regular_purpose 129.99/20      -       171.99/5    sold
 22  cpx11 x86  2   2  40 shared    regular_purpose   5.49/20   17.49/1     9.99/1     retired
 23  cpx21 x86  3   4  80 shared    regular_purpose   9.49/20   31.99/2    18.49/2     retired
 24  cpx31 x86  4   8 160 shared    regular_purpose  17.49/20   62.49/3    32.49/3     retired
 25  cpx41 x86  8  16 240 shared    regular_purpose  32.49/20  120.49/4    55.49/4     retired
 26  cpx51 x86 16  32 360 shared    regular_purpose  70.99/20  237.99/5    99.99/5     retired
-96  ccx13 x86  2   8  80 dedicated general_purpose  42.99/20   43.49/1    53.99/1     yes
-97  ccx23 x86  4  16 160 dedicated general_purpose  85.99/20   87.49/2   108.49/2     yes
-98  ccx33 x86  8  32 240 dedicated general_purpose 138.49/30  140.99/3   174.49/3     yes
-99  ccx43 x86 16  64 360 dedicated general_purpose 275.99/40  279.49/4   340.99/4     yes
-100 ccx53 x86 32 128 600 dedicated general_purpose 533.49/50  538.49/6   651.99/6     yes
-101 ccx63 x86 48 192 960 dedicated general_purpose 853.49/60  859.99/8  1036.49/8     yes
+96  ccx13 x86  2   8  80 dedicated general_purpose  42.99/20   43.49/1    53.99/1     sold
+97  ccx23 x86  4  16 160 dedicated general_purpose  85.99/20   87.49/2   108.49/2     sold
+98  ccx33 x86  8  32 240 dedicated general_purpose 138.49/30  140.99/3   174.49/3     sold
+99  ccx43 x86 16  64 360 dedicated general_purpose 275.99/40  279.49/4   340.99/4     sold
+100 ccx53 x86 32 128 600 dedicated general_purpose 533.49/50  538.49/6   651.99/6     sold
+101 ccx63 x86 48 192 960 dedicated general_purpose 853.49/60  859.99/8  1036.49/8     sold
 """
 
 # id, name, zone, country, latitude, longitude, city, description
@@ -124,13 +124,12 @@ def pricing() -> dict[str, Json]:
 
 
 def initial_stock() -> dict[tuple[str, str], bool]:
-    """(type, location) -> can be ordered, for everything with a price."""
+    """(type, location) -> can be ordered, for everything with a price: a good day; being sold out is a fault to set."""
     stock: dict[tuple[str, str], bool] = {}
     for line in _TYPES.strip().splitlines():
         fields = line.split()
         for location, _, _ in _offers(fields):
-            continental = location in AMERICA if fields[11] == "retired" else location not in EUROPE
-            stock[fields[1], location] = continental or fields[11] == "yes"
+            stock[fields[1], location] = fields[11] == "sold" or location in AMERICA
     return stock
 
 
