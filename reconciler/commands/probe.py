@@ -15,7 +15,7 @@ MODULES: Final = ("reading", "firewall", "looks", "gateway", "main")  # each aft
 
 # argv carries only this. On stdin comes the program, a JSON list of [name, source] on one line, then its request,
 # which holds a key.
-_BOOTSTRAP: Final = f"""
+BOOTSTRAP: Final = f"""
 import json, sys, types
 for name, source in json.loads(sys.stdin.buffer.readline()):
     module = sys.modules[name] = types.ModuleType(name)
@@ -28,7 +28,7 @@ sys.modules["{PROGRAM}.main"].main()
 def run_probe(request: Json, timeout: float = 25.0) -> Command:
     """Ask a host `request` (see probe_program/main.py); `reconciler.answers.parse_answer` reads what it prints."""
     stdin = _program() + b"\n" + json.dumps(request).encode()
-    return script("probe", 'exec python3 -I -c "$1"', _BOOTSTRAP, stdin=stdin, timeout=timeout)
+    return script("probe", 'exec python3 -I -c "$1"', BOOTSTRAP, stdin=stdin, timeout=timeout)
 
 
 @functools.cache
