@@ -42,10 +42,11 @@ def opened(path: str | Path) -> tuple[bytes, os.stat_result] | None:
         descriptor = os.open(at(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            return None
         # In pieces: /proc/sys refuses a large read.
         return b"".join(itertools.islice(iter(lambda: file.read(CHUNK), b""), FILE_LIMIT // CHUNK)), status
 

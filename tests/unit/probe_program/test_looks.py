@@ -1,0 +1,147 @@
+"""The looks at managed things, and what the answer says besides."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.answers import parse_answer
+from reconciler.errors import HostError
+from reconciler.model import GatewayFacts, Json
+from tests.unit.probe_program.conftest import KEY, Disk
+
+
+def test_an_empty_host_has_facts_and_nothing_of_ours(disk: Disk) -> None:
+    facts = disk.probe()
+    assert (facts.boot_id, facts.memory_free_mb, facts.architecture) == ("boot-1", 2048, os.uname().machine)
+    assert abs(facts.clock - time.time()) < 30
+    assert facts.disk_free_mb > 0
+    assert (facts.managed, facts.applied, facts.gateway) == ({}, None, GatewayFacts())
+
+
+def test_a_file_is_told_by_digest_mode_and_owner(disk: Disk) -> None:
+    disk.write("/etc/x", b"\xff\0", 0o640)
+    answer = {"sha256": hashlib.sha256(b"\xff\0").hexdigest(), "mode": "0640", "owner": "root:root"}
+    assert disk.look(kind="file", path="/etc/x", secret=False) == answer
+    assert disk.look(kind="file", path="/etc/y", secret=False) is None
+
+
+def test_a_secret_is_told_by_a_keyed_digest_only(disk: Disk) -> None:
+    disk.write("/etc/x", "1234", 0o600)
+    keyed = hmac.new(bytes.fromhex(KEY), b"1234", hashlib.sha256).hexdigest()
+    assert disk.look(kind="file", path="/etc/x", secret=True) == {"hmac": keyed, "mode": "0600", "owner": "root:root"}
+
+
+PLANTED: dict[str, Callable[[Path], object]] = {
+    "a link to somewhere": lambda path: path.symlink_to("/etc/shadow"),
+    "a pipe that nobody writes": os.mkfifo,
+    "a directory": Path.mkdir,
+    "a device without end": lambda path: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5)),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+def test_what_is_no_file_is_neither_followed_nor_waited_for(disk: Disk, plant: Callable[[Path], object]) -> None:
+    plant(disk.root / "x")
+    assert disk.look(kind="file", path="/x", secret=False) == {"error": "not a regular file"}
+    assert disk.look(kind="json_keys", path="/x", keys=[["a"]]) is None
+
+
+def test_links_and_directories(disk: Disk) -> None:
+    (disk.root / "d").mkdir(mode=0o750)
+    (disk.root / "l").symlink_to("/opt/d")
+    assert disk.look(kind="link", path="/l") == "/opt/d"
+    assert disk.look(kind="link", path="/d") is None
+    assert disk.look(kind="directory", path="/d") == {"mode": "0750", "owner": "root:root"}
+    assert disk.look(kind="directory", path="/l") == {"error": "not a directory"}
+    assert disk.look(kind="directory", path="/n") is None
+
+
+def test_an_account_and_every_group_it_was_put_into(disk: Disk) -> None:
+    disk.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\nopenclaw:x:9:9::/var/lib/openclaw:/usr/sbin/nologin\n")
+    disk.write("/etc/shadow", "root:$y$j:1::::::\nopenclaw:!:1::::::\n")
+    disk.write("/etc/group", "root:x:0:\nopenclaw:x:9:\n")
+    answer = {"home": "/var/lib/openclaw", "shell": "/usr/sbin/nologin", "locked": True}
+    assert disk.look(kind="account", name="openclaw") == answer
+    disk.write("/etc/group", "sudo:x:27:ann,openclaw\n")
+    assert disk.look(kind="account", name="openclaw") == {**answer, "groups": ["sudo"]}
+    disk.write("/etc/shadow", "openclaw:$y$j:1::::::\n")
+    assert disk.look(kind="account", name="openclaw") == {**answer, "groups": ["sudo"], "locked": False}
+    assert disk.look(kind="account", name="claw") is None
+
+
+def test_a_package_counts_only_when_wholly_installed(disk: Disk) -> None:
+    disk.prints("dpkg-query", "ufw ii \ncurl iU \n")
+    assert disk.look(kind="packages", names=["ufw", "curl", "git"]) == {"ufw": True, "curl": False, "git": False}
+
+
+KEYS: Json = [["gateway", "bind"], ["gateway", "auth"], ["channels", "telegram", "allowFrom"], ["gone"]]
+DOCUMENTS: dict[str, tuple[str, Json]] = {
+    "managed keys only": (
+        '{"gateway": {"bind": "lan", "theirs": 1}, "theirs": {}, "channels": {"telegram": {"allowFrom": ["1"]}}}',
+        {"gateway": {"bind": "lan"}, "channels": {"telegram": {"allowFrom": ["1"]}}},
+    ),
+    "an inline secret": (
+        '{"gateway": {"auth": {"mode": "token", "token": "oops"}}}',
+        {"gateway": {"auth": {"mode": "token", "token": "(inline secret)"}}},
+    ),
+    "a value where a map should be": ('{"gateway": "off", "gone": null}', {"gone": None}),
+    "no JSON": ("{not json", {"error": "not JSON"}),
+    "no object": ("[1]", {"error": "not JSON"}),
+    "nested without end": ("[" * 100_000, {"error": "not JSON"}),
+    "hostile text": ('{"gone": "\\u001b]0;x\\u0007 \\ud800 \\u2028"}', {"gone": "\x1b]0;x\x07 \ud800 \u2028"}),
+}
+
+
+@pytest.mark.parametrize(("document", "answer"), DOCUMENTS.values(), ids=DOCUMENTS)
+def test_of_a_json_file_exactly_the_managed_keys_are_told(disk: Disk, document: str, answer: Json) -> None:
+    disk.write("/c.json", document)
+    assert disk.look(kind="json_keys", path="/c.json", keys=KEYS) == answer
+
+
+def test_a_unit_and_one_that_is_not_there(disk: Disk) -> None:
+    disk.prints("systemctl", "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n")
+    assert disk.look(kind="unit", name="a.service") == {"enabled": "enabled", "active": "active"}
+    disk.prints("systemctl", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\n")
+    assert disk.look(kind="unit", name="a.service") is None
+
+
+def test_a_release_is_complete_only_without_a_lifecycle_marker(disk: Disk) -> None:
+    package = "/opt/openclaw/releases/2026.9.6/node_modules/openclaw"
+    assert disk.look(kind="release", path="/opt/openclaw/current") is None
+    disk.write(f"{package}/package.json", '{"version": "2026.9.6"}')
+    (disk.root / "opt/openclaw/current").symlink_to("/opt/openclaw/releases/2026.9.6")
+    assert disk.look(kind="release", path="/opt/openclaw/current") == {"version": "2026.9.6", "complete": True}
+    disk.write(f"{package}/.openclaw-lifecycle-pending", "")
+    assert disk.look(kind="release", path="/opt/openclaw/current") == {"version": "2026.9.6", "complete": False}
+
+
+def test_what_was_applied_is_read_and_nonsense_is_nothing(disk: Disk) -> None:
+    note = {"tool": "1", "spec_digest": "2", "digests": {"unit": "3"}, "at": "4"}
+    disk.write("/var/lib/openclaw-deploy/applied.json", json.dumps(note))
+    applied = disk.probe().applied
+    assert applied is not None
+    assert (applied.tool, applied.spec_digest, applied.digests, applied.at) == ("1", "2", {"unit": "3"}, "4")
+    disk.write("/var/lib/openclaw-deploy/applied.json", '{"tool": 1}')
+    assert disk.probe().applied is None
+
+
+def test_half_a_look_is_no_look(disk: Disk) -> None:
+    result = disk.run({"fine": {"kind": "file", "path": "/x"}, "odd": {"kind": "horoscope"}})
+    assert result.returncode == 1
+    assert result.stdout == b""
+    assert result.stderr.decode().strip() == "RuntimeError: cannot look at odd: KeyError: 'horoscope'"
+
+
+@pytest.mark.parametrize("printed", [b"", b"{}", b"[1]", b"\xff", b'{"boot_id": ', b"null"])
+def test_an_answer_that_is_none_is_an_error(printed: bytes) -> None:
+    with pytest.raises(HostError, match="the probe's answer cannot be read"):
+        parse_answer(printed)
