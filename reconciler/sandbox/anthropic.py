@@ -72,10 +72,11 @@ class ModelStandIn:
         )
 
     async def _messages(self, request: Request) -> Response:
+        content = await request.body()
         if (refusal := await self._refusal(request)) is not None:
             return refusal
         try:
-            body = json.loads(await request.body())
+            body = json.loads(content)
             model, text = str(body["model"]), last_user_text(body["messages"])
         except (ValueError, KeyError, TypeError):
             return _error(400, "invalid_request_error", "model and messages are required")
@@ -95,8 +96,8 @@ class ModelStandIn:
     async def _refusal(self, request: Request) -> Response | None:
         """What a fault or a missing key answers; None when the request is fine."""
         deadline = time.monotonic() + _LONGEST_HANG
-        while self.fault is ModelFault.HANG and time.monotonic() < deadline:
-            await asyncio.sleep(0.2)
+        while self.fault is ModelFault.HANG and time.monotonic() < deadline and not await request.is_disconnected():
+            await asyncio.sleep(0.1)
         if self.fault in _FAULTS:
             return _error(int(self.fault), *_FAULTS[self.fault])
         if not (request.headers.get("x-api-key") or request.headers.get("authorization")):

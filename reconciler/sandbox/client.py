@@ -19,12 +19,10 @@ _TIMEOUT = 10.0  # seconds; every call answers from memory
 class SandboxClient:
     """Speaks to one sandbox. Every method raises SandboxError when it is not there or refuses."""
 
-    def __init__(self, socket: Path, transport: httpx.BaseTransport | None = None) -> None:
-        """`transport` replaces the socket where the control application runs in the same process."""
+    def __init__(self, socket: Path) -> None:
         self._socket = socket
-        self._http = httpx.Client(
-            transport=transport or httpx.HTTPTransport(uds=str(socket)), base_url="http://sandbox", timeout=_TIMEOUT
-        )
+        transport = httpx.HTTPTransport(uds=str(socket))
+        self._http = httpx.Client(transport=transport, base_url="http://sandbox", timeout=_TIMEOUT)
 
     def __enter__(self) -> SandboxClient:
         return self
@@ -71,8 +69,9 @@ class SandboxClient:
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:
+            self._socket.stat()  # httpcore leaks the socket of a connection to nowhere
             response = self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
+        except (OSError, httpx.HTTPError) as error:
             raise SandboxError(
                 f"the sandbox does not answer on {self._socket}", "is it running? `fleet sandbox up` starts it"
             ) from error

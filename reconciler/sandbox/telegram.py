@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from urllib.parse import parse_qsl
@@ -116,35 +117,35 @@ class TelegramStandIn:
             raise TelegramRefusal(401, "Unauthorized")
         bot = self._bot(int(token["id"]))
         method = METHODS.get(request.path_params["method"].lower())
-        await self._fail_as_set(bot.id, polling=method is METHODS["getupdates"])
+        parameters = await _parameters(request)
+        await self._fail_as_set(request, bot.id)
         if method is None:
             raise TelegramRefusal(404, "Not Found: method not found")
-        return await method(self, bot, await _parameters(request))
+        return await method(self, request, bot, parameters)
 
-    async def _fail_as_set(self, bot_id: int, polling: bool) -> None:
+    async def _fail_as_set(self, request: Request, bot_id: int) -> None:
+        """Raise what the bot's fault answers; a hanging request goes on when the fault is healed or nobody waits."""
+        deadline = time.monotonic() + _LONGEST_HANG
+        while self._faults.get(bot_id) is Fault.HANG and time.monotonic() < deadline:
+            if await request.is_disconnected():
+                raise TelegramRefusal(500, "Internal Server Error")
+            await asyncio.sleep(0.1)
         fault = self._faults.get(bot_id)
-        if fault is Fault.HANG:
-            await self._hang(bot_id)
-            fault = self._faults.get(bot_id)
+        polling = request.path_params["method"].lower() == "getupdates"
         if fault in _FAULTS and (polling or fault is not Fault.CONFLICT):
             raise TelegramRefusal(*_FAULTS[fault])
 
-    async def _hang(self, bot_id: int) -> None:
-        deadline = asyncio.get_running_loop().time() + _LONGEST_HANG
-        while self._faults.get(bot_id) is Fault.HANG and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.2)
-
-    async def _get_updates(self, bot: Bot, parameters: dict[str, Json]) -> Json:
+    async def _get_updates(self, request: Request, bot: Bot, parameters: dict[str, Json]) -> Json:
         if bot.poll is not None:
             bot.poll.supersede()
         bot.confirm(_integer(parameters, "offset", 0))
         limit = min(max(_integer(parameters, "limit", 100), 1), 100)
         timeout = min(max(_integer(parameters, "timeout", 0), 0), _LONGEST_POLL)
         if not bot.updates and timeout:
-            await self._wait(bot, timeout)
+            await self._wait(request, bot, timeout)
         return list(bot.updates[:limit])
 
-    async def _wait(self, bot: Bot, timeout: int) -> None:
+    async def _wait(self, request: Request, bot: Bot, timeout: int) -> None:
         poll = bot.poll = Poll()
         try:
             await poll.wait(timeout)
@@ -153,16 +154,16 @@ class TelegramStandIn:
                 bot.poll = None
         if poll.superseded:
             raise TelegramRefusal(409, _CONFLICT)
-        await self._fail_as_set(bot.id, polling=True)
+        await self._fail_as_set(request, bot.id)
 
 
-Method = Callable[[TelegramStandIn, Bot, dict[str, Json]], Awaitable[Json]]
+Method = Callable[[TelegramStandIn, Request, Bot, dict[str, Json]], Awaitable[Json]]
 
 
 def _simple(answer: Callable[[Bot, dict[str, Json]], Json]) -> Method:
     """A method that needs nothing but its bot."""
 
-    async def method(_: TelegramStandIn, bot: Bot, parameters: dict[str, Json]) -> Json:
+    async def method(_: TelegramStandIn, _request: Request, bot: Bot, parameters: dict[str, Json]) -> Json:
         return answer(bot, parameters)
 
     return method
