@@ -55,7 +55,6 @@ def _gateway(said: Mapping[str, Json]) -> GatewayFacts:
         channel_connected=_truth(said.get("channel_connected")),
         channel_error=_text(said.get("channel_error")),
         channel_activity=_seconds(said.get("channel_activity")),
-        bot=_text(said.get("bot")),
         stale=_texts(said.get("stale")),
         journal=_texts(said.get("journal")),
     )
@@ -70,7 +69,8 @@ def _applied(note: Json) -> Applied | None:
     if not isinstance(digests, dict) or not all(isinstance(text, str) for text in texts):
         return None
     tool, spec_digest, at = (str(text) for text in texts)
-    return Applied(tool, spec_digest, {name: str(digest) for name, digest in digests.items()}, at)
+    named = {name: str(digest) for name, digest in digests.items()}
+    return Applied(tool, spec_digest, named, at, _text(note.get("bot")))
 
 
 def _text(value: Json) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from reconciler.model import Change, Json
 
@@ -28,7 +28,7 @@ def changes(name: str, before: Json, after: Json, *, secret: bool = False, drift
 
 
 def merge_patch(before: Json, after: Json) -> Json:
-    """The JSON merge patch (RFC 7386) that turns `before` into `after`: maps merge, lists are replaced, null deletes."""
+    """The JSON merge patch (RFC 7386) from `before` to `after`: maps merge, lists are replaced, null deletes."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return after
     patch: dict[str, Json] = {key: None for key in before if key not in after}
@@ -51,6 +51,15 @@ def apply_patch(value: Json, patch: Json) -> Json:
         else:
             result[key] = apply_patch(result.get(key), part)
     return result
+
+
+def list_paths(patch: Json, prefix: str = "") -> Iterator[str]:
+    """The dotted paths of every list in a patch: OpenClaw replaces a list only where it is told so by path."""
+    if isinstance(patch, list):
+        yield prefix
+    elif isinstance(patch, dict):
+        for key, value in patch.items():
+            yield from list_paths(value, f"{prefix}.{key}" if prefix else key)
 
 
 def value_at(value: Json, path: Iterable[str]) -> Json:

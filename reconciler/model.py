@@ -257,7 +257,6 @@ class GatewayFacts:
     channel_connected: bool | None = None
     channel_error: str | None = None
     channel_activity: float | None = None
-    bot: str | None = None  # the bot's user name
     stale: tuple[str, ...] = ()  # what changed on disk since it started
     journal: tuple[str, ...] = ()  # last lines, only when it does not run
 
@@ -274,6 +273,7 @@ class Applied:
     spec_digest: str
     digests: Mapping[str, str]  # managed thing -> digest of its value
     at: str
+    bot: str | None = None  # the bot's user name, as Telegram said it then
 
 
 @dataclass(frozen=True, slots=True)

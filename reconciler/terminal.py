@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import sys
 import termios
 import tty
@@ -43,7 +42,7 @@ def terminal_size() -> Size | None:
     """None when the standard streams are no terminal."""
     if not (os.isatty(sys.stdin.fileno()) and os.isatty(sys.stdout.fileno())):
         return None
-    columns, rows = shutil.get_terminal_size()
+    columns, rows = os.get_terminal_size(sys.stdout.fileno())
     return Size(os.environ.get("TERM", "dumb"), columns, rows)
 
 
@@ -62,7 +61,7 @@ def _raw_mode(on: bool) -> Iterator[None]:
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setraw(descriptor)
+        tty.setraw(descriptor, termios.TCSADRAIN)  # not FLUSH: what was typed ahead stays
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

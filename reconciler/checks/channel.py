@@ -24,4 +24,4 @@ def judge(child: Child) -> Finding:
     age = clock - gateway.channel_activity
     if age > STALE_AFTER:
         return Finding(NAME, Verdict.FAILED, f"the poller has not moved for {age:.0f} s")
-    return Finding(NAME, Verdict.OK, f"polling as @{gateway.bot}" if gateway.bot else "polling")
+    return Finding(NAME, Verdict.OK, "polling")

@@ -30,7 +30,9 @@ def up(subnet: str | None) -> None:
     info, started = lifecycle.up(Paths.default(), _say, _network(subnet))
     state = "is up" if started else "is up already"
     click.echo(f"The sandbox {state}: cloud API {info.endpoint}, machines in {info.subnet}.")
-    click.echo('Use it with `cloud: sandbox` in fleet.yaml, or `eval "$(fleet sandbox status --env)"` for hcloud.')
+    click.echo(
+        'Use it with `cloud: {provider: sandbox}` in fleet.yaml, or `eval "$(fleet sandbox status --env)"` for hcloud.'
+    )
 
 
 @sandbox.command()

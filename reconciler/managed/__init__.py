@@ -85,6 +85,13 @@ def _file(
     return Managed(name, look, wanted, secret=secret, file=ManagedFile(path, owner, mode, content))
 
 
+def _secret(name: str, path: str, value: Callable[[Materials], Secret]) -> Managed:
+    # OpenClaw refuses a secret file that another account owns or a group may read ("permissions are too open",
+    # "must be owned by the effective user"), so these are the gateway's own, in a directory that is root's.
+    owner = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
+    return _file(name, path, owner, "0400", lambda m: value(m).reveal().encode(), secret=True)
+
+
 def _fingerprint(content: bytes, materials: Materials, *, secret: bool) -> dict[str, Json]:
     # A plain hash of a short secret could be guessed, so secrets are digested with a key of this child's own.
     if secret:
@@ -146,30 +153,9 @@ MANAGED: Final[tuple[Managed, ...]] = (
         {"kind": "release", "path": files.CURRENT},
         lambda s, m: {"version": s.version, "complete": True},
     ),
-    _file(
-        "gateway token",
-        files.GATEWAY_TOKEN_PATH,
-        f"root:{files.SERVICE_USER}",
-        "0640",
-        lambda m: m.gateway_token.reveal().encode(),
-        secret=True,
-    ),
-    _file(
-        "bot token",
-        files.TELEGRAM_TOKEN_PATH,
-        f"root:{files.SERVICE_USER}",
-        "0640",
-        lambda m: m.bot_token.reveal().encode(),
-        secret=True,
-    ),
-    _file(
-        "model key",
-        files.MODEL_KEY_PATH,
-        f"root:{files.SERVICE_USER}",
-        "0640",
-        lambda m: m.model_key.reveal().encode(),
-        secret=True,
-    ),
+    _secret("gateway token", files.GATEWAY_TOKEN_PATH, lambda m: m.gateway_token),
+    _secret("bot token", files.TELEGRAM_TOKEN_PATH, lambda m: m.bot_token),
+    _secret("model key", files.MODEL_KEY_PATH, lambda m: m.model_key),
     _file("stamp program", files.STAMP_PATH, "root:root", "0755", _text(files.STAMP)),
     _file("unit", files.UNIT_PATH, "root:root", "0644", _text(files.GATEWAY_UNIT)),
     Managed(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Final
 
 import yaml
 
-from reconciler.model import Secret
+from reconciler.model import Applied, Secret
 
 NODE_VERSION: Final = "24.21.0"  # OpenClaw 2026.9.6 asks for >=24.16 <25 or >=26.1 (its package.json)
 PORT: Final = 18789
@@ -197,10 +198,9 @@ def user_data(login_public_key: str, host_private_key: Secret, host_public_key: 
     return Secret("#cloud-config\n" + yaml.safe_dump(config, sort_keys=False))
 
 
-def applied_json(tool: str, spec_digest: str, digests: dict[str, str], at: str) -> bytes:
+def applied_json(note: Applied) -> bytes:
     """What /var/lib/openclaw-deploy/applied.json says after a finished apply."""
-    note = {"tool": tool, "spec_digest": spec_digest, "digests": digests, "at": at}
-    return (json.dumps(note, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(asdict(note), indent=1, sort_keys=True) + "\n").encode()
 
 
 def login_line(public_key: str) -> str:

@@ -112,8 +112,6 @@ def ask_channel(wanted: Any, answer: dict[str, Any]) -> None:
     answer["channel_connected"] = account.get("connected")
     answer["channel_error"] = str(error)[:500] if error else None
     answer["channel_activity"] = activity / 1000 if isinstance(activity, (int, float)) else None
-    bot = (account.get("probe") or {}).get("bot") or account.get("bot") or {}
-    answer["bot"] = bot.get("username")
 
 
 def rpc(port: int, token: str | None) -> tuple[int, Any]:

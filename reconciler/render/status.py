@@ -27,7 +27,7 @@ def status_table(children: Mapping[str, Child], sync: Mapping[str, Sync]) -> Tab
             Text(health, style=COLORS[health]),
             Text(sync[name]),
             _text(gateway.version if gateway else None),
-            _text(f"@{gateway.bot}" if gateway and gateway.bot else None),
+            _text(f"@{bot}" if (bot := _bot(child)) else None),
             _text(child.server.address if child.server else None),
             _text(_first_problem(findings)),
         )
@@ -76,6 +76,10 @@ def _first_problem(findings: tuple[Finding, ...]) -> str | None:
     return None
 
 
+def _bot(child: Child) -> str | None:
+    return child.facts.applied.bot if child.facts and child.facts.applied else None
+
+
 def _child_json(child: Child, sync: Sync) -> Json:
     health, findings = judge(child)
     facts, server = child.facts, child.server
@@ -89,7 +93,7 @@ def _child_json(child: Child, sync: Sync) -> Json:
         "boot_id": facts.boot_id if facts else None,
         "gateway": {
             "version": gateway.version,
-            "bot": gateway.bot,
+            "bot": _bot(child),
             "main_pid": gateway.main_pid,
             "starts": gateway.starts,
             "restarts": gateway.restarts,

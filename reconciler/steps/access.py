@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
-from reconciler.errors import HostError
+from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
 from reconciler.model import HostAddress
 from reconciler.ports import Host
@@ -69,15 +68,11 @@ def _connect_patiently(work: Work, address: HostAddress) -> Host:
 
 
 def _wait_for_first_boot(host: Host) -> None:
-    answer = host.run(commands.wait_for_cloud_init(CLOUD_INIT_TIMEOUT))
     try:
-        status = json.loads(answer.stdout)
-    except ValueError:
-        status = {"status": "unknown", "errors": [answer.stderr.decode(errors="replace")[-500:]]}
-    if status["status"] not in ("done", "disabled"):
-        problems = "; ".join(map(str, status.get("errors", []))) or "it does not say why"
+        host.run(commands.wait_for_cloud_init(CLOUD_INIT_TIMEOUT))
+    except CommandFailed as error:
         raise HostError(
-            f"cloud-init ended as {status['status']}: {problems}",
+            error.summary,
             "look at /var/log/cloud-init-output.log on the host; "
             "if it cannot be mended, remove the child and add it again",
-        )
+        ) from error

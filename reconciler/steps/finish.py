@@ -8,7 +8,8 @@ from dataclasses import asdict
 from reconciler import __version__, commands
 from reconciler.diff import digest
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, ChildSpec, Json, Record, Server
+from reconciler.model import LABEL_PREFIX, Applied, ChildSpec, Json, Record, Server
+from reconciler.steps.gateway import bot_name
 from reconciler.steps.work import Work
 
 
@@ -16,12 +17,13 @@ def ensure_recorded(work: Work) -> bool:
     """Only now is the apply finished: a crash before this line is seen as unfinished by the next plan."""
     now = work.ports.clock.now().isoformat(timespec="seconds")
     spec_digest = digest(spec_json(work.declared()))
-    note = files.applied_json(__version__, spec_digest, work.wanted_digests(), now)
-    work.connection().run(commands.install_file(files.APPLIED_PATH, note, "root:root", "0600"))
+    applied = Applied(__version__, spec_digest, work.wanted_digests(), now, bot_name(work))
+    content = files.applied_json(applied)
+    work.connection().run(commands.install_file(files.APPLIED_PATH, content, "root:root", "0600", "0700"))
     labels = wanted_labels(work.declared(), work.existing())
     if labels != dict(work.existing().labels):
         work.server = work.ports.cloud.set_labels(work.existing().id, labels)
-    work.ports.store.save(_record(work, spec_digest, now))
+    work.ports.store.save(_record(work, applied))
     return True
 
 
@@ -39,16 +41,16 @@ def spec_json(spec: ChildSpec) -> Json:
     return value
 
 
-def _record(work: Work, spec_digest: str, now: str) -> Record:
-    server, facts = work.existing(), work.facts
+def _record(work: Work, applied: Applied) -> Record:
+    server = work.existing()
     return Record(
         child=work.name,
         server_id=server.id,
         address=server.address,
         created=server.created.isoformat(timespec="seconds"),
         version=work.declared().version,
-        bot=facts.gateway.bot if facts else None,
-        spec_digest=spec_digest,
+        bot=applied.bot,
+        spec_digest=applied.spec_digest,
         outcome="done",
-        at=now,
+        at=applied.at,
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from reconciler import commands
-from reconciler.diff import apply_patch, merge_patch
-from reconciler.errors import CommandFailed, HostError, HostTimedOut
+from reconciler.diff import apply_patch, list_paths, merge_patch
+from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
 from reconciler.model import GatewayFacts, Json
 from reconciler.steps.system import install_files
@@ -39,7 +39,7 @@ def ensure_config(work: Work) -> bool:
     assert work.facts is not None
     patch = merge_patch(work.facts.managed.get("config") or {}, work.wanted()["config"])
     _validate(work, patch)
-    if work.facts.gateway.is_running and work.facts.gateway.ready:
+    if work.facts.gateway.ready and not _needs_restart(patch):
         _patch_live(work, patch)
     else:
         _write_stopped(work, patch)
@@ -66,12 +66,33 @@ def ensure_ready(work: Work) -> bool:
         if not missing:
             return True
         if clock.monotonic() > deadline:
-            raise HostTimedOut(
+            raise HostError(
                 f"the gateway was not healthy within {READY_TIMEOUT:.0f} s: {missing[0]}",
                 f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",
             )
         _stop_waiting_when_failed(work)
+        _release_channels(work)
         clock.sleep(LOOK_EVERY)
+
+
+def bot_name(work: Work) -> str | None:
+    """The bot's user name, asked of Telegram by the gateway; None when it does not say."""
+    answer: Any = call_gateway(work, "channels.status", {"probe": True})
+    try:
+        name = answer["channelAccounts"]["telegram"][0]["probe"]["bot"]["username"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def call_gateway(work: Work, method: str, parameters: Json) -> Json:
+    """The payload of one RPC over the host's loopback. HostError with the gateway's own words when it refuses."""
+    answer = json.loads(work.connection().run(commands.gateway_rpc(method, parameters)).stdout)
+    if not answer.get("ok"):
+        message = (answer.get("error") or {}).get("message", "no reason given")
+        raise HostError(f"the gateway refused {method}: {message}", "run `fleet plan` again: the host has moved on")
+    payload: Json = answer.get("payload")
+    return payload
 
 
 def unproven(gateway: GatewayFacts, version: str) -> list[str]:
@@ -110,10 +131,20 @@ def _validate(work: Work, patch: Json) -> None:
         )
 
 
+def _needs_restart(patch: Json) -> bool:
+    """gateway.* is read once: by RPC the process would restart in itself, unseen by systemd, and keep its old port."""
+    return isinstance(patch, dict) and "gateway" in patch
+
+
 def _patch_live(work: Work, patch: Json) -> None:
-    current = _rpc(work, "config.get", {})
-    base = current.get("hash") if isinstance(current, dict) else None
-    _rpc(work, "config.patch", {"raw": json.dumps(patch), "baseHash": base})
+    current = call_gateway(work, "config.get", {})
+    parameters: dict[str, Json] = {
+        "raw": json.dumps(patch),
+        "baseHash": current.get("hash") if isinstance(current, dict) else None,
+        "replacePaths": list(list_paths(patch)),
+        "note": "OpenClaw Deploy",
+    }
+    call_gateway(work, "config.patch", parameters)
 
 
 def _write_stopped(work: Work, patch: Json) -> None:
@@ -136,13 +167,13 @@ def _file_content(work: Work) -> Json:
     return content
 
 
-def _rpc(work: Work, method: str, parameters: Json) -> Json:
-    answer = json.loads(work.connection().run(commands.gateway_rpc(method, parameters)).stdout)
-    if not answer.get("ok"):
-        message = (answer.get("error") or {}).get("message", "no reason given")
-        raise HostError(f"the gateway refused {method}: {message}", "run `fleet plan` again: the host has moved on")
-    payload: Json = answer.get("payload")
-    return payload
+def _release_channels(work: Work) -> None:
+    """After three unclean boots the gateway is ready and keeps its channels stopped until somebody starts them."""
+    assert work.facts is not None
+    gateway = work.facts.gateway
+    if gateway.ready:
+        for channel in gateway.suppressed:
+            call_gateway(work, "channels.start", {"channel": channel})
 
 
 def _stop_waiting_when_failed(work: Work) -> None:

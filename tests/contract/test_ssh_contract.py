@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import pty
 import socket
 import subprocess
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -226,3 +230,45 @@ def test_a_connection_that_breaks_off_is_no_failure_of_the_command(server: Serve
     with pytest.raises(HostTimedOut, match="broke off during try something"):
         host.run(command("kill -9 $(ps -o ppid= -p $PPID)"))
     host.close()
+
+
+SESSION = """
+import json, sys
+from reconciler.model import HostAddress, Secret
+from reconciler.ssh import FabricDialer
+port, login, pin = json.load(open(sys.argv[1]))
+host = FabricDialer().connect(HostAddress("127.0.0.1", port, "root", (Secret(login),), (pin,)), 5)
+code = host.interact()
+host.close()
+sys.exit(code)
+"""
+
+
+def test_an_interactive_session_has_a_terminal_and_gives_ours_back(server: Server, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps([server.port, server.login_key.private.reveal(), server.host_key.public]))
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (33, 111))
+    before = termios.tcgetattr(theirs)
+    argv = [sys.executable, "-W", "error::DeprecationWarning", "-c", SESSION, str(facts)]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as session:
+        try:
+            os.write(ours, b"stty size; tty -s && echo a real one; exit 7\n")
+            assert session.wait(20) == 7
+        finally:
+            session.kill()
+    assert termios.tcgetattr(theirs) == before
+    seen = os.read(ours, 65536).decode()
+    assert "33 111" in seen
+    assert "a real one" in seen
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_an_interactive_session_reads_a_pipe_to_its_end(server: Server, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps([server.port, server.login_key.private.reveal(), server.host_key.public]))
+    argv = [sys.executable, "-c", SESSION, str(facts)]
+    session = subprocess.run(argv, input=b"echo $((6 * 7)); exit 3\n", capture_output=True, timeout=20, check=False)
+    assert session.returncode == 3
+    assert session.stdout.splitlines()[-1] == b"42"

@@ -41,7 +41,7 @@ FLEET = {
         "carol": {"region": "fsn1", "bot": {"token": "env:CAROL_BOT_TOKEN"}},
     },
 }
-CHILDREN = tuple(FLEET["children"])  # type: ignore[arg-type]
+CHILDREN = ("alice", "bob", "carol")
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,6 @@ def make_facts(
         "loopback_only": True,
         "channel_connected": True,
         "channel_activity": NOW.timestamp() - 5,
-        "bot": "demo_bot",
     }
     fields = healthy | (gateway or {})
     for name in ("failing", "suppressed", "stale", "journal"):
