@@ -28,7 +28,7 @@ home=$(getent passwd "$1" | cut -d: -f6); directory=$home/.ssh; part=$directory/
 [ -d "$directory" ] || mkdir -m 0700 "$directory"
 chown "$1:" "$directory"; chmod 0700 "$directory"
 umask 077; rm -f "$part"; cat >"$part"
-[ -s "$part" ] || { echo 'no key given: nobody could log in' >&2; exit 1; }
+[ "$(wc -c <"$part")" -eq "$2" ] || { rm -f "$part"; echo 'the keys did not arrive whole' >&2; exit 1; }
 chown "$1:" "$part"; chmod 0600 "$part"; sync "$part"; mv -fT "$part" "$directory/authorized_keys"; sync "$directory"
 """
 
@@ -39,8 +39,11 @@ def rotate_host_key(private_key: Secret, public_key: str) -> Command:
 
 
 def set_authorized_keys(user: str, lines: str) -> Command:
-    """Exactly these lines let anybody in as `user`; at least one."""
-    return script(f"set the login keys of {user}", _AUTHORIZED_KEYS, user, stdin=lines.encode())
+    """Exactly these lines let anybody in as `user`. Raises ValueError for none: nobody could log in."""
+    if not lines.strip():
+        raise ValueError(f"no login key for {user}")
+    content = lines.encode()
+    return script(f"set the login keys of {user}", _AUTHORIZED_KEYS, user, str(len(content)), stdin=content)
 
 
 def reload_sshd() -> Command:

@@ -18,11 +18,13 @@ GATEWAY_USER: Final = "openclaw"
 GATEWAY_OWNED: Final = (PurePosixPath("/var/lib/openclaw"), PurePosixPath("/var/log/openclaw"))
 REMOVABLE: Final = PurePosixPath("/opt/openclaw")
 
+# When we are killed while sending, the host sees an early end: what is not whole must not get its name.
 _INSTALL = """
 directory=$(dirname -- "$1"); part="$directory/.$(basename -- "$1").part"
 [ -d "$directory" ] || mkdir -p -m "$4" -- "$directory"
 umask 077
 rm -f -- "$part"; cat >"$part"
+[ "$(wc -c <"$part")" -eq "$5" ] || { rm -f -- "$part"; echo 'the content did not arrive whole' >&2; exit 1; }
 [ -z "$2" ] || chown -- "$2" "$part"
 chmod -- "$3" "$part"; sync "$part"; mv -fT -- "$part" "$1"; sync "$directory"
 """
@@ -46,7 +48,7 @@ def install_file(path: str, content: bytes, owner: str, mode: str, directory_mod
 
     A missing parent directory gets `directory_mode`. Raises ValueError for what is no plain path, owner or mode.
     """
-    return _at(f"write {path}", _INSTALL, path, owner, mode, [_mode(directory_mode)], stdin=content)
+    return _at(f"write {path}", _INSTALL, path, owner, mode, [_mode(directory_mode), str(len(content))], stdin=content)
 
 
 def read_file(path: str) -> Command:

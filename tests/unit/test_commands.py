@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -88,6 +89,7 @@ REFUSED: dict[str, Callable[[], Command]] = {
     "an option as a package": partial(commands.install_packages, ["--allow-downgrades"]),
     "a range as a version": partial(commands.install_release, "latest", "/n", None, 1.0),
     "a version that is a path": partial(commands.install_release, "2026.9.6/../..", "/n", None, 1.0),
+    "no login key at all": partial(commands.set_authorized_keys, "fleet", "\n"),
     "half a digest": partial(commands.fetch_archive, "http://x", "abc", "/opt/openclaw/node"),
 }
 
@@ -131,6 +133,13 @@ def test_a_secret_is_never_readable_while_it_is_written(tmp_path: Path) -> None:
         assert writing.stdin is not None
         writing.stdin.close()
     assert writing.returncode == 0
+
+
+def test_a_file_whose_content_breaks_off_is_not_installed(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("old")
+    command = commands.install_file(f"{tmp_path}/keys", b"the whole content", "root:root", "0600")
+    assert run(replace(command, stdin=b"the whole")).returncode == 1
+    assert (names(tmp_path), (tmp_path / "keys").read_text()) == (["keys"], "old")
 
 
 def test_a_missing_parent_is_made_with_the_mode_asked_for(tmp_path: Path) -> None:
