@@ -15,7 +15,7 @@ from reconciler.commands.files import (
     remove_tree,
 )
 from reconciler.commands.firewall import apply_firewall, confirm_firewall
-from reconciler.commands.gateway import gateway_rpc, validate_config
+from reconciler.commands.gateway import forget_config_backups, gateway_rpc, validate_config
 from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
 from reconciler.commands.probe import run_probe
 from reconciler.commands.release import fetch_archive, install_release
@@ -34,6 +34,7 @@ __all__ = [
     "daemon_reload",
     "enable_unit",
     "fetch_archive",
+    "forget_config_backups",
     "gateway_rpc",
     "install_file",
     "install_packages",

@@ -49,6 +49,12 @@ def validate_config(version: str, node_version: str, candidate: bytes) -> Comman
     )
 
 
+def forget_config_backups(path: str) -> Command:
+    """Drop the gateway's own copies of `path`: it puts one back when a file lacks the `meta` that the copy has."""
+    text = 'exec runuser -u openclaw -- sh -c \'rm -f -- "$1".bak "$1".bak.* "$1".last-good\' sh "$1"'
+    return script(f"forget the backups of {path}", text, path)
+
+
 def gateway_rpc(method: str, params: Json, port: int = 18789) -> Command:
     """Call the running gateway; stdout is `{"ok": true, "payload": …}` or `{"ok": false, "error": …}`."""
     request = {"port": port, "token_path": TOKEN_PATH, "body": {"method": method, "params": params}}

@@ -150,9 +150,11 @@ def _patch_live(work: Work, patch: Json) -> None:
 def _write_stopped(work: Work, patch: Json) -> None:
     host, owner = work.connection(), f"{files.SERVICE_USER}:{files.SERVICE_USER}"
     host.run(commands.stop_unit(files.UNIT))
-    candidate = json.dumps(apply_patch(_file_content(work), patch), indent=2).encode()
+    candidate = apply_patch(_file_content(work), patch)
     host.run(commands.make_directory(files.CONFIG_PATH.rpartition("/")[0], owner, "0700"))
-    host.run(commands.install_file(files.CONFIG_PATH, candidate, owner, "0600"))
+    if isinstance(candidate, dict) and "meta" not in candidate:
+        host.run(commands.forget_config_backups(files.CONFIG_PATH))
+    host.run(commands.install_file(files.CONFIG_PATH, json.dumps(candidate, indent=2).encode(), owner, "0600"))
 
 
 def _file_content(work: Work) -> Json:

@@ -53,7 +53,7 @@ def test_ten_kills_and_one_server(operator: Operator, sandbox: SandboxClient) ->
     made = [
         entry["body"]["name"]  # type: ignore[index,call-overload]
         for entry in sandbox.cloud_log()
-        if entry["method"] == "POST" and entry["path"] == "/v1/servers" and entry["status"] == 201
+        if entry["method"] == "POST" and entry["path"] == "/servers" and entry["status"] == 201
     ]
     assert made.count("killed-dave") == 1
 

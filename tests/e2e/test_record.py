@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from reconciler.sandbox.anthropic import ModelRequest
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.paths import Paths
 from tests.e2e.machinery import Operator, tree, wait_until
@@ -86,8 +87,8 @@ def test_a_second_plan_says_nothing_and_writes_nothing(operator: Operator) -> No
 def test_an_allowed_user_gets_an_answer_from_the_model(operator: Operator, sandbox: SandboxClient) -> None:
     bot, text = bots(operator)["alice"], f"please repeat {secrets.token_hex(8)}"
     sandbox.say(bot, ALLOWED, text)
-    wait_until(lambda: any(text in request.text for request in sandbox.model_requests()), "the model saw it", 90)
-    request = next(request for request in sandbox.model_requests() if text in request.text)
+    wait_until(lambda: bool(questions(sandbox, text)), "the model saw it", 90)
+    request = questions(sandbox, text)[0]
     assert request.client == operator.status()["alice"]["server"]["address"]
     wait_until(lambda: any(request.answer in reply for reply in sandbox.replies(bot, ALLOWED)), "the answer came back")
 
@@ -197,9 +198,15 @@ def creates(sandbox: SandboxClient) -> dict[str, int]:
     names = [
         entry["body"]["name"]  # type: ignore[index,call-overload]
         for entry in sandbox.cloud_log()
-        if entry["method"] == "POST" and entry["path"] == "/v1/servers" and entry["status"] == 201
+        if entry["method"] == "POST" and entry["path"] == "/servers" and entry["status"] == 201
     ]
     return {str(name): names.count(name) for name in names if str(name).startswith("record-")}
+
+
+def questions(sandbox: SandboxClient, text: str) -> list[ModelRequest]:
+    """What the configured model was asked with this text in it; a small model is asked for titles beside it."""
+    model = FLEET["defaults"]["model"]["name"]  # type: ignore[index]
+    return [request for request in sandbox.model_requests() if text in request.text and request.model == model]
 
 
 def bots(operator: Operator) -> dict[str, str]:

@@ -1,0 +1,55 @@
+"""The demo's conversation: two users write to two bots through the sandbox's stand-in for Telegram.
+
+Run in the demo's fleet directory while its sandbox is up. It prints who said what, and exits 1 when no answer comes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from reconciler.sandbox.client import SandboxClient
+from reconciler.sandbox.paths import Paths
+
+ALICE, STRANGER = 4242, 777
+PATIENCE = 60.0  # seconds until an answer must have come
+
+
+def main() -> int:
+    bots = bot_ids()
+    with SandboxClient(Paths.default().control) as sandbox:
+        answered = talk(sandbox, "Alice", ALICE, "alice", bots["alice"], "Good morning! Are you there?")
+        for request in sandbox.model_requests()[-1:]:
+            print(f"  (the model was asked by {request.client}, alice's machine, with her own key)")
+        asked = talk(sandbox, "a stranger", STRANGER, "bob", bots["bob"], "Let me in!")
+    return 0 if answered and asked else 1
+
+
+def bot_ids() -> dict[str, str]:
+    """Child -> its bot's id. The stand-in calls a bot `bot<id>_bot`."""
+    said = subprocess.run(["fleet", "status", "--json"], check=True, capture_output=True, text=True).stdout
+    return {
+        child["child"]: child["gateway"]["bot"].removeprefix("bot").removesuffix("_bot") for child in json.loads(said)
+    }
+
+
+def talk(sandbox: SandboxClient, who: str, user: int, child: str, bot: str, text: str) -> bool:
+    """Say something and wait for what the bot writes back."""
+    print(f"\n  {who} -> {child}'s bot: {text}")
+    started = time.monotonic()
+    sandbox.say(bot, user, text, first_name=who)
+    while time.monotonic() - started < PATIENCE:
+        replies = sandbox.replies(bot, user)
+        if replies:
+            indented = replies[-1].replace("\n", "\n    ")
+            print(f"  {child}'s bot -> {who} ({time.monotonic() - started:.1f} s later):\n    {indented}")
+            return True
+        time.sleep(0.2)
+    print(f"  {child}'s bot said nothing for {PATIENCE:.0f} s")
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

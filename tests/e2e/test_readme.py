@@ -1,0 +1,119 @@
+"""README.md is true: every command in its ```console blocks is run, or stands here with the place that runs it.
+
+README tells one story in one directory, and its commands run so, in order. They run in the session's sandbox and boot
+no machine: `fleet apply` has no terminal to ask on here and is refused, and what needs a server says that there is none.
+The whole way is test_record.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from reconciler.sandbox.client import SandboxClient
+from tests.e2e.machinery import FLEET, Operator
+
+ROOT: Final = Path(__file__).parents[2]
+
+# command -> the exit code that it has here
+RUN: Final = {
+    "fleet init --sandbox --name demo": 0,
+    "fleet sandbox up": 0,
+    "fleet validate": 0,
+    "fleet plan": 0,
+    "fleet apply": 4,
+    "fleet status": 0,
+    "fleet list": 0,
+    "fleet ssh alice": 1,
+    "fleet ssh alice -- sudo journalctl -u openclaw-gateway -n 20": 1,
+    "fleet destroy 'ali*'": 0,
+    "fleet destroy --all --yes": 0,
+}
+# Their output in README is what they print, word for word. That of others is shortened, or has a server in it.
+EXACT: Final = ("fleet validate", "fleet plan")
+# What cannot run inside a test run: command -> the file that runs it, and how it does
+ELSEWHERE: Final = {
+    "sudo scripts/test": (".ci/run", "scripts/test"),
+    "sudo scripts/demo": ("scripts/demo", 'part "apply" apply'),  # by hand: minutes, and a sandbox of its own
+    "pip install .": ("scripts/test", "pip --quiet wheel"),
+    "pip install '.[sandbox]'": ("scripts/common.sh", "--require-hashes -r requirements.lock"),
+    "fleet sandbox down": ("tests/e2e/conftest.py", '"sandbox", "down"'),
+}
+
+
+def test_every_command_in_the_readme_is_known_here() -> None:
+    assert {command for command, _ in shown()} == set(RUN) | set(ELSEWHERE)
+    for file, text in ELSEWHERE.values():
+        assert text in (ROOT / file).read_text(), f"{file} no longer has {text}"
+    for script in ("scripts/demo", "scripts/test"):
+        assert os.access(ROOT / script, os.X_OK)
+        subprocess.run(["bash", "-n", str(ROOT / script)], check=True, timeout=10)
+
+
+def test_the_readmes_story_can_be_followed(sandbox: SandboxClient, tmp_path: Path) -> None:
+    operator = Operator(tmp_path, tmp_path / "home")
+    before = len(sandbox.cloud_log())
+    for command, output in shown():
+        if command not in RUN:
+            continue
+        done = follow(operator, command)
+        print(f"$ {command}\n{done.stdout}{done.stderr}(exit {done.returncode})")
+        assert done.returncode == RUN[command], command
+        assert "Traceback" not in done.stderr
+        if command in EXACT:
+            assert done.stdout == output, command
+    assert {entry["method"] for entry in sandbox.cloud_log()[before:]} == {"GET"}, "following it changed the cloud"
+
+
+def test_the_example_fleet_is_valid() -> None:
+    done = subprocess.run([*FLEET, "validate"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ('fleet.yaml is valid: fleet "demo" with 3 children.\n', "")
+
+
+def test_the_example_fleet_can_be_planned(sandbox: SandboxClient, tmp_path: Path) -> None:
+    operator = Operator(tmp_path, tmp_path / "home")
+    operator.fleet("init", "--sandbox", "--name", "demo")
+    example = yaml.safe_load((ROOT / "fleet.yaml").read_text()) | {"cloud": {"provider": "sandbox"}}
+    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump(example))
+    assert "Plan: 3 to create, 0 to update" in operator.fleet("plan", "--detailed-exitcode", code=2)
+
+
+def shown() -> list[tuple[str, str]]:
+    """Every command of the README's console blocks in order, with the output that is printed below it."""
+    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```console\n")[1:]
+    commands: list[tuple[str, str]] = []
+    for line in (line for block in blocks for line in block.partition("```")[0].splitlines()):
+        if line.startswith("$ "):
+            commands.append((line.removeprefix("$ "), ""))
+        else:
+            command, output = commands.pop()
+            commands.append((command, f"{output}{line}\n"))
+    return commands
+
+
+def follow(operator: Operator, command: str) -> subprocess.CompletedProcess[str]:
+    program, *arguments = shlex.split(command)
+    assert program == "fleet"
+    return subprocess.run(
+        [*FLEET, *arguments],
+        cwd=operator.directory,
+        env=operator.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("file", ["README.md", "reconciler/README.md", "tests/README.md", "CHANGELOG.md"])
+def test_what_the_documents_link_to_is_there(file: str) -> None:
+    document = ROOT / file
+    links = [part.partition(")")[0] for part in document.read_text(encoding="utf-8").split("](")[1:]]
+    paths = [link.partition("#")[0] for link in links if "://" not in link and not link.startswith("#")]
+    assert [path for path in paths if not (document.parent / path).exists()] == []

@@ -1,0 +1,34 @@
+"""A Clock that moves only when somebody sleeps, and whose tokens count up."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """`slept` is every pause in its order. One clock may serve many runs: tokens never come twice."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self._elapsed = 0.0
+        self._tokens = 0
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.slept.append(seconds)
+            self._elapsed += seconds
+
+    def token(self) -> str:
+        with self._lock:
+            self._tokens += 1
+            return f"{self._tokens:016x}"

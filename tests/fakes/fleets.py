@@ -1,0 +1,90 @@
+"""A whole fleet in memory: FakeCloud, FakeHosts, a FakeClock and the real store, ready for FleetClient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from reconciler.api import FleetClient
+from reconciler.model import (
+    ChildSpec,
+    Endpoints,
+    Event,
+    Fleet,
+    NodeDistribution,
+    Outcome,
+    OutcomeCode,
+    Provider,
+    SecretRef,
+    Server,
+)
+from reconciler.ports import Ports
+from reconciler.secrets.sandbox import SandboxSecrets
+from reconciler.store import DirectoryStore
+from tests.fakes.clock import FakeClock
+from tests.fakes.cloud import FakeCloud
+from tests.fakes.host import FakeDialer, FakeHost
+from tests.fakes.worlds import FLEET_KEY, make_spec
+
+NODE = NodeDistribution("24.21.0", "https://node.example/node.tar.xz", "0" * 64)
+
+
+@dataclass
+class FakeFleet:
+    """The world outlives its clients: `client()` is a new process on the same cloud, hosts and state directory."""
+
+    state: Path
+    names: tuple[str, ...] = ("alice", "bob")
+    clock: FakeClock = field(default_factory=FakeClock)
+    progress: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.specs: dict[str, ChildSpec] = {name: make_spec(name, server_type="cpx22") for name in self.names}
+        self.cloud = FakeCloud(self.clock.now)
+        self.dialer = FakeDialer(self.cloud, self.clock)
+        self.store = DirectoryStore(self.state, self.clock)
+        self.secrets = SandboxSecrets(FLEET_KEY)
+
+    def change(self, name: str, **changes: Any) -> None:
+        """What the fleet file says of one child from now on."""
+        self.specs[name] = replace(self.specs[name], **changes)
+
+    def fleet(self) -> Fleet:
+        return Fleet("demo", Provider.HETZNER, SecretRef("env", "TOKEN"), None, 1, dict(self.specs), "fleet.yaml")
+
+    def ports(self) -> Ports:
+        endpoints = Endpoints({"x86_64": NODE})
+        return Ports(
+            self.cloud, self.dialer, self.store, self.clock, self.secrets, endpoints, FLEET_KEY, self._keep_progress
+        )
+
+    def client(self) -> FleetClient:
+        return FleetClient(self.fleet(), self.ports())
+
+    def apply(self, workers: int = 4) -> list[Outcome]:
+        """A new process that looks, plans and applies."""
+        client = self.client()
+        with client.lock("fleet apply"):
+            return client.apply(client.plan(), workers)
+
+    def applied(self) -> FakeFleet:
+        """The same, after a first apply that went well."""
+        outcomes = self.apply()
+        assert [outcome.code for outcome in outcomes] == [OutcomeCode.DONE] * len(self.names), outcomes
+        return self
+
+    def planned(self) -> list[str]:
+        return [f"{action.kind} {action.child}: {action.reason.code}" for action in self.client().plan().plan.actions]
+
+    def server(self, name: str) -> Server:
+        return next(server for server in self.cloud.by_id.values() if server.name == f"demo-{name}")
+
+    def host(self, name: str) -> FakeHost:
+        return self.dialer.of(name)
+
+    def events(self) -> list[Event]:
+        return list(self.store.events())
+
+    def _keep_progress(self, child: str, step: str, seconds: float) -> None:
+        self.progress.append(f"{child}: {step}")
