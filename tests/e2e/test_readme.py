@@ -1,7 +1,7 @@
 """README.md is true: every command in its ```console blocks is run, or stands here with the place that runs it.
 
 README tells one story in one directory, and its commands run so, in order. They run in the session's sandbox and boot
-no machine: `fleet apply` has no terminal to ask on here and is refused, and what needs a server says that there is none.
+no machine: `fleet apply` has no terminal to ask on and is refused, and what needs a server says that there is none.
 The whole way is test_record.py's.
 """
 
