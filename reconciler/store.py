@@ -28,8 +28,8 @@ class DirectoryStore:
     def lock(self, operation: str) -> Iterator[None]:
         """A kernel lock: it ends with its holder, however that one dies."""
         self._make()
-        path = self._directory / "lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with self._writing():
+            descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,12 +42,14 @@ class DirectoryStore:
             file.truncate()
             file.write(f"{operation}, process {os.getpid()}, since {self._clock.now().isoformat(timespec='seconds')}\n")
             file.flush()
+            with self._writing():
+                self._drop_torn_line()
             yield
 
     def append(self, event: Event, durable: bool) -> None:
         self._make()
         line = json.dumps(asdict(event), sort_keys=True, ensure_ascii=False) + "\n"
-        with self._journal.open("a", encoding="utf-8") as file:
+        with self._writing(), self._journal.open("a", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(line)
             file.flush()
@@ -58,7 +60,7 @@ class DirectoryStore:
         """All events; a torn last line (a crash while writing) is left out, a broken one before it is an error."""
         if not self._journal.exists():
             return
-        lines = self._journal.read_text(encoding="utf-8").split("\n")
+        lines = self._journal.read_bytes().split(b"\n")
         for number, line in enumerate(lines[:-1], start=1):
             try:
                 yield Event(**json.loads(line))
@@ -83,8 +85,10 @@ class DirectoryStore:
 
     def save(self, record: Record) -> None:
         self._make()
-        self._records.mkdir(mode=0o700, exist_ok=True)
-        _replace(self._records / f"{record.child}.json", json.dumps(asdict(record), indent=1, sort_keys=True) + "\n")
+        text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
+        with self._writing():
+            self._records.mkdir(mode=0o700, exist_ok=True)
+            _replace(self._records / f"{record.child}.json", text)
 
     def forget(self, child: str) -> None:
         (self._records / f"{child}.json").unlink(missing_ok=True)
@@ -98,10 +102,27 @@ class DirectoryStore:
                 "name another one with --state-dir",
             ) from error
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StateError(
+                f"cannot write {error.filename or self._directory}: {error.strerror}",
+                "see to whom it belongs and how full the disk is, or name another directory with --state-dir",
+            ) from error
+
+    def _drop_torn_line(self) -> None:
+        """What a crash left without an end was never written, and would swallow the line that comes next."""
+        if self._journal.exists():
+            with self._journal.open("r+b") as file:
+                file.truncate(file.read().rfind(b"\n") + 1)
+
 
 def _replace(path: Path, text: str) -> None:
     fresh = path.with_suffix(".new")
     with fresh.open("w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

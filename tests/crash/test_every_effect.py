@@ -74,7 +74,7 @@ class Doomed:
 
     def _counted(self, name: str, method: Any) -> Any:
         def call(*arguments: Any) -> Any:
-            what = getattr(arguments[0], "name", None) or getattr(arguments[0], "event", "") if arguments else ""
+            what = str(getattr(arguments[0], "name", getattr(arguments[0], "event", "")))
             if name == "run" and what.startswith(READS):
                 return method(*arguments)
             with self._fate.effect(f"{name} {what}"):
@@ -154,7 +154,7 @@ def in_force(world: FakeFleet, name: str) -> dict[str, Json]:
 
 
 def test_the_kept_differences_are_known() -> None:
-    assert OF_ONE_UID < {entry.name for entry in MANAGED}
+    assert OF_ONE_UID.issubset(entry.name for entry in MANAGED)
 
 
 @pytest.mark.parametrize(

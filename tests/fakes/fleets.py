@@ -24,7 +24,8 @@ from reconciler.secrets.sandbox import SandboxSecrets
 from reconciler.store import DirectoryStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
-from tests.fakes.host import FakeDialer, FakeHost
+from tests.fakes.dialer import FakeDialer
+from tests.fakes.host import FakeHost
 from tests.fakes.worlds import FLEET_KEY, make_spec
 
 NODE = NodeDistribution("24.21.0", "https://node.example/node.tar.xz", "0" * 64)

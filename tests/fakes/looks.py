@@ -63,7 +63,8 @@ def _unit(host: FakeHost, name: str) -> Json:
     if f"/etc/systemd/system/{name}" not in host.files:
         return None
     is_active = name in host.active if name != files.UNIT else host.gateway.active == "active"
-    return {"enabled": "enabled" if name in host.enabled else "disabled", "active": "active" if is_active else "inactive"}
+    is_enabled = name in host.enabled
+    return {"enabled": "enabled" if is_enabled else "disabled", "active": "active" if is_active else "inactive"}
 
 
 def _release(host: FakeHost, path: str) -> Json:

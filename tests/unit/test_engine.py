@@ -1,0 +1,251 @@
+"""The engine and the steps that make and delete servers, on a fleet in memory."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from reconciler import keys
+from reconciler.errors import (
+    ActionFailed,
+    CloudUnavailable,
+    HostError,
+    HostTimedOut,
+    NameTaken,
+    OutOfStock,
+    StateError,
+    Unauthorized,
+)
+from reconciler.model import LABEL_PREFIX, Event, OutcomeCode, Server
+from reconciler.render.outcome import outcome_lines
+from reconciler.steps.work import gather_materials
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import FLEET_KEY, make_server
+
+ONE = ("alice",)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> FakeFleet:
+    return FakeFleet(tmp_path / "state")
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> FakeFleet:
+    return FakeFleet(tmp_path / "state", ONE)
+
+
+def words(events: list[Event]) -> list[str]:
+    return [event.event for event in events]
+
+
+# --- retries -------------------------------------------------------------------------------------------------
+
+
+def test_a_temporary_error_is_tried_again_with_growing_pauses(one: FakeFleet) -> None:
+    one.applied()
+    one.clock.slept.clear()
+    one.host("alice").gateway.stop()
+    one.host("alice").fails = [("restart", HostTimedOut("no answer"))] * 3
+    assert [outcome.code for outcome in one.apply()] == [OutcomeCode.DONE]
+    assert one.clock.slept[:3] == [1.0, 2.0, 4.0]
+    assert one.host("alice").gateway.active == "active"
+
+
+def test_a_temporary_error_that_stays_ends_the_action(one: FakeFleet) -> None:
+    one.applied()
+    one.clock.slept.clear()
+    one.host("alice").gateway.stop()
+    one.host("alice").fails = [("restart", HostTimedOut("no answer"))] * 9
+    [outcome] = one.apply()
+    assert (outcome.code, outcome.error) == (OutcomeCode.FAILED, "start: no answer")
+    assert one.clock.slept == [1.0, 2.0, 4.0]
+
+
+def test_any_other_error_is_not_tried_again(one: FakeFleet) -> None:
+    one.cloud.fail_next("create_server", OutOfStock("sold out", "take another type"))
+    [outcome] = one.apply()
+    assert (outcome.code, outcome.error, outcome.advice) == (
+        OutcomeCode.FAILED,
+        "server: sold out",
+        "take another type",
+    )
+    assert one.clock.slept == []
+    assert words(one.events())[-2:] == ["action-failed", "apply-ended"]
+
+
+# --- many children -------------------------------------------------------------------------------------------
+
+
+def test_one_childs_failure_leaves_the_others_alone(world: FakeFleet) -> None:
+    world.cloud.fail_next("create_server", OutOfStock("sold out"))
+    outcomes = world.apply(workers=1)
+    assert {o.action.child: o.code for o in outcomes} == {"alice": OutcomeCode.FAILED, "bob": OutcomeCode.DONE}
+    assert set(world.store.records()) == {"bob"}
+    assert world.planned() == ["create alice: declared"]
+    assert world.events()[-1].fields == {"failed": 1}
+
+
+def test_waves_come_one_after_the_other(world: FakeFleet) -> None:
+    world.applied()
+    before = len(world.events())
+    world.specs["carol"] = replace(world.specs.pop("alice"), name="carol")
+    world.host("bob").gateway.stop()
+    assert {outcome.code for outcome in world.apply()} == {OutcomeCode.DONE}
+    order = [f"{event.event} {event.fields.get('child')}" for event in world.events()[before:]]
+    assert [line for line in order if line.startswith(("action-started", "action-done"))] == [
+        "action-started carol",
+        "action-done carol",
+        "action-started bob",
+        "action-done bob",
+        "action-started alice",
+        "action-done alice",
+    ]
+    assert sorted(server.name for server in world.cloud.by_id.values()) == ["demo-bob", "demo-carol"]
+
+
+def test_the_fleets_own_resources_come_first_and_their_failure_ends_all(world: FakeFleet) -> None:
+    world.cloud.fail_next("ensure_firewall", Unauthorized("the token may only read"))
+    with pytest.raises(Unauthorized):
+        world.apply()
+    assert world.cloud.requests == []
+
+
+# --- the journal ---------------------------------------------------------------------------------------------
+
+
+def test_an_intent_that_cannot_be_written_has_no_effect(one: FakeFleet) -> None:
+    """Whatever is to be made or deleted is in the journal first."""
+    client = one.client()
+    planned = client.plan()
+    (one.state / "journal.jsonl").mkdir(parents=True)  # no line can be appended to a directory
+    with pytest.raises(StateError):
+        client.apply(planned)
+    assert one.cloud.requests == []
+
+
+def test_the_journal_names_the_intent_before_the_effect(one: FakeFleet) -> None:
+    one.cloud.fail_next("create_server", OutOfStock("sold out"))
+    one.apply()
+    intent = next(event for event in one.events() if event.event == "create-intended")
+    assert intent.fields["name"] == "demo-alice"
+    assert "created" not in words(one.events())
+    one.apply()
+    created = next(event for event in one.events() if event.event == "created")
+    assert created.fields["server"] == one.server("alice").id
+
+
+def test_no_secret_is_written_or_said(world: FakeFleet) -> None:
+    world.applied()
+    world.change("alice", version="2026.9.7")
+    world.host("alice").fails = [("install OpenClaw", HostError("it broke", "mend it"))]
+    outcomes = world.apply()
+    shown = [line for line, _ in outcome_lines(outcomes)] + world.progress + [repr(asdict(o)) for o in outcomes]
+    written = [path.read_text() for path in world.state.rglob("*") if path.is_file()]
+    text = "\n".join(shown + written)
+    assert "it broke" in text
+    for name in world.names:
+        materials = gather_materials(world.fleet(), world.specs[name], world.server(name).uid or "", world.ports())
+        for secret in (
+            materials.host_private_key,
+            materials.gateway_token,
+            materials.bot_token,
+            materials.model_key,
+            materials.digest_key,
+            FLEET_KEY,
+        ):
+            assert secret.reveal() not in text
+    assert "PRIVATE KEY" not in text
+
+
+# --- making a server -----------------------------------------------------------------------------------------
+
+
+def test_a_lost_answer_of_create_is_found_by_our_nonce(one: FakeFleet) -> None:
+    one.cloud.fail_next("create_server", CloudUnavailable("the connection broke off"), committed=True)
+    client = one.client()
+    client.apply(client.plan())
+    one.cloud.add(replace(one.server("alice"), status=one.server("alice").status.RUNNING))
+    one.apply()
+    assert one.planned() == []
+    assert len(one.cloud.requests) == 1
+
+
+def test_an_answer_that_says_taken_after_our_own_create_is_ours(one: FakeFleet) -> None:
+    """The first request was lost on its way back, and the client's second try met the name."""
+    one.cloud.fail_next("create_server", NameTaken("a server of that name exists"), committed=True)
+    client = one.client()
+    client.apply(client.plan())
+    assert one.server("alice").label("fleet-id") == keys.fleet_id(FLEET_KEY)
+    assert len(one.cloud.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{}, {LABEL_PREFIX + "nonce": "of-another-run", LABEL_PREFIX + "fleet-id": keys.fleet_id(FLEET_KEY)}],
+    ids=["of a stranger", "of another run"],
+)
+def test_a_server_that_takes_the_name_meanwhile_is_an_error_and_stays(one: FakeFleet, labels: dict[str, str]) -> None:
+    client = one.client()
+    planned = client.plan()
+    foreign = one.cloud.add(replace(make_server("alice", id=77), labels=labels))
+    [outcome] = client.apply(planned)
+    assert outcome.code is OutcomeCode.FAILED
+    assert "a server named demo-alice exists already and is not ours" in outcome.error
+    assert one.cloud.by_id == {77: foreign}
+
+
+def test_a_server_whose_creation_failed_is_deleted(one: FakeFleet) -> None:
+    one.cloud.failing_actions = 1
+    [outcome] = one.apply()
+    assert outcome.code is OutcomeCode.FAILED
+    deleted = next(event for event in one.events() if event.event == "delete-intended")
+    assert isinstance(deleted.fields["server"], int)
+    assert all(server.status == "deleting" for server in one.cloud.by_id.values())
+
+
+# --- deleting a server ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("label", ["uid", "child"])
+def test_a_server_whose_labels_changed_since_the_plan_is_not_deleted(world: FakeFleet, label: str) -> None:
+    world.applied()
+    client = world.client()
+    planned = client.plan_destruction(["alice"])
+    server = world.server("alice")
+    changed = world.cloud.set_labels(server.id, {**server.labels, LABEL_PREFIX + label: "another"})
+    [outcome] = client.apply(planned)
+    assert outcome.code is OutcomeCode.FAILED
+    assert "is no longer what the plan saw" in outcome.error
+    assert world.server("alice") == changed
+    assert "delete-intended" not in words(world.events())
+
+
+def test_a_server_that_is_gone_already_is_deleted(world: FakeFleet) -> None:
+    world.applied()
+    client = world.client()
+    planned = client.plan_destruction(["alice"])
+    del world.cloud.by_id[world.server("alice").id]
+    assert [outcome.code for outcome in client.apply(planned)] == [OutcomeCode.DONE]
+    assert set(world.store.records()) == {"bob"}
+
+
+def test_a_failed_deletion_keeps_the_record(world: FakeFleet) -> None:
+    world.applied()
+    client = world.client()
+    planned = client.plan_destruction(["alice"])
+    world.cloud.fail_next("delete_server", ActionFailed("it did not work"))
+    assert [outcome.code for outcome in client.apply(planned)] == [OutcomeCode.FAILED]
+    assert set(world.store.records()) == {"alice", "bob"}
+
+
+def test_labels_that_are_not_ours_survive(one: FakeFleet) -> None:
+    one.applied()
+    server: Server = one.server("alice")
+    one.cloud.set_labels(server.id, {**server.labels, "team": "blue"})
+    one.change("alice", version="2026.9.7")
+    one.apply()
+    assert one.server("alice").labels["team"] == "blue"
+    assert one.planned() == []
