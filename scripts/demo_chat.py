@@ -6,6 +6,7 @@ Run in the demo's fleet directory while its sandbox is up. It prints who said wh
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -43,7 +44,7 @@ def talk(sandbox: SandboxClient, who: str, user: int, child: str, bot: str, text
     while time.monotonic() - started < PATIENCE:
         replies = sandbox.replies(bot, user)
         if replies:
-            indented = replies[-1].replace("\n", "\n    ")
+            indented = re.sub("<[^>]*>", "", replies[-1]).replace("\n", "\n    ")  # Telegram's own mark-up
             print(f"  {child}'s bot -> {who} ({time.monotonic() - started:.1f} s later):\n    {indented}")
             return True
         time.sleep(0.2)
