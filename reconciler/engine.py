@@ -7,7 +7,6 @@ action, and the other children go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Final
 
@@ -15,12 +14,13 @@ from reconciler.actions import MODULE_OF
 from reconciler.errors import FleetError
 from reconciler.log import get_log
 from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan
+from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Step, Work
 from reconciler.steps.server import ensure_fleet_resources
 
 WORKERS: Final = 32
-TRIES: Final = 4
+TRIES: Final = 3
 PAUSE: Final = 1.0  # seconds before the second try; doubled each time
 
 
@@ -36,10 +36,8 @@ def apply(
     key_id = ensure_fleet_resources(fleet, ports) if creates else None
     outcomes: list[Outcome] = []
     for _, group in groupby(plan.actions, key=lambda action: action.wave):
-        wave = list(group)
-        works = [_work(action, fleet, children[action.child], ports, run, key_id) for action in wave]
-        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="apply") as pool:
-            outcomes += pool.map(_run, wave, works)
+        wave = [(action, _work(action, fleet, children[action.child], ports, run, key_id)) for action in group]
+        outcomes += in_parallel(lambda pair: _run(*pair), wave, workers)
     _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))
     return outcomes
 
@@ -65,8 +63,7 @@ def _run(action: Action, work: Work) -> Outcome:
         failure = f"{current}: {error.summary}"
         return Outcome(action, OutcomeCode.FAILED, seconds, failure, error.advice, tuple(steps))
     finally:
-        if work.host is not None:
-            work.host.close()
+        work.hang_up()
     work.note("action-done", kind=action.kind, server=work.server.id if work.server else None)
     return Outcome(action, OutcomeCode.DONE, work.ports.clock.monotonic() - started, steps=tuple(steps))
 
@@ -89,6 +86,7 @@ def _retried(ensure: Callable[[Work], bool], work: Work) -> bool:
             if not error.temporary:
                 raise
             get_log().info("step-retried", child=work.name, attempt=attempt + 1, error=error.summary)
+            work.hang_up()
             work.ports.clock.sleep(PAUSE * 2**attempt)
     return ensure(work)
 

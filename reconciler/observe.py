@@ -7,7 +7,6 @@ name before it counts as absent. A host that does not answer is a value (Silence
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,12 +21,12 @@ from reconciler.errors import (
 )
 from reconciler.managed import wanted_values
 from reconciler.model import Catalog, Child, Fleet, HostFacts, Record, Server, ServerStatus, Silence
+from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.server import foreign_server, server_name
-from reconciler.steps.work import address_of, gather_materials, probe, uid_of
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials, probe, uid_of
 
 WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, section 1.2)
-CONNECT_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,8 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
     servers = _by_child(ports.cloud.servers(keys.fleet_id(ports.fleet_key)), fleet)
     records = ports.store.records()
     chosen = sorted(set(fleet.children) | set(servers)) if names is None else sorted(names)
-    with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="look") as pool:
-        looked = pool.map(lambda name: _look(name, fleet, servers.get(name), records.get(name), ports), chosen)
-        children = {child.name: child for child in looked}
+    looked = in_parallel(lambda name: _look(name, fleet, servers.get(name), records.get(name), ports), chosen, WORKERS)
+    children = {child.name: child for child in looked}
     missing = any(child.spec and not child.server for child in children.values())
     return Observation(children, ports.cloud.catalog() if missing else None)
 

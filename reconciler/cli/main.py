@@ -40,6 +40,10 @@ COMMANDS: Final = {
 }
 
 
+class _Terminated(BaseException):
+    """SIGTERM, on its way out."""
+
+
 class LazyGroup(click.Group):
     """Knows its commands by COMMANDS and imports one when it is called for."""
 
@@ -69,7 +73,11 @@ def fleet(file: Path | None, state_dir: Path | None, no_color: bool | None) -> N
 def main() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code in (INTERRUPTED, TERMINATED):
+        # Threads may still wait for hosts. Every step may be cut off anywhere: the next apply goes on from there.
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -86,6 +94,8 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
+    except _Terminated:
+        return TERMINATED
     except BrokenPipeError:
         return _without_reader()
     except Exception as error:
@@ -94,7 +104,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)
+    raise _Terminated
 
 
 def _without_reader() -> int:

@@ -10,9 +10,8 @@ from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
 from reconciler.model import HostAddress
 from reconciler.ports import Host
-from reconciler.steps.work import Work, address_of
+from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
-CONNECT_TIMEOUT: Final = 10.0
 BOOT_TIMEOUT: Final = 300.0  # from a new server's first packet to a login
 ANSWER_TIMEOUT: Final = 60.0  # a finished child that the plan has just talked to
 CLOUD_INIT_TIMEOUT: Final = 300

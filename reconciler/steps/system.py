@@ -6,8 +6,7 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.managed import PACKAGES, entry_named, files
-from reconciler.steps.access import CONNECT_TIMEOUT
-from reconciler.steps.work import Work, address_of
+from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
 OPEN_PORTS: Final = (22,)
 

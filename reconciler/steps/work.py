@@ -15,6 +15,7 @@ from reconciler.model import LABEL_PREFIX, ChildSpec, Fleet, HostAddress, HostFa
 from reconciler.ports import Host, Ports
 
 SSH_PORT: Final = 22
+CONNECT_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,16 @@ class Work:
         return self.server
 
     def connection(self) -> Host:
-        assert self.host is not None, "the step before this one connects"
+        """The open connection; a new one where the last broke off."""
+        if self.host is None:
+            address = address_of(self.existing(), self.fleet, self.ports)
+            self.host = self.ports.dialer.connect(address, CONNECT_TIMEOUT)
         return self.host
+
+    def hang_up(self) -> None:
+        if self.host is not None:
+            self.host.close()
+            self.host = None
 
     def is_right(self, *names: str) -> bool:
         """Whether all these managed things look as they shall."""

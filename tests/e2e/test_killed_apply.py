@@ -20,7 +20,6 @@ KILLS = 10
 LONGEST = 8.0  # seconds; a whole first apply takes about a minute, so the kills walk through most of it
 
 FLEET = {
-    "fleet": "killed",
     "cloud": {"provider": "sandbox"},
     "children": {
         "dave": {
@@ -41,9 +40,18 @@ def operator(sandbox: SandboxClient, tmp_path: Path, operator_home: Path) -> Ite
     operator.fleet("destroy", "--all", "--yes", code=None)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_an_apply_at_once(operator: Operator, number: signal.Signals, code: int) -> None:
+    start_fleet(operator, number.name.lower())
+    process = operator.start("apply", "--yes")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(7)
+    process.send_signal(number)
+    assert process.wait(3) == code
+
+
 def test_ten_kills_and_one_server(operator: Operator, sandbox: SandboxClient) -> None:
-    operator.fleet("init", "--sandbox", "--name", "killed")
-    (operator.directory / "fleet.yaml").write_text(yaml.safe_dump(FLEET, sort_keys=False))
+    start_fleet(operator, "killed")
     moments = random.Random(SEED)
     killed = [kill_after(operator, moments.uniform(0.5, LONGEST)) for _ in range(KILLS)]
     assert killed == [True] * KILLS, "an apply ended before its killer came: it was never in danger"
@@ -56,6 +64,11 @@ def test_ten_kills_and_one_server(operator: Operator, sandbox: SandboxClient) ->
         if entry["method"] == "POST" and entry["path"] == "/servers" and entry["status"] == 201
     ]
     assert made.count("killed-dave") == 1
+
+
+def start_fleet(operator: Operator, name: str) -> None:
+    operator.fleet("init", "--sandbox", "--name", name)
+    (operator.directory / "fleet.yaml").write_text(yaml.safe_dump({"fleet": name} | FLEET, sort_keys=False))
 
 
 def kill_after(operator: Operator, seconds: float) -> bool:

@@ -135,6 +135,16 @@ def test_a_firewall_rule_added_by_hand_is_seen_and_removed(operator: Operator) -
     assert "8080" not in operator.on("carol", "sudo", "-n", "ufw", "status")
 
 
+def test_a_new_key_generation_replaces_login_and_host_keys(operator: Operator) -> None:
+    write_fleet(operator, FLEET | {"keys": {"ssh": 2}})
+    plan = operator.fleet("plan", "--detailed-exitcode", code=2)
+    assert "host key.sha256" in plan
+    assert "login key.sha256" in plan
+    with others_untouched(operator):
+        operator.fleet("apply", "--yes")
+    assert_in_sync(operator)
+
+
 def test_a_lost_state_directory_changes_nothing(operator: Operator) -> None:
     shutil.rmtree(operator.directory / "state")
     assert_in_sync(operator)
@@ -179,7 +189,7 @@ def test_the_gateways_account_can_do_no_harm(operator: Operator) -> None:
 
 def test_a_removed_child_is_destroyed_after_consent(operator: Operator, sandbox: SandboxClient) -> None:
     left: dict[str, Any] = {name: child for name, child in FLEET["children"].items() if name != "carol"}  # type: ignore[attr-defined]
-    write_fleet(operator, FLEET | {"children": left})
+    write_fleet(operator, FLEET | {"keys": {"ssh": 2}, "children": left})
     plan = operator.fleet("plan", "--detailed-exitcode", code=2)
     assert "- carol  destroy: no longer in the fleet file" in plan
     operator.fleet("apply", code=4)
