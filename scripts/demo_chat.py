@@ -9,21 +9,24 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import time
 
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.paths import Paths
 
 ALICE, STRANGER = 4242, 777
+QUESTION = "Good morning! Are you there?"
 PATIENCE = 60.0  # seconds until an answer must have come
 
 
 def main() -> int:
     bots = bot_ids()
     with SandboxClient(Paths.default().control) as sandbox:
-        answered = talk(sandbox, "Alice", ALICE, "alice", bots["alice"], "Good morning! Are you there?")
-        for request in sandbox.model_requests()[-1:]:
-            print(f"  (the model was asked by {request.client}, alice's machine, with her own key)")
+        answered = talk(sandbox, "Alice", ALICE, "alice", bots["alice"], QUESTION)
+        for request in sandbox.model_requests():
+            if QUESTION in request.text:
+                print(f"  The stand-in for the model was asked by {request.client} and made that answer up.")
         asked = talk(sandbox, "a stranger", STRANGER, "bob", bots["bob"], "Let me in!")
     return 0 if answered and asked else 1
 
@@ -44,8 +47,9 @@ def talk(sandbox: SandboxClient, who: str, user: int, child: str, bot: str, text
     while time.monotonic() - started < PATIENCE:
         replies = sandbox.replies(bot, user)
         if replies:
-            indented = re.sub("<[^>]*>", "", replies[-1]).replace("\n", "\n    ")  # Telegram's own mark-up
-            print(f"  {child}'s bot -> {who} ({time.monotonic() - started:.1f} s later):\n    {indented}")
+            answer = re.sub("<[^>]*>", "", replies[-1]).strip()  # without Telegram's mark-up
+            print(f"  {child}'s bot -> {who} ({time.monotonic() - started:.1f} s later):")
+            print(textwrap.indent(answer, "    "))
             return True
         time.sleep(0.2)
     print(f"  {child}'s bot said nothing for {PATIENCE:.0f} s")
