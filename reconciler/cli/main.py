@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +19,6 @@ import click
 from reconciler import __version__
 from reconciler.cli.options import shared_options
 from reconciler.errors import FleetError
-from reconciler.render.diagnostics import error_text
 
 USAGE: Final = 64
 INTERRUPTED: Final = 130
@@ -89,6 +87,9 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return USAGE
     except FleetError as error:
+        # Its import costs as much as click's, and help never fails.
+        from reconciler.render.diagnostics import error_text
+
         click.echo(error_text(error), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -115,6 +116,8 @@ def _without_reader() -> int:
 
 def _bug(error: Exception) -> int:
     """Only the type and the place: the text of an unforeseen error may carry anything, also a secret."""
+    import traceback
+
     if os.environ.get("FLEET_DEBUG"):
         traceback.print_exception(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
