@@ -26,7 +26,7 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     pairs = [(seconds(BARE), seconds(HELP)) for _ in range(runs)]
     bare, shown = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"import click {bare * 1000:.0f} ms, fleet --help {shown * 1000:.0f} ms: {shown / bare:.2f} times ({runs} runs)")
+    print(f"import click {bare * 1000:.0f} ms, fleet --help {shown * 1000:.0f} ms: {shown / bare:.2f}x of {runs}")
 
 
 if __name__ == "__main__":

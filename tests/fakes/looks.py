@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.managed import files
 from reconciler.model import Json
+from reconciler.probe_program.reading import parsed
 
 if TYPE_CHECKING:
     from tests.fakes.host import FakeHost
@@ -76,9 +77,12 @@ def _release(host: FakeHost, path: str) -> Json:
 def _json_keys(host: FakeHost, look: Any) -> Json:
     if look["path"] not in host.files:
         return None
+    document = parsed(host.content(look["path"]))
+    if not isinstance(document, dict):
+        return {"error": "not JSON"}
     answer: dict[str, Any] = {}
     for path in look["keys"]:
-        value: Any = host.config()
+        value: Any = document
         for name in path[:-1]:
             value = value.get(name) or {}
         if path[-1] in value:

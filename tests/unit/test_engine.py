@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import keys
+from reconciler import engine, keys
 from reconciler.errors import (
     ActionFailed,
     CloudUnavailable,
@@ -25,16 +25,17 @@ from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, make_server
 
 ONE = ("alice",)
+PAUSES = [engine.PAUSE * 2**attempt for attempt in range(engine.TRIES - 1)]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> FakeFleet:
-    return FakeFleet(tmp_path / "state")
+def world(state: Path) -> FakeFleet:
+    return FakeFleet(state)
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> FakeFleet:
-    return FakeFleet(tmp_path / "state", ONE)
+def one(state: Path) -> FakeFleet:
+    return FakeFleet(state, ONE)
 
 
 def words(events: list[Event]) -> list[str]:
@@ -48,9 +49,11 @@ def test_a_temporary_error_is_tried_again_with_growing_pauses(one: FakeFleet) ->
     one.applied()
     one.clock.slept.clear()
     one.host("alice").gateway.stop()
-    one.host("alice").fails = [("restart", HostTimedOut("no answer"))] * 3
+    one.host("alice").fails = [("restart", HostTimedOut("no answer"))] * len(PAUSES)
+    one.dialer.met.clear()
     assert [outcome.code for outcome in one.apply()] == [OutcomeCode.DONE]
-    assert one.clock.slept[:3] == [1.0, 2.0, 4.0]
+    assert one.clock.slept[: len(PAUSES)] == PAUSES
+    assert len(one.dialer.met) == 2 + len(PAUSES)  # the look, the first connection, and one for each further try
     assert one.host("alice").gateway.active == "active"
 
 
@@ -61,7 +64,7 @@ def test_a_temporary_error_that_stays_ends_the_action(one: FakeFleet) -> None:
     one.host("alice").fails = [("restart", HostTimedOut("no answer"))] * 9
     [outcome] = one.apply()
     assert (outcome.code, outcome.error) == (OutcomeCode.FAILED, "start: no answer")
-    assert one.clock.slept == [1.0, 2.0, 4.0]
+    assert one.clock.slept == PAUSES
 
 
 def test_any_other_error_is_not_tried_again(one: FakeFleet) -> None:
