@@ -1,0 +1,148 @@
+"""Looking: what a host that does not answer, a foreign server and a wrong listing come to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler import keys
+from reconciler.errors import (
+    CloudUnavailable,
+    FleetError,
+    HostError,
+    HostRefused,
+    HostTimedOut,
+    LoginRefused,
+    NameTaken,
+    WrongHostKey,
+)
+from reconciler.managed import files
+from reconciler.model import LABEL_PREFIX, Child, ServerStatus, Silence
+from reconciler.observe import Observation, observe
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import FLEET_KEY, make_server
+
+READY = LABEL_PREFIX + "ready"
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    return FakeFleet(state).applied()
+
+
+def look(world: FakeFleet) -> Observation:
+    return observe(world.fleet(), world.ports())
+
+
+def alice(world: FakeFleet) -> Child:
+    return look(world).children["alice"]
+
+
+def relabel(world: FakeFleet, **labels: str | None) -> None:
+    """Change alice's labels openclaw-deploy/*, as by hand; None takes one away."""
+    server = world.server("alice")
+    changed = {**server.labels, **{LABEL_PREFIX + name: value for name, value in labels.items()}}
+    world.cloud.set_labels(server.id, {name: value for name, value in changed.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("error", "silence"),
+    [
+        (HostRefused("nothing listens"), Silence.REFUSED),
+        (HostTimedOut("no packet came"), Silence.TIMED_OUT),
+        (WrongHostKey("another key"), Silence.WRONG_HOST_KEY),
+        (LoginRefused("not our key"), Silence.LOGIN_REFUSED),
+        (HostError("it is strange"), Silence.PROBE_FAILED),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, HostError) else "",
+)
+def test_a_host_that_does_not_answer_is_silent_and_not_absent(
+    world: FakeFleet, error: HostError, silence: Silence
+) -> None:
+    world.dialer.silent[world.server("alice").id] = error
+    child = alice(world)
+    assert (child.silence, child.silence_detail, child.facts) == (silence, error.summary, None)
+    assert child.server == world.server("alice")
+    assert look(world).children["bob"].facts is not None
+    assert world.planned() == []
+
+
+def test_a_probe_that_fails_is_silence_too(world: FakeFleet) -> None:
+    world.host("alice").fails = [("probe", HostTimedOut("the probe did not end"))]
+    assert alice(world).silence is Silence.TIMED_OUT
+
+
+def test_a_foreign_server_of_a_childs_name_is_an_error_and_not_an_absence(world: FakeFleet) -> None:
+    del world.cloud.by_id[world.server("alice").id]
+    world.cloud.add(replace(make_server("alice", id=77), labels={LABEL_PREFIX + "fleet-id": "somebody"}))
+    with pytest.raises(NameTaken, match="it belongs to the fleet with id somebody"):
+        look(world)
+
+
+@pytest.mark.parametrize("changes", [{"child": None}, {"child": "bob"}, {"child": "carol"}, {"uid": None}])
+def test_a_listing_whose_names_and_labels_do_not_agree_is_an_error(
+    world: FakeFleet, changes: dict[str, str | None]
+) -> None:
+    relabel(world, **changes)
+    with pytest.raises(FleetError, match="its name and labels do not agree"):
+        look(world)
+
+
+def test_a_listing_that_fails_is_an_error_and_nothing_is_absent(world: FakeFleet) -> None:
+    world.cloud.fail_next("servers", CloudUnavailable("no answer"))
+    with pytest.raises(CloudUnavailable):
+        look(world)
+
+
+def test_the_catalogue_is_read_only_when_something_must_be_made(world: FakeFleet) -> None:
+    world.cloud.fail_next("catalog", CloudUnavailable("asked for nothing"))
+    assert look(world).catalog is None
+    del world.cloud.by_id[world.server("alice").id]
+    with pytest.raises(CloudUnavailable, match="asked for nothing"):
+        look(world)
+    catalog = look(world).catalog
+    assert catalog is not None
+    assert "cpx22" in catalog.types
+
+
+def test_a_server_that_is_not_finished_is_not_asked(world: FakeFleet) -> None:
+    relabel(world, ready=None)
+    world.dialer.met.clear()
+    child = alice(world)
+    assert (child.facts, child.silence) == (None, None)
+    assert {address.address for address in world.dialer.met} == {world.server("bob").address}
+
+
+@pytest.mark.parametrize("status", set(ServerStatus) - {ServerStatus.RUNNING})
+def test_a_server_that_does_not_run_is_not_asked(world: FakeFleet, status: ServerStatus) -> None:
+    world.cloud.add(replace(world.server("alice"), status=status))
+    assert (alice(world).facts, alice(world).silence) == (None, None)
+
+
+def test_the_first_host_key_is_an_alarm_once_the_first_apply_has_finished(world: FakeFleet) -> None:
+    uid = world.server("alice").uid or ""
+    first = keys.public_key(keys.host_key(FLEET_KEY, uid, 0))
+    world.host("alice").shown_key = first
+    world.host("alice").files[f"{files.HOST_KEY_PATH}.pub"].content = f"{first}\n".encode()
+    assert alice(world).silence is Silence.WRONG_HOST_KEY
+    assert world.planned() == []
+    relabel(world, ready=None)
+    world.apply()
+    assert world.host("alice").shown_key == keys.public_key(keys.host_key(FLEET_KEY, uid, 1))
+    assert alice(world).facts is not None
+
+
+def test_only_the_named_children_are_looked_at(world: FakeFleet) -> None:
+    world.dialer.met.clear()
+    seen = observe(world.fleet(), world.ports(), ["bob"])
+    assert set(seen.children) == {"bob"}
+    assert {address.address for address in world.dialer.met} == {world.server("bob").address}
+
+
+def test_a_server_of_a_child_that_nobody_declares_is_seen(world: FakeFleet) -> None:
+    del world.specs["alice"]
+    child = alice(world)
+    assert (child.spec, child.server, child.wanted) == (None, world.server("alice"), {})
+    assert child.facts is not None

@@ -1,0 +1,238 @@
+"""The gateway's steps on a host in memory: what is proven, and how its configuration changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.errors import HostError
+from reconciler.managed import files
+from reconciler.model import AccessPolicy, GatewayFacts, ModelSettings, OutcomeCode, SecretRef, Users
+from reconciler.steps.gateway import call_gateway, unproven
+from reconciler.steps.work import Work
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeHost
+
+HEALTHY = GatewayFacts(
+    active="active",
+    version="2026.9.6",
+    ready=True,
+    token_accepted=True,
+    anonymous_refused=True,
+    loopback_only=True,
+    channel_connected=True,
+)
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    return FakeFleet(state, ("alice",)).applied()
+
+
+@pytest.fixture
+def host(world: FakeFleet) -> FakeHost:
+    return world.host("alice")
+
+
+def allow(world: FakeFleet, *users: int) -> None:
+    world.change("alice", users=Users(AccessPolicy.ALLOWLIST, users))
+
+
+def as_wanted(world: FakeFleet) -> bool:
+    return world.planned() == []
+
+
+# --- what healthy means --------------------------------------------------------------------------------------
+
+
+def test_nothing_is_missing_when_everything_is_proven() -> None:
+    assert unproven(HEALTHY, "2026.9.6") == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({"active": "activating"}, "its unit is activating"),
+        ({"version": None}, "it runs no known version, not 2026.9.6"),
+        ({"version": "2026.9.5"}, "it runs 2026.9.5, not 2026.9.6"),
+        ({"loopback_only": False}, "it listens on another address than loopback"),
+        ({"loopback_only": None}, "it listens on another address than loopback"),
+        ({"token_accepted": False}, "it does not accept its own token"),
+        ({"token_accepted": None}, "it does not accept its own token"),
+        ({"anonymous_refused": False}, "it answers without a token"),
+        ({"anonymous_refused": None}, "it answers without a token"),
+        ({"ready": False}, "not ready: starting"),
+        ({"ready": None}, "not ready: starting"),
+        ({"ready": False, "failing": ("channels", "db")}, "not ready: channels, db"),
+        ({"suppressed": ("telegram",)}, "channels suppressed: telegram"),
+        ({"channel_connected": None}, "Telegram: not connected yet"),
+        ({"channel_connected": False, "channel_error": "401"}, "Telegram: 401"),
+    ],
+    ids=str,
+)
+def test_each_layer_that_is_missing_has_its_words(facts: dict[str, Any], text: str) -> None:
+    assert unproven(replace(HEALTHY, **facts), "2026.9.6") == [text]
+
+
+def test_the_lowest_layer_is_named_first() -> None:
+    texts = unproven(GatewayFacts(), "2026.9.6")
+    assert texts[0] == "its unit is inactive"
+    assert texts[-1] == "Telegram: not connected yet"
+
+
+# --- its configuration ---------------------------------------------------------------------------------------
+
+
+def test_a_ready_gateway_takes_a_change_without_a_restart(world: FakeFleet, host: FakeHost) -> None:
+    allow(world, 42, 7)
+    world.applied()
+    assert host.config()["channels"]["telegram"]["allowFrom"] == ["7", "42"]
+    assert host.config()["channels"]["telegram"]["dmPolicy"] == "allowlist"
+    assert (host.gateway.starts, host.gateway.active) == (1, "active")
+    assert as_wanted(world)
+
+
+def test_a_list_shrinks_too(world: FakeFleet, host: FakeHost) -> None:
+    allow(world, 1, 2, 3)
+    world.applied()
+    allow(world, 2)
+    world.applied()
+    assert host.config()["channels"]["telegram"]["allowFrom"] == ["2"]
+
+
+def test_a_stopped_gateway_has_its_file_written(world: FakeFleet, host: FakeHost) -> None:
+    host.gateway.stop()
+    allow(world, 42)
+    world.applied()
+    assert host.config()["channels"]["telegram"]["allowFrom"] == ["42"]
+    assert (host.gateway.starts, host.gateway.active) == (2, "active")
+    assert as_wanted(world)
+
+
+def test_a_gateway_that_is_not_ready_is_stopped_before_its_file_is_written(world: FakeFleet, host: FakeHost) -> None:
+    host.gateway.wrong["ready"] = False
+    allow(world, 42)
+    client = world.client()
+    planned = client.plan()
+    host.gateway.stop()
+    del host.gateway.wrong["ready"]
+    client.apply(planned)
+    assert host.config()["channels"]["telegram"]["allowFrom"] == ["42"]
+    assert as_wanted(world)
+
+
+def test_a_change_of_gateway_keys_stops_it_first(world: FakeFleet, host: FakeHost) -> None:
+    host.write_config({**host.config(), "gateway": {**host.config()["gateway"], "port": 1}})
+    world.applied()
+    assert host.config()["gateway"]["port"] == files.PORT
+    assert (host.gateway.starts, host.gateway.active) == (2, "active")
+    assert as_wanted(world)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_the_agents_own_keys_survive(world: FakeFleet, host: FakeHost, runs: bool) -> None:
+    theirs: dict[str, Any] = {"agents": {"list": [{"id": "x"}]}, "tools": {"deny": ["exec"]}}
+    config = host.config()
+    host.write_config({**config, **theirs, "agents": {**config["agents"], **theirs["agents"]}})
+    if not runs:
+        host.gateway.stop()
+    allow(world, 42)
+    world.applied()
+    after = host.config()
+    assert (after["tools"], after["agents"]["list"]) == (theirs["tools"], theirs["agents"]["list"])
+    assert after["channels"]["telegram"]["allowFrom"] == ["42"]
+
+
+def test_a_managed_key_that_nobody_wants_is_taken_away(world: FakeFleet, host: FakeHost) -> None:
+    config = host.config()
+    config["channels"]["telegram"]["proxy"] = "http://elsewhere.example"
+    host.write_config(config)
+    world.applied()
+    assert "proxy" not in host.config()["channels"]["telegram"]
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_configuration_that_the_release_refuses_is_not_written(world: FakeFleet, host: FakeHost, runs: bool) -> None:
+    if not runs:
+        host.gateway.stop()
+    before, host.invalid_config = host.content(files.CONFIG_PATH), '{"valid": false, "issues": ["no such model"]}'
+    world.change("alice", model=ModelSettings("anthropic", "no-such", SecretRef("env", "ANTHROPIC_API_KEY")))
+    [outcome] = world.apply()
+    assert outcome.code is OutcomeCode.FAILED
+    assert "config: OpenClaw 2026.9.6 does not accept the configuration" in outcome.error
+    assert "no such model" in outcome.error
+    assert host.content(files.CONFIG_PATH) == before
+    assert host.gateway.active == ("active" if runs else "inactive")
+
+
+@pytest.mark.parametrize("text", [b"", b"not json", b"[]", b"null"])
+def test_a_broken_file_is_replaced(world: FakeFleet, host: FakeHost, text: bytes) -> None:
+    host.gateway.stop()
+    host.files[files.CONFIG_PATH].content = text
+    world.applied()
+    assert host.config()["channels"]["telegram"]["enabled"] is True
+    assert as_wanted(world)
+
+
+# --- start and proof -----------------------------------------------------------------------------------------
+
+
+def test_suppressed_channels_are_started(world: FakeFleet, host: FakeHost) -> None:
+    host.gateway.stop()
+    host.gateway.suppress_at_start = ["telegram"]
+    world.applied()
+    assert host.gateway.suppressed == []
+    assert as_wanted(world)
+
+
+def test_a_unit_that_fails_ends_the_wait_with_its_last_words(world: FakeFleet, host: FakeHost) -> None:
+    host.gateway.stop()
+    client = world.client()
+    planned = client.plan()
+    host.releases.clear()
+    waited = world.clock.monotonic()
+    [outcome] = client.apply(planned)
+    assert "the gateway's unit failed (exit-code, exit 78): the release" in outcome.error
+    assert world.clock.monotonic() - waited < 10
+
+
+def test_a_gateway_that_never_gets_ready_is_named_by_its_lowest_layer(world: FakeFleet, host: FakeHost) -> None:
+    host.gateway.stop()
+    host.gateway.channel_error = "409: Conflict"
+    [outcome] = world.apply()
+    assert outcome.error == "prove healthy: the gateway was not healthy within 240 s: Telegram: 409: Conflict"
+    assert "fleet ssh alice" in outcome.advice
+
+
+def test_a_gateway_that_started_with_a_foreign_secret_is_started_again(world: FakeFleet, host: FakeHost) -> None:
+    own = host.content(files.TELEGRAM_TOKEN_PATH)
+    host.files[files.TELEGRAM_TOKEN_PATH].content = b"1:another bot's"
+    host.gateway.start(host.gateway.unit)
+    assert world.planned() == ["update alice: drifted"]
+    world.applied()
+    assert host.content(files.TELEGRAM_TOKEN_PATH) == own
+    assert host.gateway.started_with[files.TELEGRAM_TOKEN_PATH] == host.stamp(files.TELEGRAM_TOKEN_PATH)
+    assert as_wanted(world)
+
+
+def test_a_secret_put_back_before_any_start_needs_none(world: FakeFleet, host: FakeHost) -> None:
+    host.files[files.TELEGRAM_TOKEN_PATH].content = b"1:another bot's"
+    world.applied()
+    assert host.gateway.starts == 1
+    assert as_wanted(world)
+
+
+def test_the_bots_name_is_kept_on_the_host(world: FakeFleet, host: FakeHost) -> None:
+    number = host.content(files.TELEGRAM_TOKEN_PATH).decode().partition(":")[0]
+    assert json.loads(host.content(files.APPLIED_PATH))["bot"] == f"bot{number}"
+    assert world.store.records()["alice"].bot == f"bot{number}"
+
+
+def test_a_refusal_of_the_gateway_is_told_in_its_own_words(world: FakeFleet, host: FakeHost) -> None:
+    work = Work(world.fleet(), "alice", world.specs["alice"], world.ports(), "run", print, host=host)
+    with pytest.raises(HostError, match=r"the gateway refused config\.patch: config changed since last load"):
+        call_gateway(work, "config.patch", {"raw": "{}", "baseHash": "old", "replacePaths": []})
