@@ -267,13 +267,20 @@ class GatewayFacts:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What the last finished apply left on the host: /var/lib/openclaw-deploy/applied.json."""
+    """What the last apply left on the host: /var/lib/openclaw-deploy/applied.json.
+
+    `spec_digest` is empty while an apply is at work; where it stays so, that apply did not end.
+    """
 
     tool: str
     spec_digest: str
     digests: Mapping[str, str]  # managed thing -> digest of its value
     at: str
     bot: str | None = None  # the bot's user name, as Telegram said it then
+
+    @property
+    def is_finished(self) -> bool:
+        return self.spec_digest != ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def reason(child: Child) -> Reason | None:
 
 
 def _unfinished(child: Child) -> Reason | None:
-    if child.facts is None or child.facts.applied is not None:
+    applied = child.facts.applied if child.facts else None
+    if applied is not None and applied.is_finished:
         return None
     return Reason(ReasonCode.UNFINISHED, "the host has no note of a finished apply")

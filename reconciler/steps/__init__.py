@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.steps.access import ensure_host_key, ensure_login, ensure_reachable
-from reconciler.steps.finish import ensure_recorded
+from reconciler.steps.finish import ensure_begun, ensure_recorded
 from reconciler.steps.gateway import (
     ensure_config,
     ensure_ready,
@@ -33,6 +33,7 @@ _PROVE: Final = (
 START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
 CONVERGE: Final[tuple[Step, ...]] = (
     *_REACH,
+    Step("begin", ensure_begun),
     Step("host key", ensure_host_key),
     Step("login", ensure_login),
     Step("packages", ensure_packages),

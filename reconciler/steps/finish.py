@@ -1,9 +1,9 @@
-"""The last step: the host is told what was applied, the server is labelled ready, the record is written."""
+"""The first and the last note on the host: an apply is at work, an apply has ended. Then label and record."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from reconciler import __version__, commands
 from reconciler.diff import digest
@@ -13,13 +13,21 @@ from reconciler.steps.gateway import bot_name
 from reconciler.steps.work import Work
 
 
+def ensure_begun(work: Work) -> bool:
+    """The host notes that an apply is at work, so that one which does not end is seen by the next plan."""
+    assert work.facts is not None
+    applied = work.facts.applied
+    if applied is not None and applied.is_finished:
+        _write_applied(work, replace(applied, spec_digest=""))
+    return False  # nothing that anybody waits for
+
+
 def ensure_recorded(work: Work) -> bool:
     """Only now is the apply finished: a crash before this line is seen as unfinished by the next plan."""
     now = work.ports.clock.now().isoformat(timespec="seconds")
     spec_digest = digest(spec_json(work.declared()))
     applied = Applied(__version__, spec_digest, work.wanted_digests(), now, bot_name(work))
-    content = files.applied_json(applied)
-    work.connection().run(commands.install_file(files.APPLIED_PATH, content, "root:root", "0600", "0700"))
+    _write_applied(work, applied)
     labels = wanted_labels(work.declared(), work.existing())
     if labels != dict(work.existing().labels):
         work.server = work.ports.cloud.set_labels(work.existing().id, labels)
@@ -39,6 +47,11 @@ def spec_json(spec: ChildSpec) -> Json:
     value: dict[str, Json] = json.loads(json.dumps(asdict(spec)))
     value.pop("line")
     return value
+
+
+def _write_applied(work: Work, applied: Applied) -> None:
+    content = files.applied_json(applied)
+    work.connection().run(commands.install_file(files.APPLIED_PATH, content, "root:root", "0600", "0700"))
 
 
 def _record(work: Work, applied: Applied) -> Record:

@@ -34,10 +34,10 @@ def ensure_unit(work: Work) -> bool:
 
 def ensure_config(work: Work) -> bool:
     """The managed keys of openclaw.json: by the gateway's own RPC while it runs, else in the file. Other keys stay."""
-    if work.is_right("config"):
-        return False
     assert work.facts is not None
     patch = merge_patch(work.facts.managed.get("config") or {}, work.wanted()["config"])
+    if patch == {}:
+        return False
     _validate(work, patch)
     if work.facts.gateway.ready and not _needs_restart(patch):
         _patch_live(work, patch)

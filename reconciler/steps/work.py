@@ -62,8 +62,10 @@ class Work:
             self.host = None
 
     def is_right(self, *names: str) -> bool:
-        """Whether all these managed things look as they shall."""
+        """Whether all these managed things look as they shall, and what was written there is also in force."""
         assert self.facts is not None, "the step before this one looks"
+        if self.facts.applied is not None and not self.facts.applied.is_finished:
+            return False  # it may have ended between writing a file and loading it
         wanted = self.wanted()
         return all(self.facts.managed.get(name) == wanted[name] for name in names)
 

@@ -25,6 +25,7 @@ CLOUD_WRITES = {"ensure_ssh_key", "ensure_firewall", "create_server", "set_label
 STORE_WRITES = {"append", "save", "forget"}
 READS = ("wait for", "probe", "read ", "validate ", "call ")
 OF_ONE_UID = {"login key", "host key", "gateway token", "bot token", "model key"}
+LONG_ENOUGH = 120.0  # seconds, for whatever takes itself back
 
 
 class Died(BaseException):
@@ -172,6 +173,7 @@ def test_the_next_apply_goes_on_from_there(state: Path, after: bool, keeps_state
         if not keeps_state:
             shutil.rmtree(state)
         world.apply(workers=1)
+        pass_time(world, LONG_ENOUGH)
         where = f"died {'after' if after else 'before'} effect {moment}: {name}"
         assert outcome(world) == wanted, where
         assert sorted(request.name for request in world.cloud.requests) == ["demo-alice", "demo-bob"], where

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,17 +17,16 @@ from typing import Any, Final
 import yaml
 
 from reconciler import keys
-from reconciler.commands.shell import PREAMBLE
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
 from reconciler.model import Command, Completed, Secret, ServerRequest
 from reconciler.ports import Clock
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.looks import look_at
+from tests.fakes.words import arguments_of
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, where libyaml is there
 REVERT_AFTER: Final = 60.0
-WORD: Final = re.compile(r""" ('[^']*'(?:"'"'[^']*')*|[^\s']+)""")  # as shlex.join quotes
 WANTED_FIREWALL: Final = {"enabled": True, "incoming": "deny", "outgoing": "allow", "rules": ["22/tcp"], "foreign": []}
 
 
@@ -247,18 +245,6 @@ COMMANDS: Final[tuple[tuple[str, Callable[[FakeHost, list[str], bytes], Complete
     ("call ", FakeHost._rpc),
     ("probe", FakeHost._probe),
 )
-
-
-def arguments_of(command: Command) -> list[str]:
-    """The positional parameters $1, $2, … that a command sets for its script."""
-    start = f"{PREAMBLE}; set"
-    assert command.line.startswith(start), f"{command.name} was not made by reconciler.commands"
-    words, position = [], len(start)
-    while found := WORD.match(command.line, position):
-        words.append(found[1].replace("'\"'\"'", "\0").strip("'").replace("\0", "'"))
-        position = found.end()
-    assert command.line[position] == "\n", f"{command.name} goes on after its parameters"
-    return words[1:]
 
 
 @functools.cache
