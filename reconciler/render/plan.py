@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from reconciler.actions import ACTIONS, MODULE_OF
-from reconciler.model import Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server
+from reconciler.model import Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server, Severity
 from reconciler.render.text import count_text, harmless, value_text
 
 COLORS: Mapping[Kind, str] = {
@@ -95,8 +95,9 @@ def _change_text(change: Change) -> str:
 def _diagnostic_lines(plan: Plan) -> list[tuple[str, str | None]]:
     lines: list[tuple[str, str | None]] = []
     for diagnostic in plan.diagnostics:
-        lines.append((f"  ! {harmless(diagnostic.summary)}", "red"))
-        lines.append((f"      {harmless(diagnostic.detail)}", None))
+        color = "red" if diagnostic.severity is Severity.ERROR else "yellow"
+        lines.append((f"{diagnostic.severity.capitalize()}: {harmless(diagnostic.summary)}", color))
+        lines.append((f"  {harmless(diagnostic.detail)}", None))
     return lines
 
 
