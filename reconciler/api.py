@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler import engine, keys
 from reconciler.fleet import load_fleet
-from reconciler.model import Child, Fleet, HostAddress, Outcome, Plan, Server
+from reconciler.model import Child, Fleet, HostAddress, Outcome, Plan, Reason, ReasonCode, Server
 from reconciler.observe import observe
 from reconciler.planner import plan
 from reconciler.ports import Host, Ports
@@ -52,7 +52,10 @@ class FleetClient:
         kept = {name: spec for name, spec in self.fleet.children.items() if name not in set(names)}
         without = replace(self.fleet, children=kept)
         seen = observe(without, self._ports, names)
-        return Planned(plan(without, seen.children, seen.catalog, self._ports.clock.now()), seen.children)
+        made = plan(without, seen.children, seen.catalog, self._ports.clock.now())
+        asked = Reason(ReasonCode.ASKED, "asked for by name; its server and the memory on it are deleted")
+        actions = tuple(replace(action, reason=asked) for action in made.actions)
+        return Planned(replace(made, actions=actions), seen.children)
 
     def lock(self, operation: str) -> AbstractContextManager[None]:
         """Held from planning to the end of applying. Raises LockHeld."""

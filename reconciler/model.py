@@ -358,6 +358,7 @@ class ReasonCode(StrEnum):
     STOPPED = "stopped"  # the gateway or the server does not run
     STALE = "stale"  # it runs with what was there before
     REMOVED = "removed"  # no longer in the file
+    ASKED = "asked"  # a person named it
 
 
 @dataclass(frozen=True, slots=True)

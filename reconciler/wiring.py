@@ -20,7 +20,8 @@ from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.sandbox import SandboxSecrets
 from reconciler.store import DirectoryStore
 
-# SHA-256 as published with the release of this version (SHASUMS256.txt).
+# SHA-256 of nodejs.org's own tarballs, as public lists quote its SHASUMS256.txt: two independent ones agree on x86_64,
+# aarch64 stands in one. Not downloaded by us; a wrong digest makes the step fail and installs nothing.
 OFFICIAL_NODE: Final = {
     "x86_64": NodeDistribution(
         NODE_VERSION,

@@ -65,9 +65,10 @@ def destroy(settings: Settings, children: tuple[str, ...], everything: bool, yes
                 f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
             )
         planned = client.plan_destruction(names)
-        _show(settings, planned)
         if planned.plan.is_empty:
+            click.echo("Nothing to destroy: these children have no server.")
             return 0
+        _show(settings, planned)
         _consent("Delete these servers for good?", yes)
         return _run(client, planned, settings)
 
@@ -102,7 +103,7 @@ def _show_json(planned: Planned) -> None:
 
     from reconciler.render.plan import plan_json
 
-    click.echo(json.dumps(plan_json(planned.plan), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(plan_json(planned.plan), indent=2))
 
 
 def _consent(question: str, yes: bool) -> None:

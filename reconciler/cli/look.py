@@ -26,7 +26,7 @@ def status(settings: Settings, as_json: bool) -> int:
 
     planned = _client(settings).plan()
     if as_json:
-        click.echo(json.dumps(status_json(planned.children, planned.plan.sync), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(status_json(planned.children, planned.plan.sync), indent=2))
     else:
         show_table(status_table(planned.children, planned.plan.sync), settings)
     return 0
@@ -41,7 +41,7 @@ def list_children(settings: Settings, as_json: bool) -> int:
 
     servers = _client(settings).servers()
     if as_json:
-        click.echo(json.dumps(server_json(servers), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(server_json(servers), indent=2))
     else:
         show_table(server_table(servers), settings)
     return 0
@@ -57,8 +57,8 @@ def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
     servers = client.servers()
     server = servers.get(child)
     if server is None:
-        known = ", ".join(sorted(servers)) or "none"
-        raise FleetError(f"there is no server of a child named {child}", f"children: {known}")
+        there = ", ".join(sorted(name for name, found in servers.items() if found)) or "none"
+        raise FleetError(f"there is no server of a child named {child}", f"children with a server: {there}")
     host = client.connect(server)
     try:
         if not command:

@@ -38,6 +38,11 @@ def restart_unit(unit: str) -> Command:
     return _systemctl("restart", unit)
 
 
+def reload_unit(unit: str) -> Command:
+    """It works by its files as they are now: by ExecReload= while it is active, so that what requires it goes on."""
+    return _systemctl("reload-or-restart", unit)
+
+
 def stop_unit(unit: str) -> Command:
     """Stopped; it takes as long as the unit's own TimeoutStopSec= allows."""
     return _systemctl("stop", unit)

@@ -74,6 +74,7 @@ After=local-fs.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/sbin/nft -f {METADATA_RULES_PATH}
+ExecReload=/usr/sbin/nft -f {METADATA_RULES_PATH}
 
 [Install]
 WantedBy=multi-user.target

@@ -43,7 +43,7 @@ def ensure_metadata_closed(work: Work) -> bool:
     install_files(work, "metadata rules", "metadata unit")
     work.connection().run(commands.daemon_reload())
     work.connection().run(commands.enable_unit(files.METADATA_UNIT))
-    work.connection().run(commands.restart_unit(files.METADATA_UNIT))
+    work.connection().run(commands.reload_unit(files.METADATA_UNIT))
     return True
 
 

@@ -36,7 +36,7 @@ def meddle(host: FakeHost) -> None:
     host.links[files.CURRENT] = "/opt/openclaw/releases/theirs"
     host.gateway.stop()
     host.write_config({**host.config(), "gateway": {**host.config()["gateway"], "bind": "lan"}})
-    for command in (commands.reload_sshd(), commands.daemon_reload(), commands.restart_unit(files.METADATA_UNIT)):
+    for command in (commands.reload_sshd(), commands.daemon_reload(), commands.reload_unit(files.METADATA_UNIT)):
         host.run(command)
 
 

@@ -185,7 +185,7 @@ class FakeHost:
         self.active.add(words[1])
         if words[1] == files.METADATA_UNIT:
             self.metadata_rules = self.content(files.METADATA_RULES_PATH)
-        if words[1] == files.UNIT or self.gateway.active == "active":  # Requires= hands a restart on
+        if words[1] == files.UNIT:
             self.gateway.start(self.loaded.get(files.UNIT_PATH))
 
     def _stop(self, words: list[str], stdin: bytes) -> None:
@@ -239,6 +239,7 @@ COMMANDS: Final[tuple[tuple[str, Callable[[FakeHost, list[str], bytes], Complete
     ("enable ", FakeHost._enable),
     ("reset-failed ", FakeHost._nothing),
     ("forget the backups", FakeHost._nothing),
+    ("reload-or-restart ", FakeHost._restart),
     ("restart ", FakeHost._restart),
     ("stop ", FakeHost._stop),
     ("validate the configuration", FakeHost._validate),

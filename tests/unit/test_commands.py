@@ -57,6 +57,7 @@ EVERY_COMMAND = [
     commands.remove_file("/etc/openclaw/token"),
     commands.remove_tree("/opt/openclaw/releases/1"),
     commands.repair_packages(),
+    commands.reload_unit("a.service"),
     commands.reset_failed("a.service"),
     commands.restart_unit("a.service"),
     commands.rotate_host_key(Secret(SECRET), "ssh-ed25519 AAAA"),
