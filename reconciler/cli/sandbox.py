@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,18 @@ if TYPE_CHECKING:
 
     from reconciler.sandbox.lifecycle import Status
 
+EXTRA = ("httpx", "starlette", "uvicorn")  # pyproject's extra "sandbox"
+
 
 @click.group()
 def sandbox() -> None:
     """Real machines and a cloud API on this computer, without any account (Linux, root)."""
+    missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
+    if missing:
+        raise SandboxError(
+            f"the sandbox needs Python packages that are not installed: {', '.join(missing)}",
+            "Install them: pip install 'openclaw-deploy[sandbox]'",
+        )
 
 
 @sandbox.command()
