@@ -7,6 +7,7 @@ v2 alone, and v2 beside v1 (where v1 has the memory controller); moves no proces
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,8 @@ NAME = "openclaw-sandbox"
 CONTROL = "control"  # the daemon and the supervisors
 
 _V1 = ("name=systemd", "memory", "pids", "freezer")
+# A file of a group that its supervisor removes in this moment: it was opened, and the group went before it was read.
+_GONE = (errno.ENOENT, errno.ENODEV)
 
 
 def find_trees(own: str, root: Path = Path("/sys/fs/cgroup")) -> dict[str, Path]:
@@ -73,8 +76,10 @@ def is_populated(trees: Mapping[str, Path], name: str = ".") -> bool:
     """Whether anything lives in the group or below; the whole tree when no name is given."""
     try:
         return "populated 1" in (trees["v2"] / name / "cgroup.events").read_text().splitlines()
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        if error.errno in _GONE:
+            return False
+        raise
 
 
 def processes(trees: Mapping[str, Path], name: str) -> Iterator[int]:
@@ -88,8 +93,11 @@ def processes(trees: Mapping[str, Path], name: str) -> Iterator[int]:
 
 def end_all(trees: Mapping[str, Path], name: str = ".") -> None:
     """SIGKILL to everything in the group and below, frozen or not; nothing to do when there is no such group."""
-    with contextlib.suppress(FileNotFoundError):
+    try:
         (trees["v2"] / name / "cgroup.kill").write_text("1")
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
 
 
 def kill(trees: Mapping[str, Path], name: str = ".", timeout: float = 15.0) -> None:
@@ -116,7 +124,7 @@ def memory_mb(trees: Mapping[str, Path], name: str) -> int:
     """What the group uses now, page cache included; 0 when nobody counts."""
     for tree, file in (("memory", "memory.usage_in_bytes"), ("v2", "memory.current")):
         counter = trees.get(tree, Path(os.devnull)) / name / file
-        if counter.exists():
+        with contextlib.suppress(OSError):
             return int(counter.read_text()) // 2**20
     return 0
 
