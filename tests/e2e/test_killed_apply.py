@@ -37,7 +37,7 @@ def operator(sandbox: SandboxClient, tmp_path: Path, operator_home: Path) -> Ite
     operator = Operator(tmp_path / "fleet", operator_home)
     operator.directory.mkdir()
     yield operator
-    operator.fleet("destroy", "--all", "--yes", code=None)
+    operator.fleet("destroy", "--all", "--yes")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

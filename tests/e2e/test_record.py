@@ -51,7 +51,7 @@ def operator(
 ) -> Iterator[Operator]:
     operator = Operator(tmp_path_factory.mktemp("record"), operator_home)
     yield operator
-    operator.fleet("destroy", "--all", "--yes", code=None)
+    operator.fleet("destroy", "--all", "--yes")
 
 
 def test_init_and_validate(operator: Operator) -> None:
