@@ -14,7 +14,7 @@ from reconciler.steps.system import install_files
 from reconciler.steps.work import Work
 
 READY_TIMEOUT: Final = 240.0  # three first starts at once on two cores took 18-29 s
-LOOK_EVERY: Final = 1.5
+LOOK_EVERY: Final = 2.0
 
 
 def ensure_secrets(work: Work) -> bool:

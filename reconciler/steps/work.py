@@ -40,6 +40,7 @@ class Work:
     server: Server | None = None
     host: Host | None = None
     facts: HostFacts | None = None
+    _materials: Materials | None = None
 
     def declared(self) -> ChildSpec:
         assert self.spec is not None, "steps that build are only planned for declared children"
@@ -76,7 +77,10 @@ class Work:
         return digests(self.wanted())
 
     def materials(self) -> Materials:
-        return gather_materials(self.fleet, self.declared(), uid_of(self.existing()), self.ports)
+        """Derived and resolved once for all steps."""
+        if self._materials is None:
+            self._materials = gather_materials(self.fleet, self.declared(), uid_of(self.existing()), self.ports)
+        return self._materials
 
     def look(self) -> HostFacts:
         """Probe the host again and keep what it says."""
