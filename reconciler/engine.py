@@ -57,15 +57,22 @@ def _run(action: Action, work: Work) -> Outcome:
         for step in MODULE_OF[action.kind].STEPS:
             current = step.name
             _run_step(step, work, steps)
-    except FleetError as error:
-        work.note("action-failed", kind=action.kind, step=current, error=error.summary)
+    except Exception as error:
+        failure = error if isinstance(error, FleetError) else _unforeseen(error)
+        work.note("action-failed", kind=action.kind, step=current, error=failure.summary)
         seconds = work.ports.clock.monotonic() - started
-        failure = f"{current}: {error.summary}"
-        return Outcome(action, OutcomeCode.FAILED, seconds, failure, error.advice, tuple(steps))
+        summary = f"{current}: {failure.summary}"
+        return Outcome(action, OutcomeCode.FAILED, seconds, summary, failure.advice, tuple(steps))
     finally:
         work.hang_up()
     work.note("action-done", kind=action.kind, server=work.server.id if work.server else None)
     return Outcome(action, OutcomeCode.DONE, work.ports.clock.monotonic() - started, steps=tuple(steps))
+
+
+def _unforeseen(error: Exception) -> FleetError:
+    """A bug, at one child. Only its type: the text of an unforeseen error may carry anything, also a secret."""
+    get_log().info("bug", error=type(error).__name__)
+    return FleetError(f"{type(error).__name__}: this is a bug in fleet", "run it again, and report it if it stays")
 
 
 def _run_step(step: Step, work: Work, steps: list[tuple[str, float]]) -> None:

@@ -5,14 +5,17 @@ Guards come first (protection, silence, a server in transition, capacity); then 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 
+from reconciler import __version__
 from reconciler.actions import ACTIONS
 from reconciler.model import (
     SETTLED,
     Action,
     Catalog,
+    Change,
     Child,
     Diagnostic,
     Fleet,
@@ -22,6 +25,7 @@ from reconciler.model import (
     Severity,
     Sync,
 )
+from reconciler.steps.comparison import fixed_at_creation
 
 
 def plan(fleet: Fleet, children: Mapping[str, Child], catalog: Catalog | None, now: datetime) -> Plan:
@@ -34,11 +38,13 @@ def plan(fleet: Fleet, children: Mapping[str, Child], catalog: Catalog | None, n
         action = None if obstacle else _action(child)
         if action and action.kind is Kind.CREATE and child.server is None:
             obstacle = _cannot_be_had(child, catalog)
+        elif changes := fixed_at_creation(child):
+            diagnostics.append(_needs_a_new_server(child, changes))
         if obstacle:
             diagnostics.append(obstacle)
         elif action:
             actions.append(action)
-        sync[name] = _sync(child, action)
+        sync[name] = _sync(child, action, obstacle)
     ordered = tuple(sorted(actions, key=lambda action: (action.wave, action.child)))
     return Plan(fleet.name, ordered, tuple(diagnostics), sync, now)
 
@@ -70,12 +76,39 @@ def _obstacle(child: Child) -> Diagnostic | None:
         )
     if child.silence is not None:
         return Diagnostic(
-            Severity.WARNING,
+            Severity.ERROR,
             f"{child.name} does not answer ({child.silence}): nothing is planned for it",
             child.silence_detail,
             address=child.name,
         )
+    if child.facts and child.facts.applied and _is_newer(child.facts.applied.tool):
+        return Diagnostic(
+            Severity.ERROR,
+            f"{child.name} was last applied by version {child.facts.applied.tool} of this tool, which is newer",
+            f"nothing is planned for it: this is version {__version__}; install the newer one",
+            address=child.name,
+        )
     return None
+
+
+def _is_newer(tool: str) -> bool:
+    """Whether a version such as 0.1.0 is higher than ours; what is no version is not."""
+
+    def numbers(version: str) -> list[int]:
+        return [int(part) for part in version.split(".") if part.isdigit()]
+
+    return numbers(tool) > numbers(__version__)
+
+
+def _needs_a_new_server(child: Child, changes: tuple[Change, ...]) -> Diagnostic:
+    what = ", ".join(f"{change.path} {json.dumps(change.before)} -> {json.dumps(change.after)}" for change in changes)
+    return Diagnostic(
+        Severity.ERROR,
+        f"{child.name}: {what} cannot be changed on its server",
+        "put the old value back; or destroy the child and apply, which makes a new server without its memory",
+        address=child.name,
+        line=child.spec.line if child.spec else 0,
+    )
 
 
 def _cannot_be_had(child: Child, catalog: Catalog | None) -> Diagnostic | None:
@@ -99,14 +132,16 @@ def _available(catalog: Catalog, region: str) -> str:
     return ", ".join(kind.name for kind in types if kind.regions.get(region))
 
 
-def _sync(child: Child, action: Action | None) -> Sync:
+def _sync(child: Child, action: Action | None, obstacle: Diagnostic | None) -> Sync:
     if child.spec is None:
         return Sync.UNDECLARED
     if child.silence is not None:
         return Sync.UNKNOWN
     if child.server is not None and child.server.status not in SETTLED:
         return Sync.PROGRESSING
+    if action is None and obstacle is not None:
+        return Sync.UNKNOWN
     if action is None:
-        return Sync.IN_SYNC
+        return Sync.PENDING if fixed_at_creation(child) else Sync.IN_SYNC
     drifted = action.reason.code in (ReasonCode.DRIFTED, ReasonCode.STOPPED, ReasonCode.GONE)
     return Sync.DRIFTED if drifted else Sync.PENDING

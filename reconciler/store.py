@@ -48,7 +48,7 @@ class DirectoryStore:
 
     def append(self, event: Event, durable: bool) -> None:
         self._make()
-        line = json.dumps(asdict(event), sort_keys=True, ensure_ascii=False) + "\n"
+        line = json.dumps(asdict(event), sort_keys=True) + "\n"
         with self._writing(), self._journal.open("a", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(line)

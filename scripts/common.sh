@@ -7,9 +7,8 @@ ROOT=$PWD
 VENV=$ROOT/.venv
 TIMES=()
 
-# Debian packages that the sandbox (first line) and the tests (second) need.
-SYSTEM_PACKAGES=(systemd-container mmdebstrap iproute2 nftables openssh-client xz-utils python3-venv npm
-                 openssh-server hcloud-cli)
+# Debian packages that the sandbox needs; scripts/test adds those of the tests.
+SYSTEM_PACKAGES=(systemd-container mmdebstrap iproute2 nftables openssh-client xz-utils python3-venv npm)
 
 say() { printf '\n== %s\n' "$*"; }
 

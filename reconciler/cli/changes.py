@@ -28,7 +28,7 @@ def plan(settings: Settings, detailed_exitcode: bool, as_json: bool) -> int:
         _show_json(planned)
     else:
         _show(settings, planned)
-    if any(diagnostic.severity == "error" for diagnostic in planned.plan.diagnostics):
+    if _has_errors(planned):
         return 1
     return 2 if detailed_exitcode and not planned.plan.is_empty else 0
 
@@ -44,7 +44,7 @@ def apply(settings: Settings, yes: bool, parallel: int) -> int:
         planned = client.plan()
         _show(settings, planned)
         if planned.plan.is_empty:
-            return 1 if planned.plan.diagnostics else 0
+            return 1 if _has_errors(planned) else 0
         _consent("Apply this plan?", yes)
         return _run(client, planned, settings, parallel)
 
@@ -65,12 +65,18 @@ def destroy(settings: Settings, children: tuple[str, ...], everything: bool, yes
                 f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
             )
         planned = client.plan_destruction(names)
-        if planned.plan.is_empty:
+        if planned.plan.is_empty and not planned.plan.diagnostics:
             click.echo("Nothing to destroy: these children have no server.")
             return 0
         _show(settings, planned)
+        if planned.plan.diagnostics:
+            raise Refused("nothing was destroyed", "leave out the children named above, or mend what is said there")
         _consent("Delete these servers for good?", yes)
         return _run(client, planned, settings)
+
+
+def _has_errors(planned: Planned) -> bool:
+    return any(diagnostic.severity == "error" for diagnostic in planned.plan.diagnostics)
 
 
 def _client(settings: Settings) -> FleetClient:
@@ -126,7 +132,7 @@ def _run(client: FleetClient, planned: Planned, settings: Settings, parallel: in
     failed = [outcome for outcome in outcomes if outcome.code is OutcomeCode.FAILED]
     if len(failed) == len(outcomes):
         return 1
-    return 3 if failed or planned.plan.diagnostics else 0
+    return 3 if failed or _has_errors(planned) else 0
 
 
 def _progress(child: str, step: str, seconds: float) -> None:

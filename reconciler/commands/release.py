@@ -27,7 +27,9 @@ _MANIFEST: Final = json.dumps(
 
 _FETCH = """
 mark=$3/.openclaw-deploy-sha256
-[ "$(cat "$mark" 2>/dev/null)" != "$2" ] || exit 0
+if [ "$(cat "$mark" 2>/dev/null)" = "$2" ] && [ -x "$3/bin/node" ]; then
+  chown root:root "$3"; chmod 0755 "$3"; exit 0
+fi
 part=$3.part; archive=$3.archive
 trap 'rm -rf -- "$part" "$archive"' EXIT
 rm -rf -- "$part" "$archive"; mkdir -p -- "$part"
@@ -44,7 +46,16 @@ rm -rf -- "$3"; mv -T -- "$part" "$3"
 _INSTALL = f"""
 version=$1 node=$2 registry=$3 manifest=$4
 final={RELEASES}/$version build=/opt/openclaw/build; stage=$build/$version home=$build/home
-[ ! -d "$final" ] || exit 0
+unfinished() {{
+  for mark in .openclaw-lifecycle-pending dist/openclaw-install-guard; do
+    [ ! -e "$1/$mark" ] || {{ echo "$mark"; return 0; }}
+  done
+  return 1
+}}
+if [ -e "$final/node_modules/openclaw/openclaw.mjs" ] && ! unfinished "$final/node_modules/openclaw" >/dev/null; then
+  exit 0
+fi
+rm -rf -- "$final"
 id -u {BUILD_USER} >/dev/null 2>&1 ||
   useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin {BUILD_USER}
 pkill -KILL -u {BUILD_USER} || true
@@ -62,9 +73,7 @@ package=$stage/node_modules/openclaw
 says=$(as_builder node "$package/openclaw.mjs" --version)
 pkill -KILL -u {BUILD_USER} || true
 case "$says " in "OpenClaw $version "*) ;; *) echo "installed $version, but it says: $says" >&2; exit 1 ;; esac
-for mark in .openclaw-lifecycle-pending dist/openclaw-install-guard; do
-  [ ! -e "$package/$mark" ] || {{ echo "the installation is unfinished: $mark is still there" >&2; exit 1; }}
-done
+if mark=$(unfinished "$package"); then echo "the installation is unfinished: $mark is still there" >&2; exit 1; fi
 chown -R root:root -- "$stage"; chmod -R go-w,u-s,g-s,a+rX -- "$stage"; sync -f "$stage"
 mv -T -- "$stage" "$final"; rm -rf -- "$build"
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import stat
 from pathlib import Path
@@ -16,7 +17,8 @@ from reconciler.probe_program.firewall import look_at_firewall
 from reconciler.probe_program.reading import at, content, fields, opened, output, parsed, rights, text
 
 # A secret belongs into a file of its own; one that somebody wrote inline is not carried into plans and logs.
-SECRET_KEYS = frozenset(("token", "botToken", "apiKey", "password", "secret"))
+SECRET_KEYS = frozenset(("token", "bottoken", "apikey", "password", "secret", "authorization", "x-api-key", "key"))
+LONGEST_VALUE = 65536  # characters of one value; whoever writes more shall not fill our whole answer
 UNFINISHED = (".openclaw-lifecycle-pending", "dist/openclaw-install-guard")
 
 
@@ -83,14 +85,17 @@ def look_at_json_keys(look: Any, key: bytes) -> Any:
             inner = answer
             for name in path[:-1]:
                 inner = inner.setdefault(name, {})
-            inner[path[-1]] = without_secrets(value, path[-1])
+            masked = without_secrets(value, path[-1])
+            inner[path[-1]] = masked if len(json.dumps(masked)) <= LONGEST_VALUE else {"error": "too large"}
     return answer
 
 
 def without_secrets(value: Any, name: str) -> Any:
     if isinstance(value, dict):
         return {inner: without_secrets(more, inner) for inner, more in value.items()}
-    return "(inline secret)" if name in SECRET_KEYS and isinstance(value, str) else value
+    if isinstance(value, list):
+        return [without_secrets(more, name) for more in value]
+    return "(inline secret)" if name.lower() in SECRET_KEYS and isinstance(value, str) else value
 
 
 def look_at_unit(look: Any, key: bytes) -> Any:

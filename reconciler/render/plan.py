@@ -30,7 +30,7 @@ def plan_lines(plan: Plan, children: Mapping[str, Child]) -> list[tuple[str, str
 
 
 def plan_json(plan: Plan) -> Json:
-    """The plan for machines (schemas/plan.schema.json). Secrets appear as `secret: true`, without values."""
+    """The plan for machines. Secrets appear as `secret: true`, without values."""
     return {
         "fleet": plan.fleet,
         "at": plan.now.isoformat(),

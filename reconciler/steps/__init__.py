@@ -24,12 +24,9 @@ from reconciler.steps.work import Step, Work
 __all__ = ["CONVERGE", "START", "Step", "Work"]
 
 _REACH: Final = (Step("power on", ensure_powered), Step("reach", ensure_reachable))
-_PROVE: Final = (
-    Step("start", ensure_running),
-    Step("prove healthy", ensure_ready),
-    Step("record", ensure_recorded),
-)
+_PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_ready))
 
+# Starting applies nothing, so it records nothing: what differs besides is the next plan's business.
 START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
 CONVERGE: Final[tuple[Step, ...]] = (
     *_REACH,
@@ -46,4 +43,5 @@ CONVERGE: Final[tuple[Step, ...]] = (
     Step("unit", ensure_unit),
     Step("config", ensure_config),
     *_PROVE,
+    Step("record", ensure_recorded),
 )

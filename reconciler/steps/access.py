@@ -19,8 +19,10 @@ CLOUD_INIT_TIMEOUT: Final = 300
 
 def ensure_reachable(work: Work) -> bool:
     """A pinned connection, first boot over, and fresh facts."""
-    work.host = _connect_patiently(work, address_of(work.existing(), work.fleet, work.ports))
-    if work.existing().label("ready") is None:
+    is_new = work.existing().label("ready") is None
+    address = address_of(work.existing(), work.fleet, work.ports, first_boot=is_new)
+    work.host = _connect_patiently(work, address)
+    if is_new:
         _wait_for_first_boot(work.host)
     work.look()
     return True
@@ -49,6 +51,10 @@ def ensure_login(work: Work) -> bool:
     host.run(commands.set_authorized_keys(files.LOGIN_USER, files.login_line(materials.login_public_key)))
     host.run(commands.install_file(files.SSHD_PATH, files.SSHD.encode(), "root:root", "0644"))
     host.run(commands.reload_sshd())
+    # The old connection outlives any lock-out; it is given up only when a new one has got in.
+    fresh = work.ports.dialer.connect(address_of(work.existing(), work.fleet, work.ports), CONNECT_TIMEOUT)
+    work.hang_up()
+    work.host = fresh
     return True
 
 

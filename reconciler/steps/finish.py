@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 from reconciler import __version__, commands
 from reconciler.diff import digest
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, Applied, ChildSpec, Json, Record, Server
+from reconciler.model import Applied, ChildSpec, Json, Record
+from reconciler.steps.comparison import wanted_labels
 from reconciler.steps.gateway import bot_name
 from reconciler.steps.work import Work
 
@@ -28,18 +29,9 @@ def ensure_recorded(work: Work) -> bool:
     spec_digest = digest(spec_json(work.declared()))
     applied = Applied(__version__, spec_digest, work.wanted_digests(), now, bot_name(work))
     _write_applied(work, applied)
-    labels = wanted_labels(work.declared(), work.existing())
-    if labels != dict(work.existing().labels):
-        work.server = work.ports.cloud.set_labels(work.existing().id, labels)
+    _ensure_labels(work)
     work.ports.store.save(_record(work, applied))
     return True
-
-
-def wanted_labels(spec: ChildSpec, server: Server) -> dict[str, str]:
-    """Our labels and the declared ones over whatever else is there: labels that are not ours survive."""
-    labels = {**server.labels, **spec.labels, LABEL_PREFIX + "ready": "true"}
-    labels.pop(LABEL_PREFIX + "protect", None)
-    return labels | ({LABEL_PREFIX + "protect": "true"} if spec.protect else {})
 
 
 def spec_json(spec: ChildSpec) -> Json:
@@ -47,6 +39,15 @@ def spec_json(spec: ChildSpec) -> Json:
     value: dict[str, Json] = json.loads(json.dumps(asdict(spec)))
     value.pop("line")
     return value
+
+
+def _ensure_labels(work: Work) -> None:
+    # Read now: a label that somebody has put there since the plan must survive.
+    server = work.ports.cloud.server(work.existing().id) or work.existing()
+    labels = wanted_labels(work.declared(), server)
+    if labels != dict(server.labels):
+        server = work.ports.cloud.set_labels(server.id, labels)
+    work.server = server
 
 
 def _write_applied(work: Work, applied: Applied) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+import json5
+
 from reconciler import commands
-from reconciler.diff import apply_patch, list_paths, merge_patch
+from reconciler.diff import apply_patch, list_paths, merge_patch, value_at
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
 from reconciler.model import GatewayFacts, Json
@@ -15,6 +17,9 @@ from reconciler.steps.work import Work
 
 READY_TIMEOUT: Final = 240.0  # three first starts at once on two cores took 18-29 s
 LOOK_EVERY: Final = 2.0
+LARGEST_CONFIG: Final = 1_000_000  # below the cap of what a host may answer
+
+_MEND: Final = "`fleet ssh {}`: mend it, or move it aside (its .bak files hold older states), then apply again"
 
 
 def ensure_secrets(work: Work) -> bool:
@@ -87,12 +92,18 @@ def bot_name(work: Work) -> str | None:
 
 def call_gateway(work: Work, method: str, parameters: Json) -> Json:
     """The payload of one RPC over the host's loopback. HostError with the gateway's own words when it refuses."""
-    answer = json.loads(work.connection().run(commands.gateway_rpc(method, parameters)).stdout)
-    if not answer.get("ok"):
-        message = (answer.get("error") or {}).get("message", "no reason given")
-        raise HostError(f"the gateway refused {method}: {message}", "run `fleet plan` again: the host has moved on")
-    payload: Json = answer.get("payload")
-    return payload
+    printed = work.connection().run(commands.gateway_rpc(method, parameters)).stdout
+    try:
+        answer = json.loads(printed)
+    except (ValueError, RecursionError) as error:
+        raise HostError(f"the gateway's answer to {method} cannot be read", "run `fleet plan` again") from error
+    if not isinstance(answer, dict) or answer.get("ok") is not True:
+        reason = value_at(answer, ("error", "message"))
+        raise HostError(
+            f"the gateway refused {method}: {str(reason)[:500] if reason else 'it gave no reason'}",
+            "run `fleet plan` again: the host has moved on",
+        )
+    return value_at(answer, ("payload",))
 
 
 def unproven(gateway: GatewayFacts, version: str) -> list[str]:
@@ -106,6 +117,7 @@ def unproven(gateway: GatewayFacts, version: str) -> list[str]:
         (gateway.ready is True, f"not ready: {', '.join(gateway.failing) or 'starting'}"),
         (not gateway.suppressed, f"channels suppressed: {', '.join(gateway.suppressed)}"),
         (gateway.channel_connected is True, f"Telegram: {gateway.channel_error or 'not connected yet'}"),
+        (gateway.channel_activity is not None, "Telegram: connected, but the poller has not moved yet"),
     )
     return [text for holds, text in tests if not holds]
 
@@ -158,14 +170,21 @@ def _write_stopped(work: Work, patch: Json) -> None:
 
 
 def _file_content(work: Work) -> Json:
-    """The whole openclaw.json as it is; an empty one where there is none or it cannot be read as JSON."""
+    """The whole openclaw.json as it is; empty where there is none. HostError when it cannot be read: it is not ours."""
     answer = work.connection().run(commands.read_file(files.CONFIG_PATH))
     if answer.exit_code != 0:
         return {}
-    try:
-        content: Json = json.loads(answer.stdout)
-    except ValueError:
+    if len(answer.stdout) >= LARGEST_CONFIG:
+        raise HostError(f"{files.CONFIG_PATH} is larger than {LARGEST_CONFIG} bytes", _MEND.format(work.name))
+    if not answer.stdout.strip():
         return {}
+    try:
+        # People may write comments and trailing commas there: OpenClaw reads JSON5, and writes plain JSON itself.
+        content: Json = json5.loads(answer.stdout.decode())
+    except (ValueError, RecursionError) as error:
+        raise HostError(
+            f"{files.CONFIG_PATH} is no JSON, and other keys than ours may be in it", _MEND.format(work.name)
+        ) from error
     return content
 
 

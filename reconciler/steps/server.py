@@ -46,7 +46,7 @@ def ensure_deleted(work: Work) -> bool:
     planned = work.existing()
     now = work.ports.cloud.server(planned.id)
     if now is not None:
-        if (now.name, now.uid, now.child) != (planned.name, planned.uid, planned.child):
+        if _identity(now) != _identity(planned):
             raise Refused(
                 f"server {planned.id} is no longer what the plan saw ({now.name}, child {now.child})",
                 "run `fleet plan` again and look at it in the cloud's console",
@@ -59,6 +59,10 @@ def ensure_deleted(work: Work) -> bool:
 
 def server_name(fleet: Fleet, child: str) -> str:
     return f"{fleet.name}-{child}"
+
+
+def _identity(server: Server) -> tuple[str | None, ...]:
+    return (server.name, server.label("fleet-id"), server.child, server.uid)
 
 
 def _taken_over(work: Work) -> Server | None:

@@ -113,13 +113,13 @@ def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> M
     )
 
 
-def address_of(server: Server, fleet: Fleet, ports: Ports) -> HostAddress:
-    """How to reach a child. The first host key (generation 0) is taken only until the first apply has finished."""
+def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = False) -> HostAddress:
+    """How to reach a child. The first host key (generation 0) is taken only where `first_boot` says so."""
     uid = uid_of(server)
     if server.address is None:
         raise HostError(f"server {server.name} has no IPv4 address", "give it one, or wait until the cloud has")
     generations = [fleet.ssh_generation, fleet.ssh_generation - 1]
-    host_generations = [g for g in generations if g > 0] + ([0] if server.label("ready") is None else [])
+    host_generations = [g for g in generations if g > 0] + ([0] if first_boot else [])
     return HostAddress(
         address=server.address,
         port=SSH_PORT,

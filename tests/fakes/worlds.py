@@ -139,7 +139,9 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
         return Child(name, spec, server, silence=Silence(case["silence"]), silence_detail="no answer", wanted=wanted)
     if server.status is not ServerStatus.RUNNING or server.label("ready") is None:
         return Child(name, spec, server, wanted=wanted, record=record)
-    extra = {"applied": None} if case.get("applied", True) is None else {}
+    extra: dict[str, Any] = {"applied": None} if case.get("applied", True) is None else {}
+    if "applied_tool" in case:
+        extra["applied"] = Applied(case["applied_tool"], "spec", digests(applied_values), "2026-11-01T00:00:00+00:00")
     facts = make_facts(applied_values, case.get("live"), case.get("gateway"), **extra)
     return Child(name, spec, server, facts, wanted=wanted, record=record)
 

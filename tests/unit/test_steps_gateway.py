@@ -11,7 +11,16 @@ import pytest
 
 from reconciler.errors import HostError
 from reconciler.managed import files
-from reconciler.model import AccessPolicy, GatewayFacts, ModelSettings, OutcomeCode, SecretRef, Users
+from reconciler.model import (
+    AccessPolicy,
+    Command,
+    Completed,
+    GatewayFacts,
+    ModelSettings,
+    OutcomeCode,
+    SecretRef,
+    Users,
+)
 from reconciler.steps.gateway import call_gateway, unproven
 from reconciler.steps.work import Work
 from tests.fakes.fleets import FakeFleet
@@ -25,6 +34,7 @@ HEALTHY = GatewayFacts(
     anonymous_refused=True,
     loopback_only=True,
     channel_connected=True,
+    channel_activity=1.0,
 )
 
 
@@ -81,7 +91,7 @@ def test_each_layer_that_is_missing_has_its_words(facts: dict[str, Any], text: s
 def test_the_lowest_layer_is_named_first() -> None:
     texts = unproven(GatewayFacts(), "2026.9.6")
     assert texts[0] == "its unit is inactive"
-    assert texts[-1] == "Telegram: not connected yet"
+    assert texts[-1] == "Telegram: connected, but the poller has not moved yet"
 
 
 # --- its configuration ---------------------------------------------------------------------------------------
@@ -169,13 +179,31 @@ def test_a_configuration_that_the_release_refuses_is_not_written(world: FakeFlee
     assert host.gateway.active == ("active" if runs else "inactive")
 
 
-@pytest.mark.parametrize("text", [b"", b"not json", b"[]", b"null"])
-def test_a_broken_file_is_replaced(world: FakeFleet, host: FakeHost, text: bytes) -> None:
+@pytest.mark.parametrize("text", [b"", b" \n", b"[]", b"null"])
+def test_a_file_without_any_key_is_filled(world: FakeFleet, host: FakeHost, text: bytes) -> None:
     host.gateway.stop()
     host.files[files.CONFIG_PATH].content = text
     world.applied()
     assert host.config()["channels"]["telegram"]["enabled"] is True
     assert as_wanted(world)
+
+
+def test_a_file_with_comments_keeps_the_agents_keys(world: FakeFleet, host: FakeHost) -> None:
+    host.gateway.stop()
+    host.files[files.CONFIG_PATH].content = b'{ // by hand\n tools: {profile: "minimal"}, }'
+    world.applied()
+    assert host.config()["tools"] == {"profile": "minimal"}
+    assert as_wanted(world)
+
+
+@pytest.mark.parametrize("text", [b'{"tools": {', b"\xff\xfe", b" " * 1_000_000])
+def test_a_file_that_cannot_be_read_is_left_as_it_is(world: FakeFleet, host: FakeHost, text: bytes) -> None:
+    host.gateway.stop()
+    host.files[files.CONFIG_PATH].content = text
+    (outcome,) = world.apply()
+    assert outcome.code is OutcomeCode.FAILED
+    assert files.CONFIG_PATH in outcome.error
+    assert host.content(files.CONFIG_PATH) == text
 
 
 # --- start and proof -----------------------------------------------------------------------------------------
@@ -236,3 +264,29 @@ def test_a_refusal_of_the_gateway_is_told_in_its_own_words(world: FakeFleet, hos
     work = Work(world.fleet(), "alice", world.specs["alice"], world.ports(), "run", print, host=host)
     with pytest.raises(HostError, match=r"the gateway refused config\.patch: config changed since last load"):
         call_gateway(work, "config.patch", {"raw": "{}", "baseHash": "old", "replacePaths": []})
+
+
+class Babbling:
+    """A connection to a host whose gateway answers anything but what it was asked."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+
+    def run(self, command: Command) -> Completed:
+        return Completed(0, self.answer, b"")
+
+    def interact(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>503</html>", b"[]", b'{"ok": "yes"}', b'{"ok": false, "error": "no"}', b"[" * 9999]
+)
+def test_an_odd_answer_of_the_gateway_is_an_error_of_its_host(world: FakeFleet, answer: bytes) -> None:
+    client = world.client()
+    work = Work(client.fleet, "alice", None, client._ports, "run", print, host=Babbling(answer))
+    with pytest.raises(HostError, match="status"):
+        call_gateway(work, "channels.status", {})
