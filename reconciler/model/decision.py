@@ -1,0 +1,126 @@
+"""What is decided: actions with reasons, diagnostics, sync and health."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.model.json import Json
+
+
+class Kind(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    START = "start"
+    RESTART = "restart"
+    DESTROY = "destroy"
+
+
+class ReasonCode(StrEnum):
+    """Why an action is planned; the words a person reads are in `Reason.text`."""
+
+    DECLARED = "declared"  # in the file, no server
+    GONE = "gone"  # we made it, somebody deleted it
+    UNFINISHED = "unfinished"  # an apply did not end
+    CHANGED = "changed"  # spec differs from applied
+    DRIFTED = "drifted"  # live differs from applied
+    STOPPED = "stopped"  # the gateway or the server does not run
+    STALE = "stale"  # it runs with what was there before
+    REMOVED = "removed"  # no longer in the file
+    ASKED = "asked"  # a person named it
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs. `before` and `after` are None where a side has nothing; secrets say "changed"."""
+
+    path: str
+    before: Json
+    after: Json
+    secret: bool = False
+    drift: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    code: ReasonCode
+    text: str
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    kind: Kind
+    child: str
+    reason: Reason
+    wave: int
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A problem: what (`summary`), why or what to do (`detail`), where (`address` in the fleet, file:line:column)."""
+
+    severity: Severity
+    summary: str
+    detail: str = ""
+    address: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+
+class Sync(StrEnum):
+    """How live, applied and wanted stand to each other: a separate axis from health."""
+
+    IN_SYNC = "IN_SYNC"
+    PENDING = "PENDING"
+    DRIFTED = "DRIFTED"
+    UNDECLARED = "UNDECLARED"
+    PROGRESSING = "PROGRESSING"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Actions in waves, what stands in their way, and each child's sync."""
+
+    fleet: str
+    actions: tuple[Action, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    sync: Mapping[str, Sync]
+    now: datetime
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.actions
+
+
+class Health(StrEnum):
+    UNREACHABLE = "UNREACHABLE"
+    OFFLINE = "OFFLINE"
+    DEGRADED = "DEGRADED"
+    HEALTHY = "HEALTHY"
+
+
+class Verdict(StrEnum):
+    """One check's answer. A check without data is UNKNOWN, one above a failed layer is SKIPPED; neither is OK."""
+
+    OK = "OK"
+    FAILED = "FAILED"
+    UNKNOWN = "UNKNOWN"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    verdict: Verdict
+    text: str

@@ -1,0 +1,111 @@
+"""What a host says, what was noted about it, and a child as all of it together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.cloud import Server
+from reconciler.model.json import Json
+from reconciler.model.wanted import ChildSpec
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFacts:
+    """The unit and, when it runs, what it says over loopback HTTP. Times are epoch seconds on the host's clock."""
+
+    active: str = "inactive"  # systemd's ActiveState
+    sub: str = "dead"
+    result: str = "success"
+    main_pid: int = 0
+    restarts: int = 0
+    exit_status: int = 0
+    starts: int = 0  # how often the unit has started since boot, by its own stamp
+    version: str | None = None  # /startupz of the running process
+    ready: bool | None = None
+    failing: tuple[str, ...] = ()
+    suppressed: tuple[str, ...] = ()
+    token_accepted: bool | None = None
+    anonymous_refused: bool | None = None
+    loopback_only: bool | None = None
+    channel_connected: bool | None = None
+    channel_error: str | None = None
+    channel_activity: float | None = None
+    stale: tuple[str, ...] = ()  # what changed on disk since it started
+    journal: tuple[str, ...] = ()  # last lines, only when it does not run
+
+    @property
+    def is_running(self) -> bool:
+        return self.active == "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What the last apply left on the host: /var/lib/openclaw-deploy/applied.json.
+
+    `spec_digest` is empty while an apply is at work; where it stays so, that apply did not end.
+    """
+
+    tool: str
+    spec_digest: str
+    digests: Mapping[str, str]  # managed thing -> digest of its value
+    at: str
+    bot: str | None = None  # the bot's user name, as Telegram said it then
+
+    @property
+    def is_finished(self) -> bool:
+        return self.spec_digest != ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """One probe's answer. `managed` maps each entry of MANAGED to its live value (None: not there)."""
+
+    boot_id: str
+    clock: float
+    architecture: str
+    managed: Mapping[str, Json]
+    gateway: GatewayFacts
+    applied: Applied | None
+    disk_free_mb: int
+    memory_free_mb: int
+
+
+class Silence(StrEnum):
+    """Why a host gave no facts. None of these ever leads to create, replace, destroy or restart."""
+
+    REFUSED = "refused"
+    TIMED_OUT = "timed out"
+    WRONG_HOST_KEY = "wrong host key"
+    LOGIN_REFUSED = "login refused"
+    PROBE_FAILED = "probe failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Our own note about a child in state/: words for the plan, never a reason to act."""
+
+    child: str
+    server_id: int
+    address: str | None
+    created: str
+    version: str
+    bot: str | None
+    spec_digest: str
+    outcome: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Everything known about one child at one instant. `wanted` maps managed things to their wanted values."""
+
+    name: str
+    spec: ChildSpec | None = None
+    server: Server | None = None
+    facts: HostFacts | None = None
+    silence: Silence | None = None
+    silence_detail: str = ""
+    wanted: Mapping[str, Json] = field(default_factory=dict)
+    record: Record | None = None

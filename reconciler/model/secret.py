@@ -1,0 +1,46 @@
+"""Values that never show themselves, and where they are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Secret:
+    """A value that never shows itself: repr, str and format print `***`; only `reveal()` gives it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, format_spec: str) -> str:
+        return "***"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is never pickled")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret is found: `env:NAME` or `file:PATH`. Never the value."""
+
+    source: str
+    locator: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.locator}"
