@@ -64,12 +64,16 @@ def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
         if not command:
             return host.interact()
         from reconciler.model import Command
+        from reconciler.wire import OUTPUT_LIMIT
 
         answer = host.run(Command("your command", shlex.join(command), timeout=600.0, as_root=False, check=False))
     finally:
         host.close()
     sys.stdout.buffer.write(answer.stdout)
     sys.stderr.buffer.write(answer.stderr)
+    if len(answer.stdout) >= OUTPUT_LIMIT:
+        click.echo(f"\nOnly the first {OUTPUT_LIMIT} bytes are shown: send more into a file on the host.", err=True)
+        return answer.exit_code or 1
     return answer.exit_code
 
 
