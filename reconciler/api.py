@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler import engine, keys
 from reconciler.fleet import load_fleet
-from reconciler.model import Child, Fleet, HostAddress, Outcome, Plan, Reason, ReasonCode, Server
+from reconciler.model import Child, Fleet, Outcome, Plan, Reason, ReasonCode, Server
 from reconciler.observe import observe
 from reconciler.planner import plan
 from reconciler.ports import Host, Ports
@@ -74,8 +74,8 @@ class FleetClient:
 
     def connect(self, server: Server, timeout: float = 15.0) -> Host:
         """An SSH connection with the pinned key. Raises HostError."""
-        address: HostAddress = address_of(server, self.fleet, self._ports)
-        return self._ports.dialer.connect(address, timeout)
+        first_boot = server.label("ready") is None  # a first apply that failed is what people want to look at
+        return self._ports.dialer.connect(address_of(server, self.fleet, self._ports, first_boot), timeout)
 
 
 def _silent(child: str, step: str, seconds: float) -> None:
