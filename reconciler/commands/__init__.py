@@ -11,8 +11,6 @@ from reconciler.commands.files import (
     make_directory,
     make_symlink,
     read_file,
-    remove_file,
-    remove_tree,
 )
 from reconciler.commands.firewall import apply_firewall, confirm_firewall
 from reconciler.commands.gateway import forget_config_backups, gateway_rpc, validate_config
@@ -47,8 +45,6 @@ __all__ = [
     "refresh_packages",
     "reload_sshd",
     "reload_unit",
-    "remove_file",
-    "remove_tree",
     "repair_packages",
     "reset_failed",
     "restart_unit",

@@ -16,7 +16,6 @@ from reconciler.model import Command
 
 GATEWAY_USER: Final = "openclaw"
 GATEWAY_OWNED: Final = (PurePosixPath("/var/lib/openclaw"), PurePosixPath("/var/log/openclaw"))
-REMOVABLE: Final = PurePosixPath("/opt/openclaw")
 
 # When we are killed while sending, the host sees an early end: what is not whole must not get its name.
 _INSTALL = """
@@ -27,10 +26,6 @@ rm -f -- "$part"; cat >"$part"
 [ "$(wc -c <"$part")" -eq "$5" ] || { rm -f -- "$part"; echo 'the content did not arrive whole' >&2; exit 1; }
 [ -z "$2" ] || chown -- "$2" "$part"
 chmod -- "$3" "$part"; sync "$part"; mv -fT -- "$part" "$1"; sync "$directory"
-"""
-_REMOVE = """
-[ -d "$(dirname -- "$1")" ] || exit 0
-rm -f -- "$1"; sync "$(dirname -- "$1")"
 """
 _DIRECTORY = """
 [ -d "$1" ] || mkdir -p -- "$1"
@@ -55,18 +50,6 @@ def read_file(path: str) -> Command:
     """Its content on stdout (the first MiB); another exit code than 0 where there is no such file."""
     text = f'exec head -c {1 << 20} -- "$1"'
     return script(f"read {path}", _for(path, text), str(_absolute(path)), check=False)
-
-
-def remove_file(path: str) -> Command:
-    """`path` is no file any more; nothing to do where it is none."""
-    return script(f"remove {path}", _for(path, _REMOVE), str(_absolute(path)))
-
-
-def remove_tree(path: str) -> Command:
-    """The directory and all in it are gone. Only inside /opt/openclaw: raises ValueError elsewhere."""
-    if REMOVABLE not in _absolute(path).parents:
-        raise ValueError(f"{path} is not inside {REMOVABLE}: its tree is not ours to remove")
-    return script(f"remove {path}", 'rm -rf --one-file-system -- "$1"', path, timeout=120)
 
 
 def make_directory(path: str, owner: str, mode: str) -> Command:

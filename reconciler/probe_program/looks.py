@@ -37,11 +37,6 @@ def look_at_file(look: Any, key: bytes) -> Any:
     return {"sha256": hashlib.sha256(data).hexdigest(), **rights(status)}
 
 
-def look_at_link(look: Any, key: bytes) -> Any:
-    path = at(look["path"])
-    return str(path.readlink()) if path.is_symlink() else None
-
-
 def look_at_directory(look: Any, key: bytes) -> Any:
     try:
         status = os.lstat(at(look["path"]))
@@ -118,7 +113,6 @@ def look_at_release(look: Any, key: bytes) -> Any:
 
 LOOKS = {
     "file": look_at_file,
-    "link": look_at_link,
     "directory": look_at_directory,
     "account": look_at_account,
     "packages": look_at_packages,

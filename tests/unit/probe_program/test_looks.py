@@ -55,11 +55,9 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(disk: Disk, plant: C
     assert disk.look(kind="json_keys", path="/x", keys=[["a"]]) is None
 
 
-def test_links_and_directories(disk: Disk) -> None:
+def test_a_link_is_no_directory(disk: Disk) -> None:
     (disk.root / "d").mkdir(mode=0o750)
     (disk.root / "l").symlink_to("/opt/d")
-    assert disk.look(kind="link", path="/l") == "/opt/d"
-    assert disk.look(kind="link", path="/d") is None
     assert disk.look(kind="directory", path="/d") == {"mode": "0750", "owner": "root:root"}
     assert disk.look(kind="directory", path="/l") == {"error": "not a directory"}
     assert disk.look(kind="directory", path="/n") is None
