@@ -24,9 +24,8 @@ def main() -> int:
     bots = bot_ids()
     with SandboxClient(Paths.default().control) as sandbox:
         answered = talk(sandbox, "Alice", ALICE, "alice", bots["alice"], QUESTION)
-        for request in sandbox.model_requests():
-            if QUESTION in request.text:
-                print(f"  The stand-in for the model was asked by {request.client} and made that answer up.")
+        asking = {request.client for request in sandbox.model_requests() if QUESTION in request.text}
+        print(f"  The stand-in for the model was asked by {', '.join(asking)} and made that answer up.")
         asked = talk(sandbox, "a stranger", STRANGER, "bob", bots["bob"], "Let me in!")
     return 0 if answered and asked else 1
 

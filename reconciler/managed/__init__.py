@@ -137,6 +137,11 @@ MANAGED: Final[tuple[Managed, ...]] = (
     _file("metadata unit", files.METADATA_UNIT_PATH, "root:root", "0644", _text(files.METADATA_SERVICE)),
     _unit("metadata drop", files.METADATA_UNIT),
     Managed(
+        "metadata rules in force",
+        {"kind": "rules", "table": ["inet", "openclaw_deploy"]},
+        lambda s, m: list(files.METADATA_RULES_IN_FORCE),
+    ),
+    Managed(
         "account",
         {"kind": "account", "name": files.SERVICE_USER},
         lambda s, m: {"home": files.HOME, "shell": "/usr/sbin/nologin", "locked": True},
@@ -145,13 +150,13 @@ MANAGED: Final[tuple[Managed, ...]] = (
     _directory("secrets directory", files.SECRETS_DIRECTORY, f"root:{files.SERVICE_USER}", "0750"),
     Managed(
         "node",
-        {"kind": "directory", "path": f"/opt/openclaw/node-{files.NODE_VERSION}"},
-        lambda s, m: {"mode": "0755", "owner": "root:root"},
+        {"kind": "directory", "path": f"/opt/openclaw/node-{files.NODE_VERSION}", "program": "bin/node"},
+        lambda s, m: {"mode": "0755", "owner": "root:root", "program": True},
     ),
     Managed(
         "release",
         {"kind": "release", "path": files.CURRENT},
-        lambda s, m: {"version": s.version, "complete": True},
+        lambda s, m: {"version": s.version, "complete": True, "link": f"{files.RELEASES}/{s.version}"},
     ),
     _secret("gateway token", files.GATEWAY_TOKEN_PATH, lambda m: m.gateway_token),
     _secret("bot token", files.TELEGRAM_TOKEN_PATH, lambda m: m.bot_token),

@@ -62,6 +62,16 @@ table inet openclaw_deploy {
 }
 """
 
+# The same as `nft list table` prints it (nftables 1.0): the unit stays "active" when somebody flushes the rules.
+METADATA_RULES_IN_FORCE: Final = (
+    "table inet openclaw_deploy {",
+    "chain output {",
+    "type filter hook output priority filter; policy accept;",
+    "ip daddr 169.254.169.254 meta skuid != 0 reject",
+    "}",
+    "}",
+)
+
 METADATA_SERVICE: Final = f"""\
 [Unit]
 Description=Close the cloud metadata address to all but root

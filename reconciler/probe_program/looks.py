@@ -42,7 +42,12 @@ def look_at_directory(look: Any, key: bytes) -> Any:
         status = os.lstat(at(look["path"]))
     except FileNotFoundError:
         return None
-    return rights(status) if stat.S_ISDIR(status.st_mode) else {"error": "not a directory"}
+    if not stat.S_ISDIR(status.st_mode):
+        return {"error": "not a directory"}
+    answer: dict[str, Any] = {**rights(status)}
+    if "program" in look:
+        answer["program"] = os.access(at(look["path"]) / look["program"], os.X_OK)
+    return answer
 
 
 def look_at_account(look: Any, key: bytes) -> Any:
@@ -100,6 +105,14 @@ def look_at_unit(look: Any, key: bytes) -> Any:
     return {"enabled": shown.get("UnitFileState", ""), "active": shown.get("ActiveState", "")}
 
 
+def look_at_rules(look: Any, key: bytes) -> Any:
+    """The lines of an nft table that is in force; null when there is none."""
+    listed = output("nft", "list", "table", *look["table"])
+    # Some versions name reject's default, others do not.
+    lines = [line.strip().replace(" with icmp port-unreachable", "") for line in listed.splitlines()]
+    return [line for line in lines if line] or None
+
+
 def look_at_release(look: Any, key: bytes) -> Any:
     link = at(look["path"])
     if not link.is_symlink():
@@ -108,7 +121,7 @@ def look_at_release(look: Any, key: bytes) -> Any:
     manifest = parsed(content(package / "package.json"))
     version = manifest.get("version") if isinstance(manifest, dict) else None
     complete = version is not None and not any(os.path.lexists(at(package / name)) for name in UNFINISHED)
-    return {"version": version, "complete": complete}
+    return {"version": version, "complete": complete, "link": str(link.readlink())}
 
 
 LOOKS = {
@@ -120,4 +133,5 @@ LOOKS = {
     "unit": look_at_unit,
     "release": look_at_release,
     "firewall": look_at_firewall,
+    "rules": look_at_rules,
 }

@@ -37,7 +37,7 @@ def ensure_firewall(work: Work) -> bool:
 
 def ensure_metadata_closed(work: Work) -> bool:
     """Nobody but root reaches the metadata address, now and after every boot."""
-    names = ("metadata rules", "metadata unit", "metadata drop")
+    names = ("metadata rules", "metadata unit", "metadata drop", "metadata rules in force")
     if work.is_right(*names):
         return False
     install_files(work, "metadata rules", "metadata unit")

@@ -149,6 +149,19 @@ def test_a_firewall_rule_added_by_hand_is_seen_and_removed(operator: Operator) -
     assert "8080" not in operator.on("carol", "sudo", "-n", "ufw", "status")
 
 
+def test_what_is_undone_behind_a_units_back_is_seen_and_mended(operator: Operator) -> None:
+    node = "/opt/openclaw/node-24.21.0/bin/node"
+    with others_untouched(operator, "bob"):
+        undo = f"nft delete table inet openclaw_deploy; rm {node}; ln -sfn /opt/openclaw/build /opt/openclaw/current"
+        operator.on("bob", "sudo", "-n", "sh", "-c", undo)
+        plan = operator.fleet("plan", "--detailed-exitcode", code=2)
+        assert "metadata rules in force" in plan
+        assert "node.program: false -> true" in plan
+        assert 'release.link: "/opt/openclaw/build" -> "/opt/openclaw/releases/2026.9.6"' in plan
+        operator.fleet("apply", "--yes")
+    assert_in_sync(operator)
+
+
 def test_a_new_key_generation_replaces_login_and_host_keys(operator: Operator) -> None:
     write_fleet(operator, FLEET | {"keys": {"ssh": 2}})
     plan = operator.fleet("plan", "--detailed-exitcode", code=2)

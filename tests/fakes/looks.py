@@ -20,7 +20,10 @@ def look_at(host: FakeHost, look: Any, key: str) -> Json:
         case "file":
             return _file(host, look, key)
         case "directory":
-            return _directory(host, look["path"])
+            return _directory(host, look)
+        case "rules":
+            closed = host.metadata_rules == files.METADATA_RULES.encode()
+            return list(files.METADATA_RULES_IN_FORCE) if closed else None
         case "account":
             return _account(host, look["name"])
         case "packages":
@@ -46,11 +49,11 @@ def _file(host: FakeHost, look: Any, key: str) -> Json:
     return {"sha256": hashlib.sha256(file.content).hexdigest(), **rights}
 
 
-def _directory(host: FakeHost, path: str) -> Json:
-    if path not in host.directories:
+def _directory(host: FakeHost, look: Any) -> Json:
+    if look["path"] not in host.directories:
         return None
-    owner, mode = host.directories[path]
-    return {"mode": mode, "owner": owner}
+    owner, mode = host.directories[look["path"]]
+    return {"mode": mode, "owner": owner} | ({"program": True} if "program" in look else {})
 
 
 def _account(host: FakeHost, name: str) -> Json:
@@ -71,7 +74,8 @@ def _unit(host: FakeHost, name: str) -> Json:
 def _release(host: FakeHost, path: str) -> Json:
     if path not in host.links:
         return None
-    return {"version": host.links[path].rpartition("/")[2], "complete": host.links[path] in host.releases}
+    link = host.links[path]
+    return {"version": link.rpartition("/")[2], "complete": link in host.releases, "link": link}
 
 
 def _json_keys(host: FakeHost, look: Any) -> Json:

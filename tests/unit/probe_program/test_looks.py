@@ -116,10 +116,19 @@ def test_a_release_is_complete_only_without_a_lifecycle_marker(disk: Disk) -> No
     package = "/opt/openclaw/releases/2026.9.6/node_modules/openclaw"
     assert disk.look(kind="release", path="/opt/openclaw/current") is None
     disk.write(f"{package}/package.json", '{"version": "2026.9.6"}')
-    (disk.root / "opt/openclaw/current").symlink_to("/opt/openclaw/releases/2026.9.6")
-    assert disk.look(kind="release", path="/opt/openclaw/current") == {"version": "2026.9.6", "complete": True}
+    link = "/opt/openclaw/releases/2026.9.6"
+    (disk.root / "opt/openclaw/current").symlink_to(link)
+    assert disk.look(kind="release", path="/opt/openclaw/current") == {
+        "version": "2026.9.6",
+        "complete": True,
+        "link": link,
+    }
     disk.write(f"{package}/.openclaw-lifecycle-pending", "")
-    assert disk.look(kind="release", path="/opt/openclaw/current") == {"version": "2026.9.6", "complete": False}
+    assert disk.look(kind="release", path="/opt/openclaw/current") == {
+        "version": "2026.9.6",
+        "complete": False,
+        "link": link,
+    }
 
 
 def test_what_was_applied_is_read_and_nonsense_is_nothing(disk: Disk) -> None:
