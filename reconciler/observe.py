@@ -77,7 +77,8 @@ def _look(name: str, fleet: Fleet, server: Server | None, record: Record | None,
     try:
         return replace(child, facts=_facts(fleet, server, ports))
     except HostError as error:
-        return replace(child, silence=_silence(error), silence_detail=error.summary)
+        detail = f"{error.summary}. {error.advice}" if error.advice else error.summary
+        return replace(child, silence=_silence(error), silence_detail=detail)
 
 
 def _prove_absent(name: str, fleet: Fleet, ports: Ports) -> None:

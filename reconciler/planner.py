@@ -115,21 +115,25 @@ def _cannot_be_had(child: Child, catalog: Catalog | None) -> Diagnostic | None:
     """What the cloud would refuse anyway, said before anything is touched."""
     if child.spec is None or catalog is None:
         return None
-    wanted = catalog.types.get(child.spec.server_type)
-    if wanted is not None and wanted.regions.get(child.spec.region) and child.spec.image in catalog.images:
+    spec, problem = child.spec, ""
+    if spec.image not in catalog.images:
+        problem, had = f"there is no image {spec.image}", f"images: {', '.join(sorted(catalog.images))}"
+    elif spec.region not in catalog.regions:
+        problem, had = f"there is no region {spec.region}", f"regions: {', '.join(catalog.regions)}"
+    elif spec.server_type not in catalog.types:
+        problem, had = f"there is no server type {spec.server_type}", _available(catalog, spec.region)
+    elif not catalog.types[spec.server_type].regions.get(spec.region):
+        problem = f"server type {spec.server_type} cannot be had in {spec.region} now"
+        had = _available(catalog, spec.region)
+    if not problem:
         return None
-    if child.spec.image not in catalog.images:
-        problem = f"there is no image {child.spec.image}"
-        had = f"images: {', '.join(sorted(catalog.images))}"
-    else:
-        problem = f"server type {child.spec.server_type} cannot be had in {child.spec.region} now"
-        had = f"to be had there: {_available(catalog, child.spec.region) or 'nothing'}"
-    return Diagnostic(Severity.ERROR, f"{child.name}: {problem}", had, address=child.name, line=child.spec.line)
+    return Diagnostic(Severity.ERROR, f"{child.name}: {problem}", had, address=child.name, line=spec.line)
 
 
 def _available(catalog: Catalog, region: str) -> str:
+    """What can be ordered there, cheapest first."""
     types = sorted(catalog.types.values(), key=lambda kind: (float(kind.monthly.get(region, "inf")), kind.name))
-    return ", ".join(kind.name for kind in types if kind.regions.get(region))
+    return "to be had there: " + (", ".join(kind.name for kind in types if kind.regions.get(region)) or "nothing")
 
 
 def _sync(child: Child, action: Action | None, obstacle: Diagnostic | None) -> Sync:
