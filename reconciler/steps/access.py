@@ -51,8 +51,9 @@ def ensure_login(work: Work) -> bool:
     host.run(commands.set_authorized_keys(files.LOGIN_USER, files.login_line(materials.login_public_key)))
     host.run(commands.install_file(files.SSHD_PATH, files.SSHD.encode(), "root:root", "0644"))
     host.run(commands.reload_sshd())
-    # The old connection outlives any lock-out; it is given up only when a new one has got in.
-    fresh = work.ports.dialer.connect(address_of(work.existing(), work.fleet, work.ports), CONNECT_TIMEOUT)
+    # The old connection outlives any lock-out; it is given up only when a new one has got in. A reload closes the
+    # listening socket for a moment, so the first try may be refused.
+    fresh = _connect_patiently(work, address_of(work.existing(), work.fleet, work.ports))
     work.hang_up()
     work.host = fresh
     return True
