@@ -301,7 +301,7 @@ def assert_confined(operator: Operator, child: str) -> None:
     """Every door that must be shut for the gateway's account is."""
     shut = {
         "sudo -n true": "exit 1",
-        "systemctl --no-ask-password restart openclaw-gateway.service": "exit 1",
+        "systemctl --no-ask-password restart openclaw-gateway.service": "exit 4",  # access denied
         "curl -sS -m 5 http://169.254.169.254/hetzner/v1/userdata": "exit 7",
         "cat /etc/ssh/ssh_host_ed25519_key": "exit 1",
         "cat /var/lib/openclaw-deploy/applied.json": "exit 1",
