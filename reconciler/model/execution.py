@@ -49,7 +49,6 @@ class HostAddress:
 class OutcomeCode(StrEnum):
     DONE = "done"
     FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)

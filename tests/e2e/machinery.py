@@ -30,7 +30,16 @@ class Operator:
 
     def fleet(self, *arguments: str, code: int | None = 0, timeout: float = 600) -> str:
         """Standard output of `fleet ARGUMENTS`; the test fails when the exit code is not `code` (None: any)."""
-        done = subprocess.run(
+        done = self.run(*arguments, timeout=timeout)
+        output = f"$ fleet {' '.join(arguments)}\n{done.stdout}{done.stderr}(exit {done.returncode})"
+        print(output)
+        assert code is None or done.returncode == code, output
+        assert "Traceback" not in output, output
+        return done.stdout
+
+    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """`fleet ARGUMENTS` to its end, without a terminal; judges nothing."""
+        return subprocess.run(
             [*FLEET, *arguments],
             cwd=self.directory,
             env=self.environment,
@@ -39,11 +48,6 @@ class Operator:
             text=True,
             timeout=timeout,
         )
-        output = f"$ fleet {' '.join(arguments)}\n{done.stdout}{done.stderr}(exit {done.returncode})"
-        print(output)
-        assert code is None or done.returncode == code, output
-        assert "Traceback" not in output, output
-        return done.stdout
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """`fleet ARGUMENTS` running in a process group of its own, so that it can be killed whole."""

@@ -100,15 +100,7 @@ def shown() -> list[tuple[str, str]]:
 def follow(operator: Operator, command: str) -> subprocess.CompletedProcess[str]:
     program, *arguments = shlex.split(command)
     assert program == "fleet"
-    return subprocess.run(
-        [*FLEET, *arguments],
-        cwd=operator.directory,
-        env=operator.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return operator.run(*arguments)
 
 
 @pytest.mark.parametrize("file", ["README.md", "reconciler/README.md", "tests/README.md", "CHANGELOG.md"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from reconciler.sandbox.client import SandboxClient
-from tests.e2e.machinery import FLEET, Operator
+from tests.e2e.machinery import Operator
 from tests.transcripts import assert_transcript
 
 
@@ -28,13 +27,5 @@ def test_an_apply_that_nobody_can_consent_to(operator: Operator) -> None:
 
 
 def said(operator: Operator, *arguments: str) -> str:
-    done = subprocess.run(
-        [*FLEET, *arguments],
-        cwd=operator.directory,
-        env=operator.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = operator.run(*arguments)
     return f"$ fleet {' '.join(arguments)}\n{done.stdout}{done.stderr}(exit {done.returncode})\n"
