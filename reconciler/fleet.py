@@ -97,8 +97,8 @@ def _child(document: Document, name: str, values: Mapping[str, Any]) -> ChildSpe
     model, users = values["model"], values["users"]
     return ChildSpec(
         name=name,
-        region=values["region"],
-        server_type=values["server_type"],
+        regions=_listed(values["region"]),
+        server_types=_listed(values["server_type"]),
         image=values["image"],
         version=values["version"],
         bot_token=reference(values["bot"]["token"]),
@@ -190,6 +190,10 @@ def _taken_labels(document: Document, name: str, values: Mapping[str, Any]) -> I
 
 def _optional_reference(text: object) -> SecretRef | None:
     return reference(text) if isinstance(text, str) else None
+
+
+def _listed(value: str | list[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _map(value: object) -> Mapping[str, Any]:

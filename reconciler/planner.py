@@ -116,15 +116,16 @@ def _cannot_be_had(child: Child, catalog: Catalog | None) -> Diagnostic | None:
     if child.spec is None or catalog is None:
         return None
     spec, problem = child.spec, ""
+    region, server_type = spec.regions[0], spec.server_types[0]
     if spec.image not in catalog.images:
         problem, had = f"there is no image {spec.image}", f"images: {', '.join(sorted(catalog.images))}"
-    elif spec.region not in catalog.regions:
-        problem, had = f"there is no region {spec.region}", f"regions: {', '.join(catalog.regions)}"
-    elif spec.server_type not in catalog.types:
-        problem, had = f"there is no server type {spec.server_type}", _available(catalog, spec.region)
-    elif not catalog.types[spec.server_type].regions.get(spec.region):
-        problem = f"server type {spec.server_type} cannot be had in {spec.region} now"
-        had = _available(catalog, spec.region)
+    elif region not in catalog.regions:
+        problem, had = f"there is no region {region}", f"regions: {', '.join(catalog.regions)}"
+    elif server_type not in catalog.types:
+        problem, had = f"there is no server type {server_type}", _available(catalog, region)
+    elif not catalog.types[server_type].regions.get(region):
+        problem = f"server type {server_type} cannot be had in {region} now"
+        had = _available(catalog, region)
     if not problem:
         return None
     return Diagnostic(Severity.ERROR, f"{child.name}: {problem}", had, address=child.name, line=spec.line)

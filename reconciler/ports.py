@@ -14,6 +14,7 @@ from reconciler.model import (
     Completed,
     Endpoints,
     Event,
+    Firewall,
     FirewallSpec,
     HostAddress,
     Record,
@@ -43,6 +44,9 @@ class Cloud(Protocol):
     def ensure_firewall(self, firewall: FirewallSpec) -> None:
         """A firewall of this name with exactly these rules, applied by its selector."""
 
+    def firewalls(self, fleet_id: str) -> tuple[Firewall, ...]:
+        """All firewalls labelled with this fleet id, or an error."""
+
     def delete_firewall(self, name: str) -> None:
         """Gone, or it was not there."""
 
@@ -52,12 +56,25 @@ class Cloud(Protocol):
     def set_labels(self, server_id: int, labels: dict[str, str]) -> Server:
         """Replace the whole label set."""
 
+    def rename(self, server_id: int, name: str) -> Server:
+        """Another name for the server; NameTaken when somebody has it."""
+
+    def change_type(self, server_id: int, server_type: str) -> tuple[int, ...]:
+        """Another type for a server that is off; its disk keeps its size, so there is a way back."""
+
+    def set_backups(self, server_id: int, on: bool) -> tuple[int, ...]:
+        """The cloud's own backups of the server; switching them off deletes those there are."""
+
     def delete_server(self, server_id: int) -> tuple[int, ...]:
         """The ids of the actions to wait for; empty when it was gone already."""
 
     def power_on(self, server_id: int) -> tuple[int, ...]: ...
 
-    def power_off(self, server_id: int) -> tuple[int, ...]: ...
+    def power_off(self, server_id: int) -> tuple[int, ...]:
+        """At once, as pulling the plug."""
+
+    def shutdown(self, server_id: int) -> tuple[int, ...]:
+        """The power button: the action's success only says that it was pressed."""
 
     def reboot(self, server_id: int) -> tuple[int, ...]: ...
 

@@ -41,7 +41,7 @@ def catalog(
     return Catalog(
         types={kind["name"]: _server_type(kind) for kind in types},
         regions=tuple(location["name"] for location in locations),
-        images=frozenset(image["name"] for image in images),
+        images=_images(images),
         currency=pricing["currency"],
         ipv4_monthly=_monthly(ipv4),
         as_of=as_of,
@@ -104,6 +104,13 @@ def _server_type(data: Answer) -> ServerType:
         regions={location["name"]: bool(location["available"]) for location in data["locations"]},
         monthly=_monthly(data["prices"]),
     )
+
+
+def _images(images: Iterable[Answer]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for image in images:
+        found.setdefault(image["name"], set()).add(image["architecture"])
+    return {name: frozenset(architectures) for name, architectures in found.items()}
 
 
 def _monthly(prices: Iterable[Answer]) -> dict[str, str]:

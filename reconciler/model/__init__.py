@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from reconciler.model.cloud import (
+    EVERYWHERE,
     LABEL_PREFIX,
     SETTLED,
     Catalog,
+    Firewall,
     FirewallSpec,
     Server,
     ServerRequest,
@@ -31,18 +33,24 @@ from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Recor
 from reconciler.model.json import Json
 from reconciler.model.secret import Secret, SecretRef
 from reconciler.model.wanted import (
+    LATEST,
     AccessPolicy,
     ChildSpec,
     Endpoints,
+    FileMode,
     Fleet,
     ModelSettings,
     NodeDistribution,
+    Policy,
     Provider,
     Users,
+    WorkspaceFile,
 )
 
 __all__ = [
+    "EVERYWHERE",
     "LABEL_PREFIX",
+    "LATEST",
     "SETTLED",
     "AccessPolicy",
     "Action",
@@ -56,7 +64,9 @@ __all__ = [
     "Diagnostic",
     "Endpoints",
     "Event",
+    "FileMode",
     "Finding",
+    "Firewall",
     "FirewallSpec",
     "Fleet",
     "GatewayFacts",
@@ -70,6 +80,7 @@ __all__ = [
     "Outcome",
     "OutcomeCode",
     "Plan",
+    "Policy",
     "Provider",
     "Reason",
     "ReasonCode",
@@ -85,4 +96,5 @@ __all__ = [
     "Sync",
     "Users",
     "Verdict",
+    "WorkspaceFile",
 ]

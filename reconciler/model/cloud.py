@@ -39,9 +39,12 @@ class Server:
     region: str
     server_type: str
     image: str | None
-    address: str | None  # public IPv4
+    address: str | None  # where SSH goes: public IPv4, else the first host of the public IPv6 network
     created: datetime
     labels: Mapping[str, str] = field(default_factory=dict)
+    architecture: str = "x86"  # Hetzner's word: x86 or arm
+    ipv4: bool = True  # has a public IPv4, which has a price
+    backups: bool = False
 
     def label(self, name: str) -> str | None:
         """The value of our own label `openclaw-deploy/<name>`."""
@@ -67,21 +70,43 @@ class ServerRequest:
     user_data: Secret
     labels: Mapping[str, str]
     ssh_key_ids: tuple[int, ...] = ()
+    ipv4: bool = True
+
+
+EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True, slots=True)
 class FirewallSpec:
-    """A cloud firewall, attached by label selector and never by server id. Inbound TCP ports only."""
+    """A cloud firewall, attached by label selector and never by server id. Inbound TCP ports only.
+
+    The cloud adds up the rules of all firewalls of a server, so no two of ours may select the same one.
+    """
 
     name: str
     selector: str
     labels: Mapping[str, str]
     inbound_tcp: tuple[int, ...] = (22,)
+    sources: tuple[str, ...] = EVERYWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """A cloud firewall as it is. `rules` are words for a person, one per rule, sorted; equal rules give equal words."""
+
+    id: int
+    name: str
+    labels: Mapping[str, str]
+    rules: tuple[str, ...]
+    selectors: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerType:
-    """A server type; `regions` says where it can be ordered now, `monthly` the net price per region."""
+    """A server type; `regions` says where it can be ordered now, `retired` where it never will be again.
+
+    `monthly` is the net price per region without IPv4. A price is no promise: retired types still have one.
+    """
 
     name: str
     architecture: str
@@ -89,15 +114,18 @@ class ServerType:
     memory_gb: float
     regions: Mapping[str, bool]
     monthly: Mapping[str, str]  # decimal string, account currency
+    retired: frozenset[str] = frozenset()
+    disk_gb: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What can be ordered, as of `as_of`."""
+    """What can be ordered and what it costs, as of `as_of`. `images` are names with the architectures they exist for."""
 
     types: Mapping[str, ServerType]
     regions: tuple[str, ...]
-    images: frozenset[str]
+    images: Mapping[str, frozenset[str]]
     currency: str
     ipv4_monthly: Mapping[str, str]
     as_of: datetime
+    backup_percent: str = "20"  # of the server's price

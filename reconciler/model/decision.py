@@ -13,8 +13,11 @@ from reconciler.model.json import Json
 class Kind(StrEnum):
     CREATE = "create"
     UPDATE = "update"
-    START = "start"
+    RESIZE = "resize"
     RESTART = "restart"
+    START = "start"
+    STOP = "stop"
+    REPLACE = "replace"
     DESTROY = "destroy"
 
 
@@ -29,6 +32,8 @@ class ReasonCode(StrEnum):
     STOPPED = "stopped"  # the gateway or the server does not run
     STALE = "stale"  # it runs with what was there before
     REMOVED = "removed"  # no longer in the file
+    EXPIRED = "expired"  # its time in the file has come
+    DISABLED = "disabled"  # `enabled: false` in the file
     ASKED = "asked"  # a person named it
 
 
@@ -52,15 +57,21 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Action:
+    """`monthly` is what it changes in the bill of a month, net, as a decimal string; None where no price is known."""
+
     kind: Kind
     child: str
     reason: Reason
     wave: int
+    monthly: str | None = None
+    notes: tuple[str, ...] = ()  # what a person should know before saying yes
 
 
 class Severity(StrEnum):
     ERROR = "error"
+    REFUSED = "refused"  # the tool could and will not: policy, protection; exit code 4
     WARNING = "warning"
+    NOTE = "note"  # worth knowing, nothing to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class Sync(StrEnum):
     """How live, applied and wanted stand to each other: a separate axis from health."""
 
     IN_SYNC = "IN_SYNC"
+    SUSPENDED = "SUSPENDED"
     PENDING = "PENDING"
     DRIFTED = "DRIFTED"
     UNDECLARED = "UNDECLARED"
@@ -89,17 +101,27 @@ class Sync(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Actions in waves, what stands in their way, and each child's sync."""
+    """Actions in waves, what stands in their way, and each child's sync.
+
+    `shared` are changes of what the whole fleet shares at the cloud: its firewalls. `monthly` is the sum of the actions'
+    and `total` the fleet's bill of a month after them, both net decimal strings in `currency`, None without prices.
+    `requests` is how many API requests the apply will take, about.
+    """
 
     fleet: str
     actions: tuple[Action, ...]
     diagnostics: tuple[Diagnostic, ...]
     sync: Mapping[str, Sync]
     now: datetime
+    shared: tuple[Change, ...] = ()
+    currency: str | None = None
+    monthly: str | None = None
+    total: str | None = None
+    requests: int = 0
 
     @property
     def is_empty(self) -> bool:
-        return not self.actions
+        return not self.actions and not self.shared
 
 
 class Health(StrEnum):

@@ -52,6 +52,8 @@ class Applied:
     digests: Mapping[str, str]  # managed thing -> digest of its value
     at: str
     bot: str | None = None  # the bot's user name, as Telegram said it then
+    version: str | None = None  # the exact release it was brought to
+    repairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # managed path -> when drift was mended (24 h)
 
     @property
     def is_finished(self) -> bool:

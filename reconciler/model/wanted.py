@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
+from reconciler.model.json import Json
 from reconciler.model.secret import SecretRef
+
+LATEST = "latest"  # a version: the newest release when the child is made, and no reason to change it later
 
 
 class AccessPolicy(StrEnum):
@@ -18,11 +23,17 @@ class AccessPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which model answers, and where its key is found."""
+    """Which model answers, and where its key is found.
+
+    `fallback` names models of the same provider, tried in order. `spend_limit` is US dollars in a calendar month; the
+    gateway has no limit of its own, so a check compares it with what the gateway has counted.
+    """
 
     provider: str
     name: str
     key: SecretRef
+    fallback: tuple[str, ...] = ()
+    spend_limit: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +45,60 @@ class Users:
     owner: int | None = None
 
 
+class FileMode(StrEnum):
+    """Whose a workspace file is once it is there."""
+
+    SEED = "seed"  # written once, then the agent's
+    MANAGED = "managed"  # ours: a change on the host is drift
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceFile:
+    """A file in the gateway's workspace, its template filled in for this child."""
+
+    content: str
+    mode: FileMode = FileMode.SEED
+
+
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """One child as fleet.yaml wants it, defaults filled in. `line` is where it starts in the file."""
+    """One child as fleet.yaml wants it: defaults, then its group, then what it says itself.
+
+    `regions` and `server_types` are lists of preference: the first that can be had is taken when a server is made, and
+    any of them is right for a server that exists. `file` and `line` are where the child is declared.
+    """
 
     name: str
-    region: str
-    server_type: str
+    regions: tuple[str, ...]
+    server_types: tuple[str, ...]
     image: str
-    version: str
+    version: str  # exact, or LATEST
     bot_token: SecretRef
     model: ModelSettings
     users: Users = Users()
     labels: Mapping[str, str] = field(default_factory=dict)
     protect: bool = False
+    group: str | None = None
+    ipv4: bool = True
+    backups: bool = False  # the cloud's own, at a price in percent of the server's
+    enabled: bool = True
+    expires: datetime | None = None  # aware, UTC; from then on the child is planned to be destroyed
+    ssh_from: tuple[str, ...] = ()  # CIDRs that may reach SSH; none means everywhere
+    files: Mapping[str, WorkspaceFile] = field(default_factory=dict)  # by path inside the workspace
+    config: Mapping[str, Json] = field(default_factory=dict)  # openclaw.json beside what we set ourselves; null deletes
+    file: str = ""
     line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a plan may do at most. An empty tuple allows everything."""
+
+    max_children: int | None = None
+    max_destroys: int | None = None  # per apply; None: the greater of 1 and a tenth of the fleet's servers
+    regions: tuple[str, ...] = ()
+    server_types: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
 
 class Provider(StrEnum):
@@ -58,7 +108,10 @@ class Provider(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """fleet.yaml, checked. `key` and `token` are None when the file leaves them to the default place."""
+    """fleet.yaml and what it includes, checked.
+
+    `key` and `token` are None when the file leaves them to the default place.
+    """
 
     name: str
     provider: Provider
@@ -67,6 +120,9 @@ class Fleet:
     ssh_generation: int
     children: Mapping[str, ChildSpec]
     path: str
+    policy: Policy = Policy()
+    moved: Mapping[str, str] = field(default_factory=dict)  # new name -> name that the child's server still has
+    digest: str = ""  # SHA-256, hex, over fleet.yaml and every file it includes or reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def _details(action: Action, child: Child) -> list[str]:
 def _creation(spec: ChildSpec) -> list[str]:
     allowed = ", ".join(map(str, spec.users.allowed)) or "nobody yet"
     return [
-        f"server   {spec.server_type} in {spec.region}, {spec.image}",
+        f"server   {' or '.join(spec.server_types)} in {' or '.join(spec.regions)}, {spec.image}",
         f"release  OpenClaw {spec.version}, {spec.model.provider}/{spec.model.name}",
         f"bot      {spec.bot_token}",
         f"users    {spec.users.policy}, allowed: {allowed}",

@@ -29,13 +29,14 @@ def fixed_at_creation(child: Child) -> tuple[Change, ...]:
     """What the file says otherwise now and only a new server could have: region, server type, image."""
     if child.spec is None or child.server is None:
         return ()
+    server, spec = child.server, child.spec
     pairs = (
-        ("region", child.server.region, child.spec.region),
-        ("server_type", child.server.server_type, child.spec.server_type),
-        ("image", child.server.image, child.spec.image),
+        ("region", server.region, spec.regions),
+        ("server_type", server.server_type, spec.server_types),
+        ("image", server.image, (spec.image,)),
     )
     # An image that the cloud no longer knows by name is no news about the file.
-    return tuple(Change(path, had, wants) for path, had, wants in pairs if had is not None and had != wants)
+    return tuple(Change(path, had, wants[0]) for path, had, wants in pairs if had is not None and had not in wants)
 
 
 def _label_changes(child: Child) -> tuple[Change, ...]:

@@ -113,9 +113,9 @@ def _request(work: Work, uid: str) -> ServerRequest:
     first_host_key = keys.host_key(fleet_key, uid, 0)
     return ServerRequest(
         name=server_name(work.fleet, work.name),
-        server_type=spec.server_type,
+        server_type=spec.server_types[0],
         image=spec.image,
-        region=spec.region,
+        region=spec.regions[0],
         user_data=files.user_data(
             keys.public_key(keys.login_key(fleet_key, uid, generation)),
             first_host_key,

@@ -76,7 +76,7 @@ class FakeCloud:
                 "cx23": ServerType("cx23", "x86", 2, 4.0, dict.fromkeys(REGIONS, False), everywhere),
             }
             ipv4 = dict.fromkeys(REGIONS, "0.50")
-            return Catalog(types, REGIONS, frozenset({"debian-12"}), "EUR", ipv4, self._now())
+            return Catalog(types, REGIONS, {"debian-12": frozenset({"x86", "arm"})}, "EUR", ipv4, self._now())
 
     def ensure_ssh_key(self, name: str, public_key: str, labels: dict[str, str]) -> int:
         with self._call("ensure_ssh_key"):

@@ -36,12 +36,16 @@ UID = "00112233aabbccdd"
 
 
 def make_spec(name: str, **changes: Any) -> ChildSpec:
-    """A complete spec; `users` may be given as a mapping."""
+    """A complete spec; `users` may be given as a mapping, `region` and `server_type` as one word or a list."""
+    for key, plural in (("region", "regions"), ("server_type", "server_types")):
+        if key in changes:
+            value = changes.pop(key)
+            changes[plural] = (value,) if isinstance(value, str) else tuple(value)
     if "users" in changes:
         changes["users"] = Users(**changes["users"])
     values: dict[str, Any] = {
-        "region": "nbg1",
-        "server_type": "cx23",
+        "regions": ("nbg1",),
+        "server_types": ("cx23",),
         "image": "debian-12",
         "version": "2026.9.6",
         "bot_token": SecretRef("env", f"{name.upper()}_BOT_TOKEN"),
@@ -158,4 +162,4 @@ def make_catalog() -> Catalog:
         "cx23": ServerType("cx23", "x86", 2, 4, here, dict.fromkeys(here, "5.4900")),
         "cpx11": ServerType("cpx11", "x86", 2, 2, dict.fromkeys(here, False), dict.fromkeys(here, "5.4900")),
     }
-    return Catalog(types, tuple(here), frozenset({"debian-12"}), "EUR", dict.fromkeys(here, "0.5000"), NOW)
+    return Catalog(types, tuple(here), {"debian-12": frozenset({"x86", "arm"})}, "EUR", dict.fromkeys(here, "0.5000"), NOW)
