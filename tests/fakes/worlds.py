@@ -162,4 +162,6 @@ def make_catalog() -> Catalog:
         "cx23": ServerType("cx23", "x86", 2, 4, here, dict.fromkeys(here, "5.4900")),
         "cpx11": ServerType("cpx11", "x86", 2, 2, dict.fromkeys(here, False), dict.fromkeys(here, "5.4900")),
     }
-    return Catalog(types, tuple(here), {"debian-12": frozenset({"x86", "arm"})}, "EUR", dict.fromkeys(here, "0.5000"), NOW)
+    return Catalog(
+        types, tuple(here), {"debian-12": frozenset({"x86", "arm"})}, "EUR", dict.fromkeys(here, "0.5000"), NOW
+    )
