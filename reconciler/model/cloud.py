@@ -120,7 +120,7 @@ class ServerType:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What can be ordered and what it costs, as of `as_of`. `images` are names with the architectures they exist for."""
+    """What can be ordered and what it costs, as of `as_of`. `images` maps names to the architectures they exist for."""
 
     types: Mapping[str, ServerType]
     regions: tuple[str, ...]

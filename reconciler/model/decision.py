@@ -103,9 +103,9 @@ class Sync(StrEnum):
 class Plan:
     """Actions in waves, what stands in their way, and each child's sync.
 
-    `shared` are changes of what the whole fleet shares at the cloud: its firewalls. `monthly` is the sum of the actions'
-    and `total` the fleet's bill of a month after them, both net decimal strings in `currency`, None without prices.
-    `requests` is how many API requests the apply will take, about.
+    `shared` are changes of what the whole fleet shares at the cloud: its firewalls. `monthly` is the sum of the
+    actions' and `total` the fleet's bill of a month after them, both net decimal strings in `currency`, None without
+    prices. `requests` is how many API requests the apply will take, about.
     """
 
     fleet: str
