@@ -11,6 +11,7 @@ import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.errors import SandboxError
@@ -113,6 +114,24 @@ def kill(trees: Mapping[str, Path], name: str = ".", timeout: float = 15.0) -> N
     remove(trees, name, deadline)
 
 
+@contextmanager
+def frozen(trees: Mapping[str, Path], name: str, timeout: float = 5.0) -> Iterator[None]:
+    """Nothing in the group runs while the block does; nothing to do when there is no such group.
+
+    SandboxError when something does not come to a halt.
+    """
+    group = trees["v2"] / name
+    if not group.is_dir():
+        yield
+        return
+    try:
+        _freeze(group, timeout)
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+            (group / "cgroup.freeze").write_text("0")
+
+
 def remove(trees: Mapping[str, Path], name: str, deadline: float) -> None:
     """Remove the empty group; the kernel may need a moment until the last process is truly gone."""
     for tree in trees.values():
@@ -127,6 +146,15 @@ def memory_mb(trees: Mapping[str, Path], name: str) -> int:
         with contextlib.suppress(OSError):
             return int(counter.read_text()) // 2**20
     return 0
+
+
+def _freeze(group: Path, timeout: float) -> None:
+    (group / "cgroup.freeze").write_text("1")
+    deadline = time.monotonic() + timeout
+    while "frozen 1" not in (group / "cgroup.events").read_text().splitlines():
+        if time.monotonic() > deadline:
+            raise SandboxError(f"processes in {group} do not come to a halt", "Switch the machine off first.")
+        time.sleep(0.01)
 
 
 def _below(hierarchy: Path, own: str) -> Path:

@@ -22,7 +22,10 @@ SEED = "var/lib/cloud/seed/nocloud"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a machine is made of, without its user data. `uuid` is its machine id, 32 hex digits."""
+    """What a machine is made of, without its user data. `uuid` is its machine id, 32 hex digits.
+
+    `image_folder` are the layers below its own, uppermost first, joined by colons as overlayfs takes them.
+    """
 
     id: int
     hostname: str
@@ -41,9 +44,14 @@ class Description:
 
 
 def make_disk(paths: MachinePaths, machine: MachineSpec, subnet: IPv4Network, apt_sources: Sequence[str]) -> None:
-    """The layers' folders, and in the upper one the cloud-init seed, the package sources and the user's data."""
-    paths.folder.mkdir(parents=True, mode=0o700)
+    """The layers' folders, and in the upper one the cloud-init seed, the package sources and the user's data.
+
+    What was in an earlier upper layer is gone.
+    """
+    paths.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for folder in (paths.upper, paths.work, paths.root):
+        if folder.exists():
+            shutil.rmtree(folder)
         folder.mkdir(mode=0o755)
     seed = {
         "user-data": machine.user_data,

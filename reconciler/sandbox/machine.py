@@ -12,14 +12,13 @@ import signal
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from reconciler.errors import SandboxError
-from reconciler.sandbox import cgroups, network, process
+from reconciler.sandbox import cgroups, network, process, snapshots
 from reconciler.sandbox.disk import Description, make_disk, remove_disk
-from reconciler.sandbox.image import image_folder
 from reconciler.sandbox.paths import MachinePaths, Paths
 from reconciler.sandbox.ports import MachineSpec
 from reconciler.sandbox.supervisor import forget_in_nspawn
@@ -40,15 +39,13 @@ class NspawnMachines:
     apt_sources: Sequence[str] = ()
 
     def create(self, machine: MachineSpec) -> None:
-        image = image_folder(self.paths.images, machine.image)
+        layers = snapshots.layers_of(self.paths, machine.image)
         folder = self.paths.machine(machine.id)
         if folder.folder.exists():
             raise SandboxError(f"machine {machine.id} exists already in {folder.folder}", "Delete it first.")
-        if not image.is_dir():
-            raise SandboxError(f"the image {machine.image} is not built", "Run `fleet sandbox up`.")
         try:
             make_disk(folder, machine, self.subnet, self.apt_sources)
-            _describe(machine, image).to_file(folder.description)
+            _describe(machine, layers).to_file(folder.description)
             network.machine_up(machine.id)
             self.power_on(machine.id)
         except BaseException:
@@ -61,6 +58,7 @@ class NspawnMachines:
         self.power_off(machine_id)
         network.machine_down(machine_id)
         remove_disk(self.paths.machine(machine_id))
+        snapshots.sweep(self.paths)
 
     def power_on(self, machine_id: int) -> None:
         machine = self._existing(machine_id)
@@ -98,6 +96,30 @@ class NspawnMachines:
         machine.boot_again.touch()
         cgroups.end_all(self._trees(), _group(machine_id))
 
+    def rebuild(self, machine_id: int, image: str, user_data: str | None) -> None:
+        layers = snapshots.layers_of(self.paths, image)
+        folder = self._existing(machine_id)
+        before = self._spec(folder)
+        machine = replace(before, image=image, user_data=before.user_data if user_data is None else user_data)
+        self.power_off(machine_id)
+        make_disk(folder, machine, self.subnet, self.apt_sources)
+        _describe(machine, layers).to_file(folder.description)
+        self.power_on(machine_id)
+        snapshots.sweep(self.paths)
+
+    def resize(self, machine_id: int, memory_mb: int) -> None:
+        file = self._existing(machine_id).description
+        replace(Description.from_file(file), memory_mb=memory_mb).to_file(file)
+
+    def snapshot(self, machine_id: int, image: str) -> None:
+        """A running machine is frozen meanwhile (10 s for a disk with an OpenClaw release)."""
+        folder = self._existing(machine_id)
+        with cgroups.frozen(self._trees(), _group(machine_id)):
+            snapshots.take(self.paths, folder, image)
+
+    def remove_image(self, image: str) -> None:
+        snapshots.remove(self.paths, image)
+
     def is_running(self, machine_id: int) -> bool:
         machine = self.paths.machine(machine_id)
         if not machine.folder.is_dir():
@@ -113,11 +135,13 @@ class NspawnMachines:
         for machine_id in self.paths.machine_ids():
             machine = self.paths.machine(machine_id)
             with contextlib.suppress(FileNotFoundError):  # it is just being made or removed
-                found = Description.from_file(machine.description)
-                if found.address == address:
-                    user_data = machine.user_data.read_text()
-                    return MachineSpec(found.id, found.hostname, address, found.image, user_data, found.memory_mb)
+                if Description.from_file(machine.description).address == address:
+                    return self._spec(machine)
         return None
+
+    def _spec(self, machine: MachinePaths) -> MachineSpec:
+        found, user_data = Description.from_file(machine.description), machine.user_data.read_text()
+        return MachineSpec(found.id, found.hostname, found.address, found.image, user_data, found.memory_mb)
 
     def _environment(self) -> dict[str, str]:
         """Nothing of the operator's gets near a machine."""
@@ -152,13 +176,13 @@ class NspawnMachines:
             time.sleep(0.01)
 
 
-def _describe(machine: MachineSpec, image: Path) -> Description:
+def _describe(machine: MachineSpec, layers: str) -> Description:
     return Description(
         id=machine.id,
         hostname=machine.hostname,
         address=machine.address,
         image=machine.image,
-        image_folder=str(image),
+        image_folder=layers,
         memory_mb=machine.memory_mb,
         uuid=uuid.uuid4().hex,
     )

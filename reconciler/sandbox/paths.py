@@ -58,11 +58,15 @@ class Paths:
 
     @property
     def emulator_state(self) -> Path:
-        return self.data / "emulator.json"
+        return self.data / "emulator.sqlite"
 
     @property
     def machines(self) -> Path:
         return self.data / "machines"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.data / "snapshots"
 
     @property
     def images(self) -> Path:

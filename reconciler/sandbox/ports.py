@@ -1,4 +1,4 @@
-"""What the emulator needs of whatever boots its servers: real nspawn machines, or a fake in memory."""
+"""What the emulator needs of whatever boots its servers: real nspawn machines, simulated ones, or a fake in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class MachineSpec:
     id: int
     hostname: str
     address: str  # IPv4 inside the sandbox's subnet
-    image: str  # a sandbox image name: "debian-12"
+    image: str  # a sandbox image name: "debian-12", or one that `snapshot` was given
     user_data: str
     memory_mb: int
 
@@ -40,5 +40,23 @@ class Machines(Protocol):
 
     def reset(self, machine_id: int) -> None:
         """Plug pulled and put back."""
+
+    def rebuild(self, machine_id: int, image: str, user_data: str | None) -> None:
+        """A fresh disk from the image and a first boot on it, same address. None: the user data that it had.
+
+        Raises SandboxError.
+        """
+
+    def resize(self, machine_id: int, memory_mb: int) -> None:
+        """From its next boot on."""
+
+    def snapshot(self, machine_id: int, image: str) -> None:
+        """Keep what its disk holds now as an image of this name, without what is one machine's alone.
+
+        Raises SandboxError.
+        """
+
+    def remove_image(self, image: str) -> None:
+        """Gone, or it was not there. Machines made from it keep their disks."""
 
     def is_running(self, machine_id: int) -> bool: ...

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.errors import SandboxError
 from reconciler.sandbox.ports import MachineSpec
 
 
 class FakeMachines:
-    """`machines` is what exists now, `running` which of them are on. `fails` makes the next create fail."""
+    """`machines` is what exists now, `running` which of them are on, `images` the snapshots kept.
+
+    `fails` makes the next create, rebuild or snapshot fail.
+    """
 
     def __init__(self) -> None:
         self.machines: dict[int, MachineSpec] = {}
         self.running: set[int] = set()
+        self.images: set[str] = set()
         self.fails = False
 
     def create(self, machine: MachineSpec) -> None:
-        if self.fails:
-            self.fails = False
-            raise SandboxError("no space left for the machine's disk")
+        self._need_space()
         self.machines[machine.id] = machine
         self.running.add(machine.id)
 
@@ -42,5 +46,27 @@ class FakeMachines:
     def reset(self, machine_id: int) -> None:
         self.power_on(machine_id)
 
+    def rebuild(self, machine_id: int, image: str, user_data: str | None) -> None:
+        self._need_space()
+        before = self.machines[machine_id]
+        again = before.user_data if user_data is None else user_data
+        self.machines[machine_id] = replace(before, image=image, user_data=again)
+        self.running.add(machine_id)
+
+    def resize(self, machine_id: int, memory_mb: int) -> None:
+        self.machines[machine_id] = replace(self.machines[machine_id], memory_mb=memory_mb)
+
+    def snapshot(self, machine_id: int, image: str) -> None:
+        self._need_space()
+        self.images.add(image)
+
+    def remove_image(self, image: str) -> None:
+        self.images.discard(image)
+
     def is_running(self, machine_id: int) -> bool:
         return machine_id in self.running
+
+    def _need_space(self) -> None:
+        if self.fails:
+            self.fails = False
+            raise SandboxError("no space left for the machine's disk")
