@@ -15,6 +15,7 @@ from reconciler.model.cloud import (
     ServerType,
 )
 from reconciler.model.decision import (
+    POLICY,
     Action,
     Change,
     Diagnostic,
@@ -22,9 +23,11 @@ from reconciler.model.decision import (
     Health,
     Kind,
     Plan,
+    PlanOptions,
     Reason,
     ReasonCode,
     Severity,
+    Situation,
     Sync,
     Verdict,
 )
@@ -51,6 +54,7 @@ __all__ = [
     "EVERYWHERE",
     "LABEL_PREFIX",
     "LATEST",
+    "POLICY",
     "SETTLED",
     "AccessPolicy",
     "Action",
@@ -80,6 +84,7 @@ __all__ = [
     "Outcome",
     "OutcomeCode",
     "Plan",
+    "PlanOptions",
     "Policy",
     "Provider",
     "Reason",
@@ -93,6 +98,7 @@ __all__ = [
     "ServerType",
     "Severity",
     "Silence",
+    "Situation",
     "Sync",
     "Users",
     "Verdict",

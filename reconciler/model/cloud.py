@@ -45,6 +45,7 @@ class Server:
     architecture: str = "x86"  # Hetzner's word: x86 or arm
     ipv4: bool = True  # has a public IPv4, which has a price
     backups: bool = False
+    disk_gb: int = 0  # its disk as it is, which a resize may have kept; 0 where the cloud does not say
 
     def label(self, name: str) -> str | None:
         """The value of our own label `openclaw-deploy/<name>`."""

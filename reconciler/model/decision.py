@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
+from reconciler.model.cloud import Catalog
 from reconciler.model.json import Json
 
 
@@ -57,7 +59,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`monthly` is what it changes in the bill of a month, net, as a decimal string; None where no price is known."""
+    """`monthly` is what it changes in the bill of a month, net, as a decimal string; None where no price is known.
+
+    `server_type` and `region` are what a create, resize or replace goes for first. `left_alone` are managed paths that
+    differ and that the steps shall leave as they are.
+    """
 
     kind: Kind
     child: str
@@ -65,6 +71,9 @@ class Action:
     wave: int
     monthly: str | None = None
     notes: tuple[str, ...] = ()  # what a person should know before saying yes
+    server_type: str | None = None
+    region: str | None = None
+    left_alone: tuple[str, ...] = ()
 
 
 class Severity(StrEnum):
@@ -99,6 +108,37 @@ class Sync(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+POLICY: Final = "policy"  # the address of what the whole plan is refused for begins with it
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What the person who asks for a plan allows, and knows.
+
+    `allow_replace` names the children whose server may be replaced; True means every one. `repair` names children whose
+    often repaired keys are mended once more. `partial` says that only some children were asked for. `max_destroys` is
+    used instead of the file's. `requests_left` is what the cloud's rate limit allows at once; None where nobody knows.
+    """
+
+    allow_replace: frozenset[str] | bool = frozenset()
+    repair: frozenset[str] = frozenset()
+    partial: bool = False
+    max_destroys: int | None = None
+    requests_left: int | None = None
+
+    def may_replace(self, child: str) -> bool:
+        return self.allow_replace if isinstance(self.allow_replace, bool) else child in self.allow_replace
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What every child's actions are judged by beside the child itself. `catalog` is None when it could not be read."""
+
+    now: datetime
+    catalog: Catalog | None
+    options: PlanOptions = PlanOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Actions in waves, what stands in their way, and each child's sync.
@@ -122,6 +162,13 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         return not self.actions and not self.shared
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether policy forbids the plan as a whole: then none of it may be applied."""
+        return any(
+            found.severity is Severity.REFUSED and found.address.startswith(f"{POLICY}.") for found in self.diagnostics
+        )
 
 
 class Health(StrEnum):

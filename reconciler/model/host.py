@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.cloud import Server
+from reconciler.model.decision import Diagnostic
 from reconciler.model.json import Json
 from reconciler.model.wanted import ChildSpec
 
@@ -54,6 +55,7 @@ class Applied:
     bot: str | None = None  # the bot's user name, as Telegram said it then
     version: str | None = None  # the exact release it was brought to
     repairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # managed path -> when drift was mended (24 h)
+    labels: tuple[str, ...] = ()  # names of the labels that the fleet file declared then
 
     @property
     def is_finished(self) -> bool:
@@ -101,7 +103,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """Everything known about one child at one instant. `wanted` maps managed things to their wanted values."""
+    """Everything known about one child at one instant. `wanted` maps managed things to their wanted values.
+
+    `obstacle` is what the look found wrong with the child's identity: then nothing is planned for it.
+    """
 
     name: str
     spec: ChildSpec | None = None
@@ -111,3 +116,4 @@ class Child:
     silence_detail: str = ""
     wanted: Mapping[str, Json] = field(default_factory=dict)
     record: Record | None = None
+    obstacle: Diagnostic | None = None
