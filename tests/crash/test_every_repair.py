@@ -31,7 +31,7 @@ def meddle(host: FakeHost) -> None:
     host.files[files.TELEGRAM_TOKEN_PATH] = FakeFile(b"1:theirs", "openclaw:openclaw", "0400")
     host.files[files.AUTHORIZED_KEYS_PATH].content += b"ssh-ed25519 AAAAtheirs\n"
     host.directories[files.SECRETS_DIRECTORY] = "root:root", "0777"
-    host.packages.discard("nftables")
+    host.packages.discard("xz-utils")
     host.firewall = {**WANTED_FIREWALL, "rules": ["22/tcp", "80/tcp"]}
     host.links[files.CURRENT] = "/opt/openclaw/releases/theirs"
     host.gateway.stop()

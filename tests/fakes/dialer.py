@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from reconciler.errors import HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
-from reconciler.managed import files
 from reconciler.model import HostAddress, Server, ServerStatus
 from reconciler.ports import Clock
 from tests.fakes.cloud import FakeCloud
@@ -32,8 +31,7 @@ class FakeDialer:
         host.tick()
         if host.shown_key not in address.host_keys:
             raise WrongHostKey(f"{address.address} shows a key that is not its own")
-        authorized = host.content(files.AUTHORIZED_KEYS_PATH).decode()
-        if not any(public_key(key.reveal()) in authorized for key in address.login_keys):
+        if not any(host.lets_in(address.user, public_key(key.reveal())) for key in address.login_keys):
             raise LoginRefused(f"{address.address} does not accept our key")
         return host
 

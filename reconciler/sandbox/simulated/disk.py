@@ -1,0 +1,53 @@
+"""What lies on a simulated disk, and making it: files, directories and links with their owner and mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.simulated.host import SimulatedHost
+
+
+@dataclass(slots=True)
+class File:
+    content: bytes
+    owner: str = "root:root"
+    mode: str = "0644"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    home: str
+    shell: str
+    locked: bool = True
+    groups: tuple[str, ...] = ()
+
+
+def exists(host: SimulatedHost, path: str) -> bool:
+    return path in host.files or path in host.links or path in host.directories
+
+
+def parents(path: str) -> list[str]:
+    """The directories above `path`, the nearest first."""
+    return [str(parent) for parent in PurePosixPath(path).parents]
+
+
+def make_directories(host: SimulatedHost, path: str, mode: str = "0755", owner: str = "root:root") -> None:
+    """As `mkdir -p -m mode`: what is there stays as it is, missing parents get 0755."""
+    for missing in [parent for parent in reversed(parents(path)) if parent not in host.directories]:
+        host.directories[missing] = owner, "0755"
+    host.directories.setdefault(path, (owner, mode))
+
+
+def remove_tree(host: SimulatedHost, path: str) -> None:
+    """As `rm -rf`."""
+    for store in (host.files, host.links, host.directories):
+        for found in [name for name in store if name == path or name.startswith(f"{path}/")]:
+            del store[found]
+
+
+def is_program(host: SimulatedHost, path: str) -> bool:
+    """Whether root may execute it."""
+    return path in host.files and int(host.files[path].mode, 8) & 0o111 != 0

@@ -1,0 +1,219 @@
+"""A simulated OpenClaw gateway: what it starts with, what it says when probed, and its RPC.
+
+It reads its unit, its configuration and its secrets from the host's disk as the real one does, and talks to nobody:
+Telegram is always there unless a test says otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.model import Json
+from reconciler.sandbox.simulated.calls import Fails
+from reconciler.sandbox.simulated.disk import File
+from reconciler.sandbox.simulated.patching import apply_patch, list_paths
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.simulated.host import SimulatedHost
+    from reconciler.sandbox.simulated.systemd import Unit
+
+LOOKS_UNTIL_READY: Final = 1  # a started gateway is not ready when it is first asked
+CONFIGURATION_REFUSED: Final = 78  # its exit code (facts on real gateways, section 5)
+_STAMP_PATH: Final = re.compile(r'^PATH = "(/[^"]+)"$', re.MULTILINE)
+
+
+class SimulatedGateway:
+    """Tests set `suppressed`, `channel_error` or `wrong` (a fact to report instead), and read the rest."""
+
+    def __init__(self, host: SimulatedHost) -> None:
+        self.suppress_at_start: list[str] = []
+        self.channel_error: str | None = None
+        self.wrong: dict[str, Json] = {}
+        self.unit: bytes | None = None  # the text that systemd started it by
+        self.unit_name = ""
+        self._host = host
+        self.forget()
+
+    def forget(self) -> None:
+        """The machine has lost its power."""
+        self.active = "inactive"
+        self.starts = 0  # since boot
+        self.failure = ""
+        self.version: str | None = None
+        self.suppressed: list[str] = []
+        self.token = b""
+        self.started_with: dict[str, str | None] = {}
+        self.config_path = ""
+        self._starting = 0
+
+    @property
+    def main_pid(self) -> int:
+        return 1000 * self._host.boots + self.starts if self.active == "active" else 0
+
+    def start(self, text: bytes | None = None, name: str = "") -> None:
+        """By this text of its unit, else by the loaded one. A gateway that cannot start is `failed`."""
+        from reconciler.sandbox.simulated.systemd import read_unit
+
+        self.unit_name = name or self.unit_name
+        unit = read_unit(text) if text is not None else self._host.systemd.loaded[self.unit_name]
+        self.active = "failed"
+        for line in unit.settings.get("ExecStartPre", ()):
+            self._host.systemd.run(line)
+        self.starts += 1
+        self.unit = unit.text
+        self.config_path = f"{unit.environment().get('HOME', '/')}/.openclaw/openclaw.json"
+        self.version = self._version(unit)
+        self.token = self._host.content(self._secret_path("gateway"))
+        self.failure = ", ".join(self._what_is_missing(unit))
+        self.active = "failed" if self.failure else "active"
+        self.suppressed, self._starting = list(self.suppress_at_start), LOOKS_UNTIL_READY
+
+    def stop(self) -> None:
+        self.active = "inactive"
+        self.failure = ""
+
+    def run_stamp(self, program: str, paths: list[str]) -> None:
+        """The unit's stamp program: it notes what the gateway is about to read, and how often it has started."""
+        host = self._host
+        found = _STAMP_PATH.search(host.content(program).decode("utf-8", "replace"))
+        if found is None:
+            host.objections.append(f"nobody knows what {program} does")
+            return
+        before = host.read_json(found[1])
+        starts = before["starts"] if isinstance(before, dict) else 0
+        self.started_with = {path: host.stamp(path) for path in paths}
+        note = {"starts": starts + 1, "digests": self.started_with}
+        host.files[found[1]] = File(json.dumps(note).encode(), mode="0600")
+
+    def facts(self, asked: Any) -> dict[str, Any]:
+        """The probe's words about the gateway; `asked` is its request's "gateway"."""
+        host = self._host
+        started = host.read_json(asked["started_path"]) or {}
+        digests = started.get("digests", {})
+        runs = self.active == "active" and self.unit_name == asked["unit"]
+        answer: dict[str, Any] = {
+            "active": self.active if self.unit_name == asked["unit"] else "inactive",
+            "sub": "running" if runs else "failed" if self.active == "failed" else "dead",
+            "result": "exit-code" if self.failure else "success",
+            "main_pid": self.main_pid,
+            "restarts": 0,
+            "exit_status": CONFIGURATION_REFUSED if self.failure else 0,
+            "starts": started.get("starts", 0),
+            "stale": sorted(path for path, was in digests.items() if host.stamp(path) != was),
+            "loopback_only": self._config_at("gateway", "bind") == "loopback" if runs else None,
+        }
+        if not runs:
+            return {**answer, "journal": [self.failure] if self.failure else []}
+        return answer | self._says(asked["token_path"]) | self.wrong
+
+    def _says(self, token_path: str) -> dict[str, Any]:
+        """What a running gateway answers over loopback."""
+        is_ready, self._starting = self._starting <= 0, self._starting - 1
+        return {
+            "version": self.version,
+            "ready": is_ready,
+            "failing": [] if is_ready else ["channels"],
+            "suppressed": self.suppressed,
+            "token_accepted": self.token == self._host.content(token_path),
+            "anonymous_refused": self._config_at("gateway", "auth", "mode") == "token",
+            "channel_connected": is_ready and not self.suppressed and self.channel_error is None,
+            "channel_error": self.channel_error,
+            "channel_activity": self._host.now() - 2,
+        }
+
+    def rpc(self, method: str, parameters: Any) -> Json:
+        """The answer over loopback HTTP. Raises Fails where nobody answers."""
+        if self.active != "active":
+            raise Fails("the gateway does not answer on loopback: [Errno 111] Connection refused")
+        if method not in METHODS:
+            self._host.objections.append(f"the gateway knows no method {method}")
+            return refused(f"unknown method: {method}")
+        return METHODS[method](self, parameters)
+
+    def _channels_status(self, parameters: Any) -> Json:
+        path = self._config_at("channels", "telegram", "tokenFile")
+        number = self._host.content(str(path)).decode("utf-8", "replace").partition(":")[0]
+        account: Json = {"probe": {"bot": {"username": f"bot{number}"}}}
+        return granted({"channelAccounts": {"telegram": [account]}})
+
+    def _start_channel(self, parameters: Any) -> Json:
+        self.suppressed.remove(parameters["channel"])
+        return granted({})
+
+    def _get_config(self, parameters: Any) -> Json:
+        return granted({"hash": self._hash()})
+
+    def _patch_config(self, parameters: Any) -> Json:
+        patch = json.loads(parameters["raw"])
+        if "gateway" in patch:
+            self._host.objections.append("a change of gateway.* restarts the process behind systemd's back")
+        if parameters["baseHash"] != self._hash():
+            return refused("config changed since last load; re-run config.get and retry")
+        if not set(list_paths(patch)) <= set(parameters["replacePaths"]):
+            return refused("a list is replaced only where replacePaths says so")
+        after = apply_patch(self._config(), patch)
+        file = self._host.files[self.config_path]
+        file.content = json.dumps({**after, "meta": {"touched": True}}).encode()
+        return granted({})
+
+    def _hash(self) -> str:
+        return hashlib.sha256(self._host.content(self.config_path)).hexdigest()
+
+    def _config(self) -> dict[str, Any]:
+        config = self._host.read_json(self.config_path)
+        return config if isinstance(config, dict) else {}
+
+    def _config_at(self, *path: str) -> Any:
+        value: Any = self._config()
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def _secret_path(self, provider: str) -> str:
+        return str(self._config_at("secrets", "providers", provider, "path"))
+
+    def _version(self, unit: Unit) -> str | None:
+        release = self._release(unit)
+        return release.rpartition("/")[2] if release else None
+
+    def _release(self, unit: Unit) -> str | None:
+        """The release below which ExecStart's program lies, its link followed."""
+        program = unit.main[-3]
+        link = next((link for link in self._host.links if program.startswith(f"{link}/")), None)
+        return self._host.links[link] if link else None
+
+    def _what_is_missing(self, unit: Unit) -> Iterator[str]:
+        host, user = self._host, unit.last("User", "root")
+        if self._release(unit) not in host.releases:
+            yield "the release"
+        if unit.main[0] not in host.files:
+            yield "node"
+        if user not in host.accounts:
+            yield f"the account {user}"
+        if unit.last("WorkingDirectory", "/") not in host.directories:
+            yield "its home"
+        providers = self._config_at("secrets", "providers") or {}
+        secrets = [provider.get("path") for provider in providers.values()]
+        for path in (self.config_path, *secrets, self._config_at("channels", "telegram", "tokenFile")):
+            if path and (path not in host.files or host.files[path].owner != f"{user}:{user}"):
+                yield path
+
+
+METHODS: Final = {
+    "channels.status": SimulatedGateway._channels_status,
+    "channels.start": SimulatedGateway._start_channel,
+    "config.get": SimulatedGateway._get_config,
+    "config.patch": SimulatedGateway._patch_config,
+}
+
+
+def granted(payload: Json) -> Json:
+    return {"ok": True, "payload": payload}
+
+
+def refused(message: str) -> Json:
+    return {"ok": False, "error": {"message": message}}

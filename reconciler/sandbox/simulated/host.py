@@ -1,0 +1,121 @@
+"""The state of one simulated host: its disk, its accounts and packages, and what is in force whatever lies on the disk.
+
+What a reboot forgets (the kernel's rules, /run, loaded units, what sshd has read) is kept apart from what it keeps. It
+knows no command: table.py does. Not thread-safe: whoever shares a host runs one thing at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from reconciler.model import Json
+from reconciler.sandbox.simulated import first_boot
+from reconciler.sandbox.simulated.disk import Account, File
+from reconciler.sandbox.simulated.first_boot import HOST_KEY
+from reconciler.sandbox.simulated.gateway import SimulatedGateway
+from reconciler.sandbox.simulated.kernel import Kernel
+from reconciler.sandbox.simulated.keys import public_key
+from reconciler.sandbox.simulated.systemd import Systemd
+
+REVERT_AFTER: Final = 60.0  # seconds until an unconfirmed firewall takes itself back
+NO_FIREWALL: Final[dict[str, Json]] = {
+    "enabled": False, "incoming": "allow", "outgoing": "allow", "rules": [], "foreign": [],
+}  # fmt: skip
+SSHD_DROP_INS: Final = "/etc/ssh/sshd_config.d/"
+
+
+class SimulatedHost:
+    """One machine's inside. `now` gives epoch seconds; `name` makes its boot ids.
+
+    `objections` lists what no careful operator does: commands that nobody knows, a file pulled away under a running
+    gateway. Tests assert that it is empty.
+    """
+
+    def __init__(self, name: str, user_data: str, now: Callable[[], float], architecture: str = "x86_64") -> None:
+        self.name = name
+        self.now = now
+        self.architecture = architecture
+        self.boots = 0
+        self.objections: list[str] = []
+        # the disk
+        self.files: dict[str, File] = {}
+        self.directories: dict[str, tuple[str, str]] = dict(first_boot.DIRECTORIES)
+        self.links: dict[str, str] = {}
+        self.accounts: dict[str, Account] = {"root": Account("/root", "/bin/bash")}
+        self.packages: set[str] = set(first_boot.PACKAGES)
+        self.packages_interrupted = False  # dpkg was killed at work
+        self.releases: set[str] = set()  # directories that hold a complete OpenClaw
+        self.firewall: dict[str, Any] = dict(NO_FIREWALL)
+        # in force until the next boot
+        self.firewall_before: tuple[float, dict[str, Any]] | None = None
+        self.sshd_config = b""
+        self.shown_key = ""
+        self.private_key = b""
+        self.kernel = Kernel(self)
+        self.systemd = Systemd(self)
+        self.gateway = SimulatedGateway(self)
+        self.invalid_config = ""  # why the release refuses every configuration
+        config = first_boot.read_user_data(user_data)
+        first_boot.lay_down(self, config)
+        self.boot()
+        first_boot.run_commands(self, config)
+
+    @property
+    def boot_id(self) -> str:
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.name} {self.boots}"))
+
+    def boot(self) -> None:
+        """Power comes back: what lies on the disk gets in force, what was only in memory is gone."""
+        self.boots += 1
+        self.firewall_before = None
+        for path in [path for path in (*self.files, *self.links) if path.startswith("/run/")]:
+            self.files.pop(path, None)
+            self.links.pop(path, None)
+        self.kernel.tables.clear()
+        self.gateway.forget()
+        self.load_host_key()
+        self.load_sshd_config()
+        self.systemd.boot()
+
+    def tick(self) -> None:
+        """A firewall change that nobody confirmed in time takes itself back."""
+        if self.firewall_before and self.now() - self.firewall_before[0] > REVERT_AFTER:
+            self.firewall, self.firewall_before = self.firewall_before[1], None
+
+    def content(self, path: str) -> bytes:
+        """What is in a file, b"" where there is none."""
+        return self.files[path].content if path in self.files else b""
+
+    def stamp(self, path: str) -> str | None:
+        """The digest that the unit's stamp program makes of a file or of a link's target."""
+        data = self.links[path].encode() if path in self.links else self.content(path)
+        return hashlib.sha256(data).hexdigest() if data or path in self.files else None
+
+    def read_json(self, path: str) -> Any:
+        """What a JSON file says; None where it is none."""
+        try:
+            return json.loads(self.content(path))
+        except (ValueError, RecursionError):
+            return None
+
+    def load_host_key(self) -> None:
+        """sshd shows the key that lies on the disk."""
+        self.private_key = self.content(HOST_KEY)
+        self.shown_key = public_key(self.private_key.decode())
+
+    def load_sshd_config(self) -> None:
+        drop_ins = sorted(path for path in self.files if path.startswith(SSHD_DROP_INS) and path.endswith(".conf"))
+        self.sshd_config = b"".join(self.files[path].content for path in drop_ins)
+
+    def lets_in(self, user: str, key: str) -> bool:
+        """Whether sshd accepts this public key ("ssh-ed25519 AAAA…") for `user` by what it has read."""
+        words = [line.split() for line in self.sshd_config.decode("utf-8", "replace").splitlines()]
+        allowed = [set(line[1:]) for line in words if line[:1] == ["AllowUsers"]]
+        if user not in self.accounts or (allowed and user not in allowed[0]):
+            return False
+        lines = self.content(f"{self.accounts[user].home}/.ssh/authorized_keys").decode("utf-8", "replace")
+        return any(f" {key} " in f" {line} " for line in lines.splitlines())

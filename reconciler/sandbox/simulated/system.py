@@ -1,0 +1,86 @@
+"""The commands on packages, accounts, units and the firewall, as a simulated host carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from reconciler.sandbox.simulated.calls import Call, Fails
+from reconciler.sandbox.simulated.disk import Account
+from reconciler.sandbox.simulated.host import NO_FIREWALL, SimulatedHost
+from reconciler.sandbox.simulated.systemd import Systemd
+
+
+def wait_for_first_boot(host: SimulatedHost, call: Call) -> None:
+    """Over before anybody gets in."""
+    del host, call
+
+
+def repair_packages(host: SimulatedHost, call: Call) -> None:
+    del call
+    host.packages_interrupted = False
+
+
+def refresh_packages(host: SimulatedHost, call: Call) -> None:
+    """The lists are always fresh."""
+    del host, call
+
+
+def install_packages(host: SimulatedHost, call: Call) -> None:
+    if host.packages_interrupted:
+        raise Fails("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.", 100)
+    host.packages |= set(call.arguments)
+
+
+def half_install_packages(host: SimulatedHost, call: Call) -> None:
+    """The power goes while dpkg is at work."""
+    del call
+    host.packages_interrupted = True
+
+
+def make_account(host: SimulatedHost, call: Call) -> None:
+    name, home, shell = call.arguments
+    host.accounts[name] = Account(home, shell)
+
+
+def apply_firewall(host: SimulatedHost, call: Call) -> None:
+    if "ufw" not in host.packages:
+        raise Fails("cp: cannot stat '/etc/ufw/user.rules': No such file or directory")
+    before = host.firewall_before[1] if host.firewall_before else host.firewall
+    host.firewall_before = host.now(), before
+    rules = [f"{port}/tcp" for port in call.arguments]
+    host.firewall = NO_FIREWALL | {"enabled": True, "incoming": "deny", "rules": sorted(rules)}
+
+
+def confirm_firewall(host: SimulatedHost, call: Call) -> None:
+    del call
+    if host.firewall_before is None:
+        raise Fails("the change was already taken back")
+    host.firewall_before = None
+
+
+def reload_units(host: SimulatedHost, call: Call) -> None:
+    del call
+    host.systemd.reload()
+
+
+def reset_failed(host: SimulatedHost, call: Call) -> None:
+    host.systemd.reset_failed(call.arguments[0])
+
+
+def systemctl(host: SimulatedHost, call: Call) -> None:
+    """One script for all verbs: $1 is the verb, $2 the unit."""
+    verb, unit = call.arguments
+    if verb not in VERBS:
+        raise Fails(f"Unknown command verb {verb}.")
+    VERBS[verb](host.systemd, unit)
+
+
+VERBS: Final[dict[str, Callable[[Systemd, str], None]]] = {
+    "enable": Systemd.enable,
+    "disable": Systemd.disable,
+    "start": Systemd.start,
+    "stop": Systemd.stop,
+    "restart": Systemd.restart,
+    "reload-or-restart": Systemd.reload_or_restart,
+}

@@ -1,0 +1,71 @@
+"""Every command that a simulated host knows: an example of it, as reconciler.commands makes it, and what it does.
+
+A command is known by its example's constant script. A new command is one function and one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from reconciler import commands
+from reconciler.model import Command, Completed, Secret
+from reconciler.sandbox.simulated import access, looks, releases, storage, system
+from reconciler.sandbox.simulated.calls import Call, Fails, read_call
+from reconciler.sandbox.simulated.host import SimulatedHost
+
+Action = Callable[[SimulatedHost, Call], bytes | None]
+
+COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
+    (commands.wait_for_cloud_init(1), system.wait_for_first_boot),
+    (commands.rotate_host_key(Secret(""), ""), access.rotate_host_key),
+    (commands.set_authorized_keys("user", "line"), access.set_authorized_keys),
+    (commands.reload_sshd(), access.reload_sshd),
+    (commands.install_file("/path", b"", "root:root", "0644"), storage.install_file),
+    (commands.read_file("/path"), storage.read_file),
+    (commands.make_directory("/path", "root:root", "0755"), storage.make_directory),
+    (commands.make_symlink("/target", "/link"), storage.make_link),
+    (commands.forget_config_backups("/path"), storage.forget_config_backups),
+    (commands.repair_packages(), system.repair_packages),
+    (commands.refresh_packages(), system.refresh_packages),
+    (commands.install_packages(("name",)), system.install_packages),
+    (commands.make_system_user("user", "/home"), system.make_account),
+    (commands.apply_firewall((22,)), system.apply_firewall),
+    (commands.confirm_firewall(), system.confirm_firewall),
+    (commands.daemon_reload(), system.reload_units),
+    (commands.reset_failed("unit"), system.reset_failed),
+    (commands.restart_unit("unit"), system.systemctl),  # one script for every verb
+    (commands.fetch_archive("https://host/archive", "0" * 64, "/path"), releases.fetch_archive),
+    (commands.install_release("2026.1.1", "/path", None, 60), releases.install_release),
+    (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
+    (commands.gateway_rpc("method", {}), releases.call_gateway),
+    (commands.run_probe({}), looks.probe),
+)
+
+
+def execute(host: SimulatedHost, line: str, stdin: bytes) -> Completed:
+    """Run one shell line as root. What nobody knows ends with 127 and is kept among the host's objections."""
+    host.tick()
+    call = read_call(line, stdin)
+    action = ACTIONS.get(call.script) if call else None
+    if call is None or action is None:
+        text = f"this simulated machine does not know the command: {_summary(call.script if call else line)}"
+        host.objections.append(text)
+        return Completed(127, b"", f"{text}\n".encode())
+    try:
+        return Completed(0, action(host, call) or b"", b"")
+    except Fails as failure:
+        return Completed(failure.exit_code, failure.stdout, failure.stderr)
+
+
+def _script_of(example: Command) -> str:
+    call = read_call(example.line, b"")
+    assert call is not None, f"{example.name} was not made by reconciler.commands"
+    return call.script
+
+
+def _summary(script: str) -> str:
+    return " ".join(script.split())[:120]
+
+
+ACTIONS: Final = {_script_of(example): action for example, action in COMMANDS}
