@@ -5,7 +5,8 @@
     ├─ SecretError             a reference cannot be resolved (never carries a value)
     ├─ StateError              state/ cannot be read or written
     │  └─ LockHeld             exit 5: somebody else is applying
-    ├─ Refused                 exit 4: policy, protection, no terminal to ask on
+    ├─ Refused                 exit 4: policy, protection, a stale plan, no terminal to ask on
+    ├─ UsageProblem            exit 64: what the command line names is not there
     ├─ CloudError
     │  ├─ CloudUnavailable     temporary: no answer, 5xx, maintenance
     │  ├─ RateLimited          temporary
@@ -75,6 +76,12 @@ class Refused(FleetError):
     """The tool could do it and will not: protection, policy, or nobody there to say yes."""
 
     exit_code = 4
+
+
+class UsageProblem(FleetError):
+    """The command line asks for something that does not exist or does not go together."""
+
+    exit_code = 64
 
 
 class CloudError(FleetError):

@@ -80,6 +80,19 @@ def digest_key(key: Secret, uid: str) -> Secret:
     return Secret(_derive(key, "digest", uid).hex())
 
 
+def plan_key(key: Secret) -> Secret:
+    """64 hex digits, the HMAC key of plan files: whoever has no fleet key can neither make nor change one."""
+    return Secret(_derive(key, "plan file").hex())
+
+
+def imported_uid(key: Secret, server_id: int) -> str:
+    """16 lower-case hex digits, the uid of a server that was not made by this tool.
+
+    Always the same for one server: an import that was cut off anywhere finds its own keys again, also without state/.
+    """
+    return _derive(key, "imported uid", str(server_id), length=8).hex()
+
+
 def cloud_key(key: Secret) -> str:
     """The one public key registered with the cloud: `ssh-ed25519 AAAA...`, to which no private half exists.
 

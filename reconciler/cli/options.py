@@ -1,4 +1,4 @@
-"""The options that every command shares. They may stand before or after the command's name; after wins."""
+"""The options that commands share. They may stand before or after the command's name; after wins."""
 
 from __future__ import annotations
 
@@ -17,17 +17,33 @@ FILE = "fleet.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the fleet is. `color` is true on a terminal that nobody has asked to stay plain."""
+    """Where the fleet is, and what its file may ask for. `color` is true on a terminal that nobody wants plain.
+
+    `allow_sources` and `allow_cmd` are as secrets/allowed.py takes them.
+    """
 
     file: Path
     state_dir: Path
     color: bool
+    allow_sources: str | None = None
+    allow_cmd: tuple[str, ...] = ()
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Declares the options and no more: for the group, whose values with_settings finds again."""
     for option in (
         click.option("--no-color", is_flag=True, default=None, help="Plain text also on a terminal (NO_COLOR)."),
+        click.option(
+            "--allow-cmd",
+            multiple=True,
+            metavar="PROGRAM",
+            help="A program that cmd: references may run (repeatable; FLEET_ALLOW_CMD).",
+        ),
+        click.option(
+            "--allow-sources",
+            metavar="KIND,...",
+            help="The only kinds of secret references that the fleet file may use (FLEET_ALLOW_SOURCES).",
+        ),
         click.option(
             "--state-dir",
             type=click.Path(path_type=Path),
@@ -51,15 +67,39 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(command)
-    def wrapped(file: Path | None, state_dir: Path | None, no_color: bool | None, **arguments: Any) -> Any:
-        return command(_settings(file, state_dir, no_color), **arguments)
+    def wrapped(
+        file: Path | None,
+        state_dir: Path | None,
+        allow_sources: str | None,
+        allow_cmd: tuple[str, ...],
+        no_color: bool | None,
+        **arguments: Any,
+    ) -> Any:
+        _refuse_a_log_that_cannot_be_written()
+        return command(_settings(file, state_dir, allow_sources, allow_cmd, no_color), **arguments)
 
     return shared_options(wrapped)
 
 
-def _settings(file: Path | None, state_dir: Path | None, no_color: bool | None) -> Settings:
+def _settings(
+    file: Path | None, state_dir: Path | None, allow_sources: str | None, allow_cmd: tuple[str, ...], plain: bool | None
+) -> Settings:
     before = click.get_current_context().find_root().params
     file = file or before.get("file") or Path(os.environ.get("FLEET_FILE") or FILE)
     named = state_dir or before.get("state_dir") or os.environ.get("FLEET_STATE_DIR")
-    plain = no_color or before.get("no_color") or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return Settings(file, Path(named) if named else file.parent / "state", not plain and sys.stdout.isatty())
+    plain = bool(plain or before.get("no_color") or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
+    return Settings(
+        file=file,
+        state_dir=Path(named) if named else file.parent / "state",
+        color=not plain and sys.stdout.isatty(),
+        allow_sources=allow_sources if allow_sources is not None else before.get("allow_sources"),
+        allow_cmd=(*before.get("allow_cmd", ()), *allow_cmd),
+    )
+
+
+def _refuse_a_log_that_cannot_be_written() -> None:
+    """Before anything happens, not when the first line is due."""
+    if os.environ.get("FLEET_LOG"):
+        from reconciler.log import get_log
+
+        get_log()

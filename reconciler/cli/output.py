@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -31,3 +34,58 @@ def show_table(table: Table, settings: Settings) -> None:
         console.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip(), color=settings.color)
+
+
+@contextlib.contextmanager
+def whoever_reads() -> Iterator[LastingOutput]:
+    """Inside, standard output may be lost (`fleet apply | head`, a full disk) without ending what is under way."""
+    lasting = LastingOutput(sys.stdout)
+    with contextlib.redirect_stdout(lasting):
+        yield lasting
+
+
+def to_nowhere(stream: IO[str]) -> None:
+    """What is still to come, and what is still unwritten, goes nowhere: Python would stumble over it at its end."""
+    with contextlib.suppress(OSError, io.UnsupportedOperation, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class LastingOutput(io.TextIOBase):
+    """Text to `stream` until that fails, from then on to nowhere."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.is_lost = False
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self._stream.errors
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._attempt(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._attempt(self._stream.flush)
+
+    def _attempt(self, method: Any, *arguments: str) -> None:
+        if self.is_lost:
+            return
+        try:
+            method(*arguments)
+        except OSError:
+            self.is_lost = True
+            to_nowhere(self._stream)

@@ -46,6 +46,11 @@ PINNED = {
         keys.digest_key(KEY, UID).reveal(),
         "87bc5d035d4e5fd907e3c634e9552eef72e1cf864a70186e48c536fc73df53d8",
     ),
+    "plan key": (
+        keys.plan_key(KEY).reveal(),
+        "0cbb3b45bb15e19fd8d366a857acb6224242b4fb24c97a02e9499dd6415b43ba",
+    ),
+    "imported uid": (keys.imported_uid(KEY, 4711), "7fcc92c423876c66"),
     "cloud key": (
         keys.cloud_key(KEY),
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIII9MeRkWl9viS9gvwzkieLssDPUcQUEFJ8fmxplIQFC",
