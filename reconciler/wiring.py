@@ -16,6 +16,7 @@ from reconciler.ports import Cloud, Ports, Secrets
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
 from reconciler.secrets import fleet_key
+from reconciler.secrets.allowed import allowed_sources
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.sandbox import SandboxSecrets
 from reconciler.store import DirectoryStore
@@ -44,7 +45,8 @@ def build_ports(fleet: Fleet, state_dir: Path, progress: Progress) -> Ports:
     from reconciler.ssh import FabricDialer
 
     clock = SystemClock()
-    resolver = ReferenceSecrets(Path(fleet.path).parent, references(fleet))
+    allowed = allowed_sources(os.environ)
+    resolver = ReferenceSecrets(Path(fleet.path).parent, references(fleet), allowed, os.environ)
     key = fleet_key.find(fleet, resolver, os.environ)
     cloud, secrets, endpoints = _outside(fleet, key, resolver, clock)
     return Ports(cloud, FabricDialer(), DirectoryStore(state_dir, clock), clock, secrets, endpoints, key, progress)

@@ -37,10 +37,22 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """Where a secret is found: `env:NAME` or `file:PATH`. Never the value."""
+    """Where a secret is found, never the value.
+
+    `env:NAME`, `file:PATH`, `file:PATH#/JSON/POINTER`, `cmd:PROGRAM ARGUMENT...` or `hcloud:CONTEXT`.
+    """
 
     source: str
     locator: str
 
     def __str__(self) -> str:
         return f"{self.source}:{self.locator}"
+
+
+def file_and_pointer(locator: str) -> tuple[str, str | None]:
+    """The path and the JSON pointer (RFC 6901) of a `file:` locator. Without a pointer the whole file is the secret.
+
+    The first `#/` starts the pointer; any other `#` belongs to the file's name.
+    """
+    path, mark, rest = locator.partition("#/")
+    return path, f"/{rest}" if mark else None

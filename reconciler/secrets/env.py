@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.errors import SecretError
@@ -12,9 +12,9 @@ from reconciler.secrets.value import secret_from
 SOURCE = "env"
 
 
-def resolve(locator: str, base_dir: Path) -> Secret:
+def resolve(locator: str, base_dir: Path, environ: Mapping[str, str]) -> Secret:
     """The variable's value. Raises SecretError when it is unset, empty or not one line."""
-    value = os.environ.get(locator)
+    value = environ.get(locator)
     if value is None:
         raise SecretError(
             f"the environment variable {locator} is not set",

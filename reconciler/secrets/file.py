@@ -1,45 +1,88 @@
-"""Secrets from files: `file:PATH`, relative to the fleet file. Files that everybody can read are refused."""
+"""Secrets from files: `file:PATH` holds one line, `file:PATH#/POINTER` is a text in a JSON document.
+
+Relative paths start at the fleet file. Nothing of a file's content is repeated, also no key of a document.
+"""
 
 from __future__ import annotations
 
-import os
-import stat
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from reconciler.errors import SecretError
-from reconciler.model import Secret
-from reconciler.secrets.value import secret_from
+from reconciler.model import Secret, file_and_pointer
+from reconciler.secrets import private_file
+from reconciler.secrets.value import decoded, secret_from
 
 SOURCE = "file"
-MAX_BYTES = 64 * 1024
+MAX_BYTES: Final = 64 * 1024
+MAX_DOCUMENT_BYTES: Final = 1024 * 1024
+
+# RFC 6901, sections 3 and 4.
+_POINTER: Final = re.compile(r"(/([^~/]|~[01])*)+")
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,6}")
 
 
-def resolve(locator: str, base_dir: Path) -> Secret:
-    """The file's one line. Raises SecretError when it is not there, not private, too big or not one line of text."""
-    path = base_dir / Path(locator).expanduser()
-    try:
-        raw = _read_private(path)
-    except OSError as error:
+def resolve(locator: str, base_dir: Path, environ: Mapping[str, str]) -> Secret:
+    """The file's one line, or the text at the pointer.
+
+    Raises SecretError when the file is not there, not private, too big or not what it should be.
+    """
+    name, pointer = file_and_pointer(locator)
+    path = base_dir / Path(name).expanduser()
+    return only_line(path) if pointer is None else _text_at(path, pointer)
+
+
+def only_line(path: Path) -> Secret:
+    """The one line of a file. Raises SecretError."""
+    place = f"the file {path}"
+    return secret_from(decoded(private_file.read(path, MAX_BYTES), place), place)
+
+
+def _text_at(path: Path, pointer: str) -> Secret:
+    if not _POINTER.fullmatch(pointer):
         raise SecretError(
-            f"the file {path} cannot be read: {error.strerror}", "Make the file, or mend the path in the fleet file."
-        ) from error
+            f'the JSON pointer "{pointer}" has a "~" that is neither "~0" nor "~1"',
+            'Write "~0" for "~" and "~1" for "/" inside of a key.',
+        )
+    found = _followed(_document(private_file.read(path, MAX_DOCUMENT_BYTES), path), pointer, path)
+    if not isinstance(found, str):
+        raise SecretError(
+            f'what stands at "{pointer}" in the file {path} is no string', "Point at a text between double quotes."
+        )
+    return secret_from(found, f'the string at "{pointer}" in the file {path}')
+
+
+@lru_cache(maxsize=4)  # a thousand children may keep their tokens in one document; reading it is cheap, parsing is not
+def _document(raw: bytes, path: Path) -> object:
     try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        # The original names the bytes that it could not read: they are the secret's.
-        raise SecretError(f"the file {path} is not text in UTF-8", "Write the secret as one line of text.") from None
-    return secret_from(text, f"the file {path}")
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        # The original holds the whole document.
+        raise SecretError(f"the file {path} is not JSON", "Mend it, or leave the JSON pointer away.") from None
 
 
-def _read_private(path: Path) -> bytes:
-    # Non-blocking, so that a FIFO answers at once; the checks look at the opened file, not at the name.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise SecretError(f"{path} is not a file", "Name a file that holds the secret as one line.")
-        if status.st_mode & stat.S_IRWXO:
-            raise SecretError(f"every user of this machine can read the file {path}", f"Run: chmod 600 {path}")
-        if status.st_size > MAX_BYTES:
-            raise SecretError(f"the file {path} is too big for a secret", "It holds the secret as one line.")
-        return file.read(MAX_BYTES)
+def _followed(document: object, pointer: str, path: Path) -> object:
+    parts = pointer.split("/")[1:]
+    for depth, part in enumerate(parts):
+        try:
+            document = _member(document, part.replace("~1", "/").replace("~0", "~"))
+        except LookupError:
+            above = "".join(f"/{part}" for part in parts[:depth])
+            place = f'below "{above}"' if above else "at the top"
+            raise SecretError(
+                f'the file {path} has no "{part}" {place}', f'Mend the JSON pointer "{pointer}", or the file.'
+            ) from None
+    return document
+
+
+def _member(value: object, key: str) -> object:
+    """Raises LookupError."""
+    if isinstance(value, dict):
+        return value[key]
+    if isinstance(value, list) and _INDEX.fullmatch(key):
+        return value[int(key)]
+    raise LookupError

@@ -31,7 +31,7 @@ def find(fleet: Fleet, references: ReferenceSecrets, environ: Mapping[str, str])
             f'no fleet key for the fleet "{fleet.name}": {VARIABLE} is not set and there is no file {path}',
             f"Set {VARIABLE}, or copy the key file from where `fleet init` made it. A new key would know no server.",
         )
-    return _parsed(file.resolve(str(path), path.parent), f"in {path}")
+    return _parsed(file.only_line(path), f"in {path}")
 
 
 def default_path(fleet_name: str, environ: Mapping[str, str]) -> Path:

@@ -1,31 +1,45 @@
-"""The Secrets port over the references of a fleet file. It keeps no value."""
+"""The Secrets port over the references of a fleet file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Lock
 
 from reconciler.errors import SecretError
 from reconciler.model import Secret, SecretRef
-from reconciler.secrets import env, file
+from reconciler.secrets import cmd, env, file, hcloud
+from reconciler.secrets.allowed import AllowedSources
 
-SOURCES = (env, file)
+SOURCES = (env, file, cmd, hcloud)
 
-_RESOLVERS: Mapping[str, Callable[[str, Path], Secret]] = {source.SOURCE: source.resolve for source in SOURCES}
+_Resolve = Callable[[str, Path, Mapping[str, str]], Secret]
+_RESOLVERS: Mapping[str, _Resolve] = {source.SOURCE: source.resolve for source in SOURCES}
 
 
 class ReferenceSecrets:
-    """Resolves `env:` and `file:` references.
+    """Resolves the references that `allowed` lets through, each once: what it was, value or error, it stays.
 
-    `base_dir` is the fleet file's directory; `wanted_for` (see fleet.references) gives errors the words for who needs
-    a secret.
+    Many threads may ask for one reference at a time. `base_dir` is the fleet file's directory; `wanted_for` (see
+    fleet.references) gives errors the words for who needs a secret.
     """
 
-    __slots__ = ("_base_dir", "_wanted_for")
+    __slots__ = ("_allowed", "_answers", "_base_dir", "_environ", "_lock", "_wanted_for")
 
-    def __init__(self, base_dir: Path, wanted_for: Mapping[SecretRef, str]) -> None:
+    def __init__(
+        self,
+        base_dir: Path,
+        wanted_for: Mapping[SecretRef, str],
+        allowed: AllowedSources,
+        environ: Mapping[str, str],
+    ) -> None:
         self._base_dir = base_dir
         self._wanted_for = wanted_for
+        self._allowed = allowed
+        self._environ = environ
+        self._lock = Lock()
+        self._answers: dict[SecretRef, Future[Secret]] = {}
 
     def bot_token(self, reference: SecretRef) -> Secret:
         return self.resolve(reference)
@@ -34,9 +48,21 @@ class ReferenceSecrets:
         return self.resolve(reference)
 
     def resolve(self, reference: SecretRef) -> Secret:
-        """Any reference of the fleet file, also the cloud's token and the fleet key."""
+        """Any reference of the fleet file, also the cloud's token and the fleet key. Raises SecretError."""
+        with self._lock:
+            is_first = reference not in self._answers
+            answer = self._answers.setdefault(reference, Future())
+        if is_first:
+            try:
+                answer.set_result(self._looked_up(reference))
+            except BaseException as error:
+                answer.set_exception(error)  # whoever waits must not wait for ever
+        return answer.result()
+
+    def _looked_up(self, reference: SecretRef) -> Secret:
         try:
-            return _RESOLVERS[reference.source](reference.locator, self._base_dir)
+            self._allowed.check(reference, self._environ)
+            return _RESOLVERS[reference.source](reference.locator, self._base_dir, self._environ)
         except SecretError as error:
             place = self._wanted_for.get(reference, "the fleet")
             raise SecretError(f"{reference} ({place}): {error.summary}", error.advice) from error

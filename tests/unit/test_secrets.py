@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from reconciler import keys
 from reconciler.errors import SecretError
 from reconciler.model import Fleet, Provider, Secret, SecretRef
 from reconciler.secrets import fleet_key
+from reconciler.secrets.allowed import allowed_sources
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.sandbox import SandboxSecrets
 
@@ -21,6 +23,12 @@ OTHER_KEY = keys.make_key(bytes(range(1, 33)))
 FLEET = Fleet("demo", Provider.SANDBOX, None, None, 1, {}, "fleet.yaml")
 
 
+def references(
+    base_dir: Path, environ: Mapping[str, str] | None = None, wanted_for: Mapping[SecretRef, str] | None = None
+) -> ReferenceSecrets:
+    return ReferenceSecrets(base_dir, wanted_for or {}, allowed_sources({}), environ or {})
+
+
 def secret_file(directory: Path, text: str, mode: int = 0o600) -> SecretRef:
     path = directory / "secret"
     path.write_text(text)
@@ -28,20 +36,20 @@ def secret_file(directory: Path, text: str, mode: int = 0o600) -> SecretRef:
     return SecretRef("file", "secret")
 
 
-def test_a_variable_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALICE_BOT_TOKEN", VALUE)
-    assert ReferenceSecrets(tmp_path, {}).bot_token(SecretRef("env", "ALICE_BOT_TOKEN")) == Secret(VALUE)
+def test_a_variable_is_resolved(tmp_path: Path) -> None:
+    assert references(tmp_path, {"ALICE_BOT_TOKEN": VALUE}).bot_token(SecretRef("env", "ALICE_BOT_TOKEN")) == Secret(
+        VALUE
+    )
 
 
 def test_a_file_beside_the_fleet_file_is_resolved_without_its_last_newline(tmp_path: Path) -> None:
-    assert ReferenceSecrets(tmp_path, {}).model_key(secret_file(tmp_path, VALUE + "\n")) == Secret(VALUE)
+    assert references(tmp_path).model_key(secret_file(tmp_path, VALUE + "\n")) == Secret(VALUE)
 
 
-def test_a_missing_variable_is_named_with_who_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ALICE_BOT_TOKEN", raising=False)
+def test_a_missing_variable_is_named_with_who_needs_it(tmp_path: Path) -> None:
     reference = SecretRef("env", "ALICE_BOT_TOKEN")
     with pytest.raises(SecretError) as caught:
-        ReferenceSecrets(tmp_path, {reference: 'the bot token of child "alice"'}).bot_token(reference)
+        references(tmp_path, {}, {reference: 'the bot token of child "alice"'}).bot_token(reference)
     assert caught.value.summary == (
         'env:ALICE_BOT_TOKEN (the bot token of child "alice"): the environment variable ALICE_BOT_TOKEN is not set'
     )
@@ -51,7 +59,7 @@ def test_a_missing_variable_is_named_with_who_needs_it(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("text", ["", "\n", "  \n", f"{VALUE}\nsecond line\n", f"{VALUE}\0", f"{VALUE}\x1b[0m"])
 def test_what_is_not_one_line_of_text_is_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
     with pytest.raises(SecretError) as caught:
-        ReferenceSecrets(tmp_path, {}).resolve(secret_file(tmp_path, text))
+        references(tmp_path).resolve(secret_file(tmp_path, text))
     assert VALUE not in caught.value.summary + caught.value.advice
 
 
@@ -59,7 +67,7 @@ def test_a_file_of_other_bytes_is_refused_and_its_bytes_are_in_no_traceback(tmp_
     secret_file(tmp_path, "")
     (tmp_path / "secret").write_bytes(b"\xff" + VALUE.encode())
     with pytest.raises(SecretError) as caught:
-        ReferenceSecrets(tmp_path, {}).resolve(SecretRef("file", "secret"))
+        references(tmp_path).resolve(SecretRef("file", "secret"))
     cause = caught.value.__cause__
     assert isinstance(cause, SecretError)
     assert cause.__suppress_context__
@@ -69,7 +77,7 @@ def test_a_file_of_other_bytes_is_refused_and_its_bytes_are_in_no_traceback(tmp_
 def test_a_file_open_to_everybody_is_refused_with_the_command_that_mends_it(tmp_path: Path, mode: int) -> None:
     reference = secret_file(tmp_path, VALUE, mode)
     with pytest.raises(SecretError) as caught:
-        ReferenceSecrets(tmp_path, {}).resolve(reference)
+        references(tmp_path).resolve(reference)
     assert caught.value.advice == f"Run: chmod 600 {tmp_path}/secret"
 
 
@@ -78,7 +86,7 @@ def test_a_fifo_or_a_directory_or_nothing_is_an_answer_at_once(tmp_path: Path) -
     (tmp_path / "directory").mkdir()
     for name in ("fifo", "directory", "nothing"):
         with pytest.raises(SecretError, match=name):
-            ReferenceSecrets(tmp_path, {}).resolve(SecretRef("file", name))
+            references(tmp_path).resolve(SecretRef("file", name))
 
 
 def test_the_sandbox_makes_secrets_up_and_looks_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +104,7 @@ def test_the_fleet_key_is_looked_for_in_the_variable_then_the_reference_then_the
     home = {"FLEET_CONFIG_HOME": str(tmp_path / "keys")}
     fleet_key.write(fleet_key.default_path("demo", home), KEY)
     referring = replace(FLEET, key=SecretRef("file", "secret"))
-    secrets = ReferenceSecrets(tmp_path, {})
+    secrets = references(tmp_path)
     assert fleet_key.find(FLEET, secrets, home) == KEY
     assert fleet_key.find(referring, secrets, home) == OTHER_KEY
     assert fleet_key.find(referring, secrets, {**home, "FLEET_KEY": KEY.reveal() + "\n"}) == KEY
@@ -106,17 +114,17 @@ def test_a_reference_to_the_variable_itself_leaves_the_key_file_as_the_last_plac
     home = {"FLEET_CONFIG_HOME": str(tmp_path)}
     fleet_key.write(fleet_key.default_path("demo", home), KEY)
     referring = replace(FLEET, key=SecretRef("env", "FLEET_KEY"))
-    assert fleet_key.find(referring, ReferenceSecrets(tmp_path, {}), home) == KEY
+    assert fleet_key.find(referring, references(tmp_path), home) == KEY
 
 
 def test_a_missing_fleet_key_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match=f"FLEET_KEY is not set and there is no file {tmp_path}/demo.key"):
-        fleet_key.find(FLEET, ReferenceSecrets(tmp_path, {}), {"FLEET_CONFIG_HOME": str(tmp_path)})
+        fleet_key.find(FLEET, references(tmp_path), {"FLEET_CONFIG_HOME": str(tmp_path)})
 
 
 def test_a_wrong_fleet_key_says_where_it_stands_and_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="this is not a fleet key: in FLEET_KEY") as caught:
-        fleet_key.find(FLEET, ReferenceSecrets(tmp_path, {}), {"FLEET_KEY": VALUE})
+        fleet_key.find(FLEET, references(tmp_path), {"FLEET_KEY": VALUE})
     assert VALUE not in caught.value.summary + caught.value.advice
 
 
