@@ -11,17 +11,18 @@ from itertools import groupby
 from typing import Final
 
 from reconciler.actions import MODULE_OF
-from reconciler.errors import FleetError
+from reconciler.errors import CloudError, FleetError, LimitExceeded
 from reconciler.log import get_log
 from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Step, Work
-from reconciler.steps.server import ensure_fleet_resources
+from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 
 WORKERS: Final = 32
 TRIES: Final = 3
 PAUSE: Final = 1.0  # seconds before the second try; doubled each time
+_MAKING: Final = (Kind.CREATE, Kind.REPLACE)  # what needs the fleet's key and firewalls
 
 
 def apply(
@@ -31,15 +32,30 @@ def apply(
     run = ports.clock.token()
     actions: list[Json] = [f"{action.kind} {action.child}" for action in plan.actions]
     _note(ports, run, "apply-started", durable=True, fleet=fleet.name, actions=actions)
+
+    def note(event: str, durable: bool = False, **fields: Json) -> None:
+        _note(ports, run, event, durable=durable, **fields)
+
     # Once per run and not once per child: many threads at once would race for the same name.
-    creates = any(action.kind is Kind.CREATE for action in plan.actions)
-    key_id = ensure_fleet_resources(fleet, ports) if creates else None
+    shares = bool(plan.shared) or any(action.kind in _MAKING for action in plan.actions)
+    key_id = ensure_fleet_resources(fleet, ports, note) if shares else None
     outcomes: list[Outcome] = []
+    limits: list[LimitExceeded] = []  # once the project is full, no further server is asked for
     for _, group in groupby(plan.actions, key=lambda action: action.wave):
         wave = [(action, _work(action, fleet, children[action.child], ports, run, key_id)) for action in group]
-        outcomes += in_parallel(lambda pair: _run(*pair), wave, workers)
+        outcomes += in_parallel(lambda pair: _run(*pair, limits), wave, workers)
+    if shares:
+        _clear_up(fleet, ports, note)
     _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))
     return outcomes
+
+
+def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None]) -> None:
+    """What fails here fails after all is done: it must not hide the outcomes, and the next plan shows it again."""
+    try:
+        remove_unwanted_firewalls(fleet, ports, note)
+    except CloudError as error:
+        note("firewalls-left", error=error.summary)
 
 
 def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, key_id: int | None) -> Work:
@@ -49,16 +65,21 @@ def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, ke
     return Work(fleet, child.name, child.spec, ports, run, note, key_id, child.server, facts=child.facts)
 
 
-def _run(action: Action, work: Work) -> Outcome:
+def _run(action: Action, work: Work, limits: list[LimitExceeded]) -> Outcome:
     started, current = work.ports.clock.monotonic(), ""
     steps: list[tuple[str, float]] = []
     work.note("action-started", kind=action.kind, reason=action.reason.code)
     try:
+        if limits and work.server is None:
+            current = "server"
+            raise LimitExceeded(f"not tried, the project is full: {limits[0].summary}", limits[0].advice)
         for step in MODULE_OF[action.kind].STEPS:
             current = step.name
             _run_step(step, work, steps)
     except Exception as error:
         failure = error if isinstance(error, FleetError) else _unforeseen(error)
+        if isinstance(failure, LimitExceeded):
+            limits.append(failure)
         work.note("action-failed", kind=action.kind, step=current, error=failure.summary)
         seconds = work.ports.clock.monotonic() - started
         summary = f"{current}: {failure.summary}"

@@ -42,7 +42,10 @@ class Cloud(Protocol):
         """The id of the key with this name and this public key; made or replaced where it differs."""
 
     def ensure_firewall(self, firewall: FirewallSpec) -> None:
-        """A firewall of this name with exactly these rules, applied by its selector."""
+        """A firewall of this name with exactly these rules and this selector; NameTaken when it is not ours."""
+
+    def restore_firewall(self, firewall: Firewall) -> None:
+        """Exactly the rules and selectors again that `firewalls` told before; NotFound when it is gone."""
 
     def firewalls(self, fleet_id: str) -> tuple[Firewall, ...]:
         """All firewalls labelled with this fleet id, or an error."""
@@ -56,8 +59,11 @@ class Cloud(Protocol):
     def set_labels(self, server_id: int, labels: dict[str, str]) -> Server:
         """Replace the whole label set."""
 
-    def rename(self, server_id: int, name: str) -> Server:
-        """Another name for the server; NameTaken when somebody has it."""
+    def rename(self, server_id: int, name: str, labels: dict[str, str]) -> Server:
+        """Another name and another label set in one request; NameTaken when somebody has the name.
+
+        One request, because a server whose name and labels disagree is taken for nobody's.
+        """
 
     def change_type(self, server_id: int, server_type: str) -> tuple[int, ...]:
         """Another type for a server that is off; its disk keeps its size, so there is a way back."""
@@ -80,6 +86,12 @@ class Cloud(Protocol):
 
     def wait(self, action_ids: Sequence[int], timeout: float) -> None:
         """Until all have succeeded; ActionFailed when one fails, CloudUnavailable when time is up."""
+
+    def requests_left(self) -> int | None:
+        """What the last answer said is left of the project's request budget, refilled since; None before any answer.
+
+        Asks nobody.
+        """
 
 
 class Host(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -90,10 +90,21 @@ class FirewallSpec:
     inbound_tcp: tuple[int, ...] = (22,)
     sources: tuple[str, ...] = EVERYWHERE
 
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """In the same words as those of a live Firewall."""
+        return tuple(sorted(rule_in_words("in", "tcp", str(port), self.sources) for port in self.inbound_tcp))
+
+
+def rule_in_words(direction: str, protocol: str, port: str | None, addresses: Iterable[str]) -> str:
+    """`in tcp 22 from 0.0.0.0/0, ::/0`: all that decides what passes, and nothing else."""
+    what = f"{direction} {protocol} {port}" if port else f"{direction} {protocol}"
+    return f"{what} {'from' if direction == 'in' else 'to'} {', '.join(sorted(set(addresses)))}"
+
 
 @dataclass(frozen=True, slots=True)
 class Firewall:
-    """A cloud firewall as it is. `rules` are words for a person, one per rule, sorted; equal rules give equal words."""
+    """A cloud firewall as it is. `rules` are `rule_in_words`, one per rule, sorted."""
 
     id: int
     name: str

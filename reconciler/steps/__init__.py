@@ -16,8 +16,8 @@ from reconciler.steps.gateway import (
     ensure_secrets,
     ensure_unit,
 )
+from reconciler.steps.power import ensure_powered
 from reconciler.steps.release import ensure_node, ensure_release
-from reconciler.steps.server import ensure_powered
 from reconciler.steps.system import ensure_account, ensure_firewall, ensure_metadata_closed, ensure_packages
 from reconciler.steps.work import Step, Work
 

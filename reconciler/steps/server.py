@@ -1,79 +1,76 @@
-"""The VM itself: made once, powered on, deleted only after an exact match of its owner."""
+"""The VM itself: made once, from the first candidate to be had; deleted only after an exact match of its owner."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from reconciler import keys
-from reconciler.errors import ActionFailed, CloudUnavailable, NameTaken, Refused
+from reconciler.errors import ActionFailed, CloudError, CloudUnavailable, NameTaken, OutOfStock
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, FirewallSpec, Fleet, Server, ServerRequest, ServerStatus
-from reconciler.ports import Ports
+from reconciler.model import LABEL_PREFIX, ChildSpec, Fleet, Server, ServerRequest, ServerStatus
+from reconciler.offers import candidates, in_stock
+from reconciler.steps.firewalls import sources_digest
+from reconciler.steps.guards import reread, when_unlocked
 from reconciler.steps.work import Work
 
 # Hetzner's own module waits 30 minutes for a create; users see 10-35 s (facts on the API, "Durations").
 CREATE_TIMEOUT: Final = 600.0
-POWER_TIMEOUT: Final = 120.0
-
-
-def ensure_fleet_resources(fleet: Fleet, ports: Ports) -> int:
-    """The fleet's cloud firewall and its key without a private half; the key's id. Raises CloudError."""
-    fleet_id = keys.fleet_id(ports.fleet_key)
-    labels = {LABEL_PREFIX + "fleet": fleet.name, LABEL_PREFIX + "fleet-id": fleet_id}
-    ports.cloud.ensure_firewall(FirewallSpec(fleet.name, f"{LABEL_PREFIX}fleet-id={fleet_id}", labels))
-    return ports.cloud.ensure_ssh_key(fleet.name, keys.cloud_key(ports.fleet_key), labels)
-
-
-def ensure_server(work: Work) -> bool:
-    """A server of this child exists. Its labels are posted with it, so a crash right after leaves no orphan."""
-    if work.server is not None:
-        return False
-    work.server = _taken_over(work) or _created(work)
-    return True
-
-
-def ensure_powered(work: Work) -> bool:
-    """The server runs."""
-    server = work.existing()
-    if server.status is not ServerStatus.OFF:
-        return False
-    work.ports.cloud.wait(work.ports.cloud.power_on(server.id), POWER_TIMEOUT)
-    return True
-
-
-def ensure_deleted(work: Work) -> bool:
-    """The server is gone. Refused when it is not, now, exactly the one that the plan meant."""
-    planned = work.existing()
-    now = work.ports.cloud.server(planned.id)
-    if now is not None:
-        if _identity(now) != _identity(planned):
-            raise Refused(
-                f"server {planned.id} is no longer what the plan saw ({now.name}, child {now.child})",
-                "run `fleet plan` again and look at it in the cloud's console",
-            )
-        work.note("delete-intended", durable=True, server=now.id, name=now.name)
-        work.ports.cloud.wait(work.ports.cloud.delete_server(now.id), CREATE_TIMEOUT)
-    work.ports.store.forget(work.name)
-    return True
+SERVER_LABELS: Final = tuple(LABEL_PREFIX + name for name in ("protect", "ssh-from"))
 
 
 def server_name(fleet: Fleet, child: str) -> str:
     return f"{fleet.name}-{child}"
 
 
-def _identity(server: Server) -> tuple[str | None, ...]:
-    return (server.name, server.label("fleet-id"), server.child, server.uid)
+def server_labels(spec: ChildSpec) -> dict[str, str]:
+    """The labels that follow from the file alone; those of SERVER_LABELS that are not among them are taken away."""
+    ours = {"protect": "true" if spec.protect else "", "ssh-from": sources_digest(spec.ssh_from)}
+    return {**spec.labels, **{LABEL_PREFIX + name: value for name, value in ours.items() if value}}
 
 
-def _taken_over(work: Work) -> Server | None:
-    """Our own server of this run, if an answer was lost; anybody else's of that name is an error."""
-    name = server_name(work.fleet, work.name)
-    found = work.ports.cloud.server_named(name)
-    if found is None:
-        return None
-    if found.label("nonce") != work.run or found.label("fleet-id") != keys.fleet_id(work.ports.fleet_key):
-        raise foreign_server(name, found)
-    return found
+def ensure_server(work: Work) -> bool:
+    """A server of this child exists. Its labels are posted with it, so a crash right after leaves no orphan.
+
+    Candidates are tried in the file's order: the first type in every region, then the next type. One that the cloud
+    does not have, or that fails after it was accepted, gives way to the next. LimitExceeded and all else ends it at
+    once. Raises OutOfStock when none is left.
+    """
+    if work.server is not None:
+        return False
+    refused: dict[str, CloudError] = {}
+    for server_type, region in candidates(work.declared(), None):
+        try:
+            work.server = _created(work, server_type, region)
+            return True
+        except (OutOfStock, ActionFailed) as refusal:
+            refused[f"{server_type} in {region}"] = refusal
+            work.note("candidate-refused", server_type=server_type, region=region, error=refusal.summary)
+            work.ports.progress(work.name, f"no {server_type} in {region}", 0.0)
+    raise _none_left(work, refused)
+
+
+def ensure_deleted(work: Work) -> bool:
+    """The server is gone. Refused when it is not, now, exactly the one that the plan meant."""
+    _delete(work)
+    work.ports.store.forget(work.name)
+    return True
+
+
+def ensure_replaceable(work: Work) -> bool:
+    """The old server is gone and a new one can be had: ensure_server comes next, and the record stays.
+
+    Nothing is deleted unless the catalogue says now that a candidate can be had. Raises OutOfStock, Refused.
+    """
+    if work.server is None:
+        return False
+    catalog = work.ports.cloud.catalog()
+    if next(candidates(work.declared(), catalog), None) is None:
+        raise OutOfStock(f"no new server for {work.name} can be had now; the old one was kept", _instead(work))
+    work.hang_up()
+    _delete(work)
+    work.server, work.facts = None, None
+    return True
 
 
 def foreign_server(name: str, found: Server) -> NameTaken:
@@ -85,15 +82,25 @@ def foreign_server(name: str, found: Server) -> NameTaken:
     )
 
 
-def _created(work: Work) -> Server:
+def _delete(work: Work) -> None:
+    now = reread(work)
+    if now is None:
+        return
+    work.note("delete-intended", durable=True, server=now.id, name=now.name)
+    cloud = work.ports.cloud
+    cloud.wait(when_unlocked(work, lambda: cloud.delete_server(now.id)), CREATE_TIMEOUT)
+
+
+def _created(work: Work, server_type: str, region: str) -> Server:
+    """No look before: names are unique, so a server of this name that exists makes the request fail."""
     uid = work.ports.clock.token()
-    request = _request(work, uid)
-    work.note("create-intended", durable=True, name=request.name, uid=uid)
+    request = _request(work, uid, server_type, region)
+    work.note("create-intended", durable=True, name=request.name, uid=uid, server_type=server_type, region=region)
     try:
         server, actions = work.ports.cloud.create_server(request)
     except (CloudUnavailable, NameTaken):
         # The answer may be lost and the server made: the look-up tells, by our nonce.
-        taken = _taken_over(work)
+        taken = _taken_over(work, request.name)
         if taken is None:
             raise
         return taken
@@ -101,34 +108,80 @@ def _created(work: Work) -> Server:
     try:
         work.ports.cloud.wait(actions, CREATE_TIMEOUT)
     except ActionFailed:
-        work.note("delete-intended", durable=True, server=server.id, name=server.name)
-        work.ports.cloud.delete_server(server.id)
+        _delete_failed(work, server)
         raise
-    return work.ports.cloud.server(server.id) or server
+    return replace(server, status=ServerStatus.RUNNING)  # as its start action says; all else was in the answer
 
 
-def _request(work: Work, uid: str) -> ServerRequest:
+def _taken_over(work: Work, name: str) -> Server | None:
+    """Our own server of this run, if an answer was lost; anybody else's of that name is an error."""
+    found = work.ports.cloud.server_named(name)
+    if found is None:
+        return None
+    if found.label("nonce") != work.run or found.label("fleet-id") != keys.fleet_id(work.ports.fleet_key):
+        raise foreign_server(name, found)
+    return found
+
+
+def _delete_failed(work: Work, server: Server) -> None:
+    """Gone, before anything else takes its name. An error here is no refused candidate, nor one to try again:
+
+    the next try would find a server of its name with our nonce, and take it for a good one.
+    """
+    work.note("delete-intended", durable=True, server=server.id, name=server.name)
+    cloud = work.ports.cloud
+    try:
+        cloud.wait(when_unlocked(work, lambda: cloud.delete_server(server.id)), CREATE_TIMEOUT)
+    except CloudError as failure:
+        raise CloudError(
+            f"server {server.name} ({server.id}) could not be made, and not be deleted either: {failure.summary}",
+            "delete it in the cloud's console, then apply again",
+        ) from failure
+
+
+def _none_left(work: Work, refused: dict[str, CloudError]) -> CloudError:
+    last = list(refused.values())[-1]
+    if all(isinstance(refusal, ActionFailed) for refusal in refused.values()):
+        return last
+    tried = ", ".join(refused)
+    return OutOfStock(f"no server can be had for {work.name}; tried {tried}: {last.summary}", _instead(work))
+
+
+def _instead(work: Work) -> str:
+    """What the catalogue has in the child's regions, cheapest first."""
+    spec = work.declared()
+    try:
+        catalog = work.ports.cloud.catalog()
+    except CloudError:
+        return "choose another server_type or region, or try again later"
+    known = catalog.types.get(spec.server_types[0])
+    architecture = known.architecture if known else None
+    offers = {region: in_stock(catalog, region, architecture) for region in spec.regions}
+    had = "; ".join(f"in {region}: {', '.join(types) or 'nothing'}" for region, types in offers.items())
+    return f"list more server_types or regions; to be had now {had}"
+
+
+def _request(work: Work, uid: str, server_type: str, region: str) -> ServerRequest:
     spec, fleet_key = work.declared(), work.ports.fleet_key
-    generation = work.fleet.ssh_generation
     first_host_key = keys.host_key(fleet_key, uid, 0)
     return ServerRequest(
         name=server_name(work.fleet, work.name),
-        server_type=spec.server_types[0],
+        server_type=server_type,
         image=spec.image,
-        region=spec.regions[0],
+        region=region,
         user_data=files.user_data(
-            keys.public_key(keys.login_key(fleet_key, uid, generation)),
+            keys.public_key(keys.login_key(fleet_key, uid, work.fleet.ssh_generation)),
             first_host_key,
             keys.public_key(first_host_key),
         ),
         labels={
-            **spec.labels,
+            **server_labels(spec),
             LABEL_PREFIX + "fleet": work.fleet.name,
             LABEL_PREFIX + "fleet-id": keys.fleet_id(fleet_key),
             LABEL_PREFIX + "child": work.name,
             LABEL_PREFIX + "uid": uid,
             LABEL_PREFIX + "nonce": work.run,
-            **({LABEL_PREFIX + "protect": "true"} if spec.protect else {}),
         },
         ssh_key_ids=() if work.ssh_key_id is None else (work.ssh_key_id,),
+        ipv4=spec.ipv4,
     )

@@ -1,0 +1,60 @@
+"""A server's power: on; off, gently first; and pulled only when it does not listen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from reconciler.model import Server, ServerStatus
+from reconciler.steps.guards import present, when_unlocked
+from reconciler.steps.work import Work
+
+POWER_TIMEOUT: Final = 120.0  # seconds for an action that switches
+OFF_PATIENCE: Final = 120.0  # seconds from the power button to OFF; systemd gives a unit 90 to stop
+_PAUSES: Final = (2.0, 10.0)  # between looks, from and to
+
+
+def ensure_powered(work: Work) -> bool:
+    """The server runs."""
+    server = work.existing()
+    if server.status is not ServerStatus.OFF:
+        return False
+    cloud = work.ports.cloud
+    cloud.wait(when_unlocked(work, lambda: cloud.power_on(server.id)), POWER_TIMEOUT)
+    work.server = replace(server, status=ServerStatus.RUNNING)
+    return True
+
+
+def ensure_off(work: Work) -> bool:
+    """The server is off, and what ran on it was told to end. It keeps its disk, its addresses and its price."""
+    server = work.server = present(work)
+    if server.status is ServerStatus.OFF:
+        return False
+    work.note("stop-intended", durable=True, server=server.id, name=server.name)
+    power_down(work, server)
+    return True
+
+
+def power_down(work: Work, server: Server) -> None:
+    """Press the power button, wait, and only then pull the plug. `work.server` is OFF afterwards."""
+    cloud = work.ports.cloud
+    work.hang_up()
+    cloud.wait(when_unlocked(work, lambda: cloud.shutdown(server.id)), POWER_TIMEOUT)
+    if not _goes_off(work, server.id):
+        work.note("power-off-intended", durable=True, server=server.id)
+        cloud.wait(when_unlocked(work, lambda: cloud.power_off(server.id)), POWER_TIMEOUT)
+    work.server = replace(server, status=ServerStatus.OFF)
+
+
+def _goes_off(work: Work, server_id: int) -> bool:
+    """Whether it does within OFF_PATIENCE; the action's own success only says that the button was pressed."""
+    clock = work.ports.clock
+    deadline = clock.monotonic() + OFF_PATIENCE
+    pause, longest = _PAUSES
+    while clock.monotonic() < deadline:
+        clock.sleep(pause)
+        now = work.ports.cloud.server(server_id)
+        if now is None or now.status is ServerStatus.OFF:
+            return True
+        pause = min(1.5 * pause, longest)
+    return False
