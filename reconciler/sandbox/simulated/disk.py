@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reconciler.sandbox.simulated.host import SimulatedHost
@@ -23,6 +24,23 @@ class Account:
     shell: str
     locked: bool = True
     groups: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Disk:
+    """What outlives a reboot and what a snapshot keeps. `enabled` are the units that start at boot."""
+
+    files: dict[str, File] = field(default_factory=dict)
+    directories: dict[str, tuple[str, str]] = field(default_factory=dict)  # owner, mode
+    links: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    packages: set[str] = field(default_factory=set)
+    releases: set[str] = field(default_factory=set)  # directories that hold a complete OpenClaw
+    firewall: dict[str, Any] = field(default_factory=dict)
+    enabled: set[str] = field(default_factory=set)
+
+    def copy(self) -> Disk:
+        return deepcopy(self)
 
 
 def exists(host: SimulatedHost, path: str) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from reconciler.sandbox.simulated.disk import Account, File, make_directories, parents
+from reconciler.model import Json
+from reconciler.sandbox.simulated.disk import Account, Disk, File, make_directories, parents
 
 if TYPE_CHECKING:
     from reconciler.sandbox.simulated.host import SimulatedHost
@@ -27,6 +28,21 @@ DIRECTORIES: Final = {
     "/tmp": ("root:root", "1777"),  # noqa: S108  # a simulated one
 }  # fmt: skip
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, where libyaml is there
+
+
+NO_FIREWALL: Final[dict[str, Json]] = {
+    "enabled": False, "incoming": "allow", "outgoing": "allow", "rules": [], "foreign": [],
+}  # fmt: skip
+
+
+def fresh_disk() -> Disk:
+    """The image of Debian that every machine starts from, unless it is made from a snapshot."""
+    return Disk(
+        directories=dict(DIRECTORIES),
+        accounts={"root": Account("/root", "/bin/bash")},
+        packages=set(PACKAGES),
+        firewall=dict(NO_FIREWALL),
+    )
 
 
 def read_user_data(user_data: str) -> Any:

@@ -12,9 +12,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from reconciler.model import Json
 from reconciler.sandbox.simulated import first_boot
-from reconciler.sandbox.simulated.disk import Account, File
+from reconciler.sandbox.simulated.disk import Disk
 from reconciler.sandbox.simulated.first_boot import HOST_KEY
 from reconciler.sandbox.simulated.gateway import SimulatedGateway
 from reconciler.sandbox.simulated.kernel import Kernel
@@ -22,34 +21,27 @@ from reconciler.sandbox.simulated.keys import public_key
 from reconciler.sandbox.simulated.systemd import Systemd
 
 REVERT_AFTER: Final = 60.0  # seconds until an unconfirmed firewall takes itself back
-NO_FIREWALL: Final[dict[str, Json]] = {
-    "enabled": False, "incoming": "allow", "outgoing": "allow", "rules": [], "foreign": [],
-}  # fmt: skip
 SSHD_DROP_INS: Final = "/etc/ssh/sshd_config.d/"
 
 
 class SimulatedHost:
-    """One machine's inside. `now` gives epoch seconds; `name` makes its boot ids.
+    """One machine's inside. `now` gives epoch seconds; `name` makes its boot ids. First boot is over when it is made.
 
     `objections` lists what no careful operator does: commands that nobody knows, a file pulled away under a running
     gateway. Tests assert that it is empty.
     """
 
-    def __init__(self, name: str, user_data: str, now: Callable[[], float], architecture: str = "x86_64") -> None:
+    def __init__(self, name: str, user_data: str, now: Callable[[], float], disk: Disk | None = None) -> None:
         self.name = name
         self.now = now
-        self.architecture = architecture
+        self.architecture = "x86_64"
         self.boots = 0
         self.objections: list[str] = []
-        # the disk
-        self.files: dict[str, File] = {}
-        self.directories: dict[str, tuple[str, str]] = dict(first_boot.DIRECTORIES)
-        self.links: dict[str, str] = {}
-        self.accounts: dict[str, Account] = {"root": Account("/root", "/bin/bash")}
-        self.packages: set[str] = set(first_boot.PACKAGES)
+        self.disk = disk or first_boot.fresh_disk()
+        # its parts by name: most of what happens on a host happens to them
+        self.files, self.directories, self.links = self.disk.files, self.disk.directories, self.disk.links
+        self.accounts, self.packages, self.releases = self.disk.accounts, self.disk.packages, self.disk.releases
         self.packages_interrupted = False  # dpkg was killed at work
-        self.releases: set[str] = set()  # directories that hold a complete OpenClaw
-        self.firewall: dict[str, Any] = dict(NO_FIREWALL)
         # in force until the next boot
         self.firewall_before: tuple[float, dict[str, Any]] | None = None
         self.sshd_config = b""
@@ -63,6 +55,14 @@ class SimulatedHost:
         first_boot.lay_down(self, config)
         self.boot()
         first_boot.run_commands(self, config)
+
+    @property
+    def firewall(self) -> dict[str, Any]:
+        return self.disk.firewall
+
+    @firewall.setter
+    def firewall(self, firewall: dict[str, Any]) -> None:
+        self.disk.firewall = firewall
 
     @property
     def boot_id(self) -> str:

@@ -7,7 +7,8 @@ from typing import Final
 
 from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.disk import Account
-from reconciler.sandbox.simulated.host import NO_FIREWALL, SimulatedHost
+from reconciler.sandbox.simulated.first_boot import NO_FIREWALL
+from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.systemd import Systemd
 
 

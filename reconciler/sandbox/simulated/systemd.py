@@ -64,7 +64,7 @@ class Systemd:
     """Implements systemctl's verbs. Each raises Fails with systemctl's exit code and words."""
 
     def __init__(self, host: SimulatedHost) -> None:
-        self.enabled: set[str] = set()
+        self.enabled = host.disk.enabled
         self.loaded: dict[str, Unit] = {}
         self._states: dict[str, str] = {}
         self._host = host

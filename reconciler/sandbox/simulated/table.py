@@ -43,6 +43,13 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
 )
 
 
+# What is left behind by the power going in the middle; by all others nothing.
+HALVES: Final[dict[Action, Action]] = {
+    system.install_packages: system.half_install_packages,
+    storage.install_file: storage.half_install_file,
+}
+
+
 def execute(host: SimulatedHost, line: str, stdin: bytes) -> Completed:
     """Run one shell line as root. What nobody knows ends with 127 and is kept among the host's objections."""
     host.tick()
@@ -56,6 +63,14 @@ def execute(host: SimulatedHost, line: str, stdin: bytes) -> Completed:
         return Completed(0, action(host, call) or b"", b"")
     except Fails as failure:
         return Completed(failure.exit_code, failure.stdout, failure.stderr)
+
+
+def execute_half(host: SimulatedHost, line: str, stdin: bytes) -> None:
+    """As much of it as was done when the power went."""
+    call = read_call(line, stdin)
+    action = ACTIONS.get(call.script) if call else None
+    if call is not None and action in HALVES:
+        HALVES[action](host, call)
 
 
 def _script_of(example: Command) -> str:
