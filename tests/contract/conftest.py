@@ -90,9 +90,17 @@ def start_emulator(host: Host) -> StartEmulator:
         *, pace: float = 0.03, requests_per_hour: int = 3600, directory: Path | None = None
     ) -> Iterator[Emulator]:
         machines = FakeMachines()
-        files = (directory / "state.json", directory / "requests.jsonl") if directory else (None, None)
-        world = World(machines, IPv4Network("10.213.0.0/24"), 10, files[0], log_file=files[1], pace=pace)
-        app = build_app(world, TOKEN, read_only_token=READ_ONLY_TOKEN, requests_per_hour=requests_per_hour)
+        files = (directory / "state.sqlite", directory / "requests.jsonl") if directory else (None, None)
+        world = World(
+            machines,
+            IPv4Network("10.213.0.0/24"),
+            10,
+            files[0],
+            log_file=files[1],
+            pace=pace,
+            requests_per_hour=requests_per_hour,
+        )
+        app = build_app(world, TOKEN, read_only_token=READ_ONLY_TOKEN)
         recorder = Recorder(app)
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with host.mount(app, recorder) as url, httpx.Client(headers=headers, verify=NO_TLS, trust_env=False) as client:

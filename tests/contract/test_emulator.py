@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.model import Json
 from reconciler.sandbox.emulator.errors import ApiError
+from reconciler.sandbox.emulator.faults import checked
 from reconciler.sandbox.emulator.labels import parse_selector
 from tests.contract.conftest import READ_ONLY_TOKEN, Emulator, StartEmulator
 from tests.contract.test_cloud_contract import KEY
@@ -70,7 +71,7 @@ def test_the_log_counts_creates_and_holds_no_user_data(start_emulator: StartEmul
         assert [entry.status for entry in emulator.world.log.entries] == [201, 409]
     written = (tmp_path / "requests.jsonl").read_text()
     assert [json.loads(line)["method"] for line in written.splitlines()] == ["POST", "POST"]
-    assert "my-secret" not in written + (tmp_path / "state.json").read_text()
+    assert "my-secret" not in written + (tmp_path / "state.sqlite").read_bytes().decode(errors="replace")
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
@@ -217,7 +218,7 @@ def test_placement_and_limits_refuse_as_the_real_api(emulator: Emulator) -> None
         "invalid_input",
         "unsupported location for server type",
     )
-    emulator.world.server_limit = 0
+    emulator.world.faults.set(checked("limit", "servers", "0"))
     assert error(order(emulator, location="hel1")) == (403, "resource_limit_exceeded", "server limit exceeded")
 
 

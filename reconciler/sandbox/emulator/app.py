@@ -8,54 +8,41 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reconciler.sandbox.emulator import errors
+from reconciler.sandbox.emulator import errors, servers
 from reconciler.sandbox.emulator.bucket import Bucket
-from reconciler.sandbox.emulator.catalogue_routes import catalogue_routes
 from reconciler.sandbox.emulator.errors import ApiError
+from reconciler.sandbox.emulator.faults import Fault, FaultKind
 from reconciler.sandbox.emulator.log import Entry, loggable
-from reconciler.sandbox.emulator.project_routes import project_routes
-from reconciler.sandbox.emulator.server_routes import server_routes
+from reconciler.sandbox.emulator.routes import all_routes
 from reconciler.sandbox.emulator.world import World
-
-REQUESTS_PER_HOUR = 3600
-ACTION_REQUESTS_PER_HOUR = 7200  # GET /actions has a bucket of its own
 
 
 class ConnectionDropped(Exception):
     """Raised towards the server, which then closes the connection without finishing the answer."""
 
 
-def build_app(
-    world: World,
-    token: str,
-    *,
-    read_only_token: str | None = None,
-    requests_per_hour: int = REQUESTS_PER_HOUR,
-    now: Callable[[], float] = time.time,
-) -> Starlette:
+def build_app(world: World, token: str, *, read_only_token: str | None = None) -> Starlette:
     """The API below `/v1`. Its lifespan resumes the world and stops it."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await world.resume()
+        await servers.resume(world)
         yield
         await world.stop()
 
-    operations = [*server_routes(), *project_routes(), *catalogue_routes()]
-    buckets = Bucket(requests_per_hour, now), Bucket(2 * requests_per_hour, now)
-    gate = Middleware(Gate, world=world, routes=operations, tokens=(token, read_only_token), buckets=buckets)
+    operations = all_routes()
+    gate = Middleware(Gate, world=world, routes=operations, tokens=(token, read_only_token))
     api = Mount("/v1", routes=operations)
     app = Starlette(routes=[api], middleware=[gate], lifespan=lifespan, exception_handlers={ApiError: _answer_error})
     app.state.world = world
@@ -65,19 +52,11 @@ def build_app(
 class Gate:
     """See the module's text. Pure ASGI, because it must be able to drop a connection."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        world: World,
-        routes: list[Route],
-        tokens: tuple[str, str | None],
-        buckets: tuple[Bucket, Bucket],
-    ) -> None:
+    def __init__(self, app: ASGIApp, world: World, routes: list[Route], tokens: tuple[str, str | None]) -> None:
         self._app = app
         self._world = world
         self._routes = routes
         self._tokens = tokens
-        self._buckets = buckets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -87,12 +66,22 @@ class Gate:
         path = request.url.path.removeprefix("/v1")
         body = await request.body()
         name = f"{request.method} {path}"
-        bucket = self._buckets[path.startswith("/actions")]
-        faults = self._world.faults
-        error = self._refuse(scope, path, bucket) or faults.refusal(name)
-        answer = _Answer(self._world, request, body, send, bucket.headers(), error is None and faults.drops(name))
-        inner = error_response(error) if error else self._app
-        await inner(scope, _replay(body), answer)
+        bucket = self._world.action_requests if path.startswith("/actions") else self._world.requests
+        inner, drops = self._choose(scope, path, name, bucket)
+        await inner(scope, _replay(body), _Answer(self._world, request, body, send, bucket.headers(), drops))
+
+    def _choose(self, scope: Scope, path: str, name: str, bucket: Bucket) -> tuple[ASGIApp, bool]:
+        """Who answers, and whether the connection breaks off before the answer's body."""
+        if error := self._refuse(scope, path, bucket):
+            return error_response(error), False
+        if fault := self._fault(FaultKind.REFUSE, name):
+            return _refusal(fault), False
+        if self._fault(FaultKind.DROP_BEFORE, name):
+            return Response(status_code=502), True
+        return self._app, self._fault(FaultKind.DROP, name) is not None
+
+    def _fault(self, kind: FaultKind, name: str) -> Fault | None:
+        return self._world.faults.take(kind, name.startswith)
 
     def _refuse(self, scope: Scope, path: str, bucket: Bucket) -> ApiError | None:
         match = self._match(scope, path)
@@ -156,6 +145,13 @@ class _Answer:
 
 def error_response(error: ApiError) -> Response:
     return JSONResponse(error.body(), error.status)
+
+
+def _refusal(fault: Fault) -> Response:
+    """A bare status comes from what stands before the API, and not as JSON."""
+    if fault.value.isdigit():
+        return HTMLResponse(f"<html><body><h1>{fault.value}</h1></body></html>", fault.status)
+    return error_response(ApiError(fault.status, fault.value, fault.message))
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

@@ -7,14 +7,17 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Network, ip_address
 
 from starlette.requests import Request
 
 from reconciler.model import Json
 from reconciler.sandbox.emulator.errors import ApiError, invalid_input
 from reconciler.sandbox.emulator.labels import check_labels, parse_selector
+from reconciler.sandbox.emulator.tables import RowT, Table
 
+MISSING = "missing data for required field"
 HOSTNAME = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
@@ -38,7 +41,7 @@ def text(body: Mapping[str, Json], field: str, longest: int = 253) -> str:
     """A required, non-empty text."""
     value = body.get(field)
     if not isinstance(value, str) or not 0 < len(value) <= longest:
-        raise invalid_input(field, "missing data for required field" if value is None else "invalid value")
+        raise invalid_input(field, MISSING if value is None else "invalid value")
     return value
 
 
@@ -46,7 +49,7 @@ def reference(body: Mapping[str, Json], field: str) -> str:
     """An id or a name: the document says text, the official clients send numbers."""
     value = body.get(field)
     if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise invalid_input(field, "missing data for required field" if value is None else "invalid value")
+        raise invalid_input(field, MISSING if value is None else "invalid value")
     return str(value)
 
 
@@ -60,11 +63,60 @@ def items(body: Mapping[str, Json], field: str) -> list[Json]:
     return value
 
 
-def flag(body: Mapping[str, Json], field: str, default: bool) -> bool:
+def flag(body: Mapping[str, Json], field: str, default: bool | None = None) -> bool:
+    """Without a default it is required."""
     value = body.get(field, default)
     if not isinstance(value, bool):
-        raise invalid_input(field, "must be a boolean")
+        raise invalid_input(field, MISSING if value is None else "must be a boolean")
     return value
+
+
+def some_text(body: Mapping[str, Json], field: str) -> str | None:
+    """A text that may be absent, null or empty."""
+    value = body.get(field)
+    if value is not None and not isinstance(value, str):
+        raise invalid_input(field, "must be a string")
+    return value
+
+
+def choice(body: Mapping[str, Json], field: str, choices: Sequence[str], default: str | None = None) -> str:
+    """Without a default it is required."""
+    value = body.get(field, default)
+    if value not in choices:
+        raise invalid_input(field, MISSING if value is None else f"must be one of {', '.join(choices)}")
+    return str(value)
+
+
+def ip_range(body: Mapping[str, Json], field: str) -> str:
+    """An IPv4 network such as 10.0.0.0/16."""
+    try:
+        return str(IPv4Network(text(body, field)))
+    except ValueError as error:
+        raise invalid_input(field, "must be an IPv4 network") from error
+
+
+def address(body: Mapping[str, Json], field: str) -> str:
+    try:
+        return str(ip_address(text(body, field)))
+    except ValueError as error:
+        raise invalid_input(field, "must be an IP address") from error
+
+
+def addresses(body: Mapping[str, Json], field: str) -> tuple[str, ...]:
+    return tuple(address({field: item}, field) for item in items(body, field))
+
+
+def row(body: Mapping[str, Json], field: str, rows: Table[RowT]) -> RowT:
+    """The row that a required field names by id or by name."""
+    wanted = reference(body, field)
+    found = rows.referred(wanted)
+    if found is None:
+        raise invalid_input(field, f"{field} {wanted} not found")
+    return found
+
+
+def rows(body: Mapping[str, Json], field: str, known: Table[RowT]) -> tuple[RowT, ...]:
+    return tuple(row({field: item}, field, known) for item in items(body, field))
 
 
 def labels(body: Mapping[str, Json]) -> dict[str, str]:
@@ -75,6 +127,14 @@ def changes(body: Mapping[str, Json]) -> tuple[str | None, dict[str, str] | None
     """The name and labels of a PUT; None where nothing is to change."""
     name = text(body, "name") if body.get("name") is not None else None
     return name, labels(body) if body.get("labels") is not None else None
+
+
+def changed(body: Mapping[str, Json], before: str, check_name: Callable[[str], None]) -> dict[str, object]:
+    """The same as keywords for `replace`; a name that is new is checked."""
+    name, new_labels = changes(body)
+    if name is not None and name != before:
+        check_name(name)
+    return ({} if name is None else {"name": name}) | ({} if new_labels is None else {"labels": new_labels})
 
 
 def fingerprint(public_key: str) -> str:
@@ -98,8 +158,10 @@ def rules(body: Mapping[str, Json]) -> list[dict[str, Json]]:
     return [_rule(rule) for rule in given]
 
 
-def targets(body: Mapping[str, Json], field: str) -> tuple[list[str], list[int]]:
+def targets(body: Mapping[str, Json], field: str, required: bool = False) -> tuple[list[str], list[int]]:
     """The selectors and server ids in `apply_to` or `remove_from`."""
+    if required and field not in body:
+        raise invalid_input(field, MISSING)
     selectors: list[str] = []
     servers: list[int] = []
     for target in items(body, field):

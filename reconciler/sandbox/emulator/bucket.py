@@ -6,13 +6,23 @@ from collections.abc import Callable
 
 
 class Bucket:
-    """`limit` requests, refilled at limit/3600 a second. `now` gives epoch seconds."""
+    """`limit()` requests, refilled at limit/3600 a second times `speed()`. `now` gives epoch seconds.
 
-    def __init__(self, limit: int, now: Callable[[], float]) -> None:
-        self.limit = limit
+    Limit and speed are asked for each time: they may change while the bucket is in use.
+    """
+
+    def __init__(
+        self, limit: Callable[[], int], now: Callable[[], float], speed: Callable[[], float] = lambda: 1.0
+    ) -> None:
+        self._limit = limit
         self._now = now
-        self._level = float(limit)
+        self._speed = speed
+        self._level = float(limit())
         self._at = now()
+
+    @property
+    def limit(self) -> int:
+        return self._limit()
 
     def take(self) -> bool:
         """Spend one request, or say that there is none left."""
@@ -30,7 +40,7 @@ class Bucket:
 
     def headers(self) -> dict[str, str]:
         """`RateLimit-Reset` is when the bucket is full again, not when the next request is allowed."""
-        full_at = self._at + (self.limit - self._level) / self._rate
+        full_at = self._at + max(0.0, self.limit - self._level) / self._rate
         return {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(int(self._level)),
@@ -39,4 +49,4 @@ class Bucket:
 
     @property
     def _rate(self) -> float:
-        return self.limit / 3600
+        return self.limit / 3600 * self._speed()

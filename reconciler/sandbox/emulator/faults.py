@@ -1,47 +1,185 @@
-"""Faults on request, so that tests can see what the product does about them. Set in-process, used up one by one."""
+"""Faults on request, so that tests and people can see what the product does about them.
+
+One value, Fault, says all of them; RULES says what each kind takes. Faults are forgotten when the sandbox goes down.
+"""
 
 from __future__ import annotations
 
-from reconciler.sandbox.emulator.errors import ApiError
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from reconciler.sandbox.emulator.errors import REFUSALS, ApiError
+
+
+class FaultKind(StrEnum):
+    REFUSE = "refuse"
+    DROP = "drop"
+    DROP_BEFORE = "drop-before"
+    FAIL = "fail"
+    VANISH = "vanish"
+    SLOW = "slow"
+    LOCK = "lock"
+    STOCK = "stock"
+    LIMIT = "limit"
+    BUDGET = "budget"
+    SPEED = "speed"
+
+
+class Stock(StrEnum):
+    SOLD_OUT = "sold-out"
+    UNSUPPORTED = "unsupported"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`on` is what it is about, `times` how often it strikes (None: until it is cleared).
+
+    `status` and `message` are filled in for a refusal and for an action that fails.
+    """
+
+    kind: FaultKind
+    on: str
+    value: str = ""
+    times: int | None = None
+    status: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a kind of fault does and takes; `on` and `value` are (for people, pattern).
+
+    `once`: it strikes once unless told otherwise; all others last.
+    """
+
+    does: str
+    on: tuple[str, str]
+    value: tuple[str, str] = ("", "")
+    once: bool = False
+
+
+_ERROR = "|".join((*REFUSALS, "502", "503", "504"))
+_REQUEST = ('"METHOD /path"', r"(GET|POST|PUT|DELETE) /\S*")
+_COMMAND = ("an action's command, e.g. create_server", r"[a-z]+(_[a-z]+)+")
+_NUMBER = ("a number", r"\d+(\.\d+)?")
+_COUNT = ("a whole number", r"\d{1,9}")
+
+RULES: dict[FaultKind, Rule] = {
+    FaultKind.REFUSE: Rule(
+        "requests that begin so are answered with this error, or with a bare 502, 503 or 504, and do nothing",
+        _REQUEST, (f"one of {_ERROR.replace('|', ', ')}", _ERROR), once=True,
+    ),
+    FaultKind.DROP: Rule("the request is carried out, its connection cut instead of an answer", _REQUEST, once=True),
+    FaultKind.DROP_BEFORE: Rule("the connection is cut before anything is done", _REQUEST, once=True),
+    FaultKind.FAIL: Rule(
+        "the action is accepted, ends in this error and does nothing",
+        _COMMAND, ("an error code, action_failed if none", r"[a-z_]*"), once=True,
+    ),
+    FaultKind.VANISH: Rule(
+        "the new server is seen for a while, its creation fails, and it is gone", ("create_server", "create_server"),
+        once=True,
+    ),
+    FaultKind.SLOW: Rule("the action takes this many seconds", _COMMAND, _NUMBER),
+    FaultKind.LOCK: Rule("the server is locked, without any action", ("a server's name", r"\S+")),
+    FaultKind.STOCK: Rule(
+        "sold-out: shown, and refused with 412; unsupported: refused with 422; hidden: not shown, refused with 412",
+        ("TYPE@LOCATION, either may be *", r"[^@\s]+@[^@\s]+"), ("|".join(Stock), "|".join(Stock)),
+    ),
+    FaultKind.LIMIT: Rule(
+        "the project may have this many",
+        ("servers, primary_ips, snapshots, firewalls, networks, placement_groups or ssh_keys", r"[a-z_]+"), _COUNT,
+    ),
+    FaultKind.BUDGET: Rule(
+        "so many requests an hour: of GET /actions (actions), of all others (requests)",
+        ("requests or actions", "requests|actions"), ("a whole number from 1 on", r"[1-9]\d{0,8}"),
+    ),
+    FaultKind.SPEED: Rule(
+        "how many times faster than real: actions take their real time divided by it, budgets are refilled faster",
+        ("actions or budget", "actions|budget"), ("a number above 0", r"0*[1-9]\d*(\.\d+)?|0*\.\d*[1-9]\d*"),
+    ),
+}  # fmt: skip
+
+
+def checked(kind: str, on: str, value: str = "", times: int | None = None) -> Fault:
+    """A fault as somebody typed it. Raises ValueError that says what would be right."""
+    if kind not in RULES:
+        raise ValueError(f"there is no fault {kind!r}; there are: {', '.join(RULES)}")
+    rule = RULES[FaultKind(kind)]
+    if not re.fullmatch(rule.on[1], on):
+        raise ValueError(f"{kind} is set on {rule.on[0]}, not on {on!r}")
+    if not re.fullmatch(rule.value[1], value):
+        wanted = f"takes {rule.value[0]}" if rule.value[0] else "takes no value"
+        raise ValueError(f"{kind} {wanted}, not {value!r}")
+    if times is not None and times < 1:
+        raise ValueError(f"times must be 1 or more, not {times}")
+    return _complete(Fault(FaultKind(kind), on, value, 1 if times is None and rule.once else times))
 
 
 class Faults:
-    """A request is named `METHOD /path` without `/v1`; a fault matches every request that starts with its `match`."""
+    """What is set, oldest first. A request is named `METHOD /path` without `/v1`."""
 
     def __init__(self) -> None:
-        self._refusals: list[tuple[str, ApiError]] = []
-        self._drops: list[str] = []
-        self._failing: list[tuple[str, tuple[str, str]]] = []
+        self.all: list[Fault] = []
+
+    def set(self, fault: Fault) -> None:
+        """A fault that lasts takes the place of the one on the same thing; others queue up."""
+        if not RULES[fault.kind].once:
+            self.clear(fault.kind, fault.on)
+        self.all.append(fault)
+
+    def clear(self, kind: FaultKind | None = None, on: str | None = None) -> int:
+        """How many were taken away: all, of one kind, or on one thing."""
+        kept = [fault for fault in self.all if (kind and fault.kind is not kind) or (on and fault.on != on)]
+        cleared, self.all = len(self.all) - len(kept), kept
+        return cleared
 
     def refuse_next(self, match: str, error: ApiError, times: int = 1) -> None:
-        """Answer with this error, and do nothing."""
-        self._refusals += [(match, error)] * times
+        self.set(Fault(FaultKind.REFUSE, match, error.code, times, error.status, error.message))
 
     def drop_next(self, match: str, times: int = 1) -> None:
-        """Do what is asked, then break the connection off instead of answering."""
-        self._drops += [match] * times
+        self.set(Fault(FaultKind.DROP, match, times=times))
 
     def fail_action(self, command: str, code: str, message: str, times: int = 1) -> None:
-        """Accept the request; its action ends in this error."""
-        self._failing += [(command, (code, message))] * times
+        self.set(Fault(FaultKind.FAIL, command, code, times, message=message))
 
-    def refusal(self, request: str) -> ApiError | None:
-        for fault in self._refusals:
-            if request.startswith(fault[0]):
-                self._refusals.remove(fault)
-                return fault[1]
+    def take(self, kind: FaultKind, strikes: Callable[[str], bool]) -> Fault | None:
+        """The first fault of the kind whose `on` it strikes, one of its times used up."""
+        for place, fault in enumerate(self.all):
+            if fault.kind is kind and strikes(fault.on):
+                if fault.times == 1:
+                    del self.all[place]
+                elif fault.times:
+                    self.all[place] = replace(fault, times=fault.times - 1)
+                return fault
         return None
 
-    def drops(self, request: str) -> bool:
-        for match in self._drops:
-            if request.startswith(match):
-                self._drops.remove(match)
-                return True
-        return False
+    def value(self, kind: FaultKind, on: str) -> str | None:
+        """What is set on this thing; uses nothing up."""
+        return next((fault.value for fault in self.all if fault.kind is kind and fault.on == on), None)
 
-    def action_error(self, command: str) -> tuple[str, str] | None:
-        for fault in self._failing:
-            if fault[0] == command:
-                self._failing.remove(fault)
-                return fault[1]
+    def number(self, kind: FaultKind, on: str, default: float) -> float:
+        value = self.value(kind, on)
+        return default if value is None else float(value)
+
+    def stock(self, server_type: str, location: str) -> Stock | None:
+        """How this type cannot be had there, if so. The one set last counts."""
+        for fault in reversed(self.all):
+            wanted = fault.on.split("@")
+            if fault.kind is FaultKind.STOCK and wanted[0] in {"*", server_type} and wanted[1] in {"*", location}:
+                return Stock(fault.value)
         return None
+
+
+def _complete(fault: Fault) -> Fault:
+    """With the status and the text that go with its code."""
+    if fault.kind is FaultKind.FAIL:
+        return replace(fault, value=fault.value or "action_failed", message="the action failed")
+    if fault.kind is FaultKind.REFUSE and fault.value not in REFUSALS:
+        return replace(fault, status=int(fault.value))
+    if fault.kind is FaultKind.REFUSE:
+        status, message = REFUSALS[fault.value]
+        return replace(fault, status=status, message=message)
+    return fault

@@ -14,6 +14,7 @@ from reconciler.model import Json
 from reconciler.sandbox.emulator import errors
 from reconciler.sandbox.emulator.labels import parse_selector
 from reconciler.sandbox.emulator.resources import Action, Firewall, Server
+from reconciler.sandbox.emulator.tables import Table
 
 if TYPE_CHECKING:
     from reconciler.sandbox.emulator.world import World
@@ -23,14 +24,13 @@ class Firewalls:
     """A firewall covers a server when one of its selectors matches, or when it names the server."""
 
     def __init__(self, world: World) -> None:
-        self.by_id: dict[int, Firewall] = {}
+        self.by_id: Table[Firewall] = Table()
         self._world = world
 
     def add(self, name: str, rules: Sequence[Mapping[str, Json]], labels: Mapping[str, str]) -> Firewall:
         self._check_name(name)
-        firewall = Firewall(self._world.new_id(), name, self._world.stamp(), tuple(rules), labels=labels)
-        self.by_id[firewall.id] = firewall
-        return firewall
+        self._world.check_limit("firewalls", len(self.by_id))
+        return self._put(Firewall(self._world.new_id(), name, self._world.stamp(), tuple(rules), labels=labels))
 
     def update(self, firewall: Firewall, name: str | None, labels: Mapping[str, str] | None) -> Firewall:
         if name is not None and name != firewall.name:
@@ -46,10 +46,10 @@ class Firewalls:
         """Raises ApiError when it is applied there already."""
         if set(selectors) & set(firewall.selectors) or set(servers) & set(firewall.servers):
             raise errors.ApiError(422, "firewall_already_applied", "firewall is already applied to this resource")
-        before = self.covered(firewall)
+        before = {server.id for server in self.covered(firewall)}
         applied = (*firewall.selectors, *selectors), (*firewall.servers, *servers)
         changed = self._put(replace(firewall, selectors=applied[0], servers=applied[1]))
-        new = [server for server in self.covered(changed) if server not in before]
+        new = [server for server in self.covered(changed) if server.id not in before]
         return tuple(self._start("apply_firewall", changed, server) for server in new)
 
     def detach(self, firewall: Firewall, selectors: Sequence[str], servers: Sequence[int]) -> tuple[Action, ...]:
@@ -60,13 +60,14 @@ class Firewalls:
         left = [selector for selector in firewall.selectors if selector not in selectors]
         named = [server for server in firewall.servers if server not in servers]
         changed = self._put(replace(firewall, selectors=tuple(left), servers=tuple(named)))
-        gone = [server for server in before if server not in self.covered(changed)]
+        kept = {server.id for server in self.covered(changed)}
+        gone = [server for server in before if server.id not in kept]
         return tuple(self._start("remove_firewall", changed, server) for server in gone)
 
     def remove(self, firewall: Firewall) -> None:
         if firewall.selectors or firewall.servers:
             raise errors.ApiError(422, "resource_in_use", "firewall is still applied to a resource")
-        del self.by_id[firewall.id]
+        self.by_id.remove(firewall.id)
 
     def of(self, server: Server) -> list[Firewall]:
         return [firewall for firewall in self.by_id.values() if _covers(firewall, server)]
@@ -85,21 +86,18 @@ class Firewalls:
                 self._start("apply_firewall", firewall, server)
 
     def forget_server(self, server_id: int) -> None:
-        for firewall in list(self.by_id.values()):
+        for firewall in [firewall for firewall in self.by_id.values() if server_id in firewall.servers]:
             self._put(replace(firewall, servers=tuple(number for number in firewall.servers if number != server_id)))
 
     def _start(self, command: str, firewall: Firewall, server: Server | None) -> Action:
-        resources: tuple[tuple[str, int], ...] = (("firewall", firewall.id),)
-        if server is not None:
-            resources = (("server", server.id), *resources)
-        return self._world.actions.start(self._world.new_id(), command, resources, _nothing)
+        about = (("server", server.id),) if server else ()
+        return self._world.start(command, _nothing, *about, ("firewall", firewall.id))
 
     def _put(self, firewall: Firewall) -> Firewall:
-        self.by_id[firewall.id] = firewall
-        return firewall
+        return self.by_id.put(firewall)
 
     def _check_name(self, name: str) -> None:
-        if any(firewall.name == name for firewall in self.by_id.values()):
+        if self.by_id.named(name):
             raise errors.uniqueness("name", "firewall name is already used")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from reconciler.model import Json
@@ -25,6 +26,7 @@ _TERM = re.compile(
 )
 
 
+@lru_cache(maxsize=1000)
 def parse_selector(text: str) -> Selector:
     """A predicate over labels. Raises ApiError 422 when the text is no selector."""
     tests = [_parse_term(term) for term in _split(text)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -16,7 +16,7 @@ from reconciler.sandbox.emulator.labels import parse_selector
 _PER_PAGE = 25
 _MOST_PER_PAGE = 50
 
-Row = Mapping[str, Json]
+RowT = TypeVar("RowT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,10 @@ class Listing:
     sorts: tuple[str, ...] = ("id", "name", "created")
 
 
-def answer_list(request: Request, listing: Listing, rows: Iterable[Row]) -> JSONResponse:
-    """One page of the rows in wire form. Raises ApiError for a wrong page, sort or selector."""
+def answer_list(
+    request: Request, listing: Listing, rows: Iterable[RowT], show: Callable[[RowT], Mapping[str, Json]]
+) -> JSONResponse:
+    """One page of the rows, and only these are put in wire form. Raises ApiError for a wrong page, sort or selector."""
     chosen = _sorted(request, listing, _filtered(request, listing, rows))
     page = _number(request, "page", 1, None)
     per_page = _number(request, "per_page", _PER_PAGE, _MOST_PER_PAGE)
@@ -42,7 +44,7 @@ def answer_list(request: Request, listing: Listing, rows: Iterable[Row]) -> JSON
         "last_page": last,
         "total_entries": len(chosen),
     }
-    shown = chosen[(page - 1) * per_page : page * per_page]
+    shown = [show(row) for row in chosen[(page - 1) * per_page : page * per_page]]
     body = {listing.key: shown, "meta": {"pagination": pagination}}
     links = _links(request, pagination)
     return JSONResponse(body, headers={"Link": links} if links else {})
@@ -55,20 +57,25 @@ def number(text: str, field: str) -> int:
     return int(text)
 
 
-def _filtered(request: Request, listing: Listing, rows: Iterable[Row]) -> list[Row]:
+def value_of(row: object, field: str) -> object:
+    """Of a value of the project, or of the catalogue's ready-made JSON."""
+    return row.get(field) if isinstance(row, Mapping) else getattr(row, field)
+
+
+def _filtered(request: Request, listing: Listing, rows: Iterable[RowT]) -> list[RowT]:
     chosen = list(rows)
     for field in listing.filters:
         if wanted := request.query_params.getlist(field):
-            chosen = [row for row in chosen if str(row[field]) in wanted]
+            chosen = [row for row in chosen if str(value_of(row, field)) in wanted]
     if selector := request.query_params.get("label_selector"):
         matches = parse_selector(selector)
-        chosen = [row for row in chosen if matches(cast(Mapping[str, str], row.get("labels", {})))]
+        chosen = [row for row in chosen if matches(cast(Mapping[str, str], value_of(row, "labels") or {}))]
     return chosen
 
 
-def _sorted(request: Request, listing: Listing, rows: list[Row]) -> list[Row]:
+def _sorted(request: Request, listing: Listing, rows: list[RowT]) -> list[RowT]:
     """By id unless asked otherwise; of several sorts the first weighs most."""
-    rows = sorted(rows, key=lambda row: cast(int, row["id"]))
+    rows = sorted(rows, key=_by("id"))
     for sort in reversed(request.query_params.getlist("sort")):
         field, _, direction = sort.partition(":")
         if field not in listing.sorts or direction not in {"", "asc", "desc"}:
@@ -77,9 +84,9 @@ def _sorted(request: Request, listing: Listing, rows: list[Row]) -> list[Row]:
     return rows
 
 
-def _by(field: str) -> Callable[[Row], tuple[int, str]]:
-    def weigh(row: Row) -> tuple[int, str]:
-        value = row[field]
+def _by(field: str) -> Callable[[object], tuple[int, str]]:
+    def weigh(row: object) -> tuple[int, str]:
+        value = value_of(row, field)
         return (value, "") if isinstance(value, int) else (0, str(value))
 
     return weigh

@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from reconciler.model import Json
-from reconciler.sandbox.emulator import catalogue
-from reconciler.sandbox.emulator.resources import Action, Firewall, Server, SshKey
+from reconciler.sandbox.emulator import catalogue, servers
+from reconciler.sandbox.emulator.resources import (
+    Action,
+    Firewall,
+    Image,
+    Network,
+    PlacementGroup,
+    PrimaryIp,
+    Server,
+    SshKey,
+)
 from reconciler.sandbox.emulator.world import World
 
 
 def server(world: World, row: Server) -> dict[str, Json]:
-    kind = next(kind for kind in catalogue.server_types() if kind["name"] == row.server_type)
+    kind = catalogue.server_type(row.server_type)
     prices = cast(list[dict[str, Json]], kind["prices"])
+    group = world.placement_groups.get(row.placement_group or 0)
     return {
         "id": row.id,
         "name": row.name,
         "status": row.status,
         "created": row.created,
         "public_net": _public_net(world, row),
-        "private_net": [],
+        "private_net": [dict(entry) for entry in row.networks],
         "server_type": server_type(world, kind),
-        "location": next(place for place in catalogue.locations() if place["name"] == row.location),
-        "image": next(image for image in catalogue.images() if image["id"] == row.image),
+        "location": catalogue.location(row.location),
+        "image": _image_of(world, row),
         "iso": None,
         "rescue_enabled": False,
-        "locked": world.actions.is_locked(row.id),
-        "backup_window": None,
+        "locked": servers.is_locked(world, row),
+        "backup_window": row.backup_window,
         "outgoing_traffic": 0,
         "ingoing_traffic": 0,
         "included_traffic": next(price["included_traffic"] for price in prices if price["location"] == row.location),
-        "protection": {"delete": False, "rebuild": False},
+        "protection": {"delete": row.delete_protected, "rebuild": row.rebuild_protected},
         "labels": dict(row.labels),
         "volumes": [],
         "load_balancers": [],
-        "primary_disk_size": kind["disk"],
-        "placement_group": None,
+        "primary_disk_size": row.disk,
+        "placement_group": placement_group(world, group) if group else None,
     }
 
 
-def server_type(world: World, kind: dict[str, Json]) -> dict[str, Json]:
+def server_type(world: World, kind: Mapping[str, Json]) -> dict[str, Json]:
     """With today's stock. hel1 was the only recommended location of the list we know."""
     offers = [dict(offer) for offer in cast(list[dict[str, Json]], kind["locations"])]
     for offer in offers:
-        available = world.stock[str(kind["name"]), str(offer["name"])]
+        available = world.sells(str(kind["name"]), str(offer["name"]))
         offer |= {"available": available, "recommended": available and offer["name"] == "hel1"}
     return {**kind, "locations": cast(Json, offers)}
 
@@ -61,15 +72,8 @@ def action(row: Action) -> dict[str, Json]:
     }
 
 
-def ssh_key(row: SshKey) -> dict[str, Json]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "fingerprint": row.fingerprint,
-        "public_key": row.public_key,
-        "labels": dict(row.labels),
-        "created": row.created,
-    }
+def ssh_key(world: World, row: SshKey) -> dict[str, Json]:
+    return {**_named(row), "fingerprint": row.fingerprint, "public_key": row.public_key}
 
 
 def firewall(world: World, row: Firewall) -> dict[str, Json]:
@@ -79,44 +83,104 @@ def firewall(world: World, row: Firewall) -> dict[str, Json]:
         for selector in row.selectors
     ]
     named: list[Json] = [{"type": "server", "server": {"id": identifier}} for identifier in row.servers]
+    return {**_named(row), "rules": [dict(rule) for rule in row.rules], "applied_to": selected + named}
+
+
+def placement_group(world: World, row: PlacementGroup) -> dict[str, Json]:
+    members: list[Json] = [server.id for server in world.servers.values() if server.placement_group == row.id]
+    return {**_named(row), "type": row.type, "servers": members}
+
+
+def network(world: World, row: Network) -> dict[str, Json]:
+    members: list[Json] = [
+        server.id for server in world.servers.values() if any(entry["network"] == row.id for entry in server.networks)
+    ]
     return {
-        "id": row.id,
-        "name": row.name,
-        "labels": dict(row.labels),
-        "created": row.created,
-        "rules": [dict(rule) for rule in row.rules],
-        "applied_to": selected + named,
+        **_named(row),
+        "ip_range": row.ip_range,
+        "subnets": [dict(subnet) for subnet in row.subnets],
+        "routes": [dict(route) for route in row.routes],
+        "servers": members,
+        "load_balancers": [],
+        "protection": {"delete": row.protected},
+        "expose_routes_to_vswitch": row.expose_routes,
     }
 
 
-def primary_ip(world: World, row: Server) -> dict[str, Json]:
-    """Every server's own IPv4: assigned to it, and gone with it."""
+def primary_ip(world: World, row: PrimaryIp) -> dict[str, Json]:
     return {
-        "id": row.address_id,
-        "name": f"primary_ip-{row.address_id}",
-        "labels": {},
-        "created": row.created,
+        **_named(row),
         "blocked": False,
-        "location": next(place for place in catalogue.locations() if place["name"] == row.location),
-        "ip": row.address,
-        "dns_ptr": [{"ip": row.address, "dns_ptr": _reverse_name(row)}],
-        "protection": {"delete": False},
-        "type": "ipv4",
-        "auto_delete": True,
-        "assignee_type": "server",
-        "assignee_id": row.id,
+        "location": catalogue.location(row.location),
+        "ip": row.ip,
+        "dns_ptr": _reverse_names(row),
+        "protection": {"delete": row.protected},
+        "type": row.type,
+        "auto_delete": row.auto_delete,
+        "assignee_type": "unassigned" if row.server is None else "server",
+        "assignee_id": row.server,
     }
+
+
+def image(world: World, row: Image | Mapping[str, Json]) -> dict[str, Json]:
+    """The catalogue's are in wire form already."""
+    if isinstance(row, Mapping):
+        return dict(row)
+    flavor, _, version = row.system.partition("-")
+    return {
+        **_named(row),
+        "type": row.type,
+        "status": row.status,
+        "description": row.description,
+        "image_size": 1.5 if row.status == "available" else None,  # nobody measures it here
+        "disk_size": row.disk,
+        "created_from": {"id": row.created_from[0], "name": row.created_from[1]},
+        "bound_to": row.bound_to,
+        "os_flavor": flavor,
+        "os_version": version,
+        "rapid_deploy": False,
+        "protection": {"delete": row.protected},
+        "deprecation": None,
+        "deleted": None,
+        "architecture": row.architecture,
+    }
+
+
+def _named(row: SshKey | Firewall | PlacementGroup | Network | PrimaryIp | Image) -> dict[str, Json]:
+    return {"id": row.id, "name": row.name, "labels": dict(row.labels), "created": row.created}
+
+
+def _image_of(world: World, row: Server) -> Json:
+    """None when it has been deleted."""
+    own = world.images.get(row.image)
+    return image(world, own) if own else catalogue.image(row.image)
 
 
 def _public_net(world: World, row: Server) -> dict[str, Json]:
-    """The sandbox's machines have no IPv6, so none is promised."""
-    covering = [
+    covering: list[Json] = [
         {"id": covering.id, "status": "pending" if world.firewalls.is_pending(covering, row) else "applied"}
         for covering in world.firewalls.of(row)
     ]
-    ipv4: Json = {"id": row.address_id, "ip": row.address, "blocked": False, "dns_ptr": _reverse_name(row)}
-    return {"ipv4": ipv4, "ipv6": None, "floating_ips": [], "firewalls": cast(Json, covering)}
+    return {
+        "ipv4": _address(world, row.ipv4),
+        "ipv6": _address(world, row.ipv6),
+        "floating_ips": [],
+        "firewalls": covering,
+    }
 
 
-def _reverse_name(row: Server) -> str:
-    return f"static.{'.'.join(reversed(row.address.split('.')))}.clients.your-server.de"
+def _address(world: World, identifier: int | None) -> Json:
+    if identifier is None:
+        return None
+    row = world.primary_ips[identifier]
+    names = _reverse_names(row)
+    single = cast(dict[str, Json], names[0])["dns_ptr"] if row.type == "ipv4" else names
+    return {"id": row.id, "ip": row.ip, "blocked": False, "dns_ptr": single}
+
+
+def _reverse_names(row: PrimaryIp) -> list[Json]:
+    """IPv4 has one from the start, IPv6 those that were set."""
+    if row.type == "ipv4":
+        usual = f"static.{'.'.join(reversed(row.ip.split('.')))}.clients.your-server.de"
+        return [{"ip": row.ip, "dns_ptr": row.names.get(row.ip, usual)}]
+    return [{"ip": ip, "dns_ptr": name} for ip, name in row.names.items()]
