@@ -1,7 +1,8 @@
 """Looks at everything once: one labelled listing of the cloud, one SSH trip per child. Changes nothing.
 
 A look is all or nothing: the cloud's listing is complete or an error, and a child without a server is looked up by its
-name before it counts as absent. A host that does not answer is a value (Silence), never an absence.
+name before it counts as absent. A host that does not answer is a value (Silence), never an absence. Whose server is
+whose is settled in `ownership`.
 """
 
 from __future__ import annotations
@@ -11,18 +12,29 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler import keys
-from reconciler.errors import (
-    FleetError,
-    HostError,
-    HostRefused,
-    HostTimedOut,
-    LoginRefused,
-    WrongHostKey,
-)
+from reconciler.errors import CloudError, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
 from reconciler.managed import wanted_values
-from reconciler.model import Catalog, Child, Fleet, HostFacts, Record, Server, ServerStatus, Silence
+from reconciler.model import (
+    LATEST,
+    Catalog,
+    Change,
+    Child,
+    ChildSpec,
+    Diagnostic,
+    Fleet,
+    HostFacts,
+    Json,
+    Record,
+    Server,
+    ServerStatus,
+    Severity,
+    Silence,
+)
+from reconciler.offers import needs_new_server
+from reconciler.ownership import Owned, name_before, settle
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
+from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
 from reconciler.steps.server import foreign_server, server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials, probe, uid_of
 
@@ -31,10 +43,16 @@ WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, s
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """`catalog` is read only when a server must be made, for only then does it decide anything."""
+    """One look.
+
+    `catalog` is None when it could not be read and nothing needs it. `shared` is how the fleet's firewalls differ from
+    what they shall be. `others` are the fleet's servers whose children nobody asked about.
+    """
 
     children: dict[str, Child]
     catalog: Catalog | None
+    shared: tuple[Change, ...] = ()
+    others: tuple[Server, ...] = ()
 
 
 def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> Observation:
@@ -42,50 +60,85 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
 
     Raises CloudError when the cloud cannot be read, SecretError when a reference cannot be resolved.
     """
-    servers = _by_child(ports.cloud.servers(keys.fleet_id(ports.fleet_key)), fleet)
+    fleet_id = keys.fleet_id(ports.fleet_key)
+    owned = settle(fleet, ports.cloud.servers(fleet_id))
+    firewalls = ports.cloud.firewalls(fleet_id)
     records = ports.store.records()
-    chosen = sorted(set(fleet.children) | set(servers)) if names is None else sorted(names)
-    looked = in_parallel(lambda name: _look(name, fleet, servers.get(name), records.get(name), ports), chosen, WORKERS)
+    known = set(fleet.children) | set(owned)
+    chosen = sorted(known if names is None else set(names))
+    looked = in_parallel(
+        lambda name: _look(name, fleet, owned.get(name, Owned()), _record(records, name, fleet), ports), chosen, WORKERS
+    )
     children = {child.name: child for child in looked}
-    missing = any(child.spec and not child.server for child in children.values())
-    return Observation(children, ports.cloud.catalog() if missing else None)
+    others = tuple(owned[name].server for name in sorted(owned.keys() - children.keys()))
+    return Observation(
+        children,
+        _catalog(children.values(), ports),
+        firewall_changes(wanted_firewalls(fleet, fleet_id), firewalls),
+        tuple(server for server in others if server is not None),
+    )
 
 
-def _by_child(servers: tuple[Server, ...], fleet: Fleet) -> dict[str, Server]:
-    found: dict[str, Server] = {}
-    for server in servers:
-        child = server.child
-        if child is None or server.uid is None or server.name != server_name(fleet, child):
-            raise FleetError(
-                f"server {server.name} ({server.id}) carries this fleet's id, but its name and labels do not agree",
-                "mend or remove its labels openclaw-deploy/* in the cloud's console; nothing was changed",
-            )
-        found[child] = server
-    return found
+def _record(records: dict[str, Record], name: str, fleet: Fleet) -> Record | None:
+    return records.get(name) or records.get(name_before(fleet, name))
 
 
-def _look(name: str, fleet: Fleet, server: Server | None, record: Record | None, ports: Ports) -> Child:
-    spec = fleet.children.get(name)
-    child = Child(name, spec=spec, server=server, record=record)
+def _catalog(children: Iterable[Child], ports: Ports) -> Catalog | None:
+    """Prices are worth a request at every look, and not worth a failure where they decide nothing."""
+    try:
+        return ports.cloud.catalog()
+    except CloudError:
+        if any(_needs_catalog(child) for child in children):
+            raise
+        return None
+
+
+def _needs_catalog(child: Child) -> bool:
+    """A server must be made, or be another one."""
+    if child.spec is None:
+        return False
+    if child.server is None:
+        return child.spec.enabled
+    return child.server.server_type not in child.spec.server_types or bool(needs_new_server(child, None))
+
+
+def _look(name: str, fleet: Fleet, owned: Owned, record: Record | None, ports: Ports) -> Child:
+    spec, server = fleet.children.get(name), owned.server
+    child = Child(name, spec=spec, server=server, record=record, obstacle=owned.obstacle)
+    if owned.obstacle is not None:
+        return child
     if server is None:
-        _prove_absent(name, fleet, ports)
+        return replace(child, obstacle=_foreign(name, fleet, ports))
+    if server.status is ServerStatus.RUNNING and server.label("ready") is not None:
+        child = _asked(child, server, fleet, ports)
+    if spec is None or not spec.enabled:
         return child
-    if spec is not None:
-        child = replace(child, wanted=wanted_values(spec, gather_materials(fleet, spec, uid_of(server), ports)))
-    if server.status is not ServerStatus.RUNNING or server.label("ready") is None:
-        return child
+    return replace(child, wanted=_wanted(fleet, spec, server, child.facts, ports))
+
+
+def _foreign(name: str, fleet: Fleet, ports: Ports) -> Diagnostic | None:
+    """A child without a server is absent only if nobody else has its name."""
+    full_name = server_name(fleet, name)
+    found = ports.cloud.server_named(full_name)
+    if found is None:
+        return None
+    error = foreign_server(full_name, found)
+    return Diagnostic(Severity.ERROR, f"{name}: {error.summary}", error.advice, address=name)
+
+
+def _wanted(fleet: Fleet, spec: ChildSpec, server: Server, facts: HostFacts | None, ports: Ports) -> dict[str, Json]:
+    """`latest` means what it meant when the child was made, which its host knows."""
+    applied = facts.applied if facts else None
+    exact = replace(spec, version=applied.version) if spec.version == LATEST and applied and applied.version else spec
+    return wanted_values(exact, gather_materials(fleet, spec, uid_of(server), ports))
+
+
+def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:
     try:
         return replace(child, facts=_facts(fleet, server, ports))
     except HostError as error:
         detail = f"{error.summary}. {error.advice}" if error.advice else error.summary
         return replace(child, silence=_silence(error), silence_detail=detail)
-
-
-def _prove_absent(name: str, fleet: Fleet, ports: Ports) -> None:
-    full_name = server_name(fleet, name)
-    found = ports.cloud.server_named(full_name)
-    if found is not None:
-        raise foreign_server(full_name, found)
 
 
 def _facts(fleet: Fleet, server: Server, ports: Ports) -> HostFacts:

@@ -1,4 +1,5 @@
-"""What can be done to a child: one module each, with KIND, SYMBOL, WAVE, STEPS and reason(child) -> Reason | None.
+"""What can be done to a child: one module each, with KIND, SYMBOL, WAVE, STEPS, NOTES and
+reason(child, situation) -> Reason | None. NOTES is what a person should know before saying yes to any such action.
 
 A new action is one file and one name in ACTIONS. The first whose reason() answers is planned: order is precedence.
 """
@@ -7,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from reconciler.actions import create, destroy, restart, start, update
-from reconciler.model import Child, Kind, Reason
+from reconciler.actions import create, destroy, replace, resize, restart, start, stop, update
+from reconciler.model import Child, Kind, Reason, Situation
 from reconciler.steps import Step
 
 
@@ -23,9 +24,20 @@ class ActionModule(Protocol):
     def WAVE(self) -> int: ...  # noqa: N802
     @property
     def STEPS(self) -> tuple[Step, ...]: ...  # noqa: N802
+    @property
+    def NOTES(self) -> tuple[str, ...]: ...  # noqa: N802
 
-    def reason(self, child: Child) -> Reason | None: ...
+    def reason(self, child: Child, situation: Situation) -> Reason | None: ...
 
 
-ACTIONS: Final[tuple[ActionModule, ...]] = (destroy, create, update, start, restart)
+ACTIONS: Final[tuple[ActionModule, ...]] = (
+    destroy,
+    stop,
+    replace,
+    create,
+    resize,
+    update,
+    start,
+    restart,
+)
 MODULE_OF: Final = {module.KIND: module for module in ACTIONS}

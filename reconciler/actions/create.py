@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model import Child, Kind, Reason, ReasonCode
+from reconciler.actions.conditions import shall_run
+from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import CONVERGE, Step
 from reconciler.steps.server import ensure_server
 
@@ -12,11 +13,12 @@ KIND: Final = Kind.CREATE
 SYMBOL: Final = "+"
 WAVE: Final = 2
 STEPS: Final[tuple[Step, ...]] = (Step("server", ensure_server), *CONVERGE)
+NOTES: Final[tuple[str, ...]] = ()
 
 
-def reason(child: Child) -> Reason | None:
+def reason(child: Child, situation: Situation) -> Reason | None:
     """Declared and not there; there and never finished."""
-    if child.spec is None:
+    if not shall_run(child, situation):
         return None
     if child.server is None:
         return _absent(child)

@@ -1,10 +1,11 @@
-"""Delete the server of a child that is no longer in the file."""
+"""Delete the server of a child that is no longer in the file, or whose time in it has come."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model import Child, Kind, Reason, ReasonCode
+from reconciler.actions.conditions import shall_go
+from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import Step
 from reconciler.steps.server import ensure_deleted
 
@@ -12,10 +13,14 @@ KIND: Final = Kind.DESTROY
 SYMBOL: Final = "-"
 WAVE: Final = 4
 STEPS: Final[tuple[Step, ...]] = (Step("delete server", ensure_deleted),)
+NOTES: Final[tuple[str, ...]] = ()
 
 
-def reason(child: Child) -> Reason | None:
-    """A server of ours whose child nobody declares."""
-    if child.spec is not None or child.server is None:
+def reason(child: Child, situation: Situation) -> Reason | None:
+    """A server of ours that nobody wants any more."""
+    if child.server is None or not shall_go(child, situation):
         return None
-    return Reason(ReasonCode.REMOVED, "no longer in the fleet file; its server and the memory on it are deleted")
+    if child.spec is None or child.spec.expires is None:
+        return Reason(ReasonCode.REMOVED, "no longer in the fleet file; its server and the memory on it are deleted")
+    when = f"{child.spec.expires:%Y-%m-%d %H:%M} UTC"
+    return Reason(ReasonCode.EXPIRED, f"expired on {when}; its server and the memory on it are deleted")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model import Child, GatewayFacts, Kind, Reason, ReasonCode, ServerStatus
+from reconciler.actions.conditions import shall_run
+from reconciler.model import Child, GatewayFacts, Kind, Reason, ReasonCode, ServerStatus, Situation
 from reconciler.steps import START, Step
 
 KIND: Final = Kind.START
 SYMBOL: Final = ">"
 WAVE: Final = 3
 STEPS: Final[tuple[Step, ...]] = START
+NOTES: Final[tuple[str, ...]] = ()
 
 
-def reason(child: Child) -> Reason | None:
+def reason(child: Child, situation: Situation) -> Reason | None:
     """The server is off, or the unit is."""
-    if child.spec is None or child.server is None:
+    if child.server is None or not shall_run(child, situation):
         return None
     if child.server.status is ServerStatus.OFF:
         return Reason(ReasonCode.STOPPED, "the server is off")

@@ -1,30 +1,33 @@
-"""Bring a child's host to what the file says: after a change in the file, or after drift on the host."""
+"""Bring a child to what the file says: after a change in the file, or drift on its host or at the cloud."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model import Child, Kind, Reason, ReasonCode
+from reconciler.actions.conditions import shall_run
+from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import CONVERGE, Step
-from reconciler.steps.comparison import differences
+from reconciler.steps.comparison import to_mend
+from reconciler.steps.reshape import ensure_renamed
 
 KIND: Final = Kind.UPDATE
 SYMBOL: Final = "~"
 WAVE: Final = 3
-STEPS: Final[tuple[Step, ...]] = CONVERGE
+STEPS: Final[tuple[Step, ...]] = (Step("rename", ensure_renamed), *CONVERGE)
+NOTES: Final[tuple[str, ...]] = ()
 
 
-def reason(child: Child) -> Reason | None:
+def reason(child: Child, situation: Situation) -> Reason | None:
     """Something managed differs, or the host was never told that it is finished."""
-    if child.spec is None or child.facts is None:
+    if child.facts is None or not shall_run(child, situation):
         return None
-    found = differences(child)
+    found = to_mend(child, situation)
     if not found:
         return _unfinished(child)
     if all(change.drift for change in found):
-        return Reason(ReasonCode.DRIFTED, "drift: changed on the host, not in the fleet file", found)
+        return Reason(ReasonCode.DRIFTED, "drift: changed outside, not in the fleet file", found)
     if any(change.drift for change in found):
-        return Reason(ReasonCode.CHANGED, "the fleet file changed, and the host drifted", found)
+        return Reason(ReasonCode.CHANGED, "the fleet file changed, and there is drift besides", found)
     return Reason(ReasonCode.CHANGED, "the fleet file or this tool changed", found)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from reconciler.steps.access import ensure_host_key, ensure_login, ensure_reachable
 from reconciler.steps.finish import ensure_begun, ensure_recorded
+from reconciler.steps.firewalls import ensure_ssh_from
 from reconciler.steps.gateway import (
     ensure_config,
     ensure_ready,
@@ -18,6 +19,7 @@ from reconciler.steps.gateway import (
 )
 from reconciler.steps.power import ensure_powered
 from reconciler.steps.release import ensure_node, ensure_release
+from reconciler.steps.reshape import ensure_backups
 from reconciler.steps.system import ensure_account, ensure_firewall, ensure_metadata_closed, ensure_packages
 from reconciler.steps.work import Step, Work
 
@@ -30,6 +32,8 @@ _PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_rea
 START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
 CONVERGE: Final[tuple[Step, ...]] = (
     *_REACH,
+    Step("backups", ensure_backups),
+    Step("ssh from", ensure_ssh_from),
     Step("begin", ensure_begun),
     Step("host key", ensure_host_key),
     Step("login", ensure_login),

@@ -1,53 +1,101 @@
-"""Compares the three legs of one child: wanted, applied, live. Pure."""
+"""Compares the three legs of one child: wanted, applied, live. On its host and at the cloud. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from reconciler.diff import changes, digest
 from reconciler.managed import MANAGED, Managed
-from reconciler.model import LABEL_PREFIX, Change, Child, ChildSpec, Server
+from reconciler.model import LABEL_PREFIX, Applied, Change, Child, ChildSpec, Json, Server, Situation
+from reconciler.steps.repairs import mended_often
+from reconciler.steps.server import SERVER_LABELS, server_labels
 
 # Whether the gateway runs is a matter of start and stop, not of something written.
 _RUNNING = "gateway"
 
+# Names in applied.json for what is not on the host and still applied with it.
+LABELS: Final = "server labels"
+BACKUPS: Final = "server backups"
+
 
 def differences(child: Child) -> tuple[Change, ...]:
     """Every managed path whose live value is not the wanted one, each marked as a change or as drift."""
-    if child.facts is None:
+    if child.facts is None or child.spec is None:
         return ()
     on_host = (change for entry in MANAGED for change in _entry_changes(child, entry))
-    return (*_label_changes(child), *on_host)
+    return (*_name_change(child), *_backups_change(child), *_label_changes(child), *on_host)
 
 
-def wanted_labels(spec: ChildSpec, server: Server) -> dict[str, str]:
-    """Our labels and the declared ones over whatever else is there: labels that are not ours survive."""
-    labels = {**server.labels, **spec.labels, LABEL_PREFIX + "ready": "true"}
-    labels.pop(LABEL_PREFIX + "protect", None)
-    return labels | ({LABEL_PREFIX + "protect": "true"} if spec.protect else {})
+def to_mend(child: Child, situation: Situation) -> tuple[Change, ...]:
+    """The differences without those that are left alone until a person decides."""
+    left = left_alone(child, situation)
+    return tuple(change for change in differences(child) if change.path not in left)
 
 
-def fixed_at_creation(child: Child) -> tuple[Change, ...]:
-    """What the file says otherwise now and only a new server could have: region, server type, image."""
-    if child.spec is None or child.server is None:
+def left_alone(child: Child, situation: Situation) -> tuple[str, ...]:
+    """Paths that were mended again and again, and drifted once more. None for a child that a person named."""
+    applied = _applied(child)
+    often = mended_often(applied.repairs, situation.now) if applied else frozenset()
+    if not often or child.name in situation.options.repair:
         return ()
-    server, spec = child.server, child.spec
-    pairs = (
-        ("region", server.region, spec.regions),
-        ("server_type", server.server_type, spec.server_types),
-        ("image", server.image, (spec.image,)),
-    )
-    # An image that the cloud no longer knows by name is no news about the file.
-    return tuple(Change(path, had, wants[0]) for path, had, wants in pairs if had is not None and had not in wants)
+    return tuple(change.path for change in differences(child) if change.drift and change.path in often)
+
+
+def wanted_labels(spec: ChildSpec, server: Server, declared_before: Iterable[str] = ()) -> dict[str, str]:
+    """Our labels and the declared ones; those declared before and no more are gone, those of others survive."""
+    gone = {*declared_before, *SERVER_LABELS}
+    kept = {name: value for name, value in server.labels.items() if name not in gone}
+    return {**kept, **server_labels(spec), LABEL_PREFIX + "ready": "true"}
+
+
+def cloud_digests(spec: ChildSpec) -> dict[str, str]:
+    """What applied.json notes beside the digests of MANAGED, so that drift at the cloud is known for drift."""
+    labels: dict[str, Json] = dict(server_labels(spec))
+    return {LABELS: digest(labels), BACKUPS: digest(spec.backups)}
+
+
+def _name_change(child: Child) -> tuple[Change, ...]:
+    """A child that was moved: its server is still named and labelled after the old one."""
+    assert child.server is not None
+    server, fleet = child.server, child.server.label("fleet")
+    wanted = f"{fleet}-{child.name}"
+    if fleet is None or (server.name, server.child) == (wanted, child.name):
+        return ()
+    return (Change("name", server.name, wanted),)
+
+
+def _backups_change(child: Child) -> tuple[Change, ...]:
+    assert child.spec is not None
+    assert child.server is not None
+    if child.server.backups == child.spec.backups:
+        return ()
+    return (Change("backups", child.server.backups, child.spec.backups, drift=_was_applied(child, BACKUPS)),)
 
 
 def _label_changes(child: Child) -> tuple[Change, ...]:
-    if child.spec is None or child.server is None:
-        return ()
-    now, wanted = dict(child.server.labels), wanted_labels(child.spec, child.server)
+    assert child.spec is not None
+    assert child.server is not None
+    applied = _applied(child)
+    now, wanted = dict(child.server.labels), wanted_labels(child.spec, child.server, applied.labels if applied else ())
+    drift = _was_applied(child, LABELS)
     return tuple(
-        Change(f"labels.{name}", now.get(name), wanted.get(name))
+        _label_change(child.spec, name, now.get(name), wanted.get(name), drift=drift)
         for name in sorted({*now, *wanted})
         if now.get(name) != wanted.get(name)
     )
+
+
+def _label_change(spec: ChildSpec, name: str, before: str | None, after: str | None, *, drift: bool) -> Change:
+    if name == LABEL_PREFIX + "ssh-from":  # a digest says nothing to a person
+        return Change("access.ssh_from", before, list(spec.ssh_from) or None, drift=drift)
+    return Change(f"labels.{name}", before, after, drift=drift)
+
+
+def _was_applied(child: Child, name: str) -> bool:
+    assert child.spec is not None
+    applied = _applied(child)
+    return applied is not None and applied.digests.get(name) == cloud_digests(child.spec)[name]
 
 
 def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
@@ -63,5 +111,9 @@ def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
 
 def _is_drift(child: Child, entry: Managed, wanted_digest: str) -> bool:
     """Applied as wanted, and now it is something else: somebody changed it on the host."""
-    applied = child.facts.applied if child.facts else None
+    applied = _applied(child)
     return applied is not None and applied.digests.get(entry.name) == wanted_digest
+
+
+def _applied(child: Child) -> Applied | None:
+    return child.facts.applied if child.facts else None

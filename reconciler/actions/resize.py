@@ -1,0 +1,33 @@
+"""Make a child's server another type. Its disk keeps its size, so there is a way back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.actions.conditions import shall_run
+from reconciler.model import Change, Child, Kind, Reason, ReasonCode, Situation
+from reconciler.offers import resize_target
+from reconciler.steps import CONVERGE, Step
+from reconciler.steps.comparison import to_mend
+from reconciler.steps.reshape import ensure_renamed, ensure_resized
+
+KIND: Final = Kind.RESIZE
+SYMBOL: Final = "~"
+WAVE: Final = 3
+STEPS: Final[tuple[Step, ...]] = (
+    Step("rename", ensure_renamed),
+    Step("resize", ensure_resized),
+    *CONVERGE,
+)
+NOTES: Final = ("it is switched off for some minutes; its disk keeps its size",)
+
+
+def reason(child: Child, situation: Situation) -> Reason | None:
+    """Its type is none of those in the file, and one of them can be had that this server can become."""
+    if not shall_run(child, situation) or child.spec is None or child.server is None:
+        return None
+    target = resize_target(child.server, child.spec, situation.catalog)
+    if target is None:
+        return None
+    change = Change("server_type", child.server.server_type, target)
+    return Reason(ReasonCode.CHANGED, "the fleet file wants another type", (change, *to_mend(child, situation)))

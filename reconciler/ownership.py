@@ -1,0 +1,95 @@
+"""Which server is which child's, by name and labels; and where that is in doubt. Pure.
+
+A server in doubt is an obstacle for the children that it may belong to, and for nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from reconciler.model import Diagnostic, Fleet, Server, Severity
+from reconciler.steps.server import server_name
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A child's server, and what is wrong with it."""
+
+    server: Server | None = None
+    obstacle: Diagnostic | None = None
+
+
+def settle(fleet: Fleet, servers: Iterable[Server]) -> dict[str, Owned]:
+    """The owner of every server that carries this fleet's id: a child, declared or not.
+
+    A server that no child can be found for goes under its own name.
+    """
+    successors = {before: after for after, before in fleet.moved.items()}
+    owned: dict[str, Owned] = {}
+    doubtful: list[Server] = []
+    for server in sorted(servers, key=lambda server: server.id):
+        if _is_clear(fleet, server):
+            assert server.child is not None
+            _give(owned, _follow(server.child, successors), server)
+        else:
+            doubtful.append(server)
+    for server in doubtful:
+        _doubt(owned, fleet, server, successors)
+    return owned
+
+
+def name_before(fleet: Fleet, name: str) -> str:
+    """The name that a moved child's server and record may still have; its own name for any other child."""
+    return fleet.moved.get(name, name)
+
+
+def _is_clear(fleet: Fleet, server: Server) -> bool:
+    """Named after the child that its label says, and its keys can be derived."""
+    return server.uid is not None and server.child is not None and server.name == server_name(fleet, server.child)
+
+
+def _follow(child: str, successors: Mapping[str, str]) -> str:
+    """The child's last name; a circle ends where it began."""
+    seen = {child}
+    while (successor := successors.get(child)) is not None and successor not in seen:
+        seen.add(successor)
+        child = successor
+    return child
+
+
+def _give(owned: dict[str, Owned], child: str, server: Server) -> None:
+    """Its server; with a second one, which only `moved` can bring about, neither is touched."""
+    first = owned.get(child, Owned()).server
+    owned[child] = Owned(server) if first is None else Owned(first, _two_servers(child, first, server))
+
+
+def _doubt(owned: dict[str, Owned], fleet: Fleet, server: Server, successors: Mapping[str, str]) -> None:
+    """Whoever it may belong to by name or by label, unless that child has a clear one of its own."""
+    prefix = server_name(fleet, "")
+    by_name = server.name.removeprefix(prefix) if server.name.startswith(prefix) else None
+    claims = {_follow(name, successors) for name in (by_name, server.child) if name is not None}
+    unclear = sorted(claims - owned.keys()) or [server.name]
+    for child in unclear:
+        owned[child] = Owned(server, _unclear(child, server))
+
+
+def _unclear(child: str, server: Server) -> Diagnostic:
+    what = "has lost its label openclaw-deploy/uid" if server.uid is None else "has a name and labels that do not agree"
+    return Diagnostic(
+        Severity.ERROR,
+        f"{child}: server {server.name} ({server.id}) carries this fleet's id, but {what}",
+        "mend its labels openclaw-deploy/* in the cloud's console (the journal has its uid), or remove them all; "
+        "nothing is planned for it",
+        address=child,
+    )
+
+
+def _two_servers(child: str, first: Server, second: Server) -> Diagnostic:
+    return Diagnostic(
+        Severity.ERROR,
+        f"{child} has two servers: {first.name} ({first.id}) and {second.name} ({second.id})",
+        "`moved:` gives it the older name's server, and it has one of its own: take the entry out of `moved`, "
+        "or delete one of the two; nothing is planned for it",
+        address=child,
+    )

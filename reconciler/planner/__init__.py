@@ -1,0 +1,99 @@
+"""plan(fleet, children, catalog, now) -> Plan. Pure: the same world gives the same plan, and nothing here acts.
+
+`judging` decides child by child; `policy` then looks at the plan as a whole; `money` says what it costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from reconciler.model import (
+    Action,
+    Catalog,
+    Change,
+    Child,
+    Diagnostic,
+    Fleet,
+    Kind,
+    Plan,
+    PlanOptions,
+    Server,
+    Severity,
+    Situation,
+)
+from reconciler.planner import money
+from reconciler.planner.judging import judge
+from reconciler.planner.policy import breaches
+from reconciler.planner.requests import requests_of_apply
+from reconciler.planner.stock import retired_notes
+
+DEFAULTS: Final = PlanOptions()
+
+
+def plan(
+    fleet: Fleet,
+    children: Mapping[str, Child],
+    catalog: Catalog | None,
+    now: datetime,
+    options: PlanOptions = DEFAULTS,
+    shared: tuple[Change, ...] = (),
+    others: Sequence[Server] = (),
+) -> Plan:
+    """Which actions each child needs and why, in waves and within a wave by name.
+
+    `shared` is how the fleet's firewalls differ from the wanted ones. `others` are the fleet's servers that are not
+    among `children`, because only some were asked for: they count for policy and for the bill.
+    """
+    situation = Situation(now, catalog, options)
+    judged = {name: judge(child, situation) for name, child in sorted(children.items())}
+    found = [judgement.action for judgement in judged.values() if judgement.action is not None]
+    actions = tuple(sorted(found, key=lambda action: (action.wave, action.child)))
+    servers = [*others, *(child.server for child in children.values() if child.server)]
+    shared = shared if _touches_shared(actions, servers, options) else ()
+    delta = money.total(None if action.monthly is None else Decimal(action.monthly) for action in actions)
+    bill = money.total((delta, *(money.server_cost(catalog, server) for server in servers)))
+    requests = requests_of_apply(actions, shared, len(servers))
+    return Plan(
+        fleet.name,
+        actions,
+        (
+            *breaches(fleet, children.values(), actions, len(servers), options),
+            *(diagnostic for judgement in judged.values() for diagnostic in judgement.diagnostics),
+            *retired_notes(children.values(), catalog),
+            *_too_many_requests(requests, options),
+        ),
+        {name: judgement.sync for name, judgement in judged.items()},
+        now,
+        shared,
+        catalog.currency if catalog else None,
+        money.as_text(delta),
+        money.as_text(bill),
+        requests,
+    )
+
+
+def _touches_shared(actions: Sequence[Action], servers: Sequence[Server], options: PlanOptions) -> bool:
+    """Whoever asks for some children only leaves the fleet's firewalls alone, unless these children need them."""
+    if not options.partial:
+        return bool(actions or servers)
+    return any(
+        action.kind in (Kind.CREATE, Kind.REPLACE)
+        or any(change.path == "access.ssh_from" for change in action.reason.changes)
+        for action in actions
+    )
+
+
+def _too_many_requests(requests: int, options: PlanOptions) -> tuple[Diagnostic, ...]:
+    left = options.requests_left
+    if left is None or requests <= left:
+        return ()
+    return (
+        Diagnostic(
+            Severity.WARNING,
+            f"this takes about {requests} API requests, and the project has {left} left for now",
+            "it will wait for more to come back (Hetzner gives one a second); others who use this project wait too",
+        ),
+    )

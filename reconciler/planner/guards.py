@@ -1,0 +1,56 @@
+"""What keeps a child from being planned at all: an identity in doubt, protection, transition, silence. Pure."""
+
+from __future__ import annotations
+
+from reconciler import __version__
+from reconciler.actions.conditions import shall_run
+from reconciler.model import SETTLED, Child, Diagnostic, Severity, Situation
+
+
+def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
+    """The first thing that stands in the way of any action for this child."""
+    if child.obstacle is not None or child.server is None:
+        return child.obstacle
+    if child.spec is None and child.server.label("protect"):
+        return Diagnostic(
+            Severity.REFUSED,
+            f"{child.name} is protected and no longer in the fleet file: its server is not deleted",
+            "put it back with `protect: false`, apply, and remove it then",
+            address=child.name,
+        )
+    if child.server.status not in SETTLED:
+        return Diagnostic(
+            Severity.WARNING,
+            f"{child.name}: its server is {child.server.status}; nothing is planned until that has ended",
+            "run the plan again in a minute",
+            address=child.name,
+        )
+    # What shall be switched off or deleted need not answer.
+    return _host_obstacle(child) if shall_run(child, situation) else None
+
+
+def _host_obstacle(child: Child) -> Diagnostic | None:
+    if child.silence is not None:
+        return Diagnostic(
+            Severity.ERROR,
+            f"{child.name} does not answer ({child.silence}): nothing is planned for it",
+            child.silence_detail,
+            address=child.name,
+        )
+    if child.facts and child.facts.applied and _is_newer(child.facts.applied.tool):
+        return Diagnostic(
+            Severity.ERROR,
+            f"{child.name} was last applied by version {child.facts.applied.tool} of this tool, which is newer",
+            f"nothing is planned for it: this is version {__version__}; install the newer one",
+            address=child.name,
+        )
+    return None
+
+
+def _is_newer(tool: str) -> bool:
+    """Whether a version such as 0.1.0 is higher than ours; what is no version is not."""
+
+    def numbers(version: str) -> list[int]:
+        return [int(part) for part in version.split(".") if part.isdigit()]
+
+    return numbers(tool) > numbers(__version__)

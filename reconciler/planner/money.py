@@ -1,0 +1,82 @@
+"""What servers cost in a month, net, from the catalogue's list prices. Pure, in Decimal; unknown is None and never 0.
+
+A server that is off costs as much as one that runs (Hetzner bills it in full).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from reconciler.model import Action, Catalog, Child, Kind, Server
+
+# From this day on Hetzner charges more for new orders and rescales; servers ordered before keep their old price, and
+# the API shows list prices only (facts from Hetzner's announcement as quoted by cloudtally.eu, 2026-05-28).
+PRICE_RISE: Final = datetime(2026, 6, 15, tzinfo=UTC)
+CENT: Final = Decimal("0.01")
+NOTHING: Final = Decimal("0.00")
+
+
+def cost(catalog: Catalog | None, server_type: str, region: str, *, ipv4: bool, backups: bool) -> Decimal | None:
+    """A server's list price in a month with its IPv4 and the cloud's backups; None when a part of it is unknown."""
+    kind = catalog.types.get(server_type) if catalog else None
+    price = kind.monthly.get(region) if kind else None
+    address = catalog.ipv4_monthly.get(region) if catalog and ipv4 else "0"
+    if catalog is None or price is None or address is None:
+        return None
+    factor = 1 + Decimal(catalog.backup_percent) / 100 if backups else Decimal(1)
+    return Decimal(price) * factor + Decimal(address)
+
+
+def server_cost(catalog: Catalog | None, server: Server) -> Decimal | None:
+    return cost(catalog, server.server_type, server.region, ipv4=server.ipv4, backups=server.backups)
+
+
+def difference(action: Action, child: Child, catalog: Catalog | None) -> Decimal | None:
+    """What this action changes in the bill of a month."""
+    if not _is_about_money(action, child):
+        return NOTHING  # also where the price is unknown: it stays what it is
+    before = server_cost(catalog, child.server) if child.server else NOTHING
+    after = _cost_afterwards(action, child, catalog)
+    return None if before is None or after is None else after - before
+
+
+def keeps_old_price(server: Server) -> bool:
+    """Whether it may cost less than the list says, as long as it is neither resized nor made anew."""
+    return server.created < PRICE_RISE
+
+
+def total(costs: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum; None as soon as one of them is unknown."""
+    result = NOTHING
+    for amount in costs:
+        if amount is None:
+            return None
+        result += amount
+    return result
+
+
+def as_text(amount: Decimal | None) -> str | None:
+    """Two decimals, as money is written."""
+    return None if amount is None else str(amount.quantize(CENT, ROUND_HALF_UP))
+
+
+def _is_about_money(action: Action, child: Child) -> bool:
+    if action.kind in (Kind.STOP, Kind.START, Kind.RESTART):
+        return False
+    if action.kind in (Kind.REPLACE, Kind.RESIZE, Kind.DESTROY) or child.server is None or child.spec is None:
+        return True
+    return child.server.backups != child.spec.backups
+
+
+def _cost_afterwards(action: Action, child: Child, catalog: Catalog | None) -> Decimal | None:
+    spec, server = child.spec, child.server
+    if action.kind is Kind.DESTROY or spec is None:
+        return NOTHING
+    new = server is None or action.kind is Kind.REPLACE
+    server_type = action.server_type or (server.server_type if server else spec.server_types[0])
+    region = action.region or (server.region if server else spec.regions[0])
+    ipv4 = spec.ipv4 if new or server is None else server.ipv4
+    return cost(catalog, server_type, region, ipv4=ipv4, backups=spec.backups)

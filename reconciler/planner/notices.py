@@ -1,0 +1,128 @@
+"""What a person should know of a child or before saying yes to an action. Decides nothing. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler.actions.conditions import has_expired, shall_go, shall_run
+from reconciler.model import Action, Catalog, Change, Child, Diagnostic, Kind, Server, Severity, Situation
+from reconciler.offers import needs_new_server
+from reconciler.planner import money
+from reconciler.steps.comparison import left_alone
+from reconciler.steps.repairs import REPAIRS
+
+SOON: Final = timedelta(days=7)
+
+
+def needs_replacement(child: Child, action: Action | None, situation: Situation) -> Diagnostic | None:
+    """What the file says cannot be had on this server, and nobody has allowed another one."""
+    is_replaced = action is not None and action.kind is Kind.REPLACE
+    if child.spec is None or is_replaced or not shall_run(child, situation):
+        return None
+    changes = needs_new_server(child, situation.catalog)
+    allowed = situation.options.may_replace(child.name)
+    if not changes or (allowed and not child.spec.protect):
+        return None  # allowed and still not planned: the cloud cannot give it, which is said already
+    what = ", ".join(_change_text(change) for change in changes)
+    if allowed:
+        return _diagnostic(
+            Severity.REFUSED,
+            child,
+            f"{child.name} is protected: it is not replaced for {what}",
+            "set `protect: false` in the fleet file first, or put the old value back",
+        )
+    return _diagnostic(
+        Severity.REFUSED,
+        child,
+        f"{child.name}: only a new server can have {what}",
+        "the memory on the present one would be lost, so it stays as it is\n"
+        f"if that is meant: fleet apply --allow-replace {child.name}; else put the old value back",
+    )
+
+
+def mended_too_often(child: Child, situation: Situation) -> Diagnostic | None:
+    """The same keys drift again and again: somebody else writes them too."""
+    paths = left_alone(child, situation) if shall_run(child, situation) else ()
+    if not paths:
+        return None
+    return _diagnostic(
+        Severity.WARNING,
+        child,
+        f"{child.name}: mended {REPAIRS} times or more within a day and changed again: {', '.join(paths)}",
+        f"left alone until you decide: find out who changes it, then fleet apply --repair {child.name}",
+    )
+
+
+def about_time_and_rest(child: Child, action: Action | None, situation: Situation) -> Iterator[Diagnostic]:
+    """Expiry, due or near; and what a child costs that is switched off."""
+    if child.spec is None:
+        return
+    if child.spec.expires is not None:
+        yield from _about_expiry(child, child.spec.expires, situation)
+    if not child.spec.enabled and child.server is not None and action is None:
+        yield _diagnostic(
+            Severity.NOTE,
+            child,
+            f"{child.name} is switched off and still costs {_monthly(child.server, situation.catalog)}",
+            "`enabled: true` starts it again; taking it out of the fleet file deletes its server",
+        )
+
+
+def about_action(action: Action, child: Child, situation: Situation) -> Iterator[str]:
+    """Money and what is lost, one sentence each."""
+    if child.server is None:
+        return
+    if action.kind is Kind.STOP:
+        yield f"it goes on costing {_monthly(child.server, situation.catalog)}"
+    if action.kind in (Kind.RESIZE, Kind.REPLACE) and money.keeps_old_price(child.server):
+        yield (
+            f"ordered before {money.PRICE_RISE:%Y-%m-%d}, so it may cost less than its list price until now; "
+            "it is charged the present list price from then on"
+        )
+    if child.spec and action.kind is not Kind.DESTROY and child.server.backups and not child.spec.backups:
+        yield "switching the cloud's backups off deletes those there are"
+
+
+def _about_expiry(child: Child, expires: datetime, situation: Situation) -> Iterator[Diagnostic]:
+    when = f"{expires:%Y-%m-%d %H:%M} UTC"
+    if not has_expired(child, situation):
+        if expires - situation.now <= SOON and child.server is not None:
+            yield _diagnostic(
+                Severity.NOTE,
+                child,
+                f"{child.name} expires on {when}",
+                "the first apply after that deletes its server and the memory on it",
+            )
+    elif not shall_go(child, situation):
+        yield _diagnostic(
+            Severity.REFUSED,
+            child,
+            f"{child.name} expired on {when} and is protected: its server is not deleted",
+            "set `protect: false` to let it go, or give it a later `expires`",
+        )
+    elif child.server is None:
+        yield _diagnostic(
+            Severity.NOTE,
+            child,
+            f"{child.name} expired on {when}, so no server is made for it",
+            "take it out of the fleet file, or give it a later `expires`",
+        )
+
+
+def _monthly(server: Server, catalog: Catalog | None) -> str:
+    amount = money.as_text(money.server_cost(catalog, server))
+    if amount is None or catalog is None:
+        return "its full price (which is not known now)"
+    return f"{amount} {catalog.currency} a month"
+
+
+def _change_text(change: Change) -> str:
+    return f"{change.path} {json.dumps(change.before)} -> {json.dumps(change.after)}"
+
+
+def _diagnostic(severity: Severity, child: Child, summary: str, detail: str) -> Diagnostic:
+    file, line = (child.spec.file, child.spec.line) if child.spec else ("", 0)
+    return Diagnostic(severity, summary, detail, child.name, file, line)

@@ -1,0 +1,90 @@
+"""The gates of fleet.yaml's `policy`: what a plan as a whole may do. One breach and nothing of it is applied. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from reconciler.model import POLICY, Action, Child, ChildSpec, Diagnostic, Fleet, Kind, PlanOptions, Severity
+
+SHOWN_NAMES: Final = 10
+
+
+def breaches(
+    fleet: Fleet, children: Iterable[Child], actions: Sequence[Action], servers: int, options: PlanOptions
+) -> Iterator[Diagnostic]:
+    """Every gate that this plan does not pass. `servers` counts the whole fleet's, also those nobody asked about."""
+    yield from _too_many_children(fleet)
+    yield from _too_many_destroys(fleet, actions, servers, options)
+    for child in children:
+        if child.spec is not None:
+            yield from _not_allowed(fleet, child.spec)
+
+
+def destroys_allowed(fleet: Fleet, servers: int, options: PlanOptions) -> int:
+    """How many servers one apply may delete: what the command says, else the file, else the greater of 1 and 10 %."""
+    if options.max_destroys is not None:
+        return options.max_destroys
+    return max(1, servers // 10) if fleet.policy.max_destroys is None else fleet.policy.max_destroys
+
+
+def _too_many_children(fleet: Fleet) -> Iterator[Diagnostic]:
+    allowed, declared = fleet.policy.max_children, len(fleet.children)
+    if allowed is not None and declared > allowed:
+        yield _breach(
+            "max_children",
+            f"the fleet file declares {declared} children, and its policy allows {allowed}",
+            "take children out, or raise `policy: max_children`",
+        )
+
+
+def _too_many_destroys(
+    fleet: Fleet, actions: Sequence[Action], servers: int, options: PlanOptions
+) -> Iterator[Diagnostic]:
+    names = [action.child for action in actions if action.kind in (Kind.DESTROY, Kind.REPLACE)]
+    allowed = destroys_allowed(fleet, servers, options)
+    if len(names) <= allowed:
+        return
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    source = _says(fleet, servers, options)
+    yield _breach(
+        "max_destroys",
+        f"this plan deletes {_servers(len(names))}, and one apply may delete {allowed} ({source})",
+        f"they are: {', '.join(names[:SHOWN_NAMES])}{more}\n"
+        f"if that is meant, give --max-destroys {len(names)}, or raise `policy: max_destroys` in the fleet file",
+    )
+
+
+def _says(fleet: Fleet, servers: int, options: PlanOptions) -> str:
+    if options.max_destroys is not None:
+        return "--max-destroys"
+    if fleet.policy.max_destroys is not None:
+        return "the fleet file's policy"
+    return f"a tenth of the fleet's {_servers(servers)}, but at least 1"
+
+
+def _not_allowed(fleet: Fleet, spec: ChildSpec) -> Iterator[Diagnostic]:
+    policy = fleet.policy
+    gates = (
+        ("regions", "region", spec.regions, policy.regions),
+        ("server_types", "server type", spec.server_types, policy.server_types),
+        ("versions", "version", (spec.version,), policy.versions),
+    )
+    for key, noun, wanted, allowed in gates:
+        refused = [value for value in wanted if allowed and value not in allowed]
+        if refused:
+            yield _breach(
+                key,
+                f"{spec.name}: the fleet's policy does not allow {noun} {', '.join(refused)}",
+                f"it allows: {', '.join(allowed)}",
+                spec,
+            )
+
+
+def _servers(count: int) -> str:
+    return "1 server" if count == 1 else f"{count} servers"
+
+
+def _breach(key: str, summary: str, detail: str, spec: ChildSpec | None = None) -> Diagnostic:
+    file, line = (spec.file, spec.line) if spec else ("", 0)
+    return Diagnostic(Severity.REFUSED, summary, detail, f"{POLICY}.{key}", file, line)
