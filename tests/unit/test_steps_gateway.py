@@ -243,7 +243,8 @@ def test_a_gateway_that_started_with_a_foreign_secret_is_started_again(world: Fa
     assert world.planned() == ["update alice: drifted"]
     world.applied()
     assert host.content(files.TELEGRAM_TOKEN_PATH) == own
-    assert host.gateway.started_with[files.TELEGRAM_TOKEN_PATH] == host.stamp(files.TELEGRAM_TOKEN_PATH)
+    started = json.loads(host.content(files.STARTED_PATH))["digests"]
+    assert started[files.TELEGRAM_TOKEN_PATH] == host.stamp(files.TELEGRAM_TOKEN_PATH)
     assert as_wanted(world)
 
 

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Fails
-from reconciler.sandbox.simulated.disk import File
 from reconciler.sandbox.simulated.patching import apply_patch, list_paths
+from reconciler.sandbox.simulated.units import Unit, read_unit
 
 if TYPE_CHECKING:
     from reconciler.sandbox.simulated.host import SimulatedHost
-    from reconciler.sandbox.simulated.systemd import Unit
 
 LOOKS_UNTIL_READY: Final = 1  # a started gateway is not ready when it is first asked
 CONFIGURATION_REFUSED: Final = 78  # its exit code (facts on real gateways, section 5)
-_STAMP_PATH: Final = re.compile(r'^PATH = "(/[^"]+)"$', re.MULTILINE)
 
 
 class SimulatedGateway:
@@ -40,75 +37,56 @@ class SimulatedGateway:
 
     def forget(self) -> None:
         """The machine has lost its power."""
-        self.active = "inactive"
         self.starts = 0  # since boot
-        self.failure = ""
         self.version: str | None = None
         self.suppressed: list[str] = []
         self.token = b""
-        self.started_with: dict[str, str | None] = {}
         self.config_path = ""
         self._starting = 0
 
     @property
-    def main_pid(self) -> int:
-        return 1000 * self._host.boots + self.starts if self.active == "active" else 0
+    def active(self) -> str:
+        return self._host.systemd.state(self.unit_name).active
 
-    def start(self, text: bytes | None = None, name: str = "") -> None:
-        """By this text of its unit, else by the loaded one. A gateway that cannot start is `failed`."""
-        from reconciler.sandbox.simulated.systemd import read_unit
+    def start(self, text: bytes | None = None) -> None:
+        """Again, by this text of its unit or else by the loaded one."""
+        systemd = self._host.systemd
+        systemd.launch(self.unit_name, read_unit(text) if text else systemd.loaded[self.unit_name])
 
-        self.unit_name = name or self.unit_name
-        unit = read_unit(text) if text is not None else self._host.systemd.loaded[self.unit_name]
-        self.active = "failed"
-        for line in unit.settings.get("ExecStartPre", ()):
-            self._host.systemd.run(line)
+    def stop(self) -> None:
+        self._host.systemd.end(self.unit_name)
+
+    def begin(self, name: str, unit: Unit) -> tuple[str, int, int, str] | None:
+        """systemd starts it. What it fails with, as systemd tells it (result, PID, exit status, journal), or None."""
         self.starts += 1
-        self.unit = unit.text
+        self.unit, self.unit_name = unit.text, name
         self.config_path = f"{unit.environment().get('HOME', '/')}/.openclaw/openclaw.json"
         self.version = self._version(unit)
         self.token = self._host.content(self._secret_path("gateway"))
-        self.failure = ", ".join(self._what_is_missing(unit))
-        self.active = "failed" if self.failure else "active"
         self.suppressed, self._starting = list(self.suppress_at_start), LOOKS_UNTIL_READY
-
-    def stop(self) -> None:
-        self.active = "inactive"
-        self.failure = ""
-
-    def run_stamp(self, program: str, paths: list[str]) -> None:
-        """The unit's stamp program: it notes what the gateway is about to read, and how often it has started."""
-        host = self._host
-        found = _STAMP_PATH.search(host.content(program).decode("utf-8", "replace"))
-        if found is None:
-            host.objections.append(f"nobody knows what {program} does")
-            return
-        before = host.read_json(found[1])
-        starts = before["starts"] if isinstance(before, dict) else 0
-        self.started_with = {path: host.stamp(path) for path in paths}
-        note = {"starts": starts + 1, "digests": self.started_with}
-        host.files[found[1]] = File(json.dumps(note).encode(), mode="0600")
+        missing = ", ".join(self._what_is_missing(unit))
+        return ("exit-code", 0, CONFIGURATION_REFUSED, missing) if missing else None
 
     def facts(self, asked: Any) -> dict[str, Any]:
-        """The probe's words about the gateway; `asked` is its request's "gateway"."""
-        host = self._host
-        started = host.read_json(asked["started_path"]) or {}
-        digests = started.get("digests", {})
-        runs = self.active == "active" and self.unit_name == asked["unit"]
+        """The probe's words about the unit and the gateway; `asked` is its request's "gateway"."""
+        host, run = self._host, self._host.systemd.state(asked["unit"])
+        started = host.read_json(asked["started_path"])
+        started = started if isinstance(started, dict) else {}
+        answers = run.active == "active" and asked["unit"] == self.unit_name
         answer: dict[str, Any] = {
-            "active": self.active if self.unit_name == asked["unit"] else "inactive",
-            "sub": "running" if runs else "failed" if self.active == "failed" else "dead",
-            "result": "exit-code" if self.failure else "success",
-            "main_pid": self.main_pid,
+            "active": run.active,
+            "sub": run.sub,
+            "result": run.result,
+            "main_pid": run.main_pid,
             "restarts": 0,
-            "exit_status": CONFIGURATION_REFUSED if self.failure else 0,
+            "exit_status": run.exit_status,
             "starts": started.get("starts", 0),
-            "stale": sorted(path for path, was in digests.items() if host.stamp(path) != was),
-            "loopback_only": self._config_at("gateway", "bind") == "loopback" if runs else None,
+            "stale": sorted(path for path, was in started.get("digests", {}).items() if host.stamp(path) != was),
+            "loopback_only": self._config_at("gateway", "bind") == "loopback" if answers else None,
         }
-        if not runs:
-            return {**answer, "journal": [self.failure] if self.failure else []}
-        return answer | self._says(asked["token_path"]) | self.wrong
+        if run.active != "active":
+            return {**answer, "journal": [run.journal] if run.journal else []}
+        return answer | self._says(asked["token_path"]) | self.wrong if answers else answer
 
     def _says(self, token_path: str) -> dict[str, Any]:
         """What a running gateway answers over loopback."""

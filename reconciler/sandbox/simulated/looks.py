@@ -12,7 +12,6 @@ from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.disk import exists, is_program
 from reconciler.sandbox.simulated.host import SimulatedHost
-from reconciler.sandbox.simulated.systemd import UNITS
 
 SECRET_KEYS: Final = frozenset(
     ("token", "bottoken", "apikey", "password", "secret", "authorization", "x-api-key", "key")
@@ -110,8 +109,7 @@ def _unit(host: SimulatedHost, look: Any, key: bytes) -> Json:
     name = look["name"]
     if not host.systemd.is_known(name):
         return None
-    enabled = ("enabled" if name in host.systemd.enabled else "disabled") if f"{UNITS}{name}" in host.files else ""
-    return {"enabled": enabled, "active": host.systemd.state(name)}
+    return {"enabled": host.systemd.file_state(name), "active": host.systemd.state(name).active}
 
 
 def _rules(host: SimulatedHost, look: Any, key: bytes) -> Json:
