@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Any, TypeAlias
 
 from reconciler.errors import CloudUnavailable
-from reconciler.model import Catalog, FirewallSpec, Server, ServerStatus, ServerType
+from reconciler.model import Catalog, Firewall, Server, ServerStatus, ServerType
+from reconciler.model.cloud import rule_in_words
 
 Answer: TypeAlias = Mapping[str, Any]
 
-_EVERYWHERE = ["0.0.0.0/0", "::/0"]
+_SIDES = {"in": ("from", "source_ips"), "out": ("to", "destination_ips")}
 
 
 def server(data: Answer) -> Server:
     """A server as POST, PUT and GET show it."""
-    ipv4 = data["public_net"]["ipv4"]
-    image = data["image"]
+    image, kind = data["image"], data["server_type"]
     return Server(
         id=data["id"],
         name=data["name"],
         status=_status(data["status"]),
         region=data["location"]["name"],
-        server_type=data["server_type"]["name"],
+        server_type=kind["name"],
         image=image["name"] if image else None,
-        address=ipv4["ip"] if ipv4 else None,
+        address=_address(data["public_net"]),
         created=datetime.fromisoformat(data["created"]),
         labels=dict(data["labels"]),
+        architecture=kind["architecture"],
+        ipv4=data["public_net"]["ipv4"] is not None,
+        backups=data["backup_window"] is not None,
+        disk_gb=int(data["primary_disk_size"]),
     )
 
 
@@ -39,33 +44,31 @@ def catalog(
     """What can be ordered. A price does not mean that a type is offered; only `locations[].available` does."""
     ipv4 = next(entry["prices"] for entry in pricing["primary_ips"] if entry["type"] == "ipv4")
     return Catalog(
-        types={kind["name"]: _server_type(kind) for kind in types},
+        types={kind["name"]: _server_type(kind, as_of) for kind in types},
         regions=tuple(location["name"] for location in locations),
-        images=_images(images),
+        images=_images(images, as_of),
         currency=pricing["currency"],
         ipv4_monthly=_monthly(ipv4),
         as_of=as_of,
+        backup_percent=f"{Decimal(pricing['server_backup']['percentage']).normalize():f}",
     )
 
 
-def rules_wanted(firewall: FirewallSpec) -> list[dict[str, Any]]:
-    """Its rules in wire form: the ports, from everywhere."""
-    return [
-        {
-            "direction": "in",
-            "protocol": "tcp",
-            "port": str(port),
-            "source_ips": _EVERYWHERE,
-            "destination_ips": [],
-            "description": None,
-        }
-        for port in firewall.inbound_tcp
-    ]
+def firewall(data: Answer) -> Firewall:
+    """A firewall as GET shows it. Order and descriptions of its rules change nothing about what passes."""
+    targets = [target["label_selector"] for target in data["applied_to"] if target["type"] == "label_selector"]
+    return Firewall(
+        id=data["id"],
+        name=data["name"],
+        labels=dict(data["labels"]),
+        rules=tuple(sorted({_rule_in_words(rule) for rule in data["rules"]})),
+        selectors=tuple(sorted(target["selector"] for target in targets)),
+    )
 
 
-def same_rules(one: Sequence[Answer], other: Sequence[Answer]) -> bool:
-    """Order and descriptions change nothing about what passes."""
-    return {_rule_essence(rule) for rule in one} == {_rule_essence(rule) for rule in other}
+def rules_of_words(rules: Iterable[str]) -> list[dict[str, Any]]:
+    """The wire form of rules that `rule_in_words` wrote down."""
+    return [_rule_of_words(words) for words in rules]
 
 
 def carries(data: Answer, labels: Mapping[str, str]) -> bool:
@@ -95,21 +98,42 @@ def _status(word: str) -> ServerStatus:
     return ServerStatus(word) if word in set(ServerStatus) else ServerStatus.UNKNOWN
 
 
-def _server_type(data: Answer) -> ServerType:
+def _address(public_net: Answer) -> str | None:
+    """Where SSH goes. Of its IPv6 network (a /64), a server answers at the first address."""
+    if public_net["ipv4"]:
+        return str(public_net["ipv4"]["ip"])
+    return str(ip_network(public_net["ipv6"]["ip"])[1]) if public_net["ipv6"] else None
+
+
+def _server_type(data: Answer, now: datetime) -> ServerType:
+    locations = data["locations"]
     return ServerType(
         name=data["name"],
         architecture=data["architecture"],
         cores=int(data["cores"]),
         memory_gb=float(data["memory"]),
-        regions={location["name"]: bool(location["available"]) for location in data["locations"]},
+        regions={location["name"]: bool(location["available"]) for location in locations},
         monthly=_monthly(data["prices"]),
+        retired=frozenset(location["name"] for location in locations if _is_retired(location, now)),
+        disk_gb=int(data["disk"]),
     )
 
 
-def _images(images: Iterable[Answer]) -> dict[str, frozenset[str]]:
+def _is_retired(location: Answer, now: datetime) -> bool:
+    """Its last day of sale has passed, or it was announced and stock has run out: neither comes back."""
+    return location["deprecation"] is not None and (not location["available"] or _is_over(location, now))
+
+
+def _is_over(thing: Answer, now: datetime) -> bool:
+    deprecation = thing["deprecation"]
+    return deprecation is not None and datetime.fromisoformat(deprecation["unavailable_after"]) <= now
+
+
+def _images(images: Iterable[Answer], now: datetime) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for image in images:
-        found.setdefault(image["name"], set()).add(image["architecture"])
+        if not _is_over(image, now):
+            found.setdefault(image["name"], set()).add(image["architecture"])
     return {name: frozenset(architectures) for name, architectures in found.items()}
 
 
@@ -124,6 +148,15 @@ def _amount(net: str) -> str:
     return str(cents) if cents == exact else f"{exact.normalize():f}"
 
 
-def _rule_essence(rule: Answer) -> tuple[Any, ...]:
-    ways = (frozenset(rule[side] or ()) for side in ("source_ips", "destination_ips"))
-    return (rule["direction"], rule["protocol"], rule["port"], *ways)
+def _rule_in_words(rule: Answer) -> str:
+    _, side = _SIDES[rule["direction"]]
+    return rule_in_words(rule["direction"], rule["protocol"], rule["port"], rule[side])
+
+
+def _rule_of_words(words: str) -> dict[str, Any]:
+    direction, protocol, *rest = words.split(" ")
+    preposition, side = _SIDES[direction]
+    before, _, addresses = words.partition(f" {preposition} ")
+    rule: dict[str, Any] = {"direction": direction, "protocol": protocol, "description": None}
+    port = {"port": rest[0]} if before != f"{direction} {protocol}" else {}
+    return rule | port | {"source_ips": [], "destination_ips": [], side: addresses.split(", ")}

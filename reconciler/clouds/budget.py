@@ -26,6 +26,7 @@ class Budget:
         self._level = float(_LIMIT)
         self._at = clock.monotonic()
         self._under_way = 0
+        self._is_known = False  # whether any answer has told
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -50,8 +51,14 @@ class Budget:
             return
         with self._lock:
             self._refill()
-            self._limit = limit
+            self._limit, self._is_known = limit, True
             self._level = float(remaining - (self._under_way - 1))
+
+    def left(self) -> int | None:
+        """What is left now; None as long as no answer has told."""
+        with self._lock:
+            self._refill()
+            return max(0, int(self._level)) if self._is_known else None
 
     def drain(self) -> None:
         """The API says that nothing is left."""

@@ -6,7 +6,9 @@ sends a hidden request, and a field they don't know breaks them. Must not decide
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 import requests
@@ -17,8 +19,10 @@ from reconciler.clouds import answers, shared
 from reconciler.clouds.answers import action_ids, understood
 from reconciler.clouds.budget import Budget
 from reconciler.clouds.refusals import translate
-from reconciler.errors import ActionFailed, CloudUnavailable, NotFound, RateLimited
-from reconciler.model import LABEL_PREFIX, Catalog, FirewallSpec, Secret, Server, ServerRequest
+from reconciler.clouds.waiting import Waiting
+from reconciler.errors import CloudUnavailable, NotFound, RateLimited
+from reconciler.model import LABEL_PREFIX, Catalog, Firewall, FirewallSpec, Secret, Server, ServerRequest
+from reconciler.parallel import in_parallel
 from reconciler.ports import Clock
 
 ENDPOINT = "https://api.hetzner.cloud/v1"
@@ -26,10 +30,10 @@ ENDPOINT = "https://api.hetzner.cloud/v1"
 _TIMEOUT = (5.0, 30.0)  # seconds to connect, and of silence; hcloud's own default is to wait for ever
 _PER_PAGE = 50  # the API's most
 _MOST_PAGES = 400
-_IDS_PER_POLL = 25  # the API's default page: it has no other documented limit for `id`
-_PAUSES = (0.5, 5.0)  # seconds between polls, from and to
+_PAGES_AT_ONCE = 6
+_CATALOG_AGE = 30.0  # seconds for which it is taken as known: many children may ask at once what could be had instead
 _REFUSED_AT_MOST = 4  # times in a row for lack of budget
-_DETACH_PATIENCE = 60.0
+_FIREWALL_PATIENCE = 120.0  # seconds until its changes have reached every server
 
 
 class HetznerCloud:
@@ -38,6 +42,10 @@ class HetznerCloud:
     def __init__(self, token: Secret, clock: Clock, endpoint: str = ENDPOINT, connections: int = 32) -> None:
         self._clock = clock
         self._api = _Api(token, clock, endpoint.rstrip("/"), connections)
+        self._waiting = Waiting(self._actions, clock)
+        self._catalog: Catalog | None = None
+        self._catalog_at = 0.0
+        self._catalog_lock = threading.Lock()
 
     def close(self) -> None:
         self._api.close()
@@ -72,15 +80,24 @@ class HetznerCloud:
             "user_data": request.user_data.reveal(),
             "labels": dict(request.labels),
             "ssh_keys": list(request.ssh_key_ids),
+            "public_net": {"enable_ipv4": request.ipv4, "enable_ipv6": True},
         }
         answer = self._api.ask(f"create server {request.name}", "POST", "/servers", body)
         with understood():
             return answers.server(answer["server"]), action_ids(answer["action"], *answer["next_actions"])
 
     def set_labels(self, server_id: int, labels: dict[str, str]) -> Server:
-        answer = self._api.ask(f"label server {server_id}", "PUT", f"/servers/{server_id}", {"labels": labels})
-        with understood():
-            return answers.server(answer["server"])
+        return self._put(f"label server {server_id}", server_id, {"labels": labels})
+
+    def rename(self, server_id: int, name: str, labels: dict[str, str]) -> Server:
+        return self._put(f"rename server {server_id} to {name}", server_id, {"name": name, "labels": labels})
+
+    def change_type(self, server_id: int, server_type: str) -> tuple[int, ...]:
+        """Its disk is kept: one that has grown rules every smaller type out for ever."""
+        return self._act(server_id, "change_type", {"server_type": server_type, "upgrade_disk": False})
+
+    def set_backups(self, server_id: int, on: bool) -> tuple[int, ...]:
+        return self._act(server_id, "enable_backup" if on else "disable_backup")
 
     def delete_server(self, server_id: int) -> tuple[int, ...]:
         try:
@@ -91,29 +108,23 @@ class HetznerCloud:
             return action_ids(answer["action"])
 
     def power_on(self, server_id: int) -> tuple[int, ...]:
-        return self._switch(server_id, "poweron")
+        return self._act(server_id, "poweron")
 
     def power_off(self, server_id: int) -> tuple[int, ...]:
-        return self._switch(server_id, "poweroff")
+        return self._act(server_id, "poweroff")
+
+    def shutdown(self, server_id: int) -> tuple[int, ...]:
+        return self._act(server_id, "shutdown")
 
     def reboot(self, server_id: int) -> tuple[int, ...]:
-        return self._switch(server_id, "reboot")
-
-    # --- actions ----------------------------------------------------------------------------------------------
+        return self._act(server_id, "reboot")
 
     def wait(self, action_ids: Sequence[int], timeout: float) -> None:
-        deadline = self._clock.monotonic() + timeout
-        pending = tuple(dict.fromkeys(action_ids))
-        pause, longest = _PAUSES
-        while pending := self._still_running(pending):
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
-                raise CloudUnavailable(
-                    f"Hetzner Cloud has not finished {len(pending)} action(s) within {timeout:.0f} s",
-                    "They go on without us; run the plan again in a while.",
-                )
-            self._clock.sleep(min(pause, left))
-            pause = min(1.5 * pause, longest)
+        """One poller for all threads. A hiccup of the API is waited out."""
+        self._waiting.wait(action_ids, timeout)
+
+    def requests_left(self) -> int | None:
+        return self._api.requests_left()
 
     # --- what servers share -----------------------------------------------------------------------------------
 
@@ -122,15 +133,31 @@ class HetznerCloud:
         return shared.ensure_ssh_key(self._api, name, public_key, labels)
 
     def ensure_firewall(self, firewall: FirewallSpec) -> None:
-        """One of this name without all of our labels is somebody else's: NameTaken."""
-        shared.ensure_firewall(self._api, firewall)
+        """One of this name without all of our labels is somebody else's: NameTaken. Every server has it afterwards."""
+        self.wait(shared.ensure_firewall(self._api, firewall), _FIREWALL_PATIENCE)
+
+    def restore_firewall(self, firewall: Firewall) -> None:
+        self.wait(shared.restore_firewall(self._api, firewall), _FIREWALL_PATIENCE)
+
+    def firewalls(self, fleet_id: str) -> tuple[Firewall, ...]:
+        selector = f"{LABEL_PREFIX}fleet-id={fleet_id}"
+        rows = self._api.list_all("list the fleet's firewalls", "/firewalls", label_selector=selector)
+        with understood():
+            return tuple(answers.firewall(row) for row in rows)
 
     def delete_firewall(self, name: str) -> None:
         for firewall in shared.firewalls_named(self._api, name):
-            self.wait(shared.detach_firewall(self._api, firewall), _DETACH_PATIENCE)
+            self.wait(shared.detach_firewall(self._api, firewall), _FIREWALL_PATIENCE)
             shared.delete_firewall(self._api, firewall)
 
     def catalog(self) -> Catalog:
+        with self._catalog_lock:
+            if self._catalog is None or self._clock.monotonic() - self._catalog_at > _CATALOG_AGE:
+                self._catalog = self._read_catalog()
+                self._catalog_at = self._clock.monotonic()
+            return self._catalog
+
+    def _read_catalog(self) -> Catalog:
         doing = "read the catalogue"
         types = self._api.list_all(doing, "/server_types")
         locations = self._api.list_all(doing, "/locations")
@@ -139,28 +166,20 @@ class HetznerCloud:
         with understood():
             return answers.catalog(types, locations, images, pricing["pricing"], self._clock.now())
 
-    def _switch(self, server_id: int, verb: str) -> tuple[int, ...]:
-        answer = self._api.ask(f"{verb} server {server_id}", "POST", f"/servers/{server_id}/actions/{verb}")
+    def _put(self, doing: str, server_id: int, body: dict[str, Any]) -> Server:
+        answer = self._api.ask(doing, "PUT", f"/servers/{server_id}", body)
+        with understood():
+            return answers.server(answer["server"])
+
+    def _act(self, server_id: int, verb: str, body: dict[str, Any] | None = None) -> tuple[int, ...]:
+        answer = self._api.ask(f"{verb} server {server_id}", "POST", f"/servers/{server_id}/actions/{verb}", body)
         with understood():
             return action_ids(answer["action"])
 
-    def _still_running(self, pending: tuple[int, ...]) -> tuple[int, ...]:
-        """Those not finished; all when the API cannot say now. Raises ActionFailed, NotFound for an unknown one."""
-        rows: dict[int, Any] = {}
-        for start in range(0, len(pending), _IDS_PER_POLL):
-            some = list(pending[start : start + _IDS_PER_POLL])
-            try:
-                answer = self._api.ask("follow its actions", "GET", "/actions", params={"id": some})
-            except (CloudUnavailable, RateLimited):
-                return pending
-            with understood():
-                rows |= {row["id"]: row for row in answer["actions"]}
-        if unknown := [number for number in pending if number not in rows]:
-            raise NotFound(f"Hetzner Cloud does not know action {unknown[0]}", "Run the plan again to see what it did.")
-        for row in rows.values():
-            if row["status"] == "error":
-                raise ActionFailed(*_failure(row))
-        return tuple(number for number in pending if rows[number]["status"] == "running")
+    def _actions(self, numbers: list[int]) -> list[Any]:
+        answer = self._api.ask("follow its actions", "GET", "/actions", params={"id": numbers})
+        with understood():
+            return list(answer["actions"])
 
 
 class _Api:
@@ -181,10 +200,13 @@ class _Api:
     def close(self) -> None:
         self._session.close()
 
+    def requests_left(self) -> int | None:
+        return self._requests.left()
+
     def list_all(self, doing: str, path: str, **params: str) -> list[Any]:
         """Every row, or an error: a listing whose pages don't add up is repeated once."""
         for _ in range(2):
-            pages = list(self._pages(doing, path, params))
+            pages = self._pages(doing, path, params)
             with understood():
                 totals = {page["meta"]["pagination"]["total_entries"] for page in pages}
                 rows = {row["id"]: row for page in pages for row in page[path.strip("/")]}
@@ -194,13 +216,17 @@ class _Api:
         advice = "Something changes it faster than it can be read; try again in a moment."
         raise CloudUnavailable(f"Hetzner Cloud cannot {doing}: its pages do not add up", advice)
 
-    def _pages(self, doing: str, path: str, params: dict[str, str]) -> Iterator[Any]:
-        number: int | None = 1
-        while number is not None and number <= _MOST_PAGES:
-            page = self.ask(doing, "GET", path, params={**params, "page": number, "per_page": _PER_PAGE})
-            yield page
-            with understood():
-                number = page["meta"]["pagination"]["next_page"]
+    def _pages(self, doing: str, path: str, params: dict[str, str]) -> list[Any]:
+        """The first tells how many there are; the others are asked for together."""
+
+        def page(number: int) -> Any:
+            return self.ask(doing, "GET", path, params={**params, "page": number, "per_page": _PER_PAGE})
+
+        first = page(1)
+        with understood():
+            last = ceil(first["meta"]["pagination"]["total_entries"] / _PER_PAGE)
+        others = range(2, min(last, _MOST_PAGES) + 1)
+        return [first, *in_parallel(page, others, _PAGES_AT_ONCE)] if others else [first]
 
     def ask(
         self,
@@ -238,10 +264,3 @@ class _Api:
     def _note_budget(self, response: requests.Response, **_: object) -> None:
         path = (response.request.url or "").removeprefix(self._endpoint)
         self._budget(path).note(response.headers)
-
-
-def _failure(action: Any) -> tuple[str, str]:
-    error = action.get("error") or {}
-    text = f"{error.get('message', 'no reason given')} ({error.get('code', 'unknown')})"
-    summary = f"Hetzner Cloud accepted {action['command']} (action {action['id']}), which then failed: {text}"
-    return summary, "Run the plan again; if it fails again, its support wants to know the action's number."

@@ -1,15 +1,16 @@
-"""What the servers of a fleet share in a Hetzner project: its firewall and its ssh key, found by name or made."""
+"""What the servers of a fleet share in a Hetzner project: firewalls and an ssh key, found by name or made."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from reconciler.clouds.answers import Answer, action_ids, carries, rules_wanted, same_rules, understood
+from reconciler.clouds import answers
+from reconciler.clouds.answers import Answer, action_ids, carries, understood
 from reconciler.errors import NameTaken, NotFound
-from reconciler.model import FirewallSpec
+from reconciler.model import Firewall, FirewallSpec
 
 
 class Api(Protocol):
@@ -36,24 +37,29 @@ def ensure_ssh_key(api: Api, name: str, public_key: str, labels: Mapping[str, st
         return int(api.ask(doing, "POST", "/ssh_keys", body)["ssh_key"]["id"])
 
 
-def ensure_firewall(api: Api, firewall: FirewallSpec) -> None:
-    """One look where all is as wanted; only what differs is written."""
+def ensure_firewall(api: Api, firewall: FirewallSpec) -> tuple[int, ...]:
+    """The actions to wait for. One look where all is as wanted; only what differs is written."""
     doing = f"set up firewall {firewall.name}"
-    rules = rules_wanted(firewall)
-    targets = [{"type": "label_selector", "label_selector": {"selector": firewall.selector}}]
     with understood():
         found = firewalls_named(api, firewall.name)
-        if not found:
-            labels = dict(firewall.labels)
-            body = {"name": firewall.name, "labels": labels, "rules": rules, "apply_to": targets}
-            api.ask(doing, "POST", "/firewalls", body)
-            return
-        _check_ours(found[0], firewall.labels, f"a firewall named {firewall.name}")
-        actions = f"/firewalls/{found[0]['id']}/actions"
-        if not same_rules(found[0]["rules"], rules):
-            api.ask(doing, "POST", f"{actions}/set_rules", {"rules": rules})
-        if targets[0] not in [_bare(target) for target in found[0]["applied_to"]]:
-            api.ask(doing, "POST", f"{actions}/apply_to_resources", {"apply_to": targets})
+        if found:
+            _check_ours(found[0], firewall.labels, f"a firewall named {firewall.name}")
+            return _bring_to(api, doing, found[0], firewall.rules, [firewall.selector])
+        body = {
+            "name": firewall.name,
+            "labels": dict(firewall.labels),
+            "rules": answers.rules_of_words(firewall.rules),
+            "apply_to": _targets([firewall.selector]),
+        }
+        return action_ids(*api.ask(doing, "POST", "/firewalls", body)["actions"])
+
+
+def restore_firewall(api: Api, firewall: Firewall) -> tuple[int, ...]:
+    """Back to what it was, by its id. Raises NotFound."""
+    doing = f"put firewall {firewall.name} back"
+    with understood():
+        row = api.ask(doing, "GET", f"/firewalls/{firewall.id}")["firewall"]
+        return _bring_to(api, doing, row, firewall.rules, firewall.selectors)
 
 
 def firewalls_named(api: Api, name: str) -> list[Any]:
@@ -76,6 +82,26 @@ def delete_firewall(api: Api, firewall: Answer) -> None:
         api.ask(f"delete firewall {firewall['name']}", "DELETE", f"/firewalls/{firewall['id']}")
     except NotFound:
         return
+
+
+def _bring_to(api: Api, doing: str, row: Answer, rules: Sequence[str], selectors: Iterable[str]) -> tuple[int, ...]:
+    """Selects what it shall, before it lets go of what it shall not: no server is without a firewall in between."""
+    now, wanted = answers.firewall(row), set(selectors)
+    surplus, missing = sorted(set(now.selectors) - wanted), sorted(wanted - set(now.selectors))
+    changes: list[tuple[str, dict[str, Any]]] = []
+    if missing:
+        changes.append(("apply_to_resources", {"apply_to": _targets(missing)}))
+    if now.rules != tuple(rules):
+        changes.append(("set_rules", {"rules": answers.rules_of_words(rules)}))
+    if surplus:
+        changes.append(("remove_from_resources", {"remove_from": _targets(surplus)}))
+    path = f"/firewalls/{now.id}/actions"
+    done = [api.ask(doing, "POST", f"{path}/{verb}", body) for verb, body in changes]
+    return action_ids(*(action for answer in done for action in answer["actions"]))
+
+
+def _targets(selectors: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"type": "label_selector", "label_selector": {"selector": selector}} for selector in selectors]
 
 
 def _check_ours(row: Answer, labels: Mapping[str, str], what: str) -> None:

@@ -40,7 +40,7 @@ def wanted_firewalls(fleet: Fleet, fleet_id: str) -> tuple[FirewallSpec, ...]:
     restricted = {sources_digest(child.ssh_from): child.ssh_from for child in fleet.children.values() if child.ssh_from}
     return (
         FirewallSpec(fleet.name, f"{ours},!{_SSH_FROM}", labels),
-        *(_restricted(fleet, f"{ours},{_SSH_FROM}={digest}", labels, restricted[digest]) for digest in sorted(restricted)),
+        *(_restricted(fleet, ours, labels, restricted[digest]) for digest in sorted(restricted)),
     )
 
 
@@ -169,9 +169,10 @@ def _locked_out(server: str, what: str) -> HostError:
     )
 
 
-def _restricted(fleet: Fleet, selector: str, labels: dict[str, str], sources: Sequence[str]) -> FirewallSpec:
-    name = _restricted_name(fleet, sources_digest(sources))
-    return FirewallSpec(name, selector, labels, sources=tuple(sorted(set(sources))))
+def _restricted(fleet: Fleet, ours: str, labels: dict[str, str], sources: Sequence[str]) -> FirewallSpec:
+    digest = sources_digest(sources)
+    selector = f"{ours},{_SSH_FROM}={digest}"
+    return FirewallSpec(_restricted_name(fleet, digest), selector, labels, sources=tuple(sorted(set(sources))))
 
 
 def _restricted_name(fleet: Fleet, digest: str) -> str:

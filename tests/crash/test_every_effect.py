@@ -108,7 +108,7 @@ def outcome(world: FakeFleet) -> dict[str, Any]:
     planned = world.client().plan()
     return {
         "to do": [f"{action.kind} {action.child}" for action in planned.plan.actions],
-        "firewalls": world.cloud.firewalls,
+        "firewalls": world.cloud.walls,
         "keys": {name: key.public_key for name, key in world.cloud.keys.items()},
         "servers": {name: server_facts(world, name) for name in world.names},
         "facts": {name: comparable(child.facts) for name, child in planned.children.items()},

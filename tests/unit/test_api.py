@@ -23,7 +23,7 @@ def everything(world: FakeFleet) -> tuple[object, ...]:
     """What a look must not change."""
     hosts = {number: (dict(host.files), host.gateway.starts) for number, host in world.dialer.hosts.items()}
     journal = (world.state / "journal.jsonl").read_bytes() if world.state.exists() else b""
-    return dict(world.cloud.by_id), dict(world.cloud.keys), dict(world.cloud.firewalls), hosts, journal
+    return dict(world.cloud.by_id), dict(world.cloud.keys), dict(world.cloud.walls), hosts, journal
 
 
 def test_a_plan_changes_nothing_anywhere(world: FakeFleet) -> None:

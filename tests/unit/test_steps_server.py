@@ -51,7 +51,7 @@ def test_a_new_server_carries_its_identity_from_its_first_moment(world: FakeFlee
         "nonce": world.events()[0].run,
     }
     assert request.ssh_key_ids == (world.cloud.keys["demo"].id,)
-    assert world.cloud.firewalls["demo"].inbound_tcp == (22,)
+    assert world.cloud.walls["demo"].rules == ("in tcp 22 from 0.0.0.0/0, ::/0",)
 
 
 def test_user_data_holds_no_key_that_is_used_later(world: FakeFleet, host: FakeHost) -> None:
