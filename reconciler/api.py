@@ -1,4 +1,4 @@
-"""What other programs import: load a fleet, plan it, apply it, look at it. The command line is one user of this.
+"""What other programs import: look, plan, apply, take in, over one fleet file. The command line is one user of this.
 
 fleet = FleetClient.load(Path("fleet.yaml"))
 for action in fleet.plan().plan.actions: ...
@@ -11,14 +11,32 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reconciler import engine, keys
+from reconciler import engine, importing, keys, planfile, recovery
+from reconciler.errors import Refused
 from reconciler.fleet import load_fleet
-from reconciler.model import Child, Fleet, Outcome, Plan, Reason, ReasonCode, Server
+from reconciler.model import (
+    Child,
+    Event,
+    Fleet,
+    HostAddress,
+    Outcome,
+    Plan,
+    PlanOptions,
+    Reason,
+    ReasonCode,
+    Record,
+    Secret,
+    Server,
+)
 from reconciler.observe import observe
 from reconciler.planner import plan
 from reconciler.ports import Host, Ports
+from reconciler.selection import Selection, resolve
 from reconciler.steps.work import address_of
-from reconciler.wiring import Progress, build_ports
+from reconciler.wiring import Progress, build_ports, open_store
+
+EVERYTHING = Selection()
+NOTHING_SPECIAL = PlanOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +45,16 @@ class Planned:
 
     plan: Plan
     children: dict[str, Child]
+    options: PlanOptions = NOTHING_SPECIAL
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What became of the records: rebuilt from a live host, left as they were (and why), forgotten without a server."""
+
+    rebuilt: tuple[str, ...]
+    kept: dict[str, str]
+    forgotten: tuple[str, ...]
 
 
 class FleetClient:
@@ -37,45 +65,164 @@ class FleetClient:
         self._ports = ports
 
     @classmethod
-    def load(cls, path: Path, state_dir: Path | None = None, progress: Progress | None = None) -> FleetClient:
-        """Read and check the file. Raises ConfigError, SecretError."""
+    def load(
+        cls,
+        path: Path,
+        state_dir: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        allow_sources: str | None = None,
+        allow_cmd: tuple[str, ...] = (),
+        key: Secret | None = None,
+    ) -> FleetClient:
+        """Read and check the file. What its references may be is as secrets/allowed.py has it.
+
+        `key` is used instead of the fleet key that is found. Raises ConfigError, SecretError.
+        """
         fleet = load_fleet(path)
-        return cls(fleet, build_ports(fleet, state_dir or path.parent / "state", progress or _silent))
+        state = state_dir or path.parent / "state"
+        return cls(fleet, build_ports(fleet, state, progress or _silent, allow_sources, allow_cmd, key))
 
-    def plan(self, names: Iterable[str] | None = None) -> Planned:
-        """Look at everything (or the named children) and plan. Writes nothing."""
-        seen = observe(self.fleet, self._ports, names)
-        return Planned(plan(self.fleet, seen.children, seen.catalog, self._ports.clock.now()), seen.children)
+    @property
+    def fleet_id(self) -> str:
+        return keys.fleet_id(self._ports.fleet_key)
 
-    def plan_destruction(self, names: Iterable[str]) -> Planned:
-        """The plan that deletes the named children, as if the file did not declare them."""
-        kept = {name: spec for name, spec in self.fleet.children.items() if name not in set(names)}
-        without = replace(self.fleet, children=kept)
-        seen = observe(without, self._ports, names)
-        made = plan(without, seen.children, seen.catalog, self._ports.clock.now())
+    # --- looking ----------------------------------------------------------------------------------------------
+
+    def select(self, selection: Selection) -> tuple[str, ...]:
+        """The children that are meant, by name. Asks the cloud only where the file cannot tell. Raises UsageProblem."""
+        declared = self.fleet.children
+        return resolve(selection, declared, {} if selection.names_only(declared) else self.servers())
+
+    def servers(self) -> dict[str, Server | None]:
+        """Every declared child and every server of this fleet, by one listing and without SSH."""
+        found: dict[str, Server | None] = dict.fromkeys(self.fleet.children)
+        names = {old: new for new, old in self.fleet.moved.items()}
+        for server in self._ports.cloud.servers(self.fleet_id):
+            child = server.child or server.name
+            found[names.get(child, child)] = server
+        return found
+
+    def connect(self, server: Server, timeout: float = 15.0) -> Host:
+        """An SSH connection with the pinned key. Raises HostError."""
+        return self._ports.dialer.connect(self.address(server), timeout)
+
+    def address(self, server: Server) -> HostAddress:
+        """How a child is reached and known. Raises HostError when it has no address or no uid."""
+        first_boot = server.label("ready") is None  # a first apply that failed is what people want to look at
+        return address_of(server, self.fleet, self._ports, first_boot)
+
+    def refresh(self, names: Iterable[str] | None = None) -> Refreshed:
+        """Rebuild the records in state/ from the live hosts; nothing else changes. The caller holds the lock."""
+        seen = observe(self.fleet, self._ports, names).children
+        store, rebuilt, kept = self._ports.store, [], {}
+        gone = [name for name, child in seen.items() if child.server is None]
+        if names is None:
+            gone += [name for name in store.records() if name not in seen]
+        gone = [name for name in gone if name in store.records()]
+        for name, child in seen.items():
+            record = _record(child)
+            if record is not None:
+                store.save(record)
+                rebuilt.append(name)
+            elif child.server is not None:
+                kept[name] = child.silence_detail or "no apply has finished on it"
+        for name in gone:
+            store.forget(name)
+        return Refreshed(tuple(rebuilt), kept, tuple(sorted(gone)))
+
+    # --- planning and applying ----------------------------------------------------------------------------------
+
+    def plan(self, names: Iterable[str] | None = None, options: PlanOptions = NOTHING_SPECIAL) -> Planned:
+        """Look at everything (or at the named children only) and plan. Writes nothing."""
+        options = replace(options, partial=options.partial or names is not None)
+        return self._plan(self.fleet, names, options)
+
+    def plan_destruction(self, names: Iterable[str], max_destroys: int | None = None) -> Planned:
+        """The plan that deletes the named children, as if the file did not declare them.
+
+        A limit that the file sets holds here too; its default does not, for each of them was asked for. Raises Refused
+        for protected ones.
+        """
+        names = tuple(names)
+        protected = [name for name in names if (spec := self.fleet.children.get(name)) and spec.protect]
+        if protected:
+            raise Refused(
+                f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
+            )
+        kept = {name: spec for name, spec in self.fleet.children.items() if name not in names}
+        limits = (max_destroys, self.fleet.policy.max_destroys, len(names))
+        limit = next(limit for limit in limits if limit is not None)
+        planned = self._plan(replace(self.fleet, children=kept), names, PlanOptions(partial=True, max_destroys=limit))
         asked = Reason(ReasonCode.ASKED, "asked for by name; its server and the memory on it are deleted")
-        actions = tuple(replace(action, reason=asked) for action in made.actions)
-        return Planned(replace(made, actions=actions), seen.children)
+        actions = tuple(replace(action, reason=asked) for action in planned.plan.actions)
+        return replace(planned, plan=replace(planned.plan, actions=actions))
 
     def lock(self, operation: str) -> AbstractContextManager[None]:
         """Held from planning to the end of applying. Raises LockHeld."""
         return self._ports.store.lock(operation)
 
     def apply(self, planned: Planned, workers: int = engine.WORKERS) -> list[Outcome]:
-        """Run the plan. Raises CloudError when the fleet's own resources cannot be made."""
+        """Run the plan. Raises Refused for a refused one, CloudError when what the fleet shares cannot be made."""
+        if planned.plan.is_refused:
+            raise Refused("the plan is refused, so nothing was changed", "see above for what stands against it")
         return engine.apply(self.fleet, planned.plan, planned.children, self._ports, workers)
 
-    def servers(self) -> dict[str, Server | None]:
-        """Every declared child and every server of this fleet, by one listing and without SSH."""
-        found: dict[str, Server | None] = dict.fromkeys(self.fleet.children)
-        for server in self._ports.cloud.servers(keys.fleet_id(self._ports.fleet_key)):
-            found[server.child or server.name] = server
-        return found
+    # --- plan files ---------------------------------------------------------------------------------------------
 
-    def connect(self, server: Server, timeout: float = 15.0) -> Host:
-        """An SSH connection with the pinned key. Raises HostError."""
-        first_boot = server.label("ready") is None  # a first apply that failed is what people want to look at
-        return self._ports.dialer.connect(address_of(server, self.fleet, self._ports, first_boot), timeout)
+    def seal(self, planned: Planned, selection: Selection = EVERYTHING) -> bytes:
+        """The plan as a file that `agreed` takes. It holds no secret; keep it to yourself all the same."""
+        bound = planfile.Bound(self.fleet_id, self.fleet.digest, selection, planned.options)
+        return planfile.seal(planned.plan, planned.children, bound, keys.plan_key(self._ports.fleet_key))
+
+    def unseal(self, data: bytes) -> planfile.PlanFile:
+        """What was agreed to, when this fleet, its file and the hour are still right for it. Raises Refused."""
+        agreed = planfile.unseal(data, keys.plan_key(self._ports.fleet_key))
+        planfile.check_binding(agreed, self.fleet_id, self.fleet.digest, self._ports.clock.now())
+        return agreed
+
+    def objections(self, agreed: planfile.PlanFile, planned: Planned) -> list[str]:
+        """In words, what of this plan nobody has agreed to."""
+        return planfile.objections(agreed, planned.plan, planned.children, keys.plan_key(self._ports.fleet_key))
+
+    # --- servers of others, and of a lost key -------------------------------------------------------------------
+
+    def take_in(self, request: importing.Request) -> importing.Imported:
+        """A server comes under the fleet. The caller holds the lock. Raises Refused, HostError, CloudError."""
+        return importing.take_in(request, self.fleet, self._ports)
+
+    def recognise(self) -> recovery.Recognition:
+        """Whose servers these are, by the fleet key that this client was given. Raises CloudError."""
+        return recovery.recognise(self.fleet, self._ports)
+
+    def _plan(self, fleet: Fleet, names: Iterable[str] | None, options: PlanOptions) -> Planned:
+        seen, now = observe(fleet, self._ports, names), self._ports.clock.now()
+        options = replace(options, requests_left=self._ports.cloud.requests_left())
+        made = plan(fleet, seen.children, seen.catalog, now, options, seen.shared, seen.others)
+        return Planned(made, seen.children, options)
+
+
+def read_journal(state_dir: Path) -> list[Event]:
+    """All that was done from this working directory, oldest first. Needs no fleet file and no key."""
+    return list(open_store(state_dir).events())
+
+
+def _record(child: Child) -> Record | None:
+    """What the host itself says of its last apply; None when it says nothing."""
+    applied = child.facts.applied if child.facts else None
+    if child.server is None or applied is None or not applied.is_finished:
+        return None
+    return Record(
+        child=child.name,
+        server_id=child.server.id,
+        address=child.server.address,
+        created=child.server.created.isoformat(timespec="seconds"),
+        version=applied.version or (child.spec.version if child.spec else ""),
+        bot=applied.bot,
+        spec_digest=applied.spec_digest,
+        outcome="done",
+        at=applied.at,
+    )
 
 
 def _silent(child: str, step: str, seconds: float) -> None:

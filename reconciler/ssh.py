@@ -21,7 +21,7 @@ from fabric.config import Config
 from fabric.connection import Connection
 
 from reconciler.errors import CommandFailed, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
-from reconciler.model import Command, Completed, HostAddress
+from reconciler.model import Command, Completed, HostAddress, Secret
 from reconciler.terminal import hand_over, terminal_size
 from reconciler.wire import QuickSocket, exchange
 
@@ -154,7 +154,7 @@ class _Login:
     def __init__(self, where: str, address: HostAddress) -> None:
         self._where = where
         self._user = address.user
-        self._keys = [paramiko.Ed25519Key(file_obj=io.StringIO(key.reveal())) for key in address.login_keys]
+        self._keys = [_private_key(key) for key in address.login_keys]
 
     def authenticate(self, transport: paramiko.Transport) -> None:
         for key in self._keys:
@@ -170,6 +170,16 @@ class _Login:
             f"{self._where} does not accept our key for the user {self._user}",
             "The host belongs to another fleet key, or its authorized_keys were changed.",
         )
+
+
+def _private_key(key: Secret) -> paramiko.PKey:
+    """Ours are Ed25519; the identity that a person imports a server with may be of another kind."""
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey):
+        try:
+            return kind(file_obj=io.StringIO(key.reveal()))
+        except paramiko.SSHException:
+            continue
+    return paramiko.RSAKey(file_obj=io.StringIO(key.reveal()))
 
 
 def _where(address: HostAddress) -> str:

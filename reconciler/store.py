@@ -57,20 +57,19 @@ class DirectoryStore:
                 os.fdatasync(file.fileno())
 
     def events(self) -> Iterable[Event]:
-        """All events; a torn last line (a crash while writing) is left out, a broken one before it is an error."""
+        """All events in their order. A torn last line (a crash while writing) is left out.
+
+        Any other line that cannot be read is an event `unreadable` with its number: one bad line hides no history.
+        """
         if not self._journal.exists():
             return
-        lines = self._journal.read_bytes().split(b"\n")
-        for number, line in enumerate(lines[:-1], start=1):
-            try:
-                yield Event(**json.loads(line))
-            except (ValueError, TypeError) as error:
-                if number == len(lines) - 1:
-                    return
-                raise StateError(
-                    f"{self._journal}:{number}: not a journal line",
-                    "move the file away: it is only a history, nothing is lost with it but that",
-                ) from error
+        lines = self._journal.read_bytes().split(b"\n")[:-1]
+        for number, line in enumerate(lines, start=1):
+            event = _event(line)
+            if event is not None:
+                yield event
+            elif number < len(lines):
+                yield Event("unreadable", "", "", {"line": number})
 
     def records(self) -> dict[str, Record]:
         """Every readable record; a broken one is left out, for it decides nothing."""
@@ -117,6 +116,15 @@ class DirectoryStore:
         if self._journal.exists():
             with self._journal.open("r+b") as file:
                 file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        event = Event(**json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    texts = (event.event, event.at, event.run)
+    return event if all(isinstance(text, str) for text in texts) and isinstance(event.fields, dict) else None
 
 
 def _replace(path: Path, text: str) -> None:

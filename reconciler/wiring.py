@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,17 +39,42 @@ OFFICIAL_NODE: Final = {
 Progress = Callable[[str, str, float], None]
 
 
-def build_ports(fleet: Fleet, state_dir: Path, progress: Progress) -> Ports:
-    """Every adapter of this fleet. Raises SecretError, SandboxError."""
+def build_ports(
+    fleet: Fleet,
+    state_dir: Path,
+    progress: Progress,
+    allow_sources: str | None = None,
+    allow_cmd: Sequence[str] = (),
+    key: Secret | None = None,
+) -> Ports:
+    """Every adapter of this fleet; with `key` as its fleet key, else with the one that is found.
+
+    Raises SecretError, SandboxError.
+    """
     # hcloud and fabric cost 0.3 s to import; only a command that gets here needs them.
     from reconciler.ssh import FabricDialer
 
     clock = SystemClock()
-    allowed = allowed_sources(os.environ)
-    resolver = ReferenceSecrets(Path(fleet.path).parent, references(fleet), allowed, os.environ)
-    key = fleet_key.find(fleet, resolver, os.environ)
+    resolver = _resolver(fleet, allow_sources, allow_cmd)
+    key = key or fleet_key.find(fleet, resolver, os.environ)
     cloud, secrets, endpoints = _outside(fleet, key, resolver, clock)
     return Ports(cloud, FabricDialer(), DirectoryStore(state_dir, clock), clock, secrets, endpoints, key, progress)
+
+
+def open_store(state_dir: Path) -> DirectoryStore:
+    """The state directory alone, for who only reads what was done."""
+    return DirectoryStore(state_dir, SystemClock())
+
+
+def find_key(fleet: Fleet, allow_sources: str | None = None, allow_cmd: Sequence[str] = ()) -> tuple[Secret, str]:
+    """The fleet key and, in words, where it was found. Raises SecretError."""
+    key = fleet_key.find(fleet, _resolver(fleet, allow_sources, allow_cmd), os.environ)
+    return key, fleet_key.place(fleet, os.environ)
+
+
+def _resolver(fleet: Fleet, allow_sources: str | None, allow_cmd: Sequence[str]) -> ReferenceSecrets:
+    allowed = allowed_sources(os.environ, allow_sources, allow_cmd)
+    return ReferenceSecrets(Path(fleet.path).parent, references(fleet), allowed, os.environ)
 
 
 def _outside(

@@ -3,118 +3,215 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.client import declared_names, names_of, open_client
 from reconciler.cli.options import Settings, with_settings
-from reconciler.cli.output import show_lines
-from reconciler.errors import Refused
+from reconciler.cli.output import LastingOutput, show_lines, whoever_reads
+from reconciler.cli.selecting import refuse_empty, with_selection
+from reconciler.errors import Refused, UsageProblem
+from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient, Planned
+    from reconciler.model import PlanOptions
+    from reconciler.planfile import PlanFile
+
+FORMATS = ("text", "json", "markdown")
+
+
+def with_plan_options(command: Any) -> Any:
+    """What a person allows a plan; the same for plan and apply."""
+    for option in (
+        click.option(
+            "--max-destroys", type=click.IntRange(0), metavar="N", help="At most so many, instead of the file's policy."
+        ),
+        click.option(
+            "--repair",
+            multiple=True,
+            metavar="CHILD",
+            help="Mend what was mended too often and then left (repeatable).",
+        ),
+        click.option(
+            "--allow-replace",
+            multiple=True,
+            metavar="CHILD or glob",
+            help="This child's server may be replaced by a new one, without its memory (repeatable).",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
+@with_selection
+@with_plan_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Keep the plan for: fleet apply --plan.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to show it.  [default: text]")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is something to do.")
-@click.option("--json", "as_json", is_flag=True, help="The plan as JSON on standard output.")
 @with_settings
-def plan(settings: Settings, detailed_exitcode: bool, as_json: bool) -> int:
-    """Show what `fleet apply` would do, and why. Changes nothing."""
-    planned = _client(settings).plan()
-    if as_json:
-        _show_json(planned)
-    else:
-        _show(settings, planned)
+def plan(
+    settings: Settings,
+    selection: Selection,
+    allow_replace: tuple[str, ...],
+    repair: tuple[str, ...],
+    max_destroys: int | None,
+    out: Path | None,
+    form: str,
+    as_json: bool,
+    detailed_exitcode: bool,
+) -> int:
+    """Show what `fleet apply` would do, and why. Changes nothing.
+
+    Without a child, a glob, --group or --label it means all of them. Several names or groups: any of them; several
+    labels: all of them; and each kind narrows down the others.
+    """
+    client = open_client(settings)
+    options = _options(client, allow_replace, repair, max_destroys)
+    planned = client.plan(names_of(client, selection), options)
+    _show(settings, planned, "json" if as_json else form)
+    if out is not None and not planned.plan.is_refused:
+        _write_plan_file(out, client.seal(planned, selection))
+        click.echo(
+            f"The plan is kept in {out} for 24 hours. To do this and no more: fleet apply --plan {out}", err=True
+        )
+    if planned.plan.is_refused:
+        return 4
     if _has_errors(planned):
         return 1
     return 2 if detailed_exitcode and not planned.plan.is_empty else 0
 
 
 @click.command()
+@with_selection
+@with_plan_options
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Do what this file of `fleet plan --out` holds, and nothing else. Does not ask.",
+)
 @click.option("--yes", "-y", is_flag=True, help="Apply without asking.")
 @click.option("--parallel", default=32, show_default=True, type=click.IntRange(1, 128), help="Children at a time.")
 @with_settings
-def apply(settings: Settings, yes: bool, parallel: int) -> int:
-    """Bring the fleet to what the file says. Asks first."""
-    client = _client(settings)
-    with client.lock("fleet apply"):
-        planned = client.plan()
+def apply(
+    settings: Settings,
+    selection: Selection,
+    allow_replace: tuple[str, ...],
+    repair: tuple[str, ...],
+    max_destroys: int | None,
+    plan_file: Path | None,
+    yes: bool,
+    parallel: int,
+) -> int:
+    """Bring the fleet, or the named children, to what the file says. Asks first.
+
+    Without a child, a glob, --group or --label it means all of them. Several names or groups: any of them; several
+    labels: all of them; and each kind narrows down the others.
+    """
+    if plan_file and (allow_replace or repair or max_destroys is not None or not selection.is_empty):
+        raise UsageProblem("the plan file says for which children and with which options", "give --plan FILE alone")
+    client = open_client(settings)
+    with whoever_reads() as output, client.lock("fleet apply"):
+        agreed = client.unseal(_read_plan_file(plan_file)) if plan_file else None
+        if agreed:
+            selection, options = agreed.bound.selection, agreed.bound.options
+        else:
+            options = _options(client, allow_replace, repair, max_destroys)
+        planned = client.plan(names_of(client, selection), options)
         _show(settings, planned)
+        _refuse_what_is_refused(planned)
         if planned.plan.is_empty:
             return 1 if _has_errors(planned) else 0
-        _consent("Apply this plan?", yes)
+        if agreed:
+            _refuse_more_than(agreed, client, planned)
+        _consent("Apply this plan?", yes or agreed is not None, output)
         return _run(client, planned, settings, parallel)
 
 
 @click.command()
-@click.argument("children", nargs=-1, metavar="[CHILD or glob]...")
-@click.option("--all", "everything", is_flag=True, help="Every child of the fleet.")
+@with_selection
+@click.option(
+    "--max-destroys", type=click.IntRange(0), metavar="N", help="At most so many, instead of the file's policy."
+)
 @click.option("--yes", "-y", is_flag=True, help="Destroy without asking.")
 @with_settings
-def destroy(settings: Settings, children: tuple[str, ...], everything: bool, yes: bool) -> int:
-    """Delete the servers of the named children and the memory on them. The file stays as it is."""
-    client = _client(settings)
-    with client.lock("fleet destroy"):
-        names = _selected(client, children, everything)
-        protected = [name for name in names if (spec := client.fleet.children.get(name)) and spec.protect]
-        if protected:
-            raise Refused(
-                f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
-            )
-        planned = client.plan_destruction(names)
+def destroy(settings: Settings, selection: Selection, max_destroys: int | None, yes: bool) -> int:
+    """Delete the servers of the named children and the memory on them. The file stays as it is.
+
+    Several names or groups: any of them; several labels: all of them; and each kind narrows down the others.
+    """
+    refuse_empty(selection, "destroy")
+    client = open_client(settings)
+    with whoever_reads() as output, client.lock("fleet destroy"):
+        planned = client.plan_destruction(client.select(selection), max_destroys)
         if planned.plan.is_empty and not planned.plan.diagnostics:
             click.echo("Nothing to destroy: these children have no server.")
             return 0
         _show(settings, planned)
-        if planned.plan.diagnostics:
+        if _has_errors(planned):
             raise Refused("nothing was destroyed", "leave out the children named above, or mend what is said there")
-        _consent("Delete these servers for good?", yes)
+        _consent("Delete these servers for good?", yes, output)
         return _run(client, planned, settings)
 
 
+def _options(
+    client: FleetClient, allow_replace: tuple[str, ...], repair: tuple[str, ...], max_destroys: int | None
+) -> PlanOptions:
+    from reconciler.model import PlanOptions
+
+    return PlanOptions(
+        allow_replace=declared_names(client, allow_replace, "--allow-replace"),
+        repair=declared_names(client, repair, "--repair"),
+        max_destroys=max_destroys,
+    )
+
+
 def _has_errors(planned: Planned) -> bool:
-    return any(diagnostic.severity == "error" for diagnostic in planned.plan.diagnostics)
+    return any(found.severity in ("error", "refused") for found in planned.plan.diagnostics)
 
 
-def _client(settings: Settings) -> FleetClient:
-    from reconciler.api import FleetClient
-
-    return FleetClient.load(settings.file, settings.state_dir, _progress)
-
-
-def _selected(client: FleetClient, patterns: Iterable[str], everything: bool) -> list[str]:
-    known = sorted(client.servers())
-    if everything:
-        return known
-    wanted = list(patterns)
-    if not wanted:
-        raise click.UsageError("name the children to destroy, or give --all")
-    for pattern in wanted:
-        if not any(fnmatchcase(name, pattern) for name in known):
-            raise click.UsageError(f"no child matches {pattern}; there are: {', '.join(known) or 'none'}")
-    return [name for name in known if any(fnmatchcase(name, pattern) for pattern in wanted)]
+def _refuse_what_is_refused(planned: Planned) -> None:
+    """What policy forbids as a whole, and what protection leaves nothing of; said again where scripts read it."""
+    refused = [found for found in planned.plan.diagnostics if found.severity == "refused"]
+    if planned.plan.is_refused or (refused and planned.plan.is_empty):
+        raise Refused(f"refused, and nothing was changed: {refused[0].summary}", refused[0].detail)
 
 
-def _show(settings: Settings, planned: Planned) -> None:
-    from reconciler.render.plan import plan_lines
-
-    show_lines(plan_lines(planned.plan, planned.children), settings)
-
-
-def _show_json(planned: Planned) -> None:
-    import json
-
-    from reconciler.render.plan import plan_json
-
-    click.echo(json.dumps(plan_json(planned.plan), indent=2))
+def _refuse_more_than(agreed: PlanFile, client: FleetClient, planned: Planned) -> None:
+    objections = client.objections(agreed, planned)
+    if objections:
+        raise Refused(
+            "the plan is no longer the one in the plan file, so nothing was changed",
+            "\n".join([*objections, "look at the plan above and make a new file: fleet plan --out FILE"]),
+        )
 
 
-def _consent(question: str, yes: bool) -> None:
+def _show(settings: Settings, planned: Planned, form: str = "text") -> None:
+    from reconciler.render.plan import plan_json, plan_lines
+
+    if form == "json":
+        import json
+
+        click.echo(json.dumps(plan_json(planned.plan), indent=2))
+    elif form == "markdown":
+        from reconciler.render.markdown import plan_markdown
+
+        click.echo(plan_markdown(planned.plan, planned.children))
+    else:
+        show_lines(plan_lines(planned.plan, planned.children), settings)
+
+
+def _consent(question: str, yes: bool, output: LastingOutput) -> None:
     if yes:
         return
+    if output.is_lost:
+        raise Refused("nobody reads the plan, so nothing was changed", "give --yes to go ahead without")
     if not sys.stdin.isatty():
         raise Refused("there is no terminal to ask on, so nothing was changed", "give --yes to go ahead")
     click.echo()
@@ -130,12 +227,21 @@ def _run(client: FleetClient, planned: Planned, settings: Settings, parallel: in
     outcomes = client.apply(planned, parallel)
     show_lines(outcome_lines(outcomes), settings)
     failed = [outcome for outcome in outcomes if outcome.code is OutcomeCode.FAILED]
-    if len(failed) == len(outcomes):
+    if failed and len(failed) == len(outcomes):
         return 1
     return 3 if failed or _has_errors(planned) else 0
 
 
-def _progress(child: str, step: str, seconds: float) -> None:
-    from reconciler.render.text import seconds_text
+def _write_plan_file(path: Path, data: bytes) -> None:
+    from reconciler.cli.private import write_private
 
-    click.echo(f"  {child}: {step} ({seconds_text(seconds)})")
+    write_private(path, data)
+
+
+def _read_plan_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageProblem(
+            f"cannot read the plan file {path}: {error.strerror}", "make one: fleet plan --out FILE"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import shlex
 import sys
@@ -9,22 +10,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_table
-from reconciler.errors import FleetError
+from reconciler.cli.selecting import with_selection
+from reconciler.errors import UsageProblem
+from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
+    from reconciler.model import Server
 
 
 @click.command()
+@with_selection
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
 @with_settings
-def status(settings: Settings, as_json: bool) -> int:
-    """Health and sync of every child: does its user get an answer, and is it as the file says?"""
+def status(settings: Settings, selection: Selection, as_json: bool) -> int:
+    """Health and sync of children, of all without a selection: does its user get an answer, is it as the file says?"""
     from reconciler.render.status import status_json, status_table
 
-    planned = _client(settings).plan()
+    client = open_client(settings)
+    planned = client.plan(names_of(client, selection))
     if as_json:
         click.echo(json.dumps(status_json(planned.children, planned.plan.sync), indent=2))
     else:
@@ -33,13 +40,17 @@ def status(settings: Settings, as_json: bool) -> int:
 
 
 @click.command("list")
+@with_selection
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
 @with_settings
-def list_children(settings: Settings, as_json: bool) -> int:
-    """Every child and its server as the cloud lists it: one request, no SSH."""
+def list_children(settings: Settings, selection: Selection, as_json: bool) -> int:
+    """Children, all without a selection, and their servers as the cloud lists them: one request, no SSH."""
     from reconciler.render.status import server_json, server_table
+    from reconciler.selection import resolve
 
-    servers = _client(settings).servers()
+    client = open_client(settings)
+    there = client.servers()
+    servers = {name: there.get(name) for name in resolve(selection, client.fleet.children, there)}
     if as_json:
         click.echo(json.dumps(server_json(servers), indent=2))
     else:
@@ -53,13 +64,8 @@ def list_children(settings: Settings, as_json: bool) -> int:
 @with_settings
 def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
     """A shell on a child's host, or one command there: fleet ssh alice -- sudo journalctl -n 20"""
-    client = _client(settings)
-    servers = client.servers()
-    server = servers.get(child)
-    if server is None:
-        there = ", ".join(sorted(name for name, found in servers.items() if found)) or "none"
-        raise FleetError(f"there is no server of a child named {child}", f"children with a server: {there}")
-    host = client.connect(server)
+    client = open_client(settings)
+    host = client.connect(_server(client, child))
     try:
         if not command:
             return host.interact()
@@ -77,7 +83,10 @@ def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
     return answer.exit_code
 
 
-def _client(settings: Settings) -> FleetClient:
-    from reconciler.api import FleetClient
-
-    return FleetClient.load(settings.file, settings.state_dir)
+def _server(client: FleetClient, child: str) -> Server:
+    servers = {name: server for name, server in client.servers().items() if server is not None}
+    if child in servers:
+        return servers[child]
+    near = difflib.get_close_matches(child, servers)
+    there = f"did you mean {near[0]}?" if near else f"children with a server: {', '.join(sorted(servers)) or 'none'}"
+    raise UsageProblem(f"there is no server of a child named {child}", there)

@@ -5,20 +5,24 @@ Nothing heavy is imported here: a command's module is loaded when that command i
 
 from __future__ import annotations
 
+import difflib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from reconciler import __version__
 from reconciler.cli.options import shared_options
 from reconciler.errors import FleetError
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
 
 USAGE: Final = 64
 INTERRUPTED: Final = 130
@@ -34,6 +38,11 @@ COMMANDS: Final = {
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),
     "ssh": ("reconciler.cli.look:ssh", "A shell on a child's server."),
+    "ssh-config": ("reconciler.cli.ssh_config:ssh_config", "Let plain ssh reach the children by their names."),
+    "import": ("reconciler.cli.records:import_server", "Bring an existing server under the fleet."),
+    "journal": ("reconciler.cli.records:journal", "What was done, when, and how it ended."),
+    "refresh": ("reconciler.cli.records:refresh", "Rebuild the records in state/ from the live hosts."),
+    "key": ("reconciler.cli.key:key", "Show the fleet key's fingerprint, or recover the key."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "A cloud on this machine, to try everything without cost."),
 }
 
@@ -56,6 +65,15 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, 2)
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
@@ -64,7 +82,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fleet")
 @shared_options
-def fleet(file: Path | None, state_dir: Path | None, no_color: bool | None) -> None:
+def fleet(**shared: object) -> None:
     """Keeps a fleet of OpenClaw gateways as one file says."""
 
 
@@ -78,10 +96,13 @@ def main() -> None:
     sys.exit(code)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command line; its exit code. Nothing leaves here as a traceback, unless FLEET_DEBUG is set."""
+def run(arguments: Sequence[str], opener: Callable[..., FleetClient] | None = None) -> int:
+    """Run one command line; its exit code. Nothing leaves here as a traceback, unless FLEET_DEBUG is set.
+
+    `opener` is used instead of FleetClient.load, by who brings a world of their own.
+    """
     try:
-        code = fleet.main(list(arguments), prog_name="fleet", standalone_mode=False)
+        code = fleet.main(list(arguments), prog_name="fleet", standalone_mode=False, obj=opener)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
@@ -109,8 +130,10 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _without_reader() -> int:
-    """Whoever read our output has gone, as in `fleet list | head`. Python must not try to flush to it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Whoever read our output has gone, as in `fleet list | head`. Commands that change something go on."""
+    from reconciler.cli.output import to_nowhere
+
+    to_nowhere(sys.stdout)
     return 1
 
 

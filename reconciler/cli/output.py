@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -44,7 +44,7 @@ def whoever_reads() -> Iterator[LastingOutput]:
         yield lasting
 
 
-def to_nowhere(stream: IO[str]) -> None:
+def to_nowhere(stream: TextIO) -> None:
     """What is still to come, and what is still unwritten, goes nowhere: Python would stumble over it at its end."""
     with contextlib.suppress(OSError, io.UnsupportedOperation, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -53,7 +53,7 @@ def to_nowhere(stream: IO[str]) -> None:
 class LastingOutput(io.TextIOBase):
     """Text to `stream` until that fails, from then on to nowhere."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.is_lost = False
         self._stream = stream
 

@@ -11,10 +11,6 @@ import click
 from reconciler.errors import UsageProblem
 from reconciler.selection import Selection
 
-HELP = """\b
-Names and globs, --group and --label say which children: of several names or
-groups any, of several labels all, and each kind narrows down the others. """
-
 
 def with_selection(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `[CHILD or glob]... --group --label --all` and calls the command with `selection=Selection(...)`.

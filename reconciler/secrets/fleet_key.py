@@ -34,6 +34,15 @@ def find(fleet: Fleet, references: ReferenceSecrets, environ: Mapping[str, str])
     return _parsed(file.only_line(path), f"in {path}")
 
 
+def place(fleet: Fleet, environ: Mapping[str, str]) -> str:
+    """In words, where `find` looks for this fleet's key: the first place that there is."""
+    if environ.get(VARIABLE):
+        return f"the environment variable {VARIABLE}"
+    if fleet.key is not None and fleet.key != SecretRef("env", VARIABLE):
+        return str(fleet.key)
+    return str(default_path(fleet.name, environ))
+
+
 def default_path(fleet_name: str, environ: Mapping[str, str]) -> Path:
     """`<fleet>.key` in $FLEET_CONFIG_HOME, else in openclaw-deploy/ of $XDG_CONFIG_HOME or ~/.config."""
     if environ.get("FLEET_CONFIG_HOME"):

@@ -1,0 +1,59 @@
+"""From a command's settings to the fleet, and what several commands do with it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import Settings
+from reconciler.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
+    from reconciler.model import Secret
+    from reconciler.selection import Selection
+
+
+def open_client(settings: Settings, key: Secret | None = None) -> FleetClient:
+    """The fleet, with progress on standard output. Raises ConfigError, SecretError."""
+    from reconciler.api import FleetClient
+
+    load = click.get_current_context().obj or FleetClient.load
+    client: FleetClient = load(
+        settings.file,
+        settings.state_dir,
+        _progress,
+        allow_sources=settings.allow_sources,
+        allow_cmd=settings.allow_cmd,
+        key=key,
+    )
+    return client
+
+
+def names_of(client: FleetClient, selection: Selection) -> tuple[str, ...] | None:
+    """The selected children; None where all are meant, which needs no list of them."""
+    return None if selection.means_all else client.select(selection)
+
+
+def declared_names(client: FleetClient, patterns: Iterable[str], option: str) -> frozenset[str]:
+    """The declared children that an option such as --allow-replace names. Raises UsageProblem for a stranger."""
+    declared = sorted(client.fleet.children)
+    found: set[str] = set()
+    for pattern in patterns:
+        matching = {name for name in declared if fnmatchcase(name, pattern)}
+        if not matching:
+            near = difflib.get_close_matches(pattern, declared, 3)
+            advice = f"did you mean {' or '.join(near)}?" if near else "name a child of the fleet file, or a glob"
+            raise UsageProblem(f"{option} {pattern}: the fleet file declares no such child", advice)
+        found |= matching
+    return frozenset(found)
+
+
+def _progress(child: str, step: str, seconds: float) -> None:
+    from reconciler.render.text import seconds_text
+
+    click.echo(f"  {child}: {step} ({seconds_text(seconds)})")

@@ -1,0 +1,148 @@
+"""`fleet import`, `fleet journal`, `fleet refresh`: what comes under the fleet, and what is written down about it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from reconciler.cli.client import names_of, open_client
+from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.output import show_lines, whoever_reads
+from reconciler.cli.selecting import with_selection
+from reconciler.errors import UsageProblem
+from reconciler.selection import Selection
+
+_HOST_KEY = re.compile(r"ssh-ed25519 (AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43})(?: .*)?")  # 32 bytes of key
+_AGO = re.compile(r"([1-9][0-9]{0,5})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_NO_HOST_KEY = """\
+without the server's host key nobody can tell whether it is the server that answers
+  Log in to its console at the cloud and run there:
+    cat /etc/ssh/ssh_host_ed25519_key.pub
+  and give what it says: --host-key "ssh-ed25519 AAAA...". ssh-keyscan is no proof: it asks over the network."""
+
+
+@click.command("import")
+@click.argument("server", metavar="NAME_OR_ID")
+@click.option("--as", "child", required=True, metavar="CHILD", help="The child of the fleet file that it becomes.")
+@click.option(
+    "--identity", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Your private key that gets in."
+)
+@click.option("--host-key", metavar='"ssh-ed25519 AAAA..."', help="The server's own public key, from its console.")
+@click.option("--user", default="root", show_default=True, metavar="NAME", help="Who you log in as; root, or sudo -n.")
+@click.option("--port", default=22, show_default=True, type=click.IntRange(1, 65535), help="Where its sshd listens.")
+@click.option("--take-over", is_flag=True, help="Also a server that another fleet key has labelled as its own.")
+@with_settings
+def import_server(
+    settings: Settings,
+    server: str,
+    child: str,
+    identity: Path,
+    host_key: str | None,
+    user: str,
+    port: int,
+    take_over: bool,
+) -> int:
+    """Bring an existing server under the fleet, as CHILD.
+
+    It gets the account that this tool logs in to, its host key, its name and its labels. What is on it stays; the next
+    `fleet apply` makes a gateway of it. If it is cut off, run it again.
+    """
+    from reconciler.importing import Request
+    from reconciler.render.imported import imported_lines
+    from reconciler.secrets import identity as identity_file
+
+    key = _checked_host_key(host_key)
+    client = open_client(settings)
+    secret = identity_file.read(identity, _ask_passphrase)
+    request = Request(server, child, secret, key, user, port, take_over)
+    with whoever_reads(), client.lock("fleet import"):
+        done = client.take_in(request)
+        show_lines(imported_lines(done.child, done.server, done.survey), settings)
+    return 0
+
+
+@click.command()
+@click.argument("child", required=False)
+@click.option(
+    "-n", "count", type=click.IntRange(1), default=50, show_default=True, help="How many lines, from the end."
+)
+@click.option("--since", metavar="WHEN", help="From then on: 2026-11-22, 2026-11-22T14:00, 90m, 12h or 7d (UTC).")
+@click.option("--json", "as_json", is_flag=True, help="The events as JSON, one a line.")
+@with_settings
+def journal(settings: Settings, child: str | None, count: int, since: str | None, as_json: bool) -> int:
+    """What was done from this directory, when, by which run, and how it ended. Needs no key and no network."""
+    from reconciler.api import read_journal
+    from reconciler.render.journal import event_json, event_line, is_about, is_since
+
+    start = _moment(since)
+    events = [event for event in read_journal(settings.state_dir) if is_about(event, child) and is_since(event, start)][
+        -count:
+    ]
+    if not events and not as_json:
+        click.echo("Nothing in the journal." if child is None else f"Nothing in the journal about {child}.")
+    for event in events:
+        if as_json:
+            click.echo(json.dumps(event_json(event), sort_keys=True))
+        else:
+            show_lines([event_line(event)], settings)
+    return 0
+
+
+@click.command()
+@with_selection
+@with_settings
+def refresh(settings: Settings, selection: Selection) -> int:
+    """Rebuild the records in state/ from what the hosts say. Changes nothing else; needed when state/ was lost.
+
+    Without a child, a glob, --group or --label it means all of them.
+    """
+    from reconciler.render.text import count_text, harmless
+
+    client = open_client(settings)
+    with client.lock("fleet refresh"):
+        found = client.refresh(names_of(client, selection))
+    click.echo(f"Rebuilt {count_text(len(found.rebuilt), 'record')}.")
+    for name, why in found.kept.items():
+        click.echo(f"  {name}: left as it was: {harmless(why)}")
+    for name in found.forgotten:
+        click.echo(f"  {name}: forgotten, it has no server")
+    return 1 if found.kept else 0
+
+
+def _checked_host_key(text: str | None) -> str:
+    if text is None:
+        raise UsageProblem(*_NO_HOST_KEY.split("\n", 1))
+    found = _HOST_KEY.fullmatch(text.strip())
+    if found is None:
+        raise UsageProblem(
+            "--host-key is not an Ed25519 public key",
+            "it begins with ssh-ed25519 AAAA and stands in /etc/ssh/ssh_host_ed25519_key.pub on the server",
+        )
+    return f"ssh-ed25519 {found[1]}"
+
+
+def _ask_passphrase() -> str:
+    if not sys.stdin.isatty():
+        raise UsageProblem("the identity has a passphrase, and there is no terminal to ask for it")
+    answer: str = click.prompt("Passphrase of the identity", hide_input=True, err=True)
+    return answer
+
+
+def _moment(since: str | None) -> datetime | None:
+    if since is None:
+        return None
+    if ago := _AGO.fullmatch(since):
+        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError as error:
+        raise UsageProblem(
+            f"--since {since} is no time", "write 2026-11-22, 2026-11-22T14:00, 90m, 12h or 7d"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,90 @@
+"""`fleet ssh-config`: keys, known hosts and Host blocks for the plain ssh client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.client import open_client
+from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.private import write_private
+from reconciler.cli.selecting import with_selection
+from reconciler.errors import StateError, UsageProblem
+from reconciler.render.ssh_config import MARK, entry, include, known_hosts
+from reconciler.selection import Selection
+
+if TYPE_CHECKING:
+    from reconciler.model import HostAddress
+
+_SUFFIXES = (".conf", ".known_hosts", ".key", ".key-before")
+
+
+@click.command("ssh-config")
+@with_selection
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the files go.  [default: ~/.ssh/openclaw-deploy/<fleet>]",
+)
+@with_settings
+def ssh_config(settings: Settings, selection: Selection, out: Path | None) -> int:
+    """Write what plain ssh, scp and rsync need to reach the children, as <fleet>-<child>.
+
+    Login keys and pinned host keys are written with mode 0600; run it again after `fleet apply`. Files of children that
+    are gone are removed. Without a child, a glob, --group or --label it means all of them.
+    """
+    from reconciler.selection import resolve
+
+    client = open_client(settings)
+    there = client.servers()
+    fleet = client.fleet.name
+    directory = (out or Path.home() / ".ssh" / "openclaw-deploy" / fleet).expanduser().absolute()
+    if '"' in str(directory) or "*" in str(directory):
+        raise UsageProblem(f"ssh cannot read a directory of this name: {directory}", "name another: --out DIR")
+    _make(directory)
+    chosen = [name for name in resolve(selection, client.fleet.children, there) if there.get(name) is not None]
+    for child in chosen:
+        server = there[child]
+        assert server is not None, "chosen for it"
+        _write(directory, f"{fleet}-{child}", client.address(server))
+    removed = _remove_gone(directory, {f"{fleet}-{child}" for child, server in there.items() if server is not None})
+    for child in chosen:
+        click.echo(f"{fleet}-{child}")
+    for name in removed:
+        click.echo(f"{name}: removed, it has no server")
+    click.echo("Put this at the top of ~/.ssh/config, once:")
+    click.echo(f"  {include(str(directory))}")
+    return 0
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot make {directory}: {error.strerror}", "name another directory: --out DIR") from error
+
+
+def _write(directory: Path, name: str, address: HostAddress) -> None:
+    """The configuration last: it must never name a file that is not there."""
+    key_files = [directory / f"{name}{suffix}" for suffix in (".key", ".key-before")[: len(address.login_keys)]]
+    for path, key in zip(key_files, address.login_keys, strict=True):
+        write_private(path, key.reveal().encode())
+    hosts = directory / f"{name}.known_hosts"
+    write_private(hosts, known_hosts(name, address).encode())
+    block = entry(name, address, [str(path) for path in key_files], str(hosts))
+    write_private(directory / f"{name}.conf", block.encode())
+    if len(key_files) == 1:
+        (directory / f"{name}.key-before").unlink(missing_ok=True)
+
+
+def _remove_gone(directory: Path, present: set[str]) -> list[str]:
+    """Only what a file of ours stands for; the configuration first."""
+    ours = [path for path in sorted(directory.glob("*.conf")) if path.read_text(errors="replace").startswith(MARK)]
+    gone = [path.stem for path in ours if path.stem not in present]
+    for name in gone:
+        for suffix in _SUFFIXES:
+            (directory / f"{name}{suffix}").unlink(missing_ok=True)
+    return gone

@@ -1,0 +1,68 @@
+"""Is this the fleet key? The cloud's labels say, and a login to one of the servers proves it. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from reconciler import keys
+from reconciler.commands.importing import prove_root
+from reconciler.errors import HostError
+from reconciler.model import Fleet, Server, ServerStatus
+from reconciler.ports import Ports
+from reconciler.steps.server import server_name
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of
+
+LOGINS: Final = 3  # servers at which a login is tried
+NAMES: Final = 20  # declared children whose servers are looked up by name where the key knows none
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """`children` have a server with the fleet-id of the key; `login` is where it got in, else `refusals` say why not.
+
+    Where it knows no server, `others` maps servers with the names of this fleet to the fleet-id that they do carry.
+    """
+
+    fleet_id: str
+    children: tuple[str, ...] = ()
+    login: str | None = None
+    refusals: tuple[str, ...] = ()
+    others: Mapping[str, str | None] | None = None
+
+
+def recognise(fleet: Fleet, ports: Ports) -> Recognition:
+    """By the fleet key in `ports`. Raises CloudError."""
+    fleet_id = keys.fleet_id(ports.fleet_key)
+    servers = ports.cloud.servers(fleet_id)
+    if not servers:
+        return Recognition(fleet_id, others=_namesakes(fleet, ports))
+    children = tuple(sorted(server.child or server.name for server in servers))
+    refusals = []
+    for server in islice((it for it in servers if it.status is ServerStatus.RUNNING), LOGINS):
+        problem = _login_problem(server, fleet, ports)
+        if problem is None:
+            return Recognition(fleet_id, children, login=server.child)
+        refusals.append(problem)
+    return Recognition(fleet_id, children, refusals=tuple(refusals))
+
+
+def _login_problem(server: Server, fleet: Fleet, ports: Ports) -> str | None:
+    try:
+        address = address_of(server, fleet, ports, first_boot=server.label("ready") is None)
+        host = ports.dialer.connect(address, CONNECT_TIMEOUT)
+        try:
+            host.run(prove_root())
+        finally:
+            host.close()
+    except HostError as error:
+        return error.summary
+    return None
+
+
+def _namesakes(fleet: Fleet, ports: Ports) -> dict[str, str | None]:
+    names = (server_name(fleet, child) for child in islice(fleet.children, NAMES))
+    found = (ports.cloud.server_named(name) for name in names)
+    return {server.name: server.label("fleet-id") for server in found if server is not None}

@@ -1,0 +1,74 @@
+"""The journal as people read it: a line per event, with when, which run, which child and what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from reconciler.model import Event, Json
+from reconciler.render.text import harmless, value_text
+
+# `{field}` of the event; what an event has beside the fields named here is added behind.
+_WORDS: Final[Mapping[str, str]] = {
+    "apply-started": "apply of {fleet} started",
+    "apply-ended": "apply ended, {failed} failed",
+    "action-started": "{kind} started: {reason}",
+    "action-done": "{kind} done",
+    "action-failed": "{kind} failed at {step}: {error}",
+    "create-intended": "about to make server {name}",
+    "created": "server {name} made",
+    "delete-intended": "about to delete server {name}",
+    "import-started": "import of server {name} started",
+    "import-step": "import: {step}",
+    "import-failed": "import failed at {step}: {error}",
+    "import-done": "import done: it is server {name}",
+    "unreadable": "line {line} of the journal cannot be read",
+}
+_SILENT: Final = {"child", "actions", "uid"}
+_RUN: Final = 6  # digits of a run's id that tell it from its neighbours
+_WIDTH: Final = 12
+
+
+def event_line(event: Event) -> tuple[str, str | None]:
+    """One line and its colour."""
+    child = harmless(str(event.fields.get("child", "")))
+    when = f"{at:%Y-%m-%d %H:%M:%S}" if (at := moment(event)) else "-" * 19
+    color = "red" if event.event.endswith("failed") or event.fields.get("failed") else None
+    return f"{when}  {event.run[:_RUN]:<{_RUN}}  {child:<{_WIDTH}}  {_words(event)}".rstrip(), color
+
+
+def event_json(event: Event) -> dict[str, Json]:
+    return {"event": event.event, "at": event.at, "run": event.run, "fields": dict(event.fields)}
+
+
+def is_about(event: Event, child: str | None) -> bool:
+    """Also an apply as a whole, when this child had an action in it."""
+    if child is None or event.fields.get("child") == child:
+        return True
+    actions = event.fields.get("actions")
+    return isinstance(actions, list) and any(str(action).partition(" ")[2] == child for action in actions)
+
+
+def is_since(event: Event, start: datetime | None) -> bool:
+    """What has no readable time is as old as can be."""
+    return start is None or ((at := moment(event)) is not None and at >= start)
+
+
+def moment(event: Event) -> datetime | None:
+    """When it was, UTC; None where the event does not say."""
+    try:
+        at = datetime.fromisoformat(event.at)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _words(event: Event) -> str:
+    words = _WORDS.get(event.event, event.event)
+    said = {name for name in event.fields if f"{{{name}}}" in words}
+    for name in said:
+        words = words.replace(f"{{{name}}}", str(event.fields[name]))
+    rest = {name: value for name, value in event.fields.items() if name not in said | _SILENT and value is not None}
+    more = ", ".join(f"{name} {value_text(value)}" for name, value in sorted(rest.items()))
+    return harmless(f"{words} ({more})" if more else words)
