@@ -37,8 +37,8 @@ def needs_replacement(child: Child, action: Action | None, situation: Situation)
     return _diagnostic(
         Severity.REFUSED,
         child,
-        f"{child.name}: only a new server can have {what}",
-        "the memory on the present one would be lost, so it stays as it is\n"
+        f"{child.name}: {what} takes a new server, and none is planned",
+        "the memory on the present one would be lost with it\n"
         f"if that is meant: fleet apply --allow-replace {child.name}; else put the old value back",
     )
 

@@ -1,115 +1,160 @@
-"""A plan as text and as JSON."""
+"""A plan as text for people and as JSON for machines (schemas/plan.schema.json)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Final
 
-from reconciler.actions import ACTIONS, MODULE_OF
+from reconciler.actions import MODULE_OF
 from reconciler.model import Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server, Severity
-from reconciler.render.text import count_text, harmless, value_text
+from reconciler.render.summary import REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, takes
+from reconciler.render.text import folded, harmless, value_text
 
-COLORS: Mapping[Kind, str] = {
+Line = tuple[str, str | None]  # the text, and its colour in click's names
+
+FORMAT: Final = 1  # of the JSON; grows when a reader of the old one would go wrong
+COLORS: Final[Mapping[Kind, str]] = {
     Kind.CREATE: "green",
     Kind.UPDATE: "yellow",
+    Kind.RESIZE: "yellow",
     Kind.START: "yellow",
+    Kind.STOP: "yellow",
     Kind.RESTART: "yellow",
+    Kind.REPLACE: "red",
     Kind.DESTROY: "red",
+}
+SEVERITY_COLORS: Final[Mapping[Severity, str | None]] = {
+    Severity.ERROR: "red",
+    Severity.REFUSED: "red",
+    Severity.WARNING: "yellow",
+    Severity.NOTE: None,
 }
 
 
-def plan_lines(plan: Plan, children: Mapping[str, Child]) -> list[tuple[str, str | None]]:
-    """The lines of a plan, each with its colour or None."""
-    if plan.is_empty:
-        return [*_diagnostic_lines(plan), (_no_changes(plan), None)]
-    lines: list[tuple[str, str | None]] = []
-    width = max(len(action.child) for action in plan.actions)
-    for action in plan.actions:
-        lines += _action_lines(action, children[action.child], width)
-    return [*lines, *_diagnostic_lines(plan), ("", None), (_summary(plan), None)]
+def plan_lines(plan: Plan, children: Mapping[str, Child], width: int | None = None) -> list[Line]:
+    """The lines of a plan, each with its colour or None; folded to `width` columns where it is given."""
+    return [(piece, color) for line, color in _lines(plan, children) for piece in folded(line, width)]
 
 
-def plan_json(plan: Plan) -> Json:
-    """The plan for machines. Secrets appear as `secret: true`, without values."""
+def plan_json(plan: Plan) -> dict[str, Json]:
+    """The plan for machines, as schemas/plan.schema.json has it. Secrets appear as `secret: true`, without values."""
     return {
+        "format": FORMAT,
         "fleet": plan.fleet,
         "at": plan.now.isoformat(),
-        "actions": [
-            {
-                "kind": action.kind,
-                "child": action.child,
-                "wave": action.wave,
-                "reason": {
-                    "code": action.reason.code,
-                    "text": action.reason.text,
-                    "changes": [dict(asdict(change)) for change in action.reason.changes],
-                },
-            }
-            for action in plan.actions
-        ],
+        "refused": plan.is_refused,
+        "actions": [_action_json(action) for action in plan.actions],
+        "shared": [_change_json(change) for change in plan.shared],
         "diagnostics": [diagnostic_json(diagnostic) for diagnostic in plan.diagnostics],
         "sync": {name: str(sync) for name, sync in plan.sync.items()},
+        "cost": {"currency": plan.currency, "monthly": plan.monthly, "total": plan.total},
+        "requests": plan.requests,
     }
 
 
 def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Json]:
-    return dict(asdict(diagnostic))
+    return {**asdict(diagnostic), "severity": str(diagnostic.severity)}
 
 
-def _action_lines(action: Action, child: Child, width: int) -> list[tuple[str, str | None]]:
-    symbol, color = MODULE_OF[action.kind].SYMBOL, COLORS[action.kind]
-    head = f"  {symbol} {action.child:<{width}}  {action.kind}: {harmless(action.reason.text)}"
-    return [(head, color), *((f"      {line}", None) for line in _details(action, child))]
+def creation_facts(spec: ChildSpec, action: Action) -> dict[str, str]:
+    """What a new child will be, by short names."""
+    return {
+        "server": _wanted_server(spec, action),
+        "release": f"OpenClaw {spec.version}, {spec.model.provider}/{spec.model.name}",
+        "bot": str(spec.bot_token),
+        "users": f"{spec.users.policy}, allowed: {', '.join(map(str, spec.users.allowed)) or 'nobody yet'}",
+    }
 
 
-def _details(action: Action, child: Child) -> list[str]:
-    if action.kind is Kind.CREATE and child.spec is not None:
-        return _creation(child.spec)
-    if action.kind is Kind.DESTROY and child.server is not None:
-        return [_server_text(child.server)]
-    return [_change_text(change) for change in action.reason.changes]
-
-
-def _creation(spec: ChildSpec) -> list[str]:
-    allowed = ", ".join(map(str, spec.users.allowed)) or "nobody yet"
-    return [
-        f"server   {' or '.join(spec.server_types)} in {' or '.join(spec.regions)}, {spec.image}",
-        f"release  OpenClaw {spec.version}, {spec.model.provider}/{spec.model.name}",
-        f"bot      {spec.bot_token}",
-        f"users    {spec.users.policy}, allowed: {allowed}",
-    ]
-
-
-def _server_text(server: Server) -> str:
+def server_text(server: Server) -> str:
     where = f"{server.id} ({server.server_type} in {server.region}), {server.address}"
-    return f"server   {where}, since {server.created:%Y-%m-%d}"
+    return harmless(f"{where}, since {server.created:%Y-%m-%d}")
 
 
-def _change_text(change: Change) -> str:
+def change_text(change: Change) -> str:
     where = harmless(change.path)
     if change.secret:
         return f"{where}: changed"
     return f"{where}: {value_text(change.before)} -> {value_text(change.after)}"
 
 
-def _diagnostic_lines(plan: Plan) -> list[tuple[str, str | None]]:
-    lines: list[tuple[str, str | None]] = []
-    for diagnostic in plan.diagnostics:
-        color = "red" if diagnostic.severity is Severity.ERROR else "yellow"
-        lines.append((f"{diagnostic.severity.capitalize()}: {harmless(diagnostic.summary)}", color))
-        lines.append((f"  {harmless(diagnostic.detail)}", None))
-    return lines
-
-
-def _no_changes(plan: Plan) -> str:
-    if plan.diagnostics:
-        return "No changes planned; see above for what stands in the way."
-    return f"No changes: {count_text(len(plan.sync), 'child', 'children')} as the fleet file says."
-
-
-def _summary(plan: Plan) -> str:
-    counts = {module.KIND: 0 for module in ACTIONS}
+def _lines(plan: Plan, children: Mapping[str, Child]) -> Iterator[Line]:
+    width = max((len(action.child) for action in plan.actions), default=0)
     for action in plan.actions:
-        counts[action.kind] += 1
-    order = (Kind.CREATE, Kind.UPDATE, Kind.START, Kind.RESTART, Kind.DESTROY)
-    return "Plan: " + ", ".join(f"{counts[kind]} to {kind}" for kind in order) + "."
+        yield from _action_lines(action, children[action.child], plan, width)
+    if plan.shared:
+        yield "  ~ the fleet's firewalls at the cloud", "yellow"
+        yield from ((f"      {change_text(change)}", None) for change in plan.shared)
+    if plan.diagnostics and not plan.is_empty:
+        yield "", None
+    yield from _diagnostic_lines(plan)
+    if plan.is_empty:
+        yield nothing_to_do(plan), None
+        yield costs(plan), None
+        return
+    yield "", None
+    yield f"Plan: {counts(plan)}.", None
+    yield f"{costs(plan)} {takes(plan)}", None
+    if plan.is_refused:
+        yield REFUSED, "red"
+
+
+def _action_lines(action: Action, child: Child, plan: Plan, width: int) -> Iterator[Line]:
+    symbol, color = MODULE_OF[action.kind].SYMBOL, COLORS[action.kind]
+    yield f"{symbol:>3} {action.child:<{width}}  {action.kind}: {harmless(action.reason.text)}", color
+    for detail in _details(action, child):
+        yield f"      {detail}", None
+    cost = monthly(action, plan)
+    if cost is not None:
+        yield f"      cost     {cost}", None
+    for note in action.notes:
+        yield f"      note     {harmless(note)}", None
+
+
+def _details(action: Action, child: Child) -> list[str]:
+    if action.kind is Kind.CREATE and child.spec is not None and child.server is None:
+        return [f"{name:<8} {harmless(text)}" for name, text in creation_facts(child.spec, action).items()]
+    if action.kind is Kind.DESTROY and child.server is not None:
+        return [f"server   {server_text(child.server)}"]
+    return [change_text(change) for change in action.reason.changes]
+
+
+def _wanted_server(spec: ChildSpec, action: Action) -> str:
+    """What is tried first; the lists that it was taken from where there is a choice."""
+    server_type, region = action.server_type or spec.server_types[0], action.region or spec.regions[0]
+    extras = [*([] if spec.ipv4 else ["without IPv4"]), *(["with backups"] if spec.backups else [])]
+    text = ", ".join((f"{server_type} in {region}", spec.image, *extras))
+    if len(spec.server_types) == len(spec.regions) == 1:
+        return text
+    return f"{text}; first choice of {' or '.join(spec.server_types)} in {' or '.join(spec.regions)}"
+
+
+def _diagnostic_lines(plan: Plan) -> Iterator[Line]:
+    for found in sorted(plan.diagnostics, key=lambda found: WORST_FIRST.index(found.severity)):
+        place = f" ({found.file}:{found.line})" if found.file and found.line else ""
+        yield harmless(f"{found.severity.capitalize()}: {found.summary}{place}"), SEVERITY_COLORS[found.severity]
+        for line in found.detail.splitlines():
+            yield f"  {harmless(line)}", None
+
+
+def _action_json(action: Action) -> dict[str, Json]:
+    return {
+        "kind": str(action.kind),
+        "child": action.child,
+        "wave": action.wave,
+        "reason": {
+            "code": str(action.reason.code),
+            "text": action.reason.text,
+            "changes": [_change_json(change) for change in action.reason.changes],
+        },
+        "monthly": action.monthly,
+        "server_type": action.server_type,
+        "region": action.region,
+        "notes": list(action.notes),
+        "left_alone": list(action.left_alone),
+    }
+
+
+def _change_json(change: Change) -> dict[str, Json]:
+    return dict(asdict(change))

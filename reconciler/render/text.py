@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from typing import Final
 
 from reconciler.model import Json
 
 LONGEST_VALUE: Final = 60
 
+# What a CI system would take for a command to itself: GitHub's `::set-output ...` at the beginning of a line, and
+# Azure's `##vso[...]` and GitHub's old `##[...]` anywhere in one.
+_COMMAND_AT_START: Final = re.compile(r"(?<!\S)::(?=[A-Za-z])")
+_COMMAND_ANYWHERE: Final = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
+
 
 def harmless(text: str) -> str:
-    """Text from outside for a terminal: everything that does not print (control, bidi, newlines) as an escape."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    """Text from outside for a terminal or a CI log: what does not print, and what begins a CI command, as an escape."""
+    printable = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return _COMMAND_ANYWHERE.sub(r"#\\x23", _COMMAND_AT_START.sub(r"\\x3a:", printable))
+
+
+def json_text(value: Json) -> str:
+    """JSON for standard output: ASCII, so no character drives a terminal, and no CI command stands in it."""
+    return json.dumps(value, indent=2).replace("##", "\\u0023#")
 
 
 def value_text(value: Json) -> str:
@@ -21,6 +34,21 @@ def value_text(value: Json) -> str:
         return "(none)"
     text = harmless(json.dumps(value, ensure_ascii=False, sort_keys=True))
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def folded(line: str, width: int | None) -> list[str]:
+    """The line in pieces of at most `width` columns, the later ones indented; a longer word stays whole."""
+    if width is None or len(line) <= width:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(
+        line.strip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def seconds_text(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler import keys
@@ -13,12 +13,14 @@ from reconciler.model import (
     Catalog,
     Child,
     ChildSpec,
+    Diagnostic,
     Endpoints,
     Fleet,
     GatewayFacts,
     HostFacts,
     Json,
     ModelSettings,
+    Policy,
     Provider,
     Record,
     Secret,
@@ -26,9 +28,11 @@ from reconciler.model import (
     Server,
     ServerStatus,
     ServerType,
+    Severity,
     Silence,
     Users,
 )
+from reconciler.steps.comparison import cloud_digests
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 FLEET_KEY = keys.make_key(bytes(range(32)))
@@ -124,18 +128,22 @@ def make_facts(
 
 
 def make_child(name: str, case: dict[str, Any]) -> Child:
-    """A child of a table case. Keys: spec, applied_spec, server, live, gateway, applied, silence, record, bot_token.
+    """A child of a table case.
 
+    Keys: spec, applied_spec, server, live, gateway, applied, applied_tool, repairs, silence, record, bot_token and
+    obstacle.
     `spec` absent or null means undeclared; `server` null means that there is none; `applied_spec` is what the last
-    apply was told, where that differs from `spec`.
+    apply was told, where that differs from `spec`; `repairs` maps managed paths to hours ago; `obstacle` is what the
+    look found wrong.
     """
     spec = make_spec(name, **case["spec"]) if case.get("spec") is not None else None
     server = make_server(name, **(case.get("server") or {})) if case.get("server", {}) is not None else None
     record = (
         Record(name, 1000, "192.0.2.10", "", "2026.9.6", None, "", "done", "2026-11-01") if case.get("record") else None
     )
-    if server is None:
-        return Child(name, spec=spec, record=record)
+    obstacle = Diagnostic(Severity.ERROR, case["obstacle"], "mend it", name) if "obstacle" in case else None
+    if server is None or obstacle is not None:
+        return Child(name, spec=spec, server=server, record=record, obstacle=obstacle)
     before = make_spec(name, **(case["spec"] or {} if spec else {}) | case.get("applied_spec", {}))
     applied_values = wanted_values(before, make_materials(name))
     wanted = wanted_values(spec, make_materials(name, case.get("bot_token", ""))) if spec else {}
@@ -143,25 +151,50 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
         return Child(name, spec, server, silence=Silence(case["silence"]), silence_detail="no answer", wanted=wanted)
     if server.status is not ServerStatus.RUNNING or server.label("ready") is None:
         return Child(name, spec, server, wanted=wanted, record=record)
-    extra: dict[str, Any] = {"applied": None} if case.get("applied", True) is None else {}
-    if "applied_tool" in case:
-        extra["applied"] = Applied(case["applied_tool"], "spec", digests(applied_values), "2026-11-01T00:00:00+00:00")
-    facts = make_facts(applied_values, case.get("live"), case.get("gateway"), **extra)
+    applied = Applied(
+        tool=case.get("applied_tool", "0.1.0"),
+        spec_digest="spec",
+        digests={**digests(applied_values), **cloud_digests(before)},
+        at="2026-11-01T00:00:00+00:00",
+        version=before.version,
+        repairs={path: _hours_ago(hours) for path, hours in case.get("repairs", {}).items()},
+        labels=tuple(before.labels),
+    )
+    noted = None if case.get("applied", True) is None else applied
+    facts = make_facts(applied_values, case.get("live"), case.get("gateway"), applied=noted)
     return Child(name, spec, server, facts, wanted=wanted, record=record)
 
 
-def make_fleet(children: dict[str, Child]) -> Fleet:
+def make_fleet(children: dict[str, Child], policy: dict[str, Any] | None = None) -> Fleet:
+    """`policy` as the fleet file says it."""
     specs = {name: child.spec for name, child in children.items() if child.spec}
-    return Fleet("demo", Provider.HETZNER, SecretRef("env", "HCLOUD_TOKEN"), None, 1, specs, "fleet.yaml")
+    limits = {key: tuple(value) if isinstance(value, list) else value for key, value in (policy or {}).items()}
+    token = SecretRef("env", "HCLOUD_TOKEN")
+    return Fleet("demo", Provider.HETZNER, token, None, 1, specs, "fleet.yaml", Policy(**limits))
 
 
 def make_catalog() -> Catalog:
-    """cx23 in Europe; cpx11 nowhere in Europe any more."""
-    here = {"nbg1": True, "fsn1": True, "hel1": True}
-    types = {
-        "cx23": ServerType("cx23", "x86", 2, 4, here, dict.fromkeys(here, "5.4900")),
-        "cpx11": ServerType("cpx11", "x86", 2, 2, dict.fromkeys(here, False), dict.fromkeys(here, "5.4900")),
-    }
-    return Catalog(
-        types, tuple(here), {"debian-12": frozenset({"x86", "arm"})}, "EUR", dict.fromkeys(here, "0.5000"), NOW
+    """Three regions. cx23, cx33, cpx22 and cax11 are sold in all of them, cx43 is sold out, cpx11 is retired."""
+    regions = ("nbg1", "fsn1", "hel1")
+    images = {"debian-12": frozenset({"x86", "arm"}), "debian-13": frozenset({"x86"})}
+    kinds = (
+        _type("cx23", "x86", 40, "5.4900000000", regions),
+        _type("cx33", "x86", 80, "8.4900000000", regions),
+        _type("cx43", "x86", 160, "15.9900000000", ()),
+        _type("cpx22", "x86", 80, "19.4900000000", regions),
+        _type("cax11", "arm", 40, "5.9900000000", regions),
+        _type("cpx11", "x86", 40, "5.4900000000", (), retired=regions),
     )
+    ipv4 = dict.fromkeys(regions, "0.5000000000")
+    return Catalog({kind.name: kind for kind in kinds}, regions, images, "EUR", ipv4, NOW)
+
+
+def _type(
+    name: str, architecture: str, disk: int, price: str, sold: tuple[str, ...], retired: tuple[str, ...] = ()
+) -> ServerType:
+    regions = {region: region in sold for region in ("nbg1", "fsn1", "hel1")}
+    return ServerType(name, architecture, 2, 4, regions, dict.fromkeys(regions, price), frozenset(retired), disk)
+
+
+def _hours_ago(hours: list[float]) -> tuple[str, ...]:
+    return tuple((NOW - timedelta(hours=number)).isoformat() for number in hours)

@@ -1,0 +1,94 @@
+"""A plan as Markdown, for a comment on a pull request: a table per kind, the details folded.
+
+Text that comes from hosts or files stands in code spans, where no Markdown, HTML or @mention works; words of ours that
+may quote such text are escaped character by character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from reconciler.actions import MODULE_OF
+from reconciler.model import Action, Change, Child, Kind, Plan
+from reconciler.render.plan import creation_facts, server_text
+from reconciler.render.summary import ORDER, REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, takes
+from reconciler.render.text import harmless, value_text
+
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()+\-.!|~])")
+_LINKS: Final = re.compile(
+    r"([@#]|:(?=//))"
+)  # an empty comment behind them keeps GitHub from making links and mentions
+_TICKS: Final = re.compile(r"`+")
+
+
+def plan_markdown(plan: Plan, children: Mapping[str, Child]) -> str:
+    """The whole comment, ending in a newline."""
+    lines = [f"### Plan of the fleet {code(plan.fleet)}", ""]
+    lines += [f"**{REFUSED}**", ""] if plan.is_refused else []
+    lines += list(_diagnostics(plan))
+    for kind in ORDER:
+        lines += list(_kind(kind, plan, children))
+    if plan.shared:
+        lines += ["#### Firewalls of the fleet", "", *(f"- {_change(change)}" for change in plan.shared), ""]
+    lines.append(escaped(nothing_to_do(plan)) if plan.is_empty else f"**{escaped(counts(plan))}**")
+    lines += ["", escaped(costs(plan) if plan.is_empty else f"{costs(plan)} {takes(plan)}")]
+    return "\n".join(lines) + "\n"
+
+
+def code(text: str) -> str:
+    """A code span that nothing inside can end, also inside a table."""
+    plain = harmless(text).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in _TICKS.findall(plain)), default=0) + 1)
+    padded = f" {plain} " if plain.startswith("`") or plain.endswith("`") or not plain.strip() else plain
+    return f"{fence}{padded}{fence}"
+
+
+def escaped(text: str) -> str:
+    """Words as they are, whatever they mean in Markdown or HTML."""
+    plain = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _LINKS.sub(r"\1<!-- -->", _SPECIAL.sub(r"\\\1", plain))
+
+
+def _diagnostics(plan: Plan) -> Iterator[str]:
+    for found in sorted(plan.diagnostics, key=lambda found: WORST_FIRST.index(found.severity)):
+        detail = "<br>".join(escaped(line) for line in found.detail.splitlines())
+        yield f"- **{found.severity.capitalize()}:** {escaped(found.summary)}" + (f"<br>{detail}" if detail else "")
+    if plan.diagnostics:
+        yield ""
+
+
+def _kind(kind: Kind, plan: Plan, children: Mapping[str, Child]) -> Iterator[str]:
+    actions = [action for action in plan.actions if action.kind is kind]
+    if not actions:
+        return
+    yield from (f"#### {code(MODULE_OF[kind].SYMBOL)} {kind.capitalize()}", "")
+    yield from ("| Child | Why | Cost |", "| --- | --- | --- |")
+    for action in actions:
+        yield f"| {code(action.child)} | {escaped(action.reason.text)} | {escaped(monthly(action, plan) or '')} |"
+    details = [line for action in actions for line in _details(action, children[action.child])]
+    if details:
+        yield from ("", "<details><summary>Details</summary>", "", *details, "", "</details>")
+    yield ""
+
+
+def _details(action: Action, child: Child) -> Iterator[str]:
+    points = [*_facts(action, child), *(f"note: {escaped(note)}" for note in action.notes)]
+    if points:
+        yield f"- {code(action.child)}"
+        yield from (f"  - {point}" for point in points)
+
+
+def _facts(action: Action, child: Child) -> list[str]:
+    if action.kind is Kind.CREATE and child.spec is not None and child.server is None:
+        return [f"{name}: {code(text)}" for name, text in creation_facts(child.spec, action).items()]
+    if action.kind is Kind.DESTROY and child.server is not None:
+        return [f"server: {code(server_text(child.server))}"]
+    return [_change(change) for change in action.reason.changes]
+
+
+def _change(change: Change) -> str:
+    if change.secret:
+        return f"{code(change.path)}: changed"
+    return f"{code(change.path)}: {code(value_text(change.before))} → {code(value_text(change.after))}"

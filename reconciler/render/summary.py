@@ -1,0 +1,54 @@
+"""A plan in a few sentences: how many of each kind, what it costs, what it takes. For every format but JSON."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from reconciler.model import Action, Kind, Plan, Severity
+from reconciler.render.text import count_text
+
+ORDER: Final = tuple(Kind)
+WORST_FIRST: Final = (Severity.ERROR, Severity.REFUSED, Severity.WARNING, Severity.NOTE)
+REFUSED: Final = "The fleet's policy refuses this plan: nothing of it will be applied."
+
+
+def counts(plan: Plan) -> str:
+    """`2 to create, 1 to destroy`; firewalls are counted as the one thing they are."""
+    numbers = {kind: sum(action.kind is kind for action in plan.actions) for kind in ORDER}
+    parts = [f"{number} to {kind}" for kind, number in numbers.items() if number]
+    if plan.shared:
+        parts.append("the fleet's firewalls to mend")
+    return ", ".join(parts)
+
+
+def nothing_to_do(plan: Plan) -> str:
+    """Said instead of actions."""
+    if any(found.severity is not Severity.NOTE for found in plan.diagnostics):
+        return "No changes planned; see above for what stands in the way."
+    return f"No changes: {count_text(len(plan.sync), 'child', 'children')} as the fleet file says."
+
+
+def monthly(action: Action, plan: Plan) -> str | None:
+    """`+5.99 EUR a month`; None where an action changes nothing about it."""
+    if action.monthly is None:
+        return "? a month: its price is not known"
+    amount = Decimal(action.monthly)
+    return None if amount == 0 else f"{amount:+} {plan.currency} a month"
+
+
+def costs(plan: Plan) -> str:
+    """The change and the fleet's bill after it. What is not known is said, and is never 0."""
+    if plan.currency is None:
+        return "Costs: ? (the cloud's prices could not be read)."
+    change = "?" if plan.monthly is None else f"{Decimal(plan.monthly):+} {plan.currency} a month"
+    total = "?" if plan.total is None else f"{plan.total} {plan.currency} a month"
+    unknown = "; ? where the cloud names no price" if "?" in (change, total) else ""
+    basis = f"(list prices, net{unknown})"
+    if plan.is_empty:
+        return f"Costs: {total} {basis}."
+    return f"Costs: {change}, the whole fleet then {total} {basis}."
+
+
+def takes(plan: Plan) -> str:
+    return f"Takes about {count_text(plan.requests, 'API request')}."
