@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 import pytest
 
@@ -41,6 +43,11 @@ def found(bench: Bench, server_id: int) -> Server:
     return server
 
 
+def off(bench: Bench, server: Server) -> Server:
+    bench.cloud.wait(bench.cloud.power_off(server.id), 10)
+    return found(bench, server.id)
+
+
 def firewall(**changes: object) -> FirewallSpec:
     spec = FirewallSpec("oc", "openclaw-deploy/fleet-id=f1", {"openclaw-deploy/fleet-id": "f1"})
     return replace(spec, **changes)  # type: ignore[arg-type]
@@ -64,7 +71,22 @@ def test_a_created_server_runs_once_its_actions_are_done(bench: Bench) -> None:
     )
     assert running.labels == OURS
     assert running.address
+    assert (running.architecture, running.ipv4, running.backups, running.disk_gb) == ("x86", True, False, 80)
     assert running.created.tzinfo is not None
+
+
+def test_all_that_counts_is_in_the_answer_of_a_create(bench: Bench) -> None:
+    """So nobody has to look again when its actions are done."""
+    server, actions = bench.cloud.create_server(request_for())
+    bench.cloud.wait(actions, 10)
+    assert found(bench, server.id) == replace(server, status=ServerStatus.RUNNING)
+
+
+def test_without_ipv4_a_server_is_reached_by_ipv6(bench: Bench) -> None:
+    server = created(bench, replace(request_for(), ipv4=False))
+    assert server.ipv4 is False
+    assert server.address is not None
+    assert IPv6Address(server.address).packed[-1] == 1
 
 
 def test_only_servers_of_the_fleet_are_listed(bench: Bench) -> None:
@@ -100,6 +122,59 @@ def test_labels_are_replaced_as_a_whole(bench: Bench) -> None:
     assert found(bench, server.id) == changed
 
 
+def test_name_and_labels_change_together(bench: Bench) -> None:
+    server = created(bench)
+    other = created(bench, request_for("theirs", {}))
+    renamed = bench.cloud.rename(server.id, "oc-bert", {"openclaw-deploy/child": "bert"})
+    assert (renamed.name, renamed.labels) == ("oc-bert", {"openclaw-deploy/child": "bert"})
+    assert found(bench, server.id) == renamed
+    assert bench.cloud.rename(server.id, "oc-bert", dict(OURS)).labels == OURS
+    with pytest.raises(NameTaken):
+        bench.cloud.rename(server.id, other.name, {})
+    assert found(bench, server.id) == replace(renamed, labels=OURS)
+
+
+def test_a_server_that_is_off_gets_another_type_and_keeps_its_disk(bench: Bench) -> None:
+    server = off(bench, created(bench))
+    for name in ("cpx32", "cpx22"):  # there is a way back
+        bench.cloud.wait(bench.cloud.change_type(server.id, name), 10)
+        assert found(bench, server.id) == replace(server, server_type=name)
+
+
+@pytest.mark.parametrize("impossible", ["cax11", "cpx12", "pdp11"], ids=["arm", "smaller disk", "unknown"])
+def test_a_type_that_the_server_cannot_have_is_an_invalid_request(bench: Bench, impossible: str) -> None:
+    server = off(bench, created(bench))
+    with pytest.raises(InvalidRequest):
+        bench.cloud.change_type(server.id, impossible)
+    assert found(bench, server.id) == server
+
+
+def test_a_type_changes_only_while_the_server_is_off_and_the_type_is_there(bench: Bench) -> None:
+    server = created(bench)
+    with pytest.raises(InvalidRequest):
+        bench.cloud.change_type(server.id, "cpx32")
+    small = off(bench, created(bench, replace(request_for("oc-small"), server_type="cpx12")))
+    with pytest.raises(OutOfStock):
+        bench.cloud.change_type(small.id, "cx23")
+    assert found(bench, server.id) == server
+
+
+def test_backups_go_on_and_off_and_may_be_there_already(bench: Bench) -> None:
+    server = created(bench)
+    for on in (True, True, False, False):
+        bench.cloud.wait(bench.cloud.set_backups(server.id, on), 10)
+        assert found(bench, server.id).backups is on
+
+
+def test_the_power_button_turns_a_server_off(bench: Bench) -> None:
+    server = created(bench)
+    bench.cloud.wait(bench.cloud.shutdown(server.id), 10)
+    deadline = time.monotonic() + 5
+    while found(bench, server.id).status is not ServerStatus.OFF:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_power_goes_off_and_on(bench: Bench) -> None:
     server = created(bench)
     bench.cloud.wait(bench.cloud.power_off(server.id), 10)
@@ -123,7 +198,13 @@ def test_what_is_not_there_is_not_found(bench: Bench) -> None:
     assert bench.cloud.server(MISSING) is None
     with pytest.raises(NotFound):
         bench.cloud.set_labels(MISSING, {})
-    for switch in (bench.cloud.power_on, bench.cloud.power_off, bench.cloud.reboot):
+    with pytest.raises(NotFound):
+        bench.cloud.rename(MISSING, "oc-anna", {})
+    with pytest.raises(NotFound):
+        bench.cloud.change_type(MISSING, "cpx22")
+    with pytest.raises(NotFound):
+        bench.cloud.set_backups(MISSING, True)
+    for switch in (bench.cloud.power_on, bench.cloud.power_off, bench.cloud.shutdown, bench.cloud.reboot):
         with pytest.raises(NotFound):
             switch(MISSING)
 
@@ -210,6 +291,54 @@ def test_a_firewall_is_deleted_though_it_is_applied(bench: Bench) -> None:
     assert bench.ports_of(server.id) == {}
 
 
+def test_firewalls_are_told_in_words(bench: Bench) -> None:
+    bench.cloud.ensure_firewall(firewall(inbound_tcp=(443, 22), sources=("2001:db8::/32", "192.0.2.0/24")))
+    bench.cloud.ensure_firewall(firewall(name="theirs", labels={}))
+    (live,) = bench.cloud.firewalls("f1")
+    assert (live.name, live.labels) == ("oc", {"openclaw-deploy/fleet-id": "f1"})
+    assert live.rules == ("in tcp 22 from 192.0.2.0/24, 2001:db8::/32", "in tcp 443 from 192.0.2.0/24, 2001:db8::/32")
+    assert live.selectors == ("openclaw-deploy/fleet-id=f1",)
+
+
+def test_rules_of_every_sort_are_told_mended_and_put_back(bench: Bench) -> None:
+    bench.cloud.ensure_firewall(firewall())
+    (wanted,) = bench.cloud.firewalls("f1")
+    by_hand = replace(
+        wanted,
+        rules=(
+            "in icmp from ::/0",
+            "in tcp 22 from 0.0.0.0/0, ::/0",
+            "in udp 51820-51821 from 192.0.2.1/32",
+            "out tcp 25 to 0.0.0.0/0",
+        ),
+    )
+    bench.cloud.restore_firewall(by_hand)
+    assert bench.cloud.firewalls("f1") == (by_hand,)
+    bench.cloud.ensure_firewall(firewall())
+    assert bench.cloud.firewalls("f1") == (wanted,)
+
+
+def test_a_firewall_that_is_gone_is_not_put_back(bench: Bench) -> None:
+    bench.cloud.ensure_firewall(firewall())
+    (live,) = bench.cloud.firewalls("f1")
+    bench.cloud.delete_firewall("oc")
+    with pytest.raises(NotFound):
+        bench.cloud.restore_firewall(live)
+    assert bench.cloud.firewalls("f1") == ()
+
+
+def test_a_firewall_selects_what_it_shall_and_nothing_else(bench: Bench) -> None:
+    plain = created(bench)
+    marked = created(bench, request_for("oc-bert", {**OURS, "openclaw-deploy/ssh-from": "aa"}))
+    bench.cloud.ensure_firewall(firewall())
+    bench.cloud.ensure_firewall(firewall(selector="openclaw-deploy/fleet-id=f1,!openclaw-deploy/ssh-from"))
+    bench.cloud.ensure_firewall(
+        firewall(name="oc-ssh-aa", selector="openclaw-deploy/fleet-id=f1,openclaw-deploy/ssh-from=aa")
+    )
+    assert set(bench.ports_of(plain.id)) == {"oc"}
+    assert set(bench.ports_of(marked.id)) == {"oc-ssh-aa"}
+
+
 def test_an_ssh_key_is_registered_once(bench: Bench) -> None:
     first = bench.cloud.ensure_ssh_key("oc", KEY, OURS)
     assert bench.cloud.ensure_ssh_key("oc", f"{KEY} a comment", OURS) == first
@@ -242,7 +371,12 @@ def test_the_catalogue_tells_types_stock_and_prices(bench: Bench) -> None:
     assert cpx22.monthly["fsn1"] == "19.49"
     assert catalog.types["cx23"].regions["fsn1"] is False
     assert {"fsn1", "nbg1", "hel1"} <= set(catalog.regions)
-    assert "debian-12" in catalog.images
+    assert (cpx22.disk_gb, cpx22.retired) == (80, frozenset())
+    assert "fsn1" in catalog.types["cpx11"].retired
+    assert catalog.types["cpx11"].regions["fsn1"] is False
+    assert catalog.types["cax11"].architecture == "arm"
+    assert catalog.images["debian-12"] == {"x86", "arm"}
+    assert catalog.backup_percent == "20"
     assert catalog.currency == "EUR"
     assert catalog.ipv4_monthly["fsn1"] == "0.50"
     assert catalog.as_of.tzinfo is not None

@@ -94,14 +94,14 @@ def pages(*totals: int) -> Callable[[Request], Response]:
 
     def answer(request: Request) -> Response:
         number = int(request.query_params["page"])
-        pagination = {"next_page": number + 1 if number == 1 else None, "total_entries": next(said)}
+        pagination = {"total_entries": next(said)}
         return JSONResponse({"servers": [{"id": number}], "meta": {"pagination": pagination}})
 
     return answer
 
 
 def test_a_listing_that_never_adds_up_is_an_error_after_one_repetition(host: Host) -> None:
-    totals = [2, 3, 3, 3, 99]
+    totals = [51, 52, 52, 52, 99]
     with (
         scripted(host, pages(*totals)) as cloud,
         pytest.raises(errors.CloudUnavailable, match="do not add up"),
@@ -111,8 +111,8 @@ def test_a_listing_that_never_adds_up_is_an_error_after_one_repetition(host: Hos
 
 def test_the_same_server_on_two_pages_is_not_taken_for_two(host: Host) -> None:
     def answer(request: Request) -> Response:
-        following = 2 if request.query_params["page"] == "1" else None
-        pagination = {"next_page": following, "total_entries": 2}
+        assert request.query_params["page"] in {"1", "2"}
+        pagination = {"total_entries": 51}
         return JSONResponse({"servers": [{"id": 7}], "meta": {"pagination": pagination}})
 
     with scripted(host, answer) as cloud, pytest.raises(errors.CloudUnavailable, match="do not add up"):
@@ -130,6 +130,43 @@ def test_an_answer_of_another_shape_is_an_error_of_ours(host: Host) -> None:
 def test_the_catalogue_costs_four_requests(hetzner: HetznerCloud, emulator: Emulator) -> None:
     hetzner.catalog()
     assert sorted(asked(emulator)) == ["GET /images", "GET /locations", "GET /pricing", "GET /server_types"]
+
+
+def test_the_catalogue_is_not_read_again_by_everybody_who_asks_at_once(
+    hetzner: HetznerCloud, emulator: Emulator
+) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        catalogs = list(pool.map(lambda _: hetzner.catalog(), range(16)))
+    assert all(catalog is catalogs[0] for catalog in catalogs)
+    assert len(asked(emulator)) == 4
+
+
+def test_a_retired_type_is_one_that_is_no_longer_sold_or_runs_out(host: Host) -> None:
+    past, future = "2026-11-21T00:00:00Z", "2026-11-23T00:00:00Z"
+    offers = {"sold": (True, None), "ends": (True, future), "ended": (True, past), "runs-out": (False, future)}
+
+    def answer(request: Request) -> Response:
+        locations = [
+            {"name": name, "available": there, "deprecation": end and {"unavailable_after": end}}
+            for name, (there, end) in offers.items()
+        ]
+        kind = {"id": 1, "name": "t", "architecture": "arm", "cores": 2, "memory": 4.0, "disk": 40, "prices": []}
+        rows = {"server_types": [kind | {"locations": locations}]}
+        pricing = {
+            "currency": "EUR",
+            "primary_ips": [{"type": "ipv4", "prices": []}],
+            "server_backup": {"percentage": "20.00"},
+        }
+        name = request.url.path.rpartition("/")[2]
+        if name == "pricing":
+            return JSONResponse({"pricing": pricing})
+        found = rows.get(name, [])
+        return JSONResponse({name: found, "meta": {"pagination": {"total_entries": len(found)}}})
+
+    with scripted(host, answer) as cloud:
+        catalog = cloud.catalog()
+    assert catalog.types["t"].retired == {"ended", "runs-out"}
+    assert catalog.backup_percent == "20"
 
 
 # --- what servers share --------------------------------------------------------------------------------------
@@ -164,7 +201,45 @@ def test_an_ssh_key_as_wanted_costs_one_look(hetzner: HetznerCloud, emulator: Em
     assert asked(emulator)[before:] == ["GET /ssh_keys"]
 
 
+def test_every_server_is_under_some_firewall_while_the_selector_changes(
+    hetzner: HetznerCloud, emulator: Emulator
+) -> None:
+    hetzner.ensure_firewall(firewall())
+    before = len(emulator.world.log.entries)
+    hetzner.ensure_firewall(firewall(selector="openclaw-deploy/fleet-id=f1,!openclaw-deploy/ssh-from"))
+    changes = [line.rpartition("/")[2] for line in asked(emulator)[before:] if line.startswith("POST")]
+    assert changes == ["apply_to_resources", "remove_from_resources"]
+    (live,) = hetzner.firewalls("f1")
+    assert live.selectors == ("openclaw-deploy/fleet-id=f1,!openclaw-deploy/ssh-from",)
+
+
 # --- actions -------------------------------------------------------------------------------------------------
+
+
+def test_32_threads_wait_for_their_servers_with_a_few_polls(hetzner: HetznerCloud, emulator: Emulator) -> None:
+    def create(number: int) -> None:
+        hetzner.wait(hetzner.create_server(request_for(f"oc-{number}"))[1], 60)
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(create, range(64)))
+    polls = asked(emulator).count("GET /actions")
+    assert {server.status for server in hetzner.servers("f1")} == {ServerStatus.RUNNING}
+    assert polls < 64
+
+
+def test_one_failed_action_is_no_matter_of_the_others_who_wait(hetzner: HetznerCloud, emulator: Emulator) -> None:
+    emulator.world.faults.fail_action("create_server", "action_failed", "no luck")
+    made = [hetzner.create_server(request_for(f"oc-{number}"))[1] for number in range(4)]
+
+    def ended(actions: tuple[int, ...]) -> str:
+        try:
+            hetzner.wait(actions, 10)
+        except errors.ActionFailed:
+            return "failed"
+        return "done"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(ended, made)) == ["done", "done", "done", "failed"]
 
 
 def test_sixty_actions_are_followed_25_to_a_request(hetzner: HetznerCloud, emulator: Emulator) -> None:
@@ -184,7 +259,7 @@ def test_polls_become_rarer_and_end_at_the_deadline(start_emulator: StartEmulato
         with pytest.raises(errors.CloudUnavailable, match="within 20 s"):
             cloud.wait(actions, 20)
         cloud.close()
-    assert clock.slept[:3] == [0.5, 0.75, 1.125]
+    assert clock.slept[:3] == [1.0, 1.5, 2.25]
     assert max(clock.slept) == 5.0
     assert clock.time == pytest.approx(20)
 
@@ -312,11 +387,11 @@ def test_the_headers_feed_the_budget_that_the_request_was_taken_from(start_emula
             cloud.server(1)
         assert clock.slept == []
         with pytest.raises(errors.NotFound):
-            cloud.wait((1,), 1)  # the actions' own bucket is still full
-        assert clock.slept == []
+            cloud.wait((1,), 2)  # the actions' own bucket is still full
+        assert clock.slept == [1.0]  # before it asked
         with pytest.raises(errors.RateLimited):
             cloud.server(1)
-        assert clock.slept[0] == pytest.approx(1200, rel=0.01)
+        assert clock.slept[1] == pytest.approx(1200, rel=0.01)
         cloud.close()
 
 
@@ -332,6 +407,14 @@ def test_without_headers_the_budget_counts_by_itself() -> None:
         with budget.request():
             pass
     assert len(clock.slept) == 1
+
+
+def test_what_is_left_of_the_budget_is_told_without_a_request(hetzner: HetznerCloud, emulator: Emulator) -> None:
+    assert hetzner.requests_left() is None
+    for _ in range(3):
+        hetzner.server(1)
+    assert hetzner.requests_left() in {3597, 3598}  # one is refilled each second
+    assert len(emulator.world.log.entries) == 3
 
 
 def test_what_others_spend_in_the_project_slows_us_down() -> None:

@@ -68,12 +68,12 @@ def test_a_temporary_error_that_stays_ends_the_action(one: FakeFleet) -> None:
 
 
 def test_any_other_error_is_not_tried_again(one: FakeFleet) -> None:
-    one.cloud.fail_next("create_server", OutOfStock("sold out", "take another type"))
+    one.cloud.fail_next("create_server", Unauthorized("the token may only read", "use another token"))
     [outcome] = one.apply()
     assert (outcome.code, outcome.error, outcome.advice) == (
         OutcomeCode.FAILED,
-        "server: sold out",
-        "take another type",
+        "server: the token may only read",
+        "use another token",
     )
     assert one.clock.slept == []
     assert words(one.events())[-2:] == ["action-failed", "apply-ended"]
