@@ -7,23 +7,33 @@ is never repeated.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias
 
 import yaml
 
+from reconciler.errors import ConfigError
 from reconciler.model import Diagnostic, Json
-from reconciler.yamltext import MAX_DEPTH, Position, diagnostic, failure, position, root_map
+from reconciler.yamltext import MAX_DEPTH, MAX_NODES, START, Position, diagnostic, failure, position, root_map
 
 Path: TypeAlias = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TEXT_TAGS = frozenset({_TAG + "str", _TAG + "timestamp", _TAG + "value"})
+MAX_PROBLEMS = 100
+
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_FRACTION = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SECRET = re.compile(
     r"[0-9]{6,12}:[A-Za-z0-9_-]{30,}"  # a Telegram bot token
     r"|\bsk-[A-Za-z0-9_-]{12,}"  # Anthropic, OpenAI and others
+    r"|\b(AKIA|ASIA)[0-9A-Z]{16}\b"  # Amazon
+    r"|\bAIza[0-9A-Za-z_-]{35}"  # Google
+    r"|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_[A-Za-z0-9_]{40,}"  # GitHub
+    r"|\bxox[abprs]-[A-Za-z0-9-]{20,}"  # Slack
     r"|fleet-key-[0-9]+-|-----BEGIN"
     r"|^(env:)?[A-Za-z0-9]{64}$"  # a Hetzner Cloud token
 )
@@ -46,7 +56,10 @@ class Document:
     data: dict[str, Json]
     nodes: Mapping[Path, tuple[yaml.Node, yaml.Node]]  # key (the item itself in a list) and value
     problems: tuple[Problem, ...] = ()
-    built_in: Mapping[str, Json] = field(default_factory=dict)  # what a child has when nobody says anything
+
+    def is_sound(self, path: Path) -> bool:
+        """Nothing wrong has been found at `path` or inside of it."""
+        return not any(problem.path[: len(path)] == path for problem in self.problems)
 
     def key_position(self, path: Path) -> Position:
         """Where the key at `path` stands, else the nearest map or list around it."""
@@ -71,12 +84,27 @@ class Document:
         return self.nodes[path]
 
 
-def compose(raw: bytes, file: str) -> Document:
-    """The bytes of a YAML file, called `file` in every message. Raises ConfigError when they are no single YAML map."""
-    root = root_map(raw, file)
-    walk = _Walk(file, budget=1000 + 10 * len(raw), nodes={(): (root, root)})
+def compose(raw: bytes, file: str, is_free: Callable[[Path], bool] = lambda _: False, advice: str = START) -> Document:
+    """The bytes of a YAML file, called `file` in every message.
+
+    `is_free(path)` says where text may have many lines. Raises ConfigError when the bytes are no single YAML map.
+    """
+    root = root_map(raw, file, advice)
+    walk = _Walk(file, is_free, nodes={(): (root, root)})
     data = walk.map(root, ())
     return Document(file, data, walk.nodes, tuple(walk.problems))
+
+
+def failure_of(problems: Iterable[Problem]) -> ConfigError:
+    """The error that shows the problems in the order of their places, MAX_PROBLEMS of them at most."""
+    some = list(islice(problems, MAX_PROBLEMS + 1))
+    found = sorted(
+        (problem.diagnostic for problem in some[:MAX_PROBLEMS]), key=lambda one: (one.file, one.line, one.column)
+    )
+    if len(some) > MAX_PROBLEMS:
+        detail = f"only {MAX_PROBLEMS} are shown: mend these first, then look again"
+        found.append(diagnostic(found[-1].file, (0, 0), "there are more problems", detail))
+    return ConfigError(found)
 
 
 def shown(value: object) -> str:
@@ -84,7 +112,7 @@ def shown(value: object) -> str:
     text = str(value)
     if looks_secret(text):
         return '"***"'
-    safe = "".join(character if character.isprintable() else "?" for character in text)
+    safe = "".join(character if character.isprintable() else "?" for character in text[:61])
     return f'"{safe if len(safe) <= 60 else safe[:57] + "..."}"'
 
 
@@ -97,7 +125,8 @@ class _Walk:
     """Turns nodes into data, collecting positions and problems on the way."""
 
     file: str
-    budget: int  # values that may be made: aliases of aliases would make any number
+    is_free: Callable[[Path], bool]
+    budget: int = MAX_NODES  # values that may be made: aliases of aliases would make any number
     nodes: dict[Path, tuple[yaml.Node, yaml.Node]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
@@ -168,9 +197,11 @@ class _Walk:
             return ""
         if node.tag in _PLAIN_TEXT_TAGS:
             if not text.isprintable():
-                self.report(path, node, "text with a line break or control character", "write it on one line")
+                self.unprintable(text, path, node)
             return text
-        if node.tag == _TAG + "int" and not _DECIMAL.fullmatch(text):
+        if (node.tag == _TAG + "int" and not _DECIMAL.fullmatch(text)) or (
+            node.tag == _TAG + "float" and not _FRACTION.fullmatch(text)
+        ):
             self.report(
                 path, node, f"{shown(text)} is no plain decimal number", "if it is text, write quotes around it"
             )
@@ -182,8 +213,16 @@ class _Walk:
             return text
         return _SCALARS[node.tag](text)
 
+    def unprintable(self, text: str, path: Path, node: yaml.Node) -> None:
+        if not self.is_free(path):
+            self.report(path, node, "text with a line break or control character", "write it on one line")
+        elif _CONTROL.search(text):
+            self.report(path, node, "text with a control character", "remove it")
+
     def report(self, path: Path, node: yaml.Node, summary: str, detail: str) -> None:
         self.problems.append(Problem(path, diagnostic(self.file, position(node), summary, detail)))
+        if len(self.problems) > MAX_PROBLEMS:
+            raise failure_of(self.problems)
 
 
 _PLAIN_SECRET = (
@@ -194,13 +233,5 @@ _SCALARS: Mapping[str, Callable[[str], Json]] = {
     _TAG + "null": lambda _: None,
     _TAG + "bool": lambda text: text.lower() in ("yes", "true", "on"),
     _TAG + "int": int,
-    _TAG + "float": lambda text: _float(text),
+    _TAG + "float": float,
 }
-
-
-def _float(text: str) -> float:
-    """Near enough: no setting is a fraction, so this is only ever shown to be of the wrong kind."""
-    try:
-        return float(text.replace("_", ""))
-    except ValueError:  # .inf, .nan and base 60
-        return 0.5

@@ -18,6 +18,7 @@ Position: TypeAlias = tuple[int, int]  # line and column, from 1; (0, 0) for the
 START = "a fleet file begins with a line such as `fleet: demo`; `fleet init` writes one in an empty directory"
 
 MAX_DEPTH = 20
+MAX_NODES = 600_000  # keys and values: 10,000 children of 30 lines each, in some 250 MB of memory
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _Base
@@ -25,32 +26,40 @@ else:
     _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_TOO_MANY = f"more than {MAX_NODES:,} keys and values"
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class _Loader(_Base):
-    """Counts the levels: the C loader calls itself for each one, and a file of brackets would end the process."""
+    """Counts levels and nodes: the C loader calls itself for each level, and a node takes 30 times its bytes."""
 
     depth = 0
+    nodes = 0
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         self.depth += 1
+        self.nodes += 1
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=current_node.start_mark)
+        if self.nodes > MAX_NODES:
+            raise yaml.MarkedYAMLError(problem=_TOO_MANY, problem_mark=current_node.start_mark)
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
 
 
-def root_map(raw: bytes, file: str) -> yaml.MappingNode:
-    """The file's top-level map. Raises ConfigError when the bytes are no single YAML document with a map."""
+def root_map(raw: bytes, file: str, advice: str = START) -> yaml.MappingNode:
+    """The file's top-level map; `advice` says how such a file begins.
+
+    Raises ConfigError when the bytes are no single YAML document with a map, or hold too much.
+    """
     text = _decode(raw, file)
     root = _compose(text, file)
     if root is None:
-        raise failure(file, (1, 1), "the file is empty", START)
+        raise failure(file, (1, 1), "the file is empty", advice)
     if not isinstance(root, yaml.MappingNode):
         kind = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
-        raise failure(file, position(root), f"the file must be a map (key: value), not {kind}", START)
+        raise failure(file, position(root), f"the file must be a map (key: value), not {kind}", advice)
     return root
 
 
@@ -104,7 +113,9 @@ def _syntax(problem: str, text: str, where: Position) -> tuple[str, str]:
     if line[where[1] - 1 : where[1]] == "\t" or "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab stands here", "indent with spaces: YAML allows no tabs there"
     if problem == _TOO_DEEP:
-        return problem, "a fleet file needs no more than five"
+        return problem, "a fleet file needs no more than ten"
+    if problem == _TOO_MANY:
+        return problem, "make two fleets of it"
     if problem == "but found another document":
         return "a second document starts here", "keep one fleet per file, and remove the line `---`"
     if problem.startswith("found undefined alias"):

@@ -91,11 +91,25 @@ class ChildSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Percent:
+    """A share in percent, 0 to 100."""
+
+    value: int
+
+    def of(self, total: int) -> int:
+        """That share of `total`, rounded down, but at least 1 unless it is 0 %."""
+        return max(1, total * self.value // 100) if self.value else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """What a plan may do at most. An empty tuple allows everything."""
+    """What a plan may do at most. An empty tuple allows everything; `*` and `?` stand for parts of a name.
+
+    Names that children say themselves have been checked when the file was read.
+    """
 
     max_children: int | None = None
-    max_destroys: int | None = None  # per apply; None: the greater of 1 and a tenth of the fleet's servers
+    max_destroys: int | Percent | None = None  # per apply; None: the greater of 1 and a tenth of the fleet's servers
     regions: tuple[str, ...] = ()
     server_types: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
@@ -121,7 +135,7 @@ class Fleet:
     children: Mapping[str, ChildSpec]
     path: str
     policy: Policy = Policy()
-    moved: Mapping[str, str] = field(default_factory=dict)  # new name -> name that the child's server still has
+    moved: Mapping[str, str] = field(default_factory=dict)  # new name -> old name; see fleet.former_names
     digest: str = ""  # SHA-256, hex, over fleet.yaml and every file it includes or reads
 
 

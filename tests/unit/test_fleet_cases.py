@@ -1,37 +1,44 @@
-"""Every file in tests/cases/fleet: a fleet file, and beside it exactly what the tool says of it.
+"""Every case in tests/cases/fleet: a fleet file, or a directory with one, and beside it what exactly is said of it.
 
-The `.out` of a valid file is the fleet that it means, as JSON.
+The `.out` of a valid fleet is what it means, as JSON.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from reconciler.document import compose
 from reconciler.errors import ConfigError
-from reconciler.fleet import parse
+from reconciler.fleet import load_fleet
 from reconciler.render.diagnostics import error_text
-from reconciler.schema import check
 
-CASES = sorted((Path(__file__).parent.parent / "cases" / "fleet").glob("*.yaml"))
+DIRECTORY = Path(__file__).parent.parent / "cases" / "fleet"
+CASES = sorted([*DIRECTORY.glob("*.yaml"), *(file.parent for file in DIRECTORY.glob("*/fleet.yaml"))])
 
 
-def said_of(raw: bytes) -> str:
+def said_of_the_fleet_here() -> str:
     try:
-        fleet = parse(check(compose(raw, "fleet.yaml")))
+        fleet = load_fleet(Path("fleet.yaml"))
     except ConfigError as error:
         return error_text(error) + "\n"
     return json.dumps(asdict(fleet), indent=2, default=str) + "\n"
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) >= 45
+    assert len(CASES) >= 80
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_case(case: Path) -> None:
-    assert said_of(case.read_bytes()) == case.with_suffix(".out").read_text(encoding="utf-8")
+def test_case(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    if case.is_dir():
+        shutil.copytree(case, here)
+    else:
+        here.mkdir()
+        shutil.copy(case, here / "fleet.yaml")
+    monkeypatch.chdir(here)
+    assert said_of_the_fleet_here() == case.with_suffix(".out").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from reconciler.document import compose
 from reconciler.errors import ConfigError
-from reconciler.fleet import load_fleet, parse
+from reconciler.fleet import load_fleet
 from reconciler.model import Fleet
 from reconciler.render.diagnostics import error_text
-from reconciler.schema import check, find, inlined
+from reconciler.schema import find, inlined
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "7123456789:" + "AAF-x" * 7
@@ -115,10 +115,13 @@ def test_an_installed_package_finds_its_own_schemas_or_says_what_to_do(
 
 
 def said_of(raw: bytes) -> Fleet | str:
-    try:
-        return parse(check(compose(raw, "fleet.yaml")))
-    except ConfigError as error:
-        return _readable(error)
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "fleet.yaml")
+        file.write_bytes(raw)
+        try:
+            return load_fleet(file)
+        except ConfigError as error:
+            return _readable(error)
 
 
 def _readable(error: ConfigError) -> str:

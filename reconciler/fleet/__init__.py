@@ -1,0 +1,147 @@
+"""fleet.yaml and all that it names -> Fleet: layers are put on each other, problems of all kinds come together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from reconciler.document import MAX_PROBLEMS, Problem, failure_of
+from reconciler.fleet import crosschecks, settings
+from reconciler.fleet.blocks import Layered, as_map, layered
+from reconciler.fleet.contents import Problems, workspace_files
+from reconciler.fleet.secret_references import reference
+from reconciler.fleet.sources import Sources, load
+from reconciler.model import (
+    AccessPolicy,
+    ChildSpec,
+    Fleet,
+    ModelSettings,
+    Percent,
+    Policy,
+    Provider,
+    SecretRef,
+    Users,
+    WorkspaceFile,
+)
+from reconciler.schema import built_in
+
+
+def load_fleet(path: Path) -> Fleet:
+    """The fleet of the file at `path` and of what it names. Raises ConfigError with every problem of all files."""
+    return parse(load(path))
+
+
+def parse(sources: Sources) -> Fleet:
+    """The fleet that the files describe. Raises ConfigError with every problem, in the order of the lines."""
+    children = layered(built_in(), sources.defaults, sources.groups, sources.children)
+    of_blocks = chain.from_iterable(settings.problems_of(block) for block in sources.blocks)
+    found = chain(sources.problems, of_blocks, crosschecks.problems_of(sources, children))
+    _raise_if_any(found)
+    data = sources.main.data
+    cloud, name = as_map(data["cloud"]), str(data["fleet"])
+    problems: Problems = {}
+    specs = {
+        child.name: _spec(child, workspace_files(child, sources, name, problems))
+        for child in sorted(children.values(), key=lambda child: child.name)
+    }
+    _raise_if_any(problems.values())
+    return Fleet(
+        name=name,
+        provider=Provider(cloud["provider"]),
+        token=_optional_reference(cloud.get("token")),
+        key=_optional_reference(data.get("key")),
+        ssh_generation=as_map(data.get("keys")).get("ssh", 1),
+        children=specs,
+        path=sources.main.file,
+        policy=_policy(as_map(data.get("policy"))),
+        moved={move["to"]: move["from"] for move in _maps(data.get("moved"))},
+        digest=sources.digest,
+    )
+
+
+def references(fleet: Fleet) -> dict[SecretRef, str]:
+    """Every secret reference of the fleet, and who needs it, in words for an error."""
+    uses = ((fleet.token, "the cloud's API token"), (fleet.key, "the fleet key"))
+    wanted = {found: use for found, use in uses if found is not None}
+    for name, child in fleet.children.items():
+        wanted.setdefault(child.bot_token, f'the bot token of child "{name}"')
+        wanted.setdefault(child.model.key, f'the model key of child "{name}"')
+    return wanted
+
+
+def former_names(fleet: Fleet, name: str) -> tuple[str, ...]:
+    """Names that the child's server may still have, the latest first: `moved`, followed back from entry to entry."""
+    names: list[str] = []
+    while (before := fleet.moved.get(names[-1] if names else name)) is not None:
+        names.append(before)
+    return tuple(names)
+
+
+def _raise_if_any(problems: Iterable[Problem]) -> None:
+    some = list(islice(problems, MAX_PROBLEMS + 1))
+    if some:
+        raise failure_of(some)
+
+
+def _spec(child: Layered, files: Mapping[str, WorkspaceFile]) -> ChildSpec:
+    values, own = child.values, child.own
+    expires = values.get("expires")
+    return ChildSpec(
+        name=child.name,
+        regions=settings.listed(values["region"]),
+        server_types=settings.listed(values["server_type"]),
+        image=values["image"],
+        version=values["version"],
+        bot_token=reference(values["bot"]["token"]),
+        model=_model(values["model"]),
+        users=_users(values["users"]),
+        labels=values["labels"],
+        protect=values["protect"],
+        group=values.get("group"),
+        ipv4=values["ipv4"],
+        backups=values["backups"],
+        enabled=values["enabled"],
+        expires=None if expires is None else settings.expiry(expires),
+        ssh_from=tuple(settings.network(text) for text in values["access"]["ssh_from"]),
+        files=files,
+        config=values["config"],
+        file=own.document.file,
+        line=own.document.key_position(own.path)[0],
+    )
+
+
+def _model(values: Mapping[str, Any]) -> ModelSettings:
+    limit = values.get("spend_limit")
+    return ModelSettings(
+        provider=values["provider"],
+        name=values["name"],
+        key=reference(values["key"]),
+        fallback=tuple(values["fallback"]),
+        spend_limit=None if limit is None else Decimal(str(limit)),
+    )
+
+
+def _users(values: Mapping[str, Any]) -> Users:
+    return Users(AccessPolicy(values["policy"]), tuple(values["allowed"]), values.get("owner"))
+
+
+def _policy(values: Mapping[str, Any]) -> Policy:
+    destroys = values.get("max_destroys")
+    return Policy(
+        max_children=values.get("max_children"),
+        max_destroys=Percent(int(destroys.removesuffix("%"))) if isinstance(destroys, str) else destroys,
+        regions=tuple(values.get("regions", ())),
+        server_types=tuple(values.get("server_types", ())),
+        versions=tuple(values.get("versions", ())),
+    )
+
+
+def _optional_reference(text: object) -> SecretRef | None:
+    return reference(text) if isinstance(text, str) else None
+
+
+def _maps(value: object) -> list[Mapping[str, Any]]:
+    return value if isinstance(value, list) else []

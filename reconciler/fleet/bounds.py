@@ -1,0 +1,86 @@
+"""What free-form OpenClaw configuration (`config:` in fleet.yaml) may not say, and what to write instead. Pure.
+
+A fleet file may be somebody else's text. What it puts into openclaw.json must not open the gateway, load code, send the
+bot's or the model's secret to another address, or fight over a key that we set ourselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+Keys: TypeAlias = tuple[str, ...]
+
+# What we set in openclaw.json ourselves, or keep empty, and the key of fleet.yaml that says it. managed/ sets no other;
+# a test compares the two.
+OWN_KEYS: Final[Mapping[Keys, str]] = {
+    ("agents", "defaults", "workspace"): "the place is fixed; files: fills it",
+    ("agents", "defaults", "model"): "write model: {name: ..., fallback: [...]}",
+    ("agents", "defaults", "heartbeat"): "it stays off: each beat costs model tokens",
+    ("models", "providers"): "write model: {provider: ..., key: ...}",
+    ("channels", "telegram", "enabled"): "it is always on; enabled: false stops the whole child",
+    ("channels", "telegram", "botToken"): "write bot: {token: ...}",
+    ("channels", "telegram", "tokenFile"): "write bot: {token: ...}",
+    ("channels", "telegram", "dmPolicy"): "write users: {policy: ...}",
+    ("channels", "telegram", "allowFrom"): "write users: {allowed: [...]}",
+    ("commands", "ownerAllowFrom"): "write users: {owner: ...}",
+    ("session", "dmScope"): "it stays per-channel-peer: people must not read each other",
+    ("logging", "file"): "the place is fixed: /var/log/openclaw/openclaw.log",
+}
+CLOSED: Final[Mapping[str, str]] = {
+    "gateway": "it is reached over SSH alone, and set up by fleet itself",
+    "plugins": "a plugin is code that runs beside every secret of the child",
+    "secrets": "fleet sets up where secrets are found",
+    "update": "version: says which release runs",
+}
+
+_ADDRESSES: Final = frozenset({"apiroot", "baseurl"})
+_SECRET_KEY: Final = re.compile(r"(token|apikey|password|passwd|passphrase|secret|privatekey)$")
+
+
+def forbidden(config: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str]]:
+    """Path, reason and advice for everything in `config` that may not be there."""
+    for path, value in _walk(config, ()):
+        found = _objection(path, value)
+        if found:
+            yield path, *found
+
+
+def _walk(config: Mapping[str, Any], path: Keys) -> Iterator[tuple[Keys, Any]]:
+    """Every key with its path; nothing below one that is objected to."""
+    for key, value in config.items():
+        here = (*path, key)
+        yield here, value
+        if not _objection(here, value):
+            for part in _maps(value):
+                yield from _walk(part, here)
+
+
+def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The value if it is a map; of a list, all maps in it."""
+    if isinstance(value, Mapping):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _maps(item)
+
+
+def _objection(path: Keys, value: Any) -> tuple[str, str] | None:
+    name = ".".join(path)
+    if path[0] in CLOSED:
+        return f"config may not set {path[0]}", CLOSED[path[0]]
+    if path in OWN_KEYS:
+        return f"config may not set {name}: fleet does", OWN_KEYS[path]
+    holds = [own for own in OWN_KEYS if own[: len(path)] == path]
+    if holds and not isinstance(value, Mapping):
+        return f"{name} must be a map: fleet sets {'.'.join(holds[0])} in it", "write the keys that you want to set"
+    plain = re.sub("[^a-z0-9]", "", path[-1].lower())
+    if plain in _ADDRESSES or "proxy" in plain:
+        return f"config may not set {name}", "it would send what the agent says, and its secrets, elsewhere"
+    if _SECRET_KEY.search(plain) and isinstance(value, str) and value:
+        return (
+            f"{name} looks like a secret written out",
+            "a fleet file holds no secret: a child has those of its bot and its model",
+        )
+    return None

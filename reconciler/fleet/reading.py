@@ -1,0 +1,147 @@
+"""Reads the files that a fleet is made of, and nothing outside of the fleet file's directory.
+
+The fleet file may come from somebody else: it must not be able to carry a file of this machine to a server, to wait
+for ever on a pipe, or to fill the memory.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+MAX_BYTES: Final = 16 * 1024 * 1024  # of all files together
+MAX_FILES_IN_TREE: Final = 1000
+_INSIDE: Final = "name a path from the file that says this on, inside the directory of the fleet file"
+
+
+class Unreadable(Exception):
+    """A file that is not read: why (`summary`), and what to do (`advice`)."""
+
+    def __init__(self, summary: str, advice: str) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.advice = advice
+
+
+class Reader:
+    """Reads below `root`, the fleet file's directory, and remembers what it has read.
+
+    Names are relative to it, with "/" between their parts.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self._left = MAX_BYTES
+        self._read: dict[str, bytes] = {}
+
+    def fleet_file(self, path: Path) -> bytes:
+        """The fleet file itself, which may be a pipe. Raises FileNotFoundError, Unreadable."""
+        try:
+            with path.open("rb") as file:
+                raw = file.read(self._left + 1)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise Unreadable(f"cannot be read: {error.strerror}", "Name a readable file.") from error
+        return self._counted("", raw)
+
+    def file(self, name: str) -> bytes:
+        """The bytes of a regular file. Raises Unreadable."""
+        if name in self._read:
+            return self._read[name]
+        path = self._inside(name)
+        try:
+            # Without O_NONBLOCK a pipe would be waited for before it can be seen to be one.
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                if not stat.S_ISREG(mode):
+                    what = "is a directory" if stat.S_ISDIR(mode) else "is no regular file"
+                    raise Unreadable(what, "name a file")
+                raw = file.read(self._left + 1)
+        except OSError as error:
+            raise _unreadable(error) from error
+        return self._counted(name, raw)
+
+    def tree(self, name: str) -> dict[str, bytes]:
+        """Every regular file below a directory, by its path from there on. Raises Unreadable.
+
+        Names that begin with a dot, and links, are left out.
+        """
+        top = self._inside(name)
+        if not top.is_dir():
+            raise Unreadable("is no directory" if top.exists() else "is not there", "name a directory")
+        found: dict[str, bytes] = {}
+        for path in _files_below(top):
+            below = path.relative_to(top).as_posix()
+            if len(found) == MAX_FILES_IN_TREE:
+                raise Unreadable(f"holds more than {MAX_FILES_IN_TREE} files", "name a directory with fewer")
+            found[below] = self.file(path.relative_to(self._root).as_posix())
+        if not found:
+            raise Unreadable("holds no file", "put one there, or remove this entry")
+        return found
+
+    def matching(self, pattern: str) -> list[str]:
+        """The names that a pattern finds, sorted. Raises Unreadable when there is none."""
+        if "**" in pattern:
+            raise Unreadable("** is not read here", "write one * for each level, for example: eu/*.yaml")
+        self._inside(pattern)
+        # Unlike Path.glob it leaves out names that begin with a dot, as editors make them.
+        found = sorted(glob.glob(pattern, root_dir=self._root))  # noqa: PTH207
+        if not found:
+            raise Unreadable(
+                f'"{pattern}" finds no file',
+                "mend or remove it: children that no file declares any more would be destroyed",
+            )
+        return found
+
+    def is_same(self, name: str, path: Path) -> bool:
+        """Whether `name` is the file at `path`."""
+        return (self._root / name).resolve() == path.resolve()
+
+    def digest(self) -> str:
+        """SHA-256, hex, over the names and bytes of everything that was read. The fleet file's own name is empty."""
+        whole = hashlib.sha256()
+        for name, raw in sorted(self._read.items()):
+            for part in (name.encode(), raw):
+                whole.update(len(part).to_bytes(8, "big") + part)
+        return whole.hexdigest()
+
+    def _inside(self, name: str) -> Path:
+        if name.startswith(("/", "~")):
+            raise Unreadable("is an absolute path", _INSIDE)
+        if "\0" in name:
+            raise Unreadable("holds a NUL character", _INSIDE)
+        path = (self._root / name).resolve()
+        if not path.is_relative_to(self._root):
+            raise Unreadable("is outside the directory of the fleet file", _INSIDE)
+        return path
+
+    def _counted(self, name: str, raw: bytes) -> bytes:
+        if len(raw) > self._left:
+            limit = f"{MAX_BYTES >> 20} MiB"
+            together = " together with the other files" if self._read else ""
+            raise Unreadable(f"is bigger than {limit}{together}", "a fleet is text, written by people: make it smaller")
+        self._left -= len(raw)
+        self._read[name] = raw
+        return raw
+
+
+def _files_below(top: Path) -> Iterator[Path]:
+    """Sorted, and lazily: the tree may be a whole disk."""
+    for directory, below, files in os.walk(top):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(directory, name)
+            if not name.startswith(".") and stat.S_ISREG(path.lstat().st_mode):
+                yield path
+
+
+def _unreadable(error: OSError) -> Unreadable:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return Unreadable("is not there", "mend the path: it counts from the file that says this")
+    return Unreadable(f"cannot be read: {error.strerror}", "name a readable file")
