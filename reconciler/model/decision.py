@@ -145,7 +145,8 @@ class Plan:
 
     `shared` are changes of what the whole fleet shares at the cloud: its firewalls. `monthly` is the sum of the
     actions' and `total` the fleet's bill of a month after them, both net decimal strings in `currency`, None without
-    prices. `requests` is how many API requests the apply will take, about.
+    prices. `old_prices` counts the servers that may cost less than the list says. `requests` is how many API requests
+    the apply will take, about.
     """
 
     fleet: str
@@ -158,6 +159,7 @@ class Plan:
     monthly: str | None = None
     total: str | None = None
     requests: int = 0
+    old_prices: int = 0
 
     @property
     def is_empty(self) -> bool:

@@ -72,6 +72,7 @@ def plan(
         money.as_text(delta),
         money.as_text(bill),
         requests,
+        sum(money.keeps_old_price(server) for server in servers),
     )
 
 

@@ -38,7 +38,7 @@ def needs_replacement(child: Child, action: Action | None, situation: Situation)
         Severity.REFUSED,
         child,
         f"{child.name}: {what} takes a new server, and none is planned",
-        "the memory on the present one would be lost with it\n"
+        "the memory on the present one would be lost\n"
         f"if that is meant: fleet apply --allow-replace {child.name}; else put the old value back",
     )
 
@@ -79,8 +79,8 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
         yield f"it goes on costing {_monthly(child.server, situation.catalog)}"
     if action.kind in (Kind.RESIZE, Kind.REPLACE) and money.keeps_old_price(child.server):
         yield (
-            f"ordered before {money.PRICE_RISE:%Y-%m-%d}, so it may cost less than its list price until now; "
-            "it is charged the present list price from then on"
+            f"it was ordered before {money.PRICE_RISE:%Y-%m-%d} and may cost less than its list price now; "
+            "after this the present list price is charged"
         )
     if child.spec and action.kind is not Kind.DESTROY and child.server.backups and not child.spec.backups:
         yield "switching the cloud's backups off deletes those there are"

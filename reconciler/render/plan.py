@@ -48,7 +48,12 @@ def plan_json(plan: Plan) -> dict[str, Json]:
         "shared": [_change_json(change) for change in plan.shared],
         "diagnostics": [diagnostic_json(diagnostic) for diagnostic in plan.diagnostics],
         "sync": {name: str(sync) for name, sync in plan.sync.items()},
-        "cost": {"currency": plan.currency, "monthly": plan.monthly, "total": plan.total},
+        "cost": {
+            "currency": plan.currency,
+            "monthly": plan.monthly,
+            "total": plan.total,
+            "old_prices": plan.old_prices,
+        },
         "requests": plan.requests,
     }
 
@@ -127,7 +132,7 @@ def _wanted_server(spec: ChildSpec, action: Action) -> str:
     text = ", ".join((f"{server_type} in {region}", spec.image, *extras))
     if len(spec.server_types) == len(spec.regions) == 1:
         return text
-    return f"{text}; first choice of {' or '.join(spec.server_types)} in {' or '.join(spec.regions)}"
+    return f"{text}; the first to be had of {', '.join(spec.server_types)} in {', '.join(spec.regions)}"
 
 
 def _diagnostic_lines(plan: Plan) -> Iterator[Line]:

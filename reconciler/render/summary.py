@@ -38,17 +38,26 @@ def monthly(action: Action, plan: Plan) -> str | None:
 
 
 def costs(plan: Plan) -> str:
-    """The change and the fleet's bill after it. What is not known is said, and is never 0."""
+    """The fleet's bill of a month and what the plan changes in it. What is not known is said, and is never 0."""
     if plan.currency is None:
         return "Costs: ? (the cloud's prices could not be read)."
-    change = "?" if plan.monthly is None else f"{Decimal(plan.monthly):+} {plan.currency} a month"
-    total = "?" if plan.total is None else f"{plan.total} {plan.currency} a month"
-    unknown = "; ? where the cloud names no price" if "?" in (change, total) else ""
-    basis = f"(list prices, net{unknown})"
-    if plan.is_empty:
-        return f"Costs: {total} {basis}."
-    return f"Costs: {change}, the whole fleet then {total} {basis}."
+    total = "?" if plan.total is None else f"{plan.total} {plan.currency}"
+    basis = ["list prices, net"]
+    if plan.total is None or (plan.actions and plan.monthly is None):
+        basis.append("? where the cloud names no price")
+    if plan.old_prices:
+        basis.append(f"{count_text(plan.old_prices, 'older server')} may cost less")
+    return f"Costs: {total} a month{_change(plan)} ({'; '.join(basis)})."
 
 
 def takes(plan: Plan) -> str:
     return f"Takes about {count_text(plan.requests, 'API request')}."
+
+
+def _change(plan: Plan) -> str:
+    if plan.is_empty:
+        return ""
+    if plan.monthly is None:
+        return " after this, ? more or less"
+    change = Decimal(plan.monthly)
+    return ", as before" if change == 0 else f" after this, {change:+}"

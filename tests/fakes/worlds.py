@@ -72,10 +72,10 @@ def make_materials(name: str, bot_token: str = "") -> Materials:
     )
 
 
-def make_server(name: str, **changes: Any) -> Server:
+def make_server(child: str, **changes: Any) -> Server:
     labels = {
         "openclaw-deploy/fleet": "demo",
-        "openclaw-deploy/child": name,
+        "openclaw-deploy/child": child,
         "openclaw-deploy/uid": UID,
         "openclaw-deploy/ready": "true",
     } | changes.pop("labels", {})
@@ -91,7 +91,7 @@ def make_server(name: str, **changes: Any) -> Server:
     if "status" in changes:
         changes["status"] = ServerStatus(changes["status"])
     kept = {key: value for key, value in labels.items() if value is not None}
-    return Server(name=f"demo-{name}", labels=kept, **(values | changes))
+    return Server(labels=kept, **({"name": f"demo-{child}"} | values | changes))
 
 
 def make_facts(
