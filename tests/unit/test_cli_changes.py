@@ -1,0 +1,163 @@
+"""`fleet plan`, `apply` and `destroy` as their callers see them: exit codes, formats, and who is in the way."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.output import LastingOutput, whoever_reads
+from tests.fakes.command_line import CommandLine
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import make_spec
+
+ROOT = Path(__file__).parent.parent.parent
+
+# A whole process with a reader that goes away: `fleet apply --yes` on a fleet in memory.
+WITHOUT_READER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from reconciler.api import FleetClient
+from reconciler.cli.main import run
+from tests.fakes.fleets import FakeFleet
+world = FakeFleet(Path(sys.argv[1]))
+def opener(path, state, progress, **options):
+    return FleetClient(world.fleet(), replace(world.ports(), progress=progress))
+code = run(["apply", "--yes", "--state-dir", sys.argv[1]], opener)
+print(code, *sorted(server.name for server in world.cloud.by_id.values()), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(FakeFleet(state), capsys)
+
+
+@pytest.fixture
+def orphans(fleet: CommandLine) -> CommandLine:
+    """Two servers whose children are gone from the file, where one may be deleted at a time."""
+    fleet.world.applied()
+    fleet.world.specs.clear()
+    fleet.world.specs["carol"] = make_spec("carol", server_type="cpx22")
+    return fleet
+
+
+def test_a_plan_has_the_exit_code_that_scripts_ask_for(fleet: CommandLine) -> None:
+    assert fleet("plan").code == 0
+    assert fleet("plan", "--detailed-exitcode").code == 2
+    fleet.world.applied()
+    assert fleet("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_plan_is_the_same_in_every_format(fleet: CommandLine) -> None:
+    spelled = [json.loads(fleet("plan", *form).out) for form in (["--json"], ["--format", "json"])]
+    assert [action["child"] for action in spelled[0]["actions"]] == ["alice", "bob"]
+    assert spelled[0]["actions"] == spelled[1]["actions"]
+    markdown = fleet("plan", "--format", "markdown").out
+    assert "alice" in markdown
+    assert fleet("plan", "--format", "html").code == 64
+
+
+def test_what_policy_refuses_is_not_applied_and_not_kept(orphans: CommandLine, tmp_path: Path) -> None:
+    out = tmp_path / "plan"
+    before = dict(orphans.world.cloud.by_id)
+    assert orphans("plan", "--out", str(out)).code == 4
+    assert not out.exists()
+    said = orphans("apply", "--yes")
+    assert said.code == 4
+    assert "nothing was changed" in said.err
+    assert orphans.world.cloud.by_id == before
+
+
+def test_a_limit_of_ones_own_is_given_once_and_kept_with_the_plan(orphans: CommandLine, tmp_path: Path) -> None:
+    out = str(tmp_path / "plan")
+    assert orphans("plan", "--max-destroys", "2", "--out", out).code == 0
+    assert orphans("apply", "--plan", out).code == 0
+    assert [server.name for server in orphans.world.cloud.by_id.values()] == ["demo-carol"]
+
+
+def test_destroy_asks_for_each_by_name_so_the_default_limit_does_not_hold(fleet: CommandLine) -> None:
+    fleet.world.applied()
+    assert fleet("destroy", "--all", "--yes", "--max-destroys", "1").code == 4
+    assert len(fleet.world.cloud.by_id) == 2
+    assert fleet("destroy", "--all", "--yes").code == 0
+    assert fleet.world.cloud.by_id == {}
+
+
+def test_a_protected_child_is_not_destroyed_and_neither_are_the_others(fleet: CommandLine) -> None:
+    fleet.world.change("bob", protect=True)
+    fleet.world.applied()
+    said = fleet("destroy", "--all", "--yes")
+    assert (said.code, said.out) == (4, "")
+    assert "protected: bob" in said.err
+    assert len(fleet.world.cloud.by_id) == 2
+
+
+def test_nobody_to_ask_is_a_refusal(fleet: CommandLine) -> None:
+    said = fleet("apply")
+    assert said.code == 4
+    assert "no terminal to ask on" in said.err
+    assert fleet.world.cloud.by_id == {}
+
+
+def test_a_second_apply_is_told_that_the_lock_is_held(fleet: CommandLine) -> None:
+    with fleet.world.store.lock("fleet apply"):
+        assert fleet("apply", "--yes").code == 5
+        assert fleet("destroy", "--all", "--yes").code == 5
+
+
+def test_a_log_that_cannot_be_written_is_told_before_anything_happens(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler", "apply", "--yes"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FLEET_LOG": "nowhere/log"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: cannot write the log nowhere/log: No such file or directory\n  change FLEET_LOG\n"
+
+
+def test_an_apply_outlives_its_reader(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_READER, str(tmp_path / "state")],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            timeout=120,
+            check=False,
+        )
+    assert done.stderr.decode() == "0 demo-alice demo-bob\n"
+    assert done.returncode == 0
+
+
+class FullDisk(io.StringIO):
+    """Takes one line."""
+
+    def write(self, text: str) -> int:
+        if self.getvalue():
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_output_that_is_lost_is_noticed_and_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = FullDisk()
+    monkeypatch.setattr(sys, "stdout", full)
+    with whoever_reads() as output:
+        assert isinstance(output, LastingOutput)
+        for number in range(3):
+            print(number)
+        assert output.is_lost
+    assert full.getvalue() == "0"
