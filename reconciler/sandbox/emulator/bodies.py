@@ -120,7 +120,7 @@ def rows(body: Mapping[str, Json], field: str, known: Table[RowT]) -> tuple[RowT
 
 
 def labels(body: Mapping[str, Json]) -> dict[str, str]:
-    return check_labels(body.get("labels") or {})
+    return check_labels({} if body.get("labels") is None else body["labels"])
 
 
 def changes(body: Mapping[str, Json]) -> tuple[str | None, dict[str, str] | None]:

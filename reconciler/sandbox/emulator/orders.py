@@ -76,7 +76,7 @@ def image(world: World, body: Mapping[str, Json], architecture: str) -> int:
 
 
 def user_data(body: Mapping[str, Json]) -> str:
-    value = body.get("user_data") or ""
+    value = "" if body.get("user_data") is None else body["user_data"]
     if not isinstance(value, str) or len(value.encode()) > _MOST_USER_DATA:
         raise errors.invalid_input("user_data", "must be a text of at most 32 KiB")
     return value
