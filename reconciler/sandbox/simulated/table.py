@@ -10,6 +10,7 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.commands import importing
+from reconciler.commands import importing
 from reconciler.model import Command, Completed, Secret
 from reconciler.sandbox.simulated import access, arrival, probe, releases, storage, system
 from reconciler.sandbox.simulated.calls import Call, Fails, read_call
