@@ -150,10 +150,11 @@ def _witness(fleet: Fleet, ports: Ports, spec: FirewallSpec) -> Server | None:
 
 def _answers(server: Server, fleet: Fleet, ports: Ports, patience: float) -> bool:
     """Whether a new connection gets in, tried for so many seconds: an open one outlives any change of rules."""
+    address = address_of(server, fleet, ports, first_boot=server.label("ready") is None)
     deadline = ports.clock.monotonic() + patience
     while True:
         try:
-            ports.dialer.connect(address_of(server, fleet, ports), CONNECT_TIMEOUT).close()
+            ports.dialer.connect(address, CONNECT_TIMEOUT).close()
         except HostError:
             if ports.clock.monotonic() >= deadline:
                 return False

@@ -10,12 +10,16 @@ from tests.fakes.host import FakeHost, public_key
 
 
 class FakeDialer:
-    """Reaches the servers of a FakeCloud by their address. A host refuses twice while it boots."""
+    """Reaches the servers of a FakeCloud by their address, from `source`, as far as the cloud's firewalls let it.
+
+    A host refuses twice while it boots.
+    """
 
     def __init__(self, cloud: FakeCloud, clock: Clock) -> None:
         self.hosts: dict[int, FakeHost] = {}
         self.silent: dict[int, HostError] = {}  # by server id: what every connection ends with
         self.met: list[HostAddress] = []
+        self.source = "198.51.100.7"
         self._cloud = cloud
         self._clock = clock
         self._booting: dict[int, int] = {}
@@ -25,6 +29,8 @@ class FakeDialer:
         server = next((server for server in self._cloud.by_id.values() if server.address == address.address), None)
         if server is None or server.status is not ServerStatus.RUNNING:
             raise HostTimedOut(f"no answer from {address.address}")
+        if not self._cloud.lets_in(server, self.source, address.port):
+            raise HostTimedOut(f"the cloud's firewall keeps {self.source} away from {address.address}")
         if server.id in self.silent:
             raise self.silent[server.id]
         host = self._booted(server)

@@ -1,0 +1,180 @@
+"""Making a server from the first type and region to be had, and replacing one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import ActionFailed, CloudError, CloudUnavailable, LimitExceeded, OutOfStock, Refused
+from reconciler.model import OutcomeCode, ServerStatus
+from reconciler.steps.server import ensure_replaceable, ensure_server, server_labels
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.works import make_work
+from tests.fakes.worlds import make_server, make_spec
+
+TYPES, REGIONS = ("cpx22", "cpx32"), ("nbg1", "fsn1")
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    world = FakeFleet(state, ("alice",))
+    world.change("alice", server_types=TYPES, regions=REGIONS)
+    return world
+
+
+def made(world: FakeFleet) -> tuple[str, str]:
+    [server] = world.cloud.by_id.values()
+    return server.server_type, server.region
+
+
+def test_the_first_type_is_tried_everywhere_before_the_next_type(world: FakeFleet) -> None:
+    wanted = [(kind, region) for kind in TYPES for region in REGIONS]
+    for had in wanted:
+        world.cloud.by_id.clear()
+        work, notes = make_work(world, "alice")
+        ensure_server(work)
+        assert made(world) == had
+        assert notes.events.count("candidate-refused") == wanted.index(had)
+        world.cloud.sold_out.add(had)
+
+
+def test_when_nothing_can_be_had_the_error_says_what_was_tried_and_what_there_is(world: FakeFleet) -> None:
+    world.cloud.sold_out |= {(kind, region) for kind in TYPES for region in REGIONS}
+    with pytest.raises(OutOfStock) as raised:
+        ensure_server(make_work(world, "alice")[0])
+    assert "alice; tried cpx22 in nbg1, cpx22 in fsn1, cpx32 in nbg1, cpx32 in fsn1" in raised.value.summary
+    assert raised.value.advice.endswith("in nbg1: cpx12; in fsn1: cpx12")
+    assert world.cloud.by_id == {}
+
+
+def test_a_catalogue_that_cannot_be_read_does_not_hide_that_nothing_can_be_had(world: FakeFleet) -> None:
+    world.cloud.sold_out |= {(kind, region) for kind in TYPES for region in REGIONS}
+    world.cloud.fail_next("catalog", CloudUnavailable("no answer"))
+    with pytest.raises(OutOfStock, match="tried cpx22 in nbg1"):
+        ensure_server(make_work(world, "alice")[0])
+
+
+def test_a_server_whose_creation_failed_is_gone_before_the_next_candidate(world: FakeFleet) -> None:
+    world.cloud.failing_actions = 1
+    work, notes = make_work(world, "alice")
+    ensure_server(work)
+    assert made(world) == ("cpx22", "fsn1")
+    assert notes.events == [
+        "create-intended",
+        "created",
+        "delete-intended",
+        "candidate-refused",
+        "create-intended",
+        "created",
+    ]
+
+
+def test_a_failed_server_that_cannot_be_deleted_ends_it(world: FakeFleet) -> None:
+    """Else the next candidate would meet its name, and take it for a good one by its nonce."""
+    world.cloud.failing_actions = 1
+    world.cloud.fail_next("delete_server", CloudUnavailable("no answer"))
+    with pytest.raises(CloudError, match="not be deleted either") as raised:
+        ensure_server(make_work(world, "alice")[0])
+    assert not raised.value.temporary
+    assert len(world.cloud.requests) == 1
+
+
+def test_a_single_candidate_that_fails_says_why(world: FakeFleet) -> None:
+    world.change("alice", server_types=("cpx22",), regions=("nbg1",))
+    world.cloud.failing_actions = 1
+    with pytest.raises(ActionFailed):
+        ensure_server(make_work(world, "alice")[0])
+
+
+def test_a_lost_answer_is_no_reason_for_the_next_candidate(world: FakeFleet) -> None:
+    world.cloud.fail_next("create_server", CloudUnavailable("the connection broke off"))
+    work, _ = make_work(world, "alice")
+    with pytest.raises(CloudUnavailable):
+        ensure_server(work)
+    ensure_server(work)
+    assert made(world) == ("cpx22", "nbg1")
+
+
+def test_a_full_project_ends_it_at_once_and_for_all(state: Path) -> None:
+    world = FakeFleet(state, tuple(f"child{number}" for number in range(6)))
+    for name in world.names:
+        world.change(name, server_types=TYPES)
+    world.cloud.server_limit = 2
+    outcomes = world.apply(workers=1)
+    failed = [outcome.error for outcome in outcomes if outcome.code is OutcomeCode.FAILED]
+    assert (
+        failed
+        == ["server: server limit exceeded"] + ["server: not tried, the project is full: server limit exceeded"] * 3
+    )
+    assert sum(event.event == "create-intended" for event in world.events()) == 3
+
+
+def test_without_a_full_project_nobody_stops(world: FakeFleet) -> None:
+    world.cloud.server_limit = 0
+    with pytest.raises(LimitExceeded):
+        ensure_server(make_work(world, "alice")[0])
+    world.cloud.server_limit = 1
+    ensure_server(make_work(world, "alice")[0])
+    assert made(world) == ("cpx22", "nbg1")
+
+
+def test_no_ipv4_is_asked_for_where_the_file_wants_none(world: FakeFleet) -> None:
+    world.change("alice", ipv4=False)
+    world.applied()
+    assert world.server("alice").ipv4 is False
+    assert ":" in (world.server("alice").address or "")
+
+
+def test_labels_follow_from_the_file() -> None:
+    plain = make_spec("alice", labels={"team": "blue"})
+    walled = replace(plain, ssh_from=("192.0.2.0/24", "2001:db8::/32"), protect=True)
+    turned = replace(walled, ssh_from=("2001:db8::/32", "192.0.2.0/24"))
+    assert server_labels(plain) == {"team": "blue"}
+    assert set(server_labels(walled)) == {"team", "openclaw-deploy/protect", "openclaw-deploy/ssh-from"}
+    assert server_labels(walled) == server_labels(turned)
+    assert server_labels(walled) != server_labels(replace(walled, ssh_from=("192.0.2.0/24",)))
+
+
+# --- replacing -----------------------------------------------------------------------------------------------
+
+
+def test_a_replaced_server_makes_room_for_one_with_another_uid_and_keeps_the_record(world: FakeFleet) -> None:
+    world.applied()
+    before = world.server("alice")
+    work, notes = make_work(world, "alice")
+    assert ensure_replaceable(work)
+    assert world.cloud.by_id == {}
+    assert set(world.store.records()) == {"alice"}
+    assert not ensure_replaceable(work)
+    ensure_server(work)
+    assert world.server("alice").uid not in (None, before.uid)
+    assert notes.events == ["delete-intended", "create-intended", "created"]
+
+
+def test_nothing_is_deleted_while_no_new_server_can_be_had(world: FakeFleet) -> None:
+    world.applied()
+    before = dict(world.cloud.by_id)
+    world.cloud.sold_out |= {(kind, region) for kind in TYPES for region in REGIONS}
+    work, notes = make_work(world, "alice")
+    with pytest.raises(OutOfStock, match="the old one was kept"):
+        ensure_replaceable(work)
+    assert (world.cloud.by_id, notes.events) == (before, [])
+
+
+def test_nothing_is_deleted_where_the_image_is_not_there_for_the_type(world: FakeFleet) -> None:
+    world.applied()
+    world.change("alice", image="debian-99")
+    with pytest.raises(OutOfStock):
+        ensure_replaceable(make_work(world, "alice")[0])
+    assert world.server("alice").status is ServerStatus.RUNNING
+
+
+def test_a_server_that_is_another_one_by_now_is_not_replaced(world: FakeFleet) -> None:
+    world.applied()
+    work, _ = make_work(world, "alice")
+    other = world.cloud.add(make_server("alice", id=world.server("alice").id, labels={"openclaw-deploy/uid": "ff"}))
+    with pytest.raises(Refused):
+        ensure_replaceable(work)
+    assert world.server("alice") == other

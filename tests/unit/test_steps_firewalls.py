@@ -1,0 +1,209 @@
+"""The cloud's firewalls: one per set of addresses, mended when changed outside, taken back when they lock us out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler import keys
+from reconciler.errors import HostError, NameTaken
+from reconciler.model import Change, FirewallSpec, OutcomeCode
+from reconciler.steps.firewalls import (
+    PROOF_PATIENCE,
+    ensure_fleet_resources,
+    ensure_ssh_from,
+    firewall_changes,
+    remove_unwanted_firewalls,
+    sources_digest,
+    wanted_firewalls,
+)
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.works import Notes, make_work
+from tests.fakes.worlds import FLEET_KEY
+
+FLEET_ID = keys.fleet_id(FLEET_KEY)
+OFFICE = ("198.51.100.0/24", "2001:db8::/32")  # where the FakeDialer calls from
+ELSEWHERE = ("192.0.2.0/24",)
+OPEN = "in tcp 22 from 0.0.0.0/0, ::/0"
+FROM_ELSEWHERE = "in tcp 22 from 192.0.2.0/24"
+
+
+@pytest.fixture
+def fresh(state: Path) -> FakeFleet:
+    return FakeFleet(state)
+
+
+@pytest.fixture
+def world(fresh: FakeFleet) -> FakeFleet:
+    return fresh.applied()
+
+
+def wanted(world: FakeFleet) -> tuple[FirewallSpec, ...]:
+    return wanted_firewalls(world.fleet(), FLEET_ID)
+
+
+def changes(world: FakeFleet) -> tuple[Change, ...]:
+    return firewall_changes(wanted(world), world.cloud.firewalls(FLEET_ID))
+
+
+def mend(world: FakeFleet) -> Notes:
+    notes = Notes()
+    ensure_fleet_resources(world.fleet(), world.ports(), notes)
+    return notes
+
+
+def clear_up(world: FakeFleet) -> Notes:
+    notes = Notes()
+    remove_unwanted_firewalls(world.fleet(), world.ports(), notes)
+    return notes
+
+
+def apply(world: FakeFleet) -> None:
+    assert {outcome.code for outcome in world.apply()} == {OutcomeCode.DONE}
+
+
+def names_of(world: FakeFleet, child: str) -> list[str]:
+    return [wall.name for wall in world.cloud.walls_of(world.server(child))]
+
+
+# --- what is wanted ------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_firewall_for_all_and_one_per_set_of_addresses(fresh: FakeFleet) -> None:
+    fresh.change("alice", ssh_from=OFFICE)
+    fresh.change("bob", ssh_from=tuple(reversed(OFFICE)))
+    default, restricted = wanted(fresh)
+    digest = sources_digest(OFFICE)
+    assert (default.name, default.rules) == ("demo", (OPEN,))
+    assert default.selector == f"openclaw-deploy/fleet-id={FLEET_ID},!openclaw-deploy/ssh-from"
+    assert restricted.name == f"demo-ssh-{digest}"
+    assert restricted.rules == ("in tcp 22 from 198.51.100.0/24, 2001:db8::/32",)
+    assert restricted.selector == f"openclaw-deploy/fleet-id={FLEET_ID},openclaw-deploy/ssh-from={digest}"
+    assert len(digest) == 16
+
+
+def test_each_server_is_under_exactly_one_of_ours(fresh: FakeFleet) -> None:
+    fresh.change("alice", ssh_from=OFFICE)
+    fresh.applied()
+    assert names_of(fresh, "alice") == [f"demo-ssh-{sources_digest(OFFICE)}"]
+    assert names_of(fresh, "bob") == ["demo"]
+
+
+# --- what a plan says ----------------------------------------------------------------------------------------
+
+
+def test_all_as_wanted_is_no_change(world: FakeFleet) -> None:
+    assert changes(world) == ()
+
+
+def test_a_rule_added_by_hand_is_drift(world: FakeFleet) -> None:
+    world.cloud.change_wall("demo", OPEN, "in udp 53 from ::/0")
+    assert changes(world) == (Change("firewall demo: rules", [OPEN, "in udp 53 from ::/0"], [OPEN], drift=True),)
+
+
+def test_another_selector_is_drift(world: FakeFleet) -> None:
+    world.cloud.walls["demo"] = replace(world.cloud.walls["demo"], selectors=())
+    [change] = changes(world)
+    assert (change.path, change.before, change.drift) == ("firewall demo: servers", [], True)
+
+
+def test_a_missing_firewall_and_an_unwanted_one_are_changes(world: FakeFleet) -> None:
+    world.change("alice", ssh_from=OFFICE)
+    mend(world)
+    world.change("alice", ssh_from=ELSEWHERE)
+    assert [(change.path, change.before is None, change.after is None, change.drift) for change in changes(world)] == [
+        (f"firewall demo-ssh-{sources_digest(ELSEWHERE)}", True, False, False),
+        (f"firewall demo-ssh-{sources_digest(OFFICE)}", False, True, False),
+    ]
+
+
+# --- what an apply does --------------------------------------------------------------------------------------
+
+
+def test_rules_changed_by_hand_are_put_right_and_nothing_else_is_written(world: FakeFleet) -> None:
+    before = dict(world.cloud.walls)
+    world.cloud.change_wall("demo", OPEN, "in tcp 80 from 0.0.0.0/0")
+    assert mend(world).events == ["firewall-change-intended"]
+    assert world.cloud.walls == before
+    assert mend(world).events == []
+
+
+def test_a_change_that_locks_us_out_is_taken_back(world: FakeFleet) -> None:
+    """Somebody has let the operator in by a rule of its own; what the file wants keeps the operator out."""
+    world.change("alice", ssh_from=ELSEWHERE)
+    name = f"demo-ssh-{sources_digest(ELSEWHERE)}"
+    mend(world)
+    server = world.server("alice")
+    world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/ssh-from": sources_digest(ELSEWHERE)})
+    world.cloud.change_wall(name, FROM_ELSEWHERE, "in tcp 22 from 198.51.100.7/32")
+    before, started = dict(world.cloud.walls), world.clock.monotonic()
+    notes = Notes()
+    with pytest.raises(HostError, match="demo-alice no longer answered SSH") as raised:
+        ensure_fleet_resources(world.fleet(), world.ports(), notes)
+    assert world.cloud.walls == before
+    assert world.clock.monotonic() - started >= PROOF_PATIENCE
+    assert notes.events == ["firewall-change-intended", "firewall-revert-intended"]
+    assert "access.ssh_from" in raised.value.advice
+
+
+def test_a_new_firewall_that_locks_us_out_is_gone_again(world: FakeFleet) -> None:
+    server = world.server("alice")
+    world.change("alice", ssh_from=ELSEWHERE)
+    world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/ssh-from": sources_digest(ELSEWHERE)})
+    with pytest.raises(HostError):
+        mend(world)
+    assert list(world.cloud.walls) == ["demo"]
+
+
+def test_who_was_locked_out_before_is_let_in_again(world: FakeFleet) -> None:
+    """Nobody answers before the change, so nobody's silence after it would say anything."""
+    world.cloud.change_wall("demo", FROM_ELSEWHERE)
+    mend(world)
+    assert world.cloud.walls["demo"].rules == (OPEN,)
+
+
+def test_a_firewall_of_somebody_else_is_left_alone(world: FakeFleet) -> None:
+    theirs = world.cloud.walls["demo"] = replace(world.cloud.walls["demo"], labels={}, rules=(FROM_ELSEWHERE,))
+    with pytest.raises(NameTaken):
+        mend(world)
+    assert world.cloud.walls == {"demo": theirs}
+
+
+def test_a_firewall_that_nobody_wants_goes_when_no_server_needs_it(world: FakeFleet) -> None:
+    world.change("alice", ssh_from=OFFICE)
+    apply(world)
+    name = f"demo-ssh-{sources_digest(OFFICE)}"
+    world.change("alice", ssh_from=())
+    assert clear_up(world).events == []
+    assert set(world.cloud.walls) == {"demo", name}
+    assert names_of(world, "alice") == [name]
+    apply(world)
+    assert set(world.cloud.walls) == {"demo"}
+    assert names_of(world, "alice") == ["demo"]
+
+
+# --- one server moves to another firewall --------------------------------------------------------------------
+
+
+def test_a_server_moves_to_the_firewall_of_its_addresses(world: FakeFleet) -> None:
+    server = world.cloud.set_labels(world.server("alice").id, {**world.server("alice").labels, "team": "blue"})
+    world.change("alice", ssh_from=OFFICE)
+    mend(world)
+    work, notes = make_work(world, "alice")
+    assert ensure_ssh_from(work)
+    assert world.server("alice").labels == {**server.labels, "openclaw-deploy/ssh-from": sources_digest(OFFICE)}
+    assert notes.events == ["ssh-from-intended"]
+    assert not ensure_ssh_from(work)
+
+
+def test_a_server_that_does_not_answer_from_its_new_firewall_moves_back(world: FakeFleet) -> None:
+    server = world.server("alice")
+    world.change("alice", ssh_from=ELSEWHERE)
+    mend(world)
+    work, _ = make_work(world, "alice")
+    with pytest.raises(HostError, match="the change was taken back"):
+        ensure_ssh_from(work)
+    assert world.server("alice") == server
+    assert names_of(world, "alice") == ["demo"]
