@@ -80,7 +80,7 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             before = merged.get(key)
-            if not isinstance(value, Mapping) or not isinstance(before, Mapping):
+            if not isinstance(value, dict) or not isinstance(before, dict):
                 merged[key] = value
             elif key == _REPLACED_WHOLE:
                 merged[key] = {**before, **value}
@@ -107,7 +107,7 @@ def value_at(values: object, path: Path) -> Any:
     """The value at `path`; None where there is none."""
     found = values
     for part in path:
-        found = found.get(str(part)) if isinstance(found, Mapping) else None
+        found = found.get(part) if isinstance(found, dict) else None
     return found
 
 

@@ -113,8 +113,10 @@ def _unknown_group(child: Layered, sources: Sources) -> Iterator[Problem]:
 
 def _missing(child: Layered, troubled: set[Path]) -> Iterator[Problem]:
     for path, advice in _REQUIRED.items():
+        if value_at(child.values, path) is not None:
+            continue
         places = [(*block.path, *path[:length]) for block in child.blocks for length in (1, 2)]
-        if value_at(child.values, path) is None and troubled.isdisjoint(places):
+        if troubled.isdisjoint(places):
             name = ".".join(str(part) for part in path)
             yield child.own.problem(path, f"{child.own.words} has no {name}", advice, at_key=True)
 

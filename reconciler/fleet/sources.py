@@ -5,10 +5,8 @@ It judges no value, fills in no template, and never shows what stands in a file.
 
 from __future__ import annotations
 
-import gc
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path as FilePath
@@ -58,23 +56,10 @@ def load(path: FilePath) -> Sources:
     Raises ConfigError when a YAML file cannot be read or is no YAML map at all; other problems are in `problems`.
     """
     reader = Reader(path.parent)
-    with _without_garbage_collection():
-        main = check(compose(_fleet_file(reader, path), str(path), is_free))
-        names, not_found = _included(main, reader, path)
-        documents = {"": main, **{name: _included_document(main, reader, name, at) for name, at in names.items()}}
-        return _gathered(documents, not_found, reader)
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """A big file makes millions of objects that all stay: collecting in between takes most of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    main = check(compose(_fleet_file(reader, path), str(path), is_free))
+    names, not_found = _included(main, reader, path)
+    documents = {"": main, **{name: _included_document(main, reader, name, at) for name, at in names.items()}}
+    return _gathered(documents, not_found, reader)
 
 
 def _fleet_file(reader: Reader, path: FilePath) -> bytes:
