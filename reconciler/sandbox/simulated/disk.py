@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
+import hashlib
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -64,6 +67,36 @@ def remove_tree(host: SimulatedHost, path: str) -> None:
     for store in (host.files, host.links, host.directories):
         for found in [name for name in store if name == path or name.startswith(f"{path}/")]:
             del store[found]
+
+
+def move(host: SimulatedHost, path: str, to: str) -> None:
+    """As `mv -fT` of a file or link."""
+    for store in (host.files, host.links):
+        if path in store:
+            remove_tree(host, to)
+            store[to] = store.pop(path)  # type: ignore[assignment]
+
+
+def names_in(host: SimulatedHost, directory: str) -> list[str]:
+    """What is in a directory, in order."""
+    start = f"{directory}/"
+    found = (path for store in (host.files, host.links, host.directories) for path in store if path.startswith(start))
+    return sorted({path.removeprefix(start).partition("/")[0] for path in found})
+
+
+def strays(host: SimulatedHost, directory: str, pattern: str, only: Sequence[str]) -> list[str]:
+    """The names there that match `pattern` and none of `only`."""
+    found = [name for name in names_in(host, directory) if fnmatch.fnmatchcase(name, pattern)]
+    return [name for name in found if not any(fnmatch.fnmatchcase(name, known) for known in only)]
+
+
+def tree_digest(host: SimulatedHost, directory: str, mark: str) -> bytes:
+    """What an installed tree is known by; `mark` in it is left out, and so are the rights of its top."""
+    start, summary = f"{directory}/", hashlib.sha256()
+    for path, file in sorted(host.files.items()):
+        if path.startswith(start) and path != f"{start}{mark}":
+            summary.update(repr((path.removeprefix(start), file.owner, file.mode, file.content)).encode())
+    return summary.hexdigest().encode() + b"\n"
 
 
 def is_program(host: SimulatedHost, path: str) -> bool:

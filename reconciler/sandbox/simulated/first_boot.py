@@ -24,6 +24,7 @@ DIRECTORIES: Final = {
          "/var/cache", "/var/lib", "/var/log"),
         ("root:root", "0755"),
     ),
+    "/etc/sudoers.d": ("root:root", "0750"),
     "/root": ("root:root", "0700"),
     "/tmp": ("root:root", "1777"),  # noqa: S108  # a simulated one
 }  # fmt: skip
@@ -55,6 +56,9 @@ def lay_down(host: SimulatedHost, config: Any) -> None:
     keys = config.get("ssh_keys", {})
     host.files[HOST_KEY] = File(keys.get("ed25519_private", "").encode(), mode="0600")
     host.files[f"{HOST_KEY}.pub"] = File(f"{keys.get('ed25519_public', '').strip()}\n".encode())
+    # cloud-init makes root's file whether there are keys for it or not.
+    host.directories["/root/.ssh"] = "root:root", "0700"
+    host.files["/root/.ssh/authorized_keys"] = File(b"", mode="0600")
     for user in config.get("users", []):
         _add_user(host, user)
     for item in config.get("write_files", []):
@@ -77,6 +81,8 @@ def _add_user(host: SimulatedHost, user: Any) -> None:
     host.directories[f"{home}/.ssh"] = owner, "0700"
     lines = "".join(f"{key}\n" for key in user.get("ssh_authorized_keys", []))
     host.files[f"{home}/.ssh/authorized_keys"] = File(lines.encode(), owner, "0600")
+    rules = "".join(f"{name} {rule}\n" for rule in user.get("sudo", []))
+    host.files["/etc/sudoers.d/90-cloud-init-users"] = File(rules.encode(), mode="0440")
 
 
 def _run(host: SimulatedHost, command: Sequence[str]) -> None:
@@ -87,6 +93,6 @@ def _run(host: SimulatedHost, command: Sequence[str]) -> None:
             host.systemd.enable(unit)
             host.systemd.start(unit)
         case ["systemctl", "reload", "ssh"]:
-            host.load_sshd_config()
+            host.load_sshd()
         case _:
             host.objections.append(f"cloud-init: unknown runcmd {command}")

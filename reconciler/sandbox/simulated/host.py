@@ -10,10 +10,11 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.sandbox.simulated import first_boot
-from reconciler.sandbox.simulated.disk import Disk
+from reconciler.sandbox.simulated.disk import Disk, File
 from reconciler.sandbox.simulated.first_boot import HOST_KEY
 from reconciler.sandbox.simulated.gateway import SimulatedGateway
 from reconciler.sandbox.simulated.kernel import Kernel
@@ -22,6 +23,9 @@ from reconciler.sandbox.simulated.systemd import Systemd
 
 REVERT_AFTER: Final = 60.0  # seconds until an unconfirmed firewall takes itself back
 SSHD_DROP_INS: Final = "/etc/ssh/sshd_config.d/"
+ACCESS: Final = (SSHD_DROP_INS, HOST_KEY, "/etc/sudoers.d/", "/home/fleet/.ssh/authorized_keys")  # what may lock us out
+
+Firewall = dict[str, Any]  # the probe's words
 
 
 class SimulatedHost:
@@ -43,13 +47,15 @@ class SimulatedHost:
         self.accounts, self.packages, self.releases = self.disk.accounts, self.disk.packages, self.disk.releases
         self.packages_interrupted = False  # dpkg was killed at work
         # in force until the next boot
-        self.firewall_before: tuple[float, dict[str, Any]] | None = None
+        self.firewall_before: tuple[float, Firewall] | None = None
+        self.access_before: tuple[float, dict[str, File]] | None = None
         self.sshd_config = b""
         self.shown_key = ""
         self.private_key = b""
         self.kernel = Kernel(self)
         self.systemd = Systemd(self)
         self.gateway = SimulatedGateway(self)
+        self.newest_release = "2026.9.6"  # what the registry calls latest
         self.invalid_config = ""  # why the release refuses every configuration
         config = first_boot.read_user_data(user_data)
         first_boot.lay_down(self, config)
@@ -57,11 +63,11 @@ class SimulatedHost:
         first_boot.run_commands(self, config)
 
     @property
-    def firewall(self) -> dict[str, Any]:
+    def firewall(self) -> Firewall:
         return self.disk.firewall
 
     @firewall.setter
-    def firewall(self, firewall: dict[str, Any]) -> None:
+    def firewall(self, firewall: Firewall) -> None:
         self.disk.firewall = firewall
 
     @property
@@ -71,20 +77,29 @@ class SimulatedHost:
     def boot(self) -> None:
         """Power comes back: what lies on the disk gets in force, what was only in memory is gone."""
         self.boots += 1
-        self.firewall_before = None
+        self.firewall_before = self.access_before = None
         for path in [path for path in (*self.files, *self.links) if path.startswith("/run/")]:
             self.files.pop(path, None)
             self.links.pop(path, None)
         self.kernel.tables.clear()
         self.gateway.forget()
-        self.load_host_key()
-        self.load_sshd_config()
+        self.load_sshd()
         self.systemd.boot()
 
     def tick(self) -> None:
-        """A firewall change that nobody confirmed in time takes itself back."""
+        """What was changed and not confirmed in time takes itself back."""
         if self.firewall_before and self.now() - self.firewall_before[0] > REVERT_AFTER:
             self.firewall, self.firewall_before = self.firewall_before[1], None
+        if self.access_before and self.now() - self.access_before[0] > REVERT_AFTER:
+            for path in self.access_files():
+                del self.files[path]
+            self.files |= self.access_before[1]
+            self.access_before = None
+            self.load_sshd()
+
+    def access_files(self) -> dict[str, File]:
+        """Copies of the files that decide who gets in."""
+        return {path: replace(file) for path, file in self.files.items() if path.startswith(ACCESS)}
 
     def content(self, path: str) -> bytes:
         """What is in a file, b"" where there is none."""
@@ -102,14 +117,12 @@ class SimulatedHost:
         except (ValueError, RecursionError):
             return None
 
-    def load_host_key(self) -> None:
-        """sshd shows the key that lies on the disk."""
-        self.private_key = self.content(HOST_KEY)
-        self.shown_key = public_key(self.private_key.decode())
-
-    def load_sshd_config(self) -> None:
+    def load_sshd(self) -> None:
+        """sshd works by what lies on the disk now."""
         drop_ins = sorted(path for path in self.files if path.startswith(SSHD_DROP_INS) and path.endswith(".conf"))
         self.sshd_config = b"".join(self.files[path].content for path in drop_ins)
+        self.private_key = self.content(HOST_KEY)
+        self.shown_key = public_key(self.private_key.decode())
 
     def lets_in(self, user: str, key: str) -> bool:
         """Whether sshd accepts this public key ("ssh-ed25519 AAAA…") for `user` by what it has read."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.sandbox.simulated.calls import Fails
 
 if TYPE_CHECKING:
     from reconciler.sandbox.simulated.host import SimulatedHost
+
+OURS: Final = "inet openclaw_deploy"
 
 
 class Kernel:
@@ -16,6 +18,13 @@ class Kernel:
     def __init__(self, host: SimulatedHost) -> None:
         self.tables: dict[str, list[str]] = {}
         self._host = host
+
+    def foreign(self) -> list[str]:
+        """Tables that are not ours. What ufw does is not modelled as tables."""
+        return [f"table {name}" for name in self.tables if name != OURS]
+
+    def forget_foreign(self) -> None:
+        self.tables = {name: lines for name, lines in self.tables.items() if name == OURS}
 
     def load(self, path: str) -> None:
         """`nft -f path`. Raises Fails where the file is missing or makes no sense; then nothing has changed."""

@@ -1,4 +1,4 @@
-"""How a simulated host answers the probe: the same words as reconciler.probe_program, read from its state."""
+"""How a simulated host answers each look: the same words as reconciler.probe_program.looks, read from its state."""
 
 from __future__ import annotations
 
@@ -9,38 +9,17 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from reconciler.model import Json
-from reconciler.sandbox.simulated.calls import Call, Fails
-from reconciler.sandbox.simulated.disk import exists, is_program
+from reconciler.sandbox.simulated.access import beating_drop_ins, effective_settings, granting_others
+from reconciler.sandbox.simulated.disk import exists, is_program, parents, strays
 from reconciler.sandbox.simulated.host import SimulatedHost
+from reconciler.sandbox.simulated.keys import public_key
+from reconciler.sandbox.simulated.releases import is_intact
 
 SECRET_KEYS: Final = frozenset(
     ("token", "bottoken", "apikey", "password", "secret", "authorization", "x-api-key", "key")
 )
 LONGEST_VALUE: Final = 65536  # characters
-
-
-def probe(host: SimulatedHost, call: Call) -> bytes:
-    """The program comes first on stdin, on one line; the request follows."""
-    request = json.loads(call.stdin.partition(b"\n")[2])
-    key = bytes.fromhex(request["digest_key"])
-    answer = {
-        "boot_id": host.boot_id,
-        "clock": host.now(),
-        "architecture": host.architecture,
-        "managed": {name: _answer(host, look, key) for name, look in request["looks"].items()},
-        "gateway": host.gateway.facts(request["gateway"]),
-        "applied": host.read_json(request["applied_path"]),
-        "disk_free_mb": 30_000,
-        "memory_free_mb": 2_000,
-    }
-    return json.dumps(answer).encode()
-
-
-def _answer(host: SimulatedHost, look: Any, key: bytes) -> Json:
-    if look["kind"] not in LOOKS:
-        host.objections.append(f"nobody knows the look {look['kind']}")
-        raise Fails(f"KeyError: '{look['kind']}'")
-    return LOOKS[look["kind"]](host, look, key)
+MOST_NAMES: Final = 20
 
 
 def _file(host: SimulatedHost, look: Any, key: bytes) -> Json:
@@ -59,8 +38,58 @@ def _directory(host: SimulatedHost, look: Any, key: bytes) -> Json:
     if path not in host.directories:
         return {"error": "not a directory"} if exists(host, path) else None
     owner, mode = host.directories[path]
-    program = {"program": is_program(host, f"{path}/{look['program']}")} if "program" in look else {}
-    return {"mode": mode, "owner": owner, **program}
+    answer: dict[str, Json] = {"mode": mode, "owner": owner}
+    if "program" in look:
+        answer |= {"program": is_program(host, f"{path}/{look['program']}"), "intact": is_intact(host, path)}
+    more = strays(host, path, "*", look["only"])[:MOST_NAMES] if "only" in look else []
+    return {**answer, "strays": [*more]} if more else answer
+
+
+def _names(host: SimulatedHost, look: Any, key: bytes) -> Json:
+    return [*strays(host, look["path"], look["pattern"], look["only"])[:MOST_NAMES]]
+
+
+def _paths(host: SimulatedHost, look: Any, key: bytes) -> Json:
+    return [path for path in look["paths"] if exists(host, path)]
+
+
+def _workspace(host: SimulatedHost, look: Any, key: bytes) -> Json:
+    """Managed files by digest; of a seed only that it was sown."""
+    answer: dict[str, Json] = {}
+    for name, mode in look["files"].items():
+        path = f"{look['path']}/{name}"
+        if any(parent in host.links for parent in parents(path)):
+            answer[name] = {"error": "a link on the way to it"}
+        elif mode == "seed":
+            if name in look.get("seeded", ()) or exists(host, path):
+                answer[name] = "seeded"
+        elif path in host.files:
+            answer[name] = hashlib.sha256(host.content(path)).hexdigest()
+        elif exists(host, path):
+            answer[name] = {"error": "not a regular file"}
+    return answer
+
+
+def _private_key(host: SimulatedHost, look: Any, key: bytes) -> Json:
+    if look["path"] not in host.files:
+        return None
+    file = host.files[look["path"]]
+    return {"public": public_key(file.content.decode("utf-8", "replace")), "mode": file.mode, "owner": file.owner}
+
+
+def _sshd(host: SimulatedHost, look: Any, key: bytes) -> Json:
+    said = effective_settings(host)
+    settings: dict[str, Json] = {name: said[name] for name in look["settings"] if said.get(name)}
+    answer: dict[str, Json] = {"settings": settings, "foreign": [*beating_drop_ins(host, look["ours"])]}
+    return {**answer, "unconfirmed": True} if host.access_before else answer
+
+
+def _sudoers(host: SimulatedHost, look: Any, key: bytes) -> Json:
+    return [*granting_others(host, look["user"], look["ours"])]
+
+
+def _loaded(host: SimulatedHost, look: Any, key: bytes) -> Json:
+    return {name: host.systemd.show_loaded(name) for name in look["units"]}
 
 
 def _account(host: SimulatedHost, look: Any, key: bytes) -> Json:
@@ -121,12 +150,17 @@ def _release(host: SimulatedHost, look: Any, key: bytes) -> Json:
     if look["path"] not in host.links:
         return None
     link = host.links[look["path"]]
-    is_there = link in host.releases
-    return {"version": link.rpartition("/")[2] if is_there else None, "complete": is_there, "link": link}
+    is_there, intact = link in host.releases, is_intact(host, link)
+    answer: dict[str, Json] = {
+        "version": link.rpartition("/")[2] if is_there else None, "complete": is_there, "link": link, "intact": intact,
+    }  # fmt: skip
+    owner, mode = host.directories.get(link, ("", ""))
+    return {**answer, "mode": mode, "owner": owner} if is_there else answer
 
 
 def _firewall(host: SimulatedHost, look: Any, key: bytes) -> Json:
-    return {**host.firewall, **({"unconfirmed": True} if host.firewall_before else {})}
+    answer = {**host.firewall, "foreign": [*host.firewall["foreign"], *host.kernel.foreign()]}
+    return {**answer, **({"unconfirmed": True} if host.firewall_before else {})}
 
 
 LOOKS: Final[dict[str, Callable[[SimulatedHost, Any, bytes], Json]]] = {
@@ -139,4 +173,11 @@ LOOKS: Final[dict[str, Callable[[SimulatedHost, Any, bytes], Json]]] = {
     "release": _release,
     "firewall": _firewall,
     "rules": _rules,
+    "names": _names,
+    "paths": _paths,
+    "workspace": _workspace,
+    "private_key": _private_key,
+    "sshd": _sshd,
+    "sudoers": _sudoers,
+    "loaded": _loaded,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.sandbox.simulated.calls import Call, Fails
-from reconciler.sandbox.simulated.disk import File, exists, make_directories, parents
+from reconciler.sandbox.simulated.disk import File, exists, make_directories, parents, remove_tree, strays
 from reconciler.sandbox.simulated.host import SimulatedHost
 
 READ_LIMIT: Final = 1 << 20
@@ -21,7 +21,7 @@ def install_file(host: SimulatedHost, call: Call) -> None:
     if directory not in host.directories:
         _may_write(host, call, next(parent for parent in parents(path) if parent in host.directories))
         make_directories(host, directory, directory_mode, acting)
-    _may_write(host, call, directory)
+    _may_write(host, call, directory, exit_code=2)  # the shell's own, for a file that it cannot open
     part = f"{directory}/.{name}.part"
     if len(call.stdin) != int(size):
         raise Fails("the content did not arrive whole")
@@ -74,6 +74,24 @@ def make_link(host: SimulatedHost, call: Call) -> None:
     host.links[link] = target
 
 
+def remove_file(host: SimulatedHost, call: Call) -> None:
+    path = call.arguments[0]
+    _acting(host, call)
+    directory = path.rpartition("/")[0]
+    if directory not in host.directories:
+        raise Fails(f"sync: error opening '{directory}': No such file or directory")
+    if exists(host, path):
+        _may_write(host, call, directory)
+        remove_tree(host, path)
+
+
+def clear_strays(host: SimulatedHost, call: Call) -> None:
+    """$1 directory, $2 pattern of what is looked at, then patterns of what stays."""
+    directory, pattern, *only = call.arguments
+    for name in strays(host, directory, pattern, only):
+        remove_tree(host, f"{directory}/{name}")
+
+
 def forget_config_backups(host: SimulatedHost, call: Call) -> None:
     path = call.arguments[0]
     if "openclaw" not in host.accounts:
@@ -89,13 +107,11 @@ def _acting(host: SimulatedHost, call: Call) -> str:
     return f"{call.user}:{call.user}"
 
 
-def _may_write(host: SimulatedHost, call: Call, directory: str) -> None:
+def _may_write(host: SimulatedHost, call: Call, directory: str, exit_code: int = 1) -> None:
     """What root may, and others only where the directory is theirs."""
-    if not exists(host, directory):
-        raise Fails(f"'{directory}': No such file or directory")
     owner = host.directories[directory][0].partition(":")[0]
     if call.user not in ("root", owner):
-        raise Fails(f"cannot write in '{directory}': Permission denied")
+        raise Fails(f"cannot write in '{directory}': Permission denied", exit_code)
 
 
 def _check_owner(host: SimulatedHost, owner: str) -> None:

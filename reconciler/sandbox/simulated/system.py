@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from reconciler.sandbox.simulated.calls import Call, Fails
-from reconciler.sandbox.simulated.disk import Account
+from reconciler.sandbox.simulated.disk import Account, move
 from reconciler.sandbox.simulated.first_boot import NO_FIREWALL
 from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.systemd import Systemd
@@ -45,12 +45,17 @@ def make_account(host: SimulatedHost, call: Call) -> None:
 
 
 def apply_firewall(host: SimulatedHost, call: Call) -> None:
+    """The ports, then "from" and from where; what filters packets besides goes."""
+    words = [*call.arguments, "from"]
+    ports, sources = words[: words.index("from")], words[words.index("from") + 1 : -1]
     if "ufw" not in host.packages:
-        raise Fails("cp: cannot stat '/etc/ufw/user.rules': No such file or directory")
+        raise Fails("cp: cannot stat '/etc/ufw/ufw.conf': No such file or directory")
     before = host.firewall_before[1] if host.firewall_before else host.firewall
     host.firewall_before = host.now(), before
-    rules = [f"{port}/tcp" for port in call.arguments]
-    host.firewall = NO_FIREWALL | {"enabled": True, "incoming": "deny", "rules": sorted(rules)}
+    limits = [f" from {source}" for source in sources] or [""]
+    rules = sorted(f"{port}/tcp{limit}" for port in ports for limit in limits)
+    host.firewall = NO_FIREWALL | {"enabled": True, "incoming": "deny", "rules": rules}
+    host.kernel.forget_foreign()
 
 
 def confirm_firewall(host: SimulatedHost, call: Call) -> None:
@@ -58,6 +63,13 @@ def confirm_firewall(host: SimulatedHost, call: Call) -> None:
     if host.firewall_before is None:
         raise Fails("the change was already taken back")
     host.firewall_before = None
+
+
+def plain_units(host: SimulatedHost, call: Call) -> None:
+    """What was added to these units elsewhere gets a name that systemd does not read."""
+    for path in [path for unit in call.arguments for path in host.systemd.drop_ins(unit)]:
+        move(host, path, f"{path}.off")
+    host.systemd.reload()
 
 
 def reload_units(host: SimulatedHost, call: Call) -> None:

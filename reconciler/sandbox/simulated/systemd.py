@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Fails
 from reconciler.sandbox.simulated.programs import run_line
 from reconciler.sandbox.simulated.units import Unit, read_unit
@@ -62,10 +63,27 @@ class Systemd:
         return "disabled" if read_unit(self._host.content(f"{UNITS}{name}")).can_be_enabled else "static"
 
     def reload(self) -> None:
-        """daemon-reload."""
-        found = {path.removeprefix(UNITS): file for path, file in self._host.files.items() if _is_unit(path)}
+        """daemon-reload. Only what is wanted or runs stays in memory; the rest is read when it is asked for."""
         kept = {name: unit for name, unit in self.loaded.items() if self.is_active(name)}
-        self.loaded = kept | {name: read_unit(file.content) for name, file in found.items()}
+        known = {path.removeprefix(UNITS) for path in self._host.files if _is_unit(path)}
+        fresh = {name for name in known if name in self.enabled or name in self.runs}
+        self.loaded = kept | {name: self._on_disk(name) for name in fresh}
+
+    def drop_ins(self, name: str) -> list[str]:
+        """The files that are added to a unit, in their order."""
+        found = [path for path in self._host.files if path.endswith(".conf") and path.startswith(_additions(name))]
+        return sorted(found, key=lambda path: path.rpartition("/")[2])
+
+    def show_loaded(self, name: str) -> Json:
+        """FragmentPath, DropInPaths and NeedDaemonReload; None for a unit that is not there."""
+        if not self.is_known(name):
+            return None
+        unit, now = self.loaded.get(name), self._on_disk(name)
+        return {
+            "from": f"{UNITS}{name}",
+            "drop_ins": [*(unit or now).drop_ins],
+            "outdated": unit is not None and unit != now,
+        }
 
     def enable(self, name: str) -> None:
         if f"{UNITS}{name}" not in self._host.files:
@@ -118,7 +136,7 @@ class Systemd:
     def boot(self) -> None:
         """All that is enabled is started; what cannot be stays failed."""
         self.runs.clear()
-        self.loaded = {}
+        self.loaded.clear()
         self._forks = 0
         self.reload()
         for name in sorted(self.enabled & set(self.loaded)):
@@ -144,10 +162,17 @@ class Systemd:
     def end(self, name: str) -> None:
         """It stops; a failure is forgotten."""
         self.runs.pop(name, None)
+        if name not in self.enabled:
+            self.loaded.pop(name, None)
+
+    def _on_disk(self, name: str) -> Unit:
+        """The unit's file with what is added to it."""
+        added = self.drop_ins(name)
+        return read_unit(b"\n".join(self._host.content(path) for path in (f"{UNITS}{name}", *added)), tuple(added))
 
     def _known(self, name: str) -> Unit:
         if name not in self.loaded and f"{UNITS}{name}" in self._host.files:
-            self.loaded[name] = read_unit(self._host.content(f"{UNITS}{name}"))
+            self.loaded[name] = self._on_disk(name)
         if name not in self.loaded:
             raise Fails(f"Failed to start {name}: Unit {name} not found.", 5)
         return self.loaded[name]
@@ -171,6 +196,10 @@ class Systemd:
             other for other, unit in self.loaded.items()
             if name in unit.words("Requires") and self.is_active(other)
         ]  # fmt: skip
+
+
+def _additions(name: str) -> tuple[str, ...]:
+    return tuple(f"{directory}{name}.d/" for directory in (UNITS, "/run/systemd/system/"))
 
 
 def _is_unit(path: str) -> bool:

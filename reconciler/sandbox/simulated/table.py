@@ -11,7 +11,7 @@ from typing import Final
 from reconciler import commands
 from reconciler.commands import importing
 from reconciler.model import Command, Completed, Secret
-from reconciler.sandbox.simulated import access, arrival, looks, releases, storage, system
+from reconciler.sandbox.simulated import access, arrival, probe, releases, storage, system
 from reconciler.sandbox.simulated.calls import Call, Fails, read_call
 from reconciler.sandbox.simulated.host import SimulatedHost
 
@@ -22,8 +22,14 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.rotate_host_key(Secret(""), ""), access.rotate_host_key),
     (commands.set_authorized_keys("user", "line"), access.set_authorized_keys),
     (commands.reload_sshd(), access.reload_sshd),
+    (commands.arm_access(), access.arm_access),
+    (commands.confirm_access(), access.confirm_access),
+    (commands.grant_sudo("user", "file", "rule"), access.grant_sudo),
+    (commands.set_aside_drop_ins("ours"), access.set_aside_drop_ins),
     (commands.install_file("/path", b"", "root:root", "0644"), storage.install_file),
     (commands.read_file("/path"), storage.read_file),
+    (commands.remove_file("/path"), storage.remove_file),
+    (commands.clear_strays("/path", "*", ()), storage.clear_strays),
     (commands.make_directory("/path", "root:root", "0755"), storage.make_directory),
     (commands.make_symlink("/target", "/link"), storage.make_link),
     (commands.forget_config_backups("/path"), storage.forget_config_backups),
@@ -33,14 +39,16 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.make_system_user("user", "/home"), system.make_account),
     (commands.apply_firewall((22,)), system.apply_firewall),
     (commands.confirm_firewall(), system.confirm_firewall),
+    (commands.plain_units(()), system.plain_units),
     (commands.daemon_reload(), system.reload_units),
     (commands.reset_failed("unit"), system.reset_failed),
     (commands.restart_unit("unit"), system.systemctl),  # one script for every verb
     (commands.fetch_archive("https://host/archive", "0" * 64, "/path"), releases.fetch_archive),
     (commands.install_release("2026.1.1", "/path", None, 60), releases.install_release),
+    (commands.newest_release("/path", None), releases.newest_release),
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
-    (commands.run_probe({}), looks.probe),
+    (commands.run_probe({}), probe.probe),
     (importing.survey("user"), arrival.survey),
     (importing.make_login_account("user"), arrival.make_login_account),
     (importing.prove_root(), arrival.prove_root),

@@ -16,6 +16,7 @@ class Unit:
 
     text: bytes
     settings: dict[str, tuple[str, ...]]
+    drop_ins: tuple[str, ...] = ()
 
     def words(self, setting: str) -> list[str]:
         return [word for value in self.settings.get(setting, ()) for word in value.split()]
@@ -43,10 +44,11 @@ class Unit:
 
 
 @functools.lru_cache(maxsize=256)
-def read_unit(text: bytes) -> Unit:
+def read_unit(text: bytes, drop_ins: tuple[str, ...] = ()) -> Unit:
+    """`text` is the file's, with that of its drop-ins behind it."""
     settings: dict[str, tuple[str, ...]] = {}
     for line in text.decode("utf-8", "replace").splitlines():
         name, equals, value = line.partition("=")
         if equals and not line.startswith(("#", ";", "[")):
             settings[name.strip()] = (*settings.get(name.strip(), ()), value.strip())
-    return Unit(text, settings)
+    return Unit(text, settings, drop_ins)

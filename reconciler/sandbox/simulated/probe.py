@@ -1,0 +1,51 @@
+"""The probe of a simulated host: the request on stdin, the answer as reconciler.probe_program prints it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from reconciler.model import Json
+from reconciler.sandbox.simulated.calls import Call, Fails
+from reconciler.sandbox.simulated.host import SimulatedHost
+from reconciler.sandbox.simulated.looks import LOOKS
+
+
+def probe(host: SimulatedHost, call: Call) -> bytes:
+    """The program comes first on stdin, on one line; the request follows."""
+    request = json.loads(call.stdin.partition(b"\n")[2])
+    key, applied = bytes.fromhex(request["digest_key"]), host.read_json(request["applied_path"])
+    looks = {name: _remembering(look, applied) for name, look in request["looks"].items()}
+    answer = {
+        "boot_id": host.boot_id,
+        "clock": host.now(),
+        "architecture": host.architecture,
+        "managed": {name: _answer(host, look, key) for name, look in looks.items()},
+        "gateway": host.gateway.facts(request["gateway"]),
+        "applied": applied,
+        "disk_free_mb": 30_000,
+        "memory_free_mb": 2_000,
+    }
+    return json.dumps(answer).encode()
+
+
+def _answer(host: SimulatedHost, look: Any, key: bytes) -> Json:
+    if look["kind"] not in LOOKS:
+        host.objections.append(f"nobody knows the look {look['kind']}")
+        raise Fails(f"KeyError: '{look['kind']}'")
+    return LOOKS[look["kind"]](host, look, key)
+
+
+def _remembering(look: Any, applied: Any) -> Any:
+    """The look with what the last apply has put there besides."""
+    if look["kind"] == "json_keys":
+        return {**look, "keys": [*look["keys"], *_noted(applied, "config_keys")]}
+    if look["kind"] == "workspace":
+        before = dict.fromkeys(_noted(applied, "managed_files"), "managed")
+        return {**look, "files": {**before, **look["files"]}, "seeded": _noted(applied, "seeded_files")}
+    return look
+
+
+def _noted(applied: Any, name: str) -> list[Any]:
+    found = applied.get(name) if isinstance(applied, dict) else None
+    return found if isinstance(found, list) else []

@@ -1,0 +1,168 @@
+"""What a case of the Host contract is: commands, how they end, and what the probe says afterwards.
+
+The same cases run on simulated machines and on real ones. On a real machine they run one after the other on the same
+disk, so each makes what it needs and uses paths of its own; `is_fresh` cases want a machine on which nothing was done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+from reconciler.commands import run_probe
+from reconciler.managed import files
+from reconciler.model import Command, Completed, Json
+
+DIGEST_KEY: Final = "5a" * 32
+APPLIED: Final = "/var/lib/openclaw-deploy/contract.json"  # nothing of the product's own
+OF_ONE_MACHINE: Final = ("boot_id", "clock", "disk_free_mb", "memory_free_mb")
+OF_ONE_RUN: Final = ("main_pid", "journal")
+NOT_RUNNING: Final[dict[str, Json]] = {
+    "active": "inactive", "sub": "dead", "result": "success", "restarts": 0, "exit_status": 0, "starts": 0,
+    "stale": [], "loopback_only": None,
+}  # fmt: skip
+
+
+class Hosted(Protocol):
+    """A machine under test."""
+
+    def run(self, command: Command) -> Completed:
+        """Over the open connection, or a new one where that broke off."""
+
+    def reboot(self) -> None:
+        """The ACPI way; back when it returns."""
+
+    def wait(self, seconds: float) -> None:
+        """On the machine's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    """A step of a case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    seconds: float
+
+
+Step = Command | Reboot | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`does` end with `codes` (all 0 where none are given); then each look in `sees` gives its answer.
+
+    `gateway` are the facts of `unit` that differ from those of one that does not run; `says` is what the last command
+    prints; `applied` what applied.json says.
+    """
+
+    name: str
+    does: Sequence[Step] = ()
+    sees: Sequence[tuple[Json, Any]] = ()
+    codes: Sequence[int] = ()
+    says: bytes = b""
+    unit: str = files.UNIT
+    gateway: dict[str, Json] = field(default_factory=dict)
+    applied: Json = None
+    is_fresh: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def check(case: Case, host: Hosted) -> None:
+    """Do it, and compare everything that the probe says."""
+    ends = [_do(host, step) for step in case.does]
+    assert [end.exit_code for end in ends] == list(case.codes or [0] * len(ends)), [end.stderr for end in ends]
+    assert not case.says or ends[-1].stdout == case.says
+    answer: dict[str, Any] = json.loads(host.run(run_probe(_request(case))).stdout)
+    for name in OF_ONE_MACHINE:
+        del answer[name]
+    for name in OF_ONE_RUN:
+        answer["gateway"].pop(name, None)
+    assert answer == {
+        "architecture": "x86_64",
+        "managed": {str(number): wanted for number, (_, wanted) in enumerate(case.sees)},
+        "gateway": {**NOT_RUNNING, **case.gateway},
+        "applied": case.applied,
+    }
+
+
+def _do(host: Hosted, step: Step) -> Completed:
+    match step:
+        case Reboot():
+            host.reboot()
+        case Wait(seconds):
+            host.wait(seconds)
+        case Command():
+            return host.run(replace(step, check=False))
+    return Completed(0, b"", b"")
+
+
+def _request(case: Case) -> Json:
+    return {
+        "root": "/",
+        "digest_key": DIGEST_KEY,
+        "looks": {str(number): look for number, (look, _) in enumerate(case.sees)},
+        "gateway": {
+            "port": files.PORT,
+            "token_path": "/etc/contract.token",
+            "unit": case.unit,
+            "started_path": files.STARTED_PATH,
+        },
+        "applied_path": APPLIED,
+    }
+
+
+# --- looks and their answers -------------------------------------------------------------------------------------
+
+
+def file(path: str, *, secret: bool = False) -> Json:
+    return {"kind": "file", "path": path, "secret": secret}
+
+
+def directory(path: str, program: str = "", only: Sequence[str] | None = None) -> Json:
+    more: dict[str, Json] = {"program": program} if program else {}
+    return {"kind": "directory", "path": path, **more, **({} if only is None else {"only": list(only)})}
+
+
+def account(name: str) -> Json:
+    return {"kind": "account", "name": name}
+
+
+def packages(*names: str) -> Json:
+    return {"kind": "packages", "names": list(names)}
+
+
+def unit(name: str) -> Json:
+    return {"kind": "unit", "name": name}
+
+
+def rules(table: str) -> Json:
+    return {"kind": "rules", "table": ["inet", table]}
+
+
+def release(path: str) -> Json:
+    return {"kind": "release", "path": path}
+
+
+def json_keys(path: str, *keys: tuple[str, ...]) -> Json:
+    return {"kind": "json_keys", "path": path, "keys": [list(key) for key in keys]}
+
+
+def holding(content: bytes, owner: str = "root:root", mode: str = "0644") -> Json:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "mode": mode, "owner": owner}
+
+
+def keeping(secret: bytes, owner: str = "root:root", mode: str = "0600") -> Json:
+    digest = hmac.new(bytes.fromhex(DIGEST_KEY), secret, hashlib.sha256).hexdigest()
+    return {"hmac": digest, "mode": mode, "owner": owner}
+
+
+def rights(mode: str, owner: str = "root:root") -> dict[str, Json]:
+    return {"mode": mode, "owner": owner}

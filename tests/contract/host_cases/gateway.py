@@ -1,0 +1,69 @@
+"""Cases on JSON that others write, and on a gateway that is not there: starting a real one costs too much here."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from reconciler.commands import (
+    gateway_rpc,
+    install_file,
+    install_release,
+    make_system_user,
+    validate_config,
+)
+from reconciler.model import Command
+from tests.contract.host_cases.case import APPLIED, Case, account, directory, json_keys, rights
+
+PATH: Final = "/srv/config.json"
+NO_NODE: Final = "/opt/openclaw/node-0.0.0"
+LONG: Final = "x" * 70_000
+
+
+def config(value: object) -> Command:
+    return install_file(PATH, json.dumps(value).encode(), "root:root", "0644")
+
+
+def note(content: bytes) -> Command:
+    return install_file(APPLIED, content, "root:root", "0600", "0700")
+
+
+CASES: Final = (
+    Case("no gateway is on a fresh machine", [], [(directory("/opt/openclaw"), None)], is_fresh=True),
+    Case(
+        "keys are told as they are, and missing ones not at all",
+        [config({"a": {"b": [1, None], "other": 2}, "c": False})],
+        [(json_keys(PATH, ("a", "b"), ("a", "none"), ("c",), ("c", "d")), {"a": {"b": [1, None]}, "c": False})],
+    ),
+    Case(
+        "a secret written inline is not carried away",
+        [config({"auth": {"token": "hush", "list": [{"apiKey": "hush"}]}, "tokens": {"token": 5}})],
+        [(json_keys(PATH, ("auth",), ("tokens",)),
+          {"auth": {"token": "(inline secret)", "list": [{"apiKey": "(inline secret)"}]}, "tokens": {"token": 5}})],
+    ),
+    Case("a value that is too large is not carried away", [config({"a": LONG, "b": 1})],
+         [(json_keys(PATH, ("a",), ("b",)), {"a": {"error": "too large"}, "b": 1})]),
+    Case("what is no JSON object is told as that", [config([1, 2])],
+         [(json_keys(PATH, ("a",)), {"error": "not JSON"})]),
+    Case("what is no JSON at all is told as that", [install_file(PATH, b"{,", "root:root", "0644")],
+         [(json_keys(PATH, ("a",)), {"error": "not JSON"})]),
+    Case("keys of a file that is not there are not there", [], [(json_keys("/srv/no-config.json", ("a",)), None)]),
+    Case("what was applied is told whole", [note(b'{"tool": "1", "x": [1]}')], applied={"tool": "1", "x": [1]}),
+    Case("a note that is no JSON counts as none", [note(b"{")], applied=None),
+    Case("a gateway that is not there answers nothing", [gateway_rpc("config.get", {})], codes=[1]),
+    Case(
+        "a configuration cannot be judged without Node",
+        [make_system_user("openclaw", "/var/lib/openclaw"), validate_config("2026.1.1", "0.0.0", b"{}")],
+        codes=[0, 127],
+    ),
+    Case(
+        "a release cannot be installed without Node, and leaves nothing that looks like one",
+        [install_release("2026.1.1", NO_NODE, None, 60)],
+        [
+            (directory("/opt/openclaw/releases/2026.1.1"), None),
+            (directory("/opt/openclaw/releases"), rights("0755")),
+            (account("openclaw-build"), {"home": "/nonexistent", "shell": "/usr/sbin/nologin", "locked": True}),
+        ],
+        codes=[127],
+    ),
+)  # fmt: skip

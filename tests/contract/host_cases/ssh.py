@@ -1,0 +1,60 @@
+"""Cases on sshd: its host key and its configuration. Each leaves a machine that lets us in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler import keys
+from reconciler.commands import install_file, reload_sshd, rotate_host_key
+from reconciler.model import Command, Secret
+from tests.contract.host_cases.case import Case, file, holding
+
+KEY: Final = keys.make_key(b"contract" * 4)
+FIRST_HOST_KEY: Final = keys.host_key(KEY, "contract", 0)
+HOST_KEY: Final = keys.host_key(KEY, "contract", 1)
+LOGIN_KEY: Final = keys.login_key(KEY, "contract", 1)
+HOST_KEY_PATH: Final = "/etc/ssh/ssh_host_ed25519_key"
+DROP_IN: Final = "/etc/ssh/sshd_config.d/50-contract.conf"
+GOOD: Final = b"# by a test\nX11Forwarding no\n"
+
+
+def configure(content: bytes) -> Command:
+    return install_file(DROP_IN, content, "root:root", "0644")
+
+
+def public_file(private_key: Secret) -> bytes:
+    return f"{keys.public_key(private_key)}\n".encode()
+
+
+CASES: Final = (
+    Case(
+        "a fresh machine shows the host key of its user data",
+        [],
+        [
+            (file(f"{HOST_KEY_PATH}.pub"), holding(public_file(FIRST_HOST_KEY))),
+            (file(HOST_KEY_PATH), holding(FIRST_HOST_KEY.reveal().encode(), mode="0600")),
+        ],
+        is_fresh=True,
+    ),
+    Case(
+        "a host key is replaced with both its halves",
+        [rotate_host_key(HOST_KEY, keys.public_key(HOST_KEY))],
+        [
+            (file(f"{HOST_KEY_PATH}.pub"), holding(public_file(HOST_KEY))),
+            (file(HOST_KEY_PATH), holding(HOST_KEY.reveal().encode(), mode="0600")),
+        ],
+    ),
+    Case(
+        "a host key that is not the wanted one is refused",
+        [rotate_host_key(HOST_KEY, keys.public_key(HOST_KEY)), rotate_host_key(FIRST_HOST_KEY, "ssh-ed25519 AAAA")],
+        [(file(f"{HOST_KEY_PATH}.pub"), holding(public_file(HOST_KEY)))],
+        codes=[0, 1],
+    ),
+    Case("sshd reads what lies on the disk", [configure(GOOD), reload_sshd()], [(file(DROP_IN), holding(GOOD))]),
+    Case(
+        "sshd refuses a configuration that it does not understand",
+        [configure(b"Nonsense yes\n"), reload_sshd(), configure(GOOD), reload_sshd()],
+        [(file(DROP_IN), holding(GOOD))],
+        codes=[0, 255, 0, 0],
+    ),
+)
