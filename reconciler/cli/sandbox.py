@@ -4,18 +4,45 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.errors import SandboxError
+from reconciler.sandbox.emulator.faults import RULES, checked
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
+    from reconciler.sandbox.client import SandboxClient
+    from reconciler.sandbox.emulator.faults import Fault
     from reconciler.sandbox.lifecycle import Status
 
+KINDS = [kind.value for kind in RULES]
 EXTRA = ("httpx", "starlette", "uvicorn")  # pyproject's extra "sandbox"
+
+
+def _explain_kinds() -> str:
+    """The table of faults as click shows a text that it must not wrap."""
+    lines = ["\b", "Kinds:"]
+    for kind, rule in RULES.items():
+        value = " VALUE" if rule.value[0] else ""
+        lines.append(f"  {kind} ON{value}")
+        lines += textwrap.wrap(rule.does, 76, initial_indent="      ", subsequent_indent="      ")
+        lines += _wrapped("ON", rule.on[0]) + _wrapped("VALUE", rule.value[0])
+    examples = [
+        "set refuse 'POST /servers' resource_unavailable --times 3",
+        "set drop 'POST /servers'",
+        "set stock 'cx23@*' sold-out",
+        "set slow change_server_type 20",
+        "set limit servers 5",
+    ]
+    return "\n".join([*lines, "\n\b", "Examples:", *(f"  fleet sandbox fault {example}" for example in examples)])
+
+
+def _wrapped(name: str, text: str) -> list[str]:
+    return textwrap.wrap(text, 76, initial_indent=f"      {name}: ", subsequent_indent="        ") if text else []
 
 
 @click.group()
@@ -74,6 +101,43 @@ def logs(of: str, lines: int) -> None:
         click.echo(line)
 
 
+@sandbox.group()
+def fault() -> None:
+    """Make the sandbox's cloud misbehave: refuse, cut connections, sell out, fail, be slow."""
+
+
+@fault.command("set", epilog=_explain_kinds())
+@click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
+@click.argument("on")
+@click.argument("value", default="")
+@click.option("--times", type=click.IntRange(min=1), help="How often it strikes.")
+def set_fault(kind: str, on: str, value: str, times: int | None) -> None:
+    """Set a fault. It lasts until it has struck, is cleared, or the sandbox goes down."""
+    try:
+        checked(kind, on, value, times)
+    except ValueError as error:
+        raise click.UsageError(f"{error}. See `fleet sandbox fault set --help`.") from error
+    with _control() as client:
+        click.echo(_fault_line(client.set_fault(kind, on, value, times)))
+
+
+@fault.command("list")
+def list_faults() -> None:
+    """What is set, oldest first."""
+    with _control() as client:
+        lines = [_fault_line(found) for found in client.faults()]
+    click.echo("\n".join(lines) or "No faults are set.")
+
+
+@fault.command("clear")
+@click.argument("kind", required=False, type=click.Choice(KINDS), metavar="[KIND]")
+@click.argument("on", required=False)
+def clear_faults(kind: str | None, on: str | None) -> None:
+    """Take faults away: all, those of a KIND, or that on one thing."""
+    with _control() as client:
+        click.echo(f"{client.clear_faults(kind, on)} fault(s) cleared.")
+
+
 @sandbox.command()
 def down() -> None:
     """Take everything away: machines, network, processes. Only the cache of images and packages stays."""
@@ -82,6 +146,18 @@ def down() -> None:
 
     was_there = lifecycle.down(Paths.default())
     click.echo("The sandbox is down." if was_there else "There was no sandbox to take down.")
+
+
+def _control() -> SandboxClient:
+    from reconciler.sandbox.client import SandboxClient
+    from reconciler.sandbox.paths import Paths
+
+    return SandboxClient(Paths.default().control)
+
+
+def _fault_line(found: Fault) -> str:
+    often = "until cleared" if found.times is None else f"{found.times} time(s)"
+    return f"{found.kind:<12} {shlex.quote(found.on)} {found.value}".rstrip() + f"  ({often})"
 
 
 def _say(what: str, seconds: float) -> None:

@@ -11,6 +11,7 @@ import httpx
 from reconciler.errors import SandboxError
 from reconciler.model import Json
 from reconciler.sandbox.anthropic import ModelFault, ModelRequest
+from reconciler.sandbox.emulator.faults import Fault as CloudFault
 from reconciler.sandbox.telegram import Fault
 
 _TIMEOUT = 10.0  # seconds; every call answers from memory
@@ -63,6 +64,20 @@ class SandboxClient:
 
     def cloud_log(self) -> list[dict[str, Json]]:
         return list(self._call("GET", "/cloud/log"))
+
+    def set_fault(self, kind: str, on: str, value: str = "", times: int | None = None) -> CloudFault:
+        """What RULES of emulator/faults.py says of the kind; None times: as often as is usual for it."""
+        body = {"kind": kind, "on": on, "value": value, "times": times}
+        return CloudFault(**self._call("POST", "/cloud/faults", json=body))
+
+    def faults(self) -> list[CloudFault]:
+        """What is set, oldest first."""
+        return [CloudFault(**fault) for fault in self._call("GET", "/cloud/faults")]
+
+    def clear_faults(self, kind: str | None = None, on: str | None = None) -> int:
+        """All, those of a kind, or those on one thing; how many there were."""
+        query = {name: value for name, value in (("kind", kind), ("on", on)) if value}
+        return int(self._call("DELETE", "/cloud/faults", params=query)["cleared"])
 
     def status(self) -> dict[str, Json]:
         return dict(self._call("GET", "/status"))

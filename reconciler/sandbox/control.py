@@ -1,4 +1,4 @@
-"""The sandbox's control socket: what a test or `fleet sandbox` may do to the stand-ins and ask of them.
+"""The sandbox's control socket: what a test or `fleet sandbox` may do to the stand-ins and the cloud, and ask of them.
 
 JSON over HTTP on a Unix socket of mode 0600. It has no say over machines: that is the cloud API's business.
 """
@@ -17,12 +17,14 @@ from starlette.routing import Route
 
 from reconciler.model import Json
 from reconciler.sandbox.anthropic import ModelFault, ModelStandIn
+from reconciler.sandbox.emulator.faults import FaultKind, Faults, checked
 from reconciler.sandbox.telegram import Fault, TelegramStandIn
 
 
 def build_control(
     telegram: TelegramStandIn,
     model: ModelStandIn,
+    faults: Faults,
     cloud_log: Callable[[], Sequence[Mapping[str, Json]]],
     status: Callable[[], Mapping[str, Json]],
 ) -> Starlette:
@@ -30,6 +32,7 @@ def build_control(
 
     POST /telegram/message {bot, user, text, first_name?} -> update · GET /telegram/messages?bot=&chat= -> messages ·
     POST /telegram/fault {bot, fault|null} · GET /model/requests · POST /model/fault {fault|null} · GET /cloud/log ·
+    GET /cloud/faults · POST /cloud/faults {kind, on, value?, times?} · DELETE /cloud/faults?kind=&on= -> {cleared} ·
     GET /status. A request that makes no sense gets 400 {"error": text}.
     """
 
@@ -69,10 +72,32 @@ def build_control(
             Route("/model/requests", read_model_requests),
             Route("/model/fault", break_model, methods=["POST"]),
             Route("/cloud/log", read_cloud_log),
+            *_fault_routes(faults),
             Route("/status", read_status),
         ],
         exception_handlers={ValueError: _refuse, KeyError: _refuse, TypeError: _refuse},
     )
+
+
+def _fault_routes(faults: Faults) -> list[Route]:
+    async def read_faults(_: Request) -> Response:
+        return JSONResponse([asdict(fault) for fault in faults.all])
+
+    async def set_fault(request: Request) -> Response:
+        body = await _body(request)
+        fault = checked(str(body["kind"]), str(body["on"]), str(body.get("value", "")), body.get("times"))
+        faults.set(fault)
+        return JSONResponse(asdict(fault))
+
+    async def clear_faults(request: Request) -> Response:
+        kind, on = request.query_params.get("kind"), request.query_params.get("on")
+        return JSONResponse({"cleared": faults.clear(FaultKind(kind) if kind else None, on)})
+
+    return [
+        Route("/cloud/faults", read_faults, methods=["GET"]),
+        Route("/cloud/faults", set_fault, methods=["POST"]),
+        Route("/cloud/faults", clear_faults, methods=["DELETE"]),
+    ]
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from reconciler.sandbox.machine import NspawnMachines
 from reconciler.sandbox.metadata import build_metadata
 from reconciler.sandbox.mirror import build_mirror, debian_sources
 from reconciler.sandbox.paths import Paths
+from reconciler.sandbox.ports import Machines
 from reconciler.sandbox.telegram import TelegramStandIn
 
 FIRST_HOST = 11  # 1 is the operator, 2 the services; the rest below stays free for people
@@ -68,11 +69,15 @@ async def serve(paths: Paths, info: SandboxInfo, token: str) -> None:
 
 def _applications(paths: Paths, info: SandboxInfo, token: str) -> list[tuple[Starlette, socket.socket]]:
     """Each application with the socket it listens on."""
-    machines = NspawnMachines(paths, info.network, _apt_sources(info))
+    machines = make_machines(paths, info)
     world = World(machines, info.network, FIRST_HOST, paths.emulator_state, log_file=paths.cloud_log)
     telegram, model = TelegramStandIn(), ModelStandIn()
     control = build_control(
-        telegram, model, lambda: [asdict(entry) for entry in world.log.entries], lambda: {"endpoint": info.endpoint}
+        telegram,
+        model,
+        world.faults,
+        lambda: [asdict(entry) for entry in world.log.entries],
+        lambda: {"endpoint": info.endpoint},
     )
     return [
         (build_app(world, token), network.listen(*_address(info.endpoint))),
@@ -82,6 +87,11 @@ def _applications(paths: Paths, info: SandboxInfo, token: str) -> list[tuple[Sta
         (build_metadata(machines.at), network.listen_in_switch(network.METADATA_ADDRESS, METADATA_PORT)),
         (control, _control_socket(paths.control)),
     ]
+
+
+def make_machines(paths: Paths, info: SandboxInfo) -> Machines:
+    """The machines behind the cloud's API: the one place that chooses their kind."""
+    return NspawnMachines(paths, info.network, _apt_sources(info))
 
 
 def _apt_sources(info: SandboxInfo) -> tuple[str, ...]:

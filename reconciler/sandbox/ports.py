@@ -60,3 +60,6 @@ class Machines(Protocol):
         """Gone, or it was not there. Machines made from it keep their disks."""
 
     def is_running(self, machine_id: int) -> bool: ...
+
+    def at(self, address: str) -> MachineSpec | None:
+        """The machine with this address, as it was ordered."""

@@ -22,7 +22,8 @@ from reconciler.sandbox.emulator.app import build_app
 from reconciler.sandbox.emulator.world import World
 from tests.contract.openapi import problems
 from tests.contract.serving import Exchange, Host, Recorder, serve
-from tests.fakes.cloud import REGIONS, FakeCloud
+from tests.fakes.catalog import REGIONS
+from tests.fakes.cloud import FakeCloud
 from tests.fakes.machines import FakeMachines
 
 TOKEN = "t" * 64

@@ -66,6 +66,9 @@ class FakeMachines:
     def is_running(self, machine_id: int) -> bool:
         return machine_id in self.running
 
+    def at(self, address: str) -> MachineSpec | None:
+        return next((machine for machine in self.machines.values() if machine.address == address), None)
+
     def _need_space(self) -> None:
         if self.fails:
             self.fails = False

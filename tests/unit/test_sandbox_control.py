@@ -17,6 +17,7 @@ from reconciler.model import Json
 from reconciler.sandbox.anthropic import ModelFault, ModelRequest, ModelStandIn
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.control import build_control
+from reconciler.sandbox.emulator.faults import Faults
 from reconciler.sandbox.telegram import Fault, TelegramStandIn
 
 TOKEN = "4711:AAmade-up_token"
@@ -36,7 +37,7 @@ def model() -> ModelStandIn:
 def client(tmp_path: Path, telegram: TelegramStandIn, model: ModelStandIn) -> Iterator[SandboxClient]:
     """A client of the real application over a real socket, served by a thread."""
     log: list[dict[str, Json]] = [{"method": "POST", "path": "/servers", "status": 201}]
-    app = build_control(telegram, model, lambda: log, lambda: {"endpoint": "http://here"})
+    app = build_control(telegram, model, Faults(), lambda: log, lambda: {"endpoint": "http://here"})
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "control.sock"))
     listener.listen()
@@ -78,6 +79,21 @@ def test_what_the_model_was_asked_is_told(client: SandboxClient, model: ModelSta
 def test_the_cloud_log_and_the_status_are_told(client: SandboxClient) -> None:
     assert client.cloud_log() == [{"method": "POST", "path": "/servers", "status": 201}]
     assert client.status()["endpoint"] == "http://here"
+
+
+def test_faults_of_the_cloud_are_set_listed_and_cleared(client: SandboxClient) -> None:
+    client.set_fault("drop", "POST /servers")
+    client.set_fault("limit", "servers", "5")
+    client.set_fault("limit", "servers", "3")
+    assert [(fault.kind, fault.value, fault.times) for fault in client.faults()] == [
+        ("drop", "", 1),
+        ("limit", "3", None),
+    ]
+    assert client.clear_faults("limit") == 1
+    assert client.clear_faults() == 1
+    assert client.faults() == []
+    with pytest.raises(SandboxError, match="set on one of servers, primary_ips"):
+        client.set_fault("limit", "serverz", "3")
 
 
 def test_a_senseless_request_is_refused_with_the_cause(client: SandboxClient) -> None:

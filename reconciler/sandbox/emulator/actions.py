@@ -13,21 +13,9 @@ from dataclasses import replace
 
 from reconciler.errors import SandboxError
 from reconciler.sandbox.emulator.faults import FaultKind, Faults
+from reconciler.sandbox.emulator.figures import REAL_SECONDS
 from reconciler.sandbox.emulator.resources import Action
 from reconciler.sandbox.emulator.tables import Table
-
-# Seconds that an action takes on the real cloud. Sources: Hetzner's comments in its Ansible module (change_type 160 on
-# average), users' reports of 2025-26 (create 10 to 35, rebuild 28); the rest is a guess of the same order.
-REAL_SECONDS = {
-    "create_server": 15.0,
-    "start_server": 8.0,
-    "stop_server": 3.0,
-    "delete_server": 5.0,
-    "rebuild_server": 28.0,
-    "change_server_type": 160.0,
-    "create_image": 90.0,
-}
-_OTHERS_REAL_SECONDS = 2.0
 
 
 class ActionError(Exception):
@@ -108,7 +96,7 @@ class Actions:
 
     def _seconds(self, command: str) -> float:
         speed = self._faults.number(FaultKind.SPEED, "actions", 0)
-        usual = REAL_SECONDS.get(command, _OTHERS_REAL_SECONDS) / speed if speed else self.pace
+        usual = REAL_SECONDS[command] / speed if speed else self.pace
         return self._faults.number(FaultKind.SLOW, command, usual)
 
     async def _attempt(self, action: Action, work: Callable[[], Awaitable[None]]) -> None:

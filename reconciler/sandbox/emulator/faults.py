@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reconciler.sandbox.emulator import catalogue
 from reconciler.sandbox.emulator.errors import REFUSALS, ApiError
+from reconciler.sandbox.emulator.figures import LIMITS, REAL_SECONDS
 
 
 class FaultKind(StrEnum):
@@ -63,7 +65,9 @@ class Rule:
 
 _ERROR = "|".join((*REFUSALS, "502", "503", "504"))
 _REQUEST = ('"METHOD /path"', r"(GET|POST|PUT|DELETE) /\S*")
-_COMMAND = ("an action's command, e.g. create_server", r"[a-z]+(_[a-z]+)+")
+_COMMAND = (f"one of {', '.join(sorted(REAL_SECONDS))}", "|".join(REAL_SECONDS))
+_TYPES = "|".join(str(kind["name"]) for kind in catalogue.server_types())
+_LOCATIONS = "|".join(str(place["name"]) for place in catalogue.locations())
 _NUMBER = ("a number", r"\d+(\.\d+)?")
 _COUNT = ("a whole number", r"\d{1,9}")
 
@@ -86,11 +90,11 @@ RULES: dict[FaultKind, Rule] = {
     FaultKind.LOCK: Rule("the server is locked, without any action", ("a server's name", r"\S+")),
     FaultKind.STOCK: Rule(
         "sold-out: shown, and refused with 412; unsupported: refused with 422; hidden: not shown, refused with 412",
-        ("TYPE@LOCATION, either may be *", r"[^@\s]+@[^@\s]+"), ("|".join(Stock), "|".join(Stock)),
+        ("TYPE@LOCATION, either may be '*'", rf"(\*|{_TYPES})@(\*|{_LOCATIONS})"), ("|".join(Stock), "|".join(Stock)),
     ),
     FaultKind.LIMIT: Rule(
         "the project may have this many",
-        ("servers, primary_ips, snapshots, firewalls, networks, placement_groups or ssh_keys", r"[a-z_]+"), _COUNT,
+        (f"one of {', '.join(LIMITS)}", "|".join(LIMITS)), _COUNT,
     ),
     FaultKind.BUDGET: Rule(
         "so many requests an hour: of GET /actions (actions), of all others (requests)",

@@ -59,7 +59,10 @@ def change_aliases(world: World, server: Server, network: Network, aliases: Sequ
     def put() -> None:
         now = world.servers[server.id].networks
         others = tuple(entry for entry in now if entry["network"] != network.id)
-        own: Mapping[str, Json] = {**next(entry for entry in now if entry["network"] == network.id), "alias_ips": list(aliases)}
+        own: Mapping[str, Json] = {
+            **next(entry for entry in now if entry["network"] == network.id),
+            "alias_ips": list(aliases),
+        }
         world.servers.put(replace(world.servers[server.id], networks=(*others, own)))
 
     return _act(world, "change_alias_ips", network, put, server)

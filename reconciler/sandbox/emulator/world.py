@@ -18,6 +18,7 @@ from reconciler.sandbox.emulator.actions import Actions
 from reconciler.sandbox.emulator.addresses import Addresses
 from reconciler.sandbox.emulator.bucket import Bucket
 from reconciler.sandbox.emulator.faults import FaultKind, Faults
+from reconciler.sandbox.emulator.figures import ACTION_REQUESTS_SHARE, LIMITS, REQUESTS_PER_HOUR
 from reconciler.sandbox.emulator.firewalls import Firewalls
 from reconciler.sandbox.emulator.log import RequestLog
 from reconciler.sandbox.emulator.resources import Action, Image, Network, PlacementGroup, PrimaryIp, Server
@@ -25,19 +26,6 @@ from reconciler.sandbox.emulator.ssh_keys import SshKeys
 from reconciler.sandbox.emulator.state import StateFile
 from reconciler.sandbox.emulator.tables import Table
 from reconciler.sandbox.ports import Machines
-
-# Those of a grown project; a fresh account has 5 servers. Sources: Hetzner's documentation on limits, 2026-10.
-LIMITS = {
-    "servers": 5_000,
-    "primary_ips": 10_000,
-    "snapshots": 30,
-    "firewalls": 50,
-    "networks": 50,
-    "placement_groups": 500,
-    "ssh_keys": 200,
-}
-REQUESTS_PER_HOUR = 3600
-ACTION_REQUESTS_SHARE = 2  # GET /actions has a bucket of its own, twice as large
 
 
 class World:
