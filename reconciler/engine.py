@@ -62,7 +62,18 @@ def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, ke
     def note(event: str, durable: bool = False, **fields: Json) -> None:
         _note(ports, run, event, durable=durable, child=action.child, **fields)
 
-    return Work(fleet, child.name, child.spec, ports, run, note, key_id, child.server, facts=child.facts)
+    return Work(
+        fleet,
+        child.name,
+        child.spec,
+        ports,
+        run,
+        note,
+        key_id,
+        child.server,
+        facts=child.facts,
+        left_alone=action.left_alone,
+    )
 
 
 def _run(action: Action, work: Work, limits: list[LimitExceeded]) -> Outcome:

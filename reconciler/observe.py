@@ -15,7 +15,6 @@ from reconciler import keys
 from reconciler.errors import CloudError, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
 from reconciler.managed import wanted_values
 from reconciler.model import (
-    LATEST,
     Catalog,
     Change,
     Child,
@@ -36,7 +35,7 @@ from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
 from reconciler.steps.server import foreign_server, server_name
-from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials, probe, uid_of
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials, pinned, probe, uid_of
 
 WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, section 1.2)
 
@@ -127,24 +126,22 @@ def _foreign(name: str, fleet: Fleet, ports: Ports) -> Diagnostic | None:
 
 
 def _wanted(fleet: Fleet, spec: ChildSpec, server: Server, facts: HostFacts | None, ports: Ports) -> dict[str, Json]:
-    """`latest` means what it meant when the child was made, which its host knows."""
-    applied = facts.applied if facts else None
-    exact = replace(spec, version=applied.version) if spec.version == LATEST and applied and applied.version else spec
+    exact = pinned(spec, facts.applied if facts else None)
     return wanted_values(exact, gather_materials(fleet, spec, uid_of(server), ports))
 
 
 def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:
     try:
-        return replace(child, facts=_facts(fleet, server, ports))
+        return replace(child, facts=_facts(fleet, child.spec, server, ports))
     except HostError as error:
         detail = f"{error.summary}. {error.advice}" if error.advice else error.summary
         return replace(child, silence=_silence(error), silence_detail=detail)
 
 
-def _facts(fleet: Fleet, server: Server, ports: Ports) -> HostFacts:
+def _facts(fleet: Fleet, spec: ChildSpec | None, server: Server, ports: Ports) -> HostFacts:
     host = ports.dialer.connect(address_of(server, fleet, ports), CONNECT_TIMEOUT)
     try:
-        return probe(host, fleet, uid_of(server), ports)
+        return probe(host, fleet, uid_of(server), ports, spec)
     finally:
         host.close()
 

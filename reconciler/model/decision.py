@@ -10,6 +10,7 @@ from typing import Final
 
 from reconciler.model.cloud import Catalog
 from reconciler.model.json import Json
+from reconciler.model.wanted import Percent
 
 
 class Kind(StrEnum):
@@ -123,7 +124,7 @@ class PlanOptions:
     allow_replace: frozenset[str] | bool = frozenset()
     repair: frozenset[str] = frozenset()
     partial: bool = False
-    max_destroys: int | None = None
+    max_destroys: int | Percent | None = None
     requests_left: int | None = None
 
     def may_replace(self, child: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Final
 
-from reconciler.model import POLICY, Action, Child, ChildSpec, Diagnostic, Fleet, Kind, PlanOptions, Severity
+from reconciler.model import POLICY, Action, Child, ChildSpec, Diagnostic, Fleet, Kind, Percent, PlanOptions, Severity
 
+DEFAULT: Final = Percent(10)
 SHOWN_NAMES: Final = 10
 
 
@@ -23,9 +25,9 @@ def breaches(
 
 def destroys_allowed(fleet: Fleet, servers: int, options: PlanOptions) -> int:
     """How many servers one apply may delete: what the command says, else the file, else the greater of 1 and 10 %."""
-    if options.max_destroys is not None:
-        return options.max_destroys
-    return max(1, servers // 10) if fleet.policy.max_destroys is None else fleet.policy.max_destroys
+    limit = fleet.policy.max_destroys if options.max_destroys is None else options.max_destroys
+    limit = DEFAULT if limit is None else limit
+    return limit.of(servers) if isinstance(limit, Percent) else limit
 
 
 def _too_many_children(fleet: Fleet) -> Iterator[Diagnostic]:
@@ -56,11 +58,15 @@ def _too_many_destroys(
 
 
 def _says(fleet: Fleet, servers: int, options: PlanOptions) -> str:
-    if options.max_destroys is not None:
+    """Where the limit comes from."""
+    if options.max_destroys not in (None, fleet.policy.max_destroys):
         return "--max-destroys"
-    if fleet.policy.max_destroys is not None:
-        return "the fleet file's policy"
-    return f"a tenth of the fleet's {_servers(servers)}, but at least 1"
+    limit = fleet.policy.max_destroys
+    if limit is None:
+        return f"a tenth of the fleet's {_servers(servers)}, but at least 1"
+    if isinstance(limit, Percent):
+        return f"the fleet file's policy: {limit.value}% of {_servers(servers)}"
+    return "the fleet file's policy"
 
 
 def _not_allowed(fleet: Fleet, spec: ChildSpec) -> Iterator[Diagnostic]:
@@ -71,7 +77,7 @@ def _not_allowed(fleet: Fleet, spec: ChildSpec) -> Iterator[Diagnostic]:
         ("versions", "version", (spec.version,), policy.versions),
     )
     for key, noun, wanted, allowed in gates:
-        refused = [value for value in wanted if allowed and value not in allowed]
+        refused = [value for value in wanted if allowed and not _matches(value, allowed)]
         if refused:
             yield _breach(
                 key,
@@ -79,6 +85,10 @@ def _not_allowed(fleet: Fleet, spec: ChildSpec) -> Iterator[Diagnostic]:
                 f"it allows: {', '.join(allowed)}",
                 spec,
             )
+
+
+def _matches(value: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
 def _servers(count: int) -> str:

@@ -16,17 +16,26 @@ _WORDS: Final[Mapping[str, str]] = {
     "action-started": "{kind} started: {reason}",
     "action-done": "{kind} done",
     "action-failed": "{kind} failed at {step}: {error}",
-    "create-intended": "about to make server {name}",
+    "create-intended": "about to make server {name}: {server_type} in {region}",
     "created": "server {name} made",
+    "candidate-refused": "{server_type} in {region} cannot be had: {error}",
     "delete-intended": "about to delete server {name}",
+    "rename-intended": "about to rename server {before} to {after}",
+    "resize-intended": "about to resize the server from {before} to {after}",
+    "stop-intended": "about to stop server {name}",
+    "power-off-intended": "about to switch the server off",
+    "firewall-change-intended": "about to change the firewall {firewall}",
+    "firewall-revert-intended": "the change of the firewall {firewall} locked us out: about to take it back",
+    "firewall-delete-intended": "about to delete the firewall {firewall}",
+    "firewalls-left": "firewalls that nobody needs are left: {error}",
     "import-started": "import of server {name} started",
     "import-step": "import: {step}",
     "import-failed": "import failed at {step}: {error}",
     "import-done": "import done: it is server {name}",
     "unreadable": "line {line} of the journal cannot be read",
 }
-_SILENT: Final = {"child", "actions", "uid"}
-_RUN: Final = 6  # digits of a run's id that tell it from its neighbours
+_SILENT: Final = {"child", "actions", "uid", "rules"}
+_RUN: Final = 6  # last digits of a run's id: enough to tell it from its neighbours
 _WIDTH: Final = 12
 
 
@@ -35,7 +44,7 @@ def event_line(event: Event) -> tuple[str, str | None]:
     child = harmless(str(event.fields.get("child", "")))
     when = f"{at:%Y-%m-%d %H:%M:%S}" if (at := moment(event)) else "-" * 19
     color = "red" if event.event.endswith("failed") or event.fields.get("failed") else None
-    return f"{when}  {event.run[:_RUN]:<{_RUN}}  {child:<{_WIDTH}}  {_words(event)}".rstrip(), color
+    return f"{when}  {event.run[-_RUN:]:<{_RUN}}  {child:<{_WIDTH}}  {_words(event)}".rstrip(), color
 
 
 def event_json(event: Event) -> dict[str, Json]:

@@ -46,13 +46,20 @@ class FakeFleet:
         self.dialer = FakeDialer(self.cloud, self.clock)
         self.store = DirectoryStore(self.state, self.clock)
         self.secrets = SandboxSecrets(FLEET_KEY)
+        self.moved: dict[str, str] = {}
 
     def change(self, name: str, **changes: Any) -> None:
         """What the fleet file says of one child from now on."""
         self.specs[name] = replace(self.specs[name], **changes)
 
+    def move(self, old: str, new: str) -> None:
+        """The fleet file gives a child another name, and says so under `moved`."""
+        self.specs[new] = replace(self.specs.pop(old), name=new)
+        self.moved[new] = old
+
     def fleet(self) -> Fleet:
-        return Fleet("demo", Provider.HETZNER, SecretRef("env", "TOKEN"), None, 1, dict(self.specs), "fleet.yaml")
+        token, specs = SecretRef("env", "TOKEN"), dict(self.specs)
+        return Fleet("demo", Provider.HETZNER, token, None, 1, specs, "fleet.yaml", moved=dict(self.moved))
 
     def ports(self) -> Ports:
         endpoints = Endpoints({"x86_64": NODE})

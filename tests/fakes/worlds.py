@@ -20,6 +20,7 @@ from reconciler.model import (
     HostFacts,
     Json,
     ModelSettings,
+    Percent,
     Policy,
     Provider,
     Record,
@@ -166,9 +167,11 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
 
 
 def make_fleet(children: dict[str, Child], policy: dict[str, Any] | None = None) -> Fleet:
-    """`policy` as the fleet file says it."""
+    """`policy` as the fleet file says it; a share in percent as `{value: 10}`."""
     specs = {name: child.spec for name, child in children.items() if child.spec}
     limits = {key: tuple(value) if isinstance(value, list) else value for key, value in (policy or {}).items()}
+    if isinstance(limits.get("max_destroys"), dict):
+        limits["max_destroys"] = Percent(**limits["max_destroys"])
     token = SecretRef("env", "HCLOUD_TOKEN")
     return Fleet("demo", Provider.HETZNER, token, None, 1, specs, "fleet.yaml", Policy(**limits))
 

@@ -10,16 +10,14 @@ import pytest
 from reconciler import keys
 from reconciler.errors import (
     CloudUnavailable,
-    FleetError,
     HostError,
     HostRefused,
     HostTimedOut,
     LoginRefused,
-    NameTaken,
     WrongHostKey,
 )
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, Child, ServerStatus, Silence
+from reconciler.model import LABEL_PREFIX, LATEST, Child, SecretRef, ServerStatus, Silence
 from reconciler.observe import Observation, observe
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, make_server
@@ -38,6 +36,13 @@ def look(world: FakeFleet) -> Observation:
 
 def alice(world: FakeFleet) -> Child:
     return look(world).children["alice"]
+
+
+def obstacle(world: FakeFleet, name: str) -> str:
+    found = look(world).children[name].obstacle
+    assert found is not None
+    assert found.address == name
+    return found.summary
 
 
 def relabel(world: FakeFleet, **labels: str | None) -> None:
@@ -74,20 +79,71 @@ def test_a_probe_that_fails_is_silence_too(world: FakeFleet) -> None:
     assert alice(world).silence is Silence.TIMED_OUT
 
 
-def test_a_foreign_server_of_a_childs_name_is_an_error_and_not_an_absence(world: FakeFleet) -> None:
+def test_a_foreign_server_of_a_childs_name_is_that_childs_obstacle_and_not_an_absence(world: FakeFleet) -> None:
     del world.cloud.by_id[world.server("alice").id]
     world.cloud.add(replace(make_server("alice", id=77), labels={LABEL_PREFIX + "fleet-id": "somebody"}))
-    with pytest.raises(NameTaken, match="it belongs to the fleet with id somebody"):
-        look(world)
+    world.change("bob", version="2026.9.7")
+    assert "it belongs to the fleet with id somebody" in obstacle(world, "alice")
+    assert world.planned() == ["update bob: changed"]
 
 
-@pytest.mark.parametrize("changes", [{"child": None}, {"child": "bob"}, {"child": "carol"}, {"uid": None}])
-def test_a_listing_whose_names_and_labels_do_not_agree_is_an_error(
+@pytest.mark.parametrize(
+    "changes", [{"child": None}, {"child": "bob"}, {"child": "carol"}, {"uid": None}, {"child": None, "uid": None}]
+)
+def test_a_server_whose_name_and_labels_do_not_agree_is_an_obstacle_and_the_others_go_on(
     world: FakeFleet, changes: dict[str, str | None]
 ) -> None:
     relabel(world, **changes)
-    with pytest.raises(FleetError, match="its name and labels do not agree"):
-        look(world)
+    world.change("bob", version="2026.9.7")
+    assert "server demo-alice (" in obstacle(world, "alice")
+    assert "carries this fleet's id, but" in obstacle(world, "alice")
+    assert world.planned() == ["update bob: changed"]
+
+
+def test_a_server_with_another_name_by_hand_is_still_its_childs_obstacle(world: FakeFleet) -> None:
+    world.cloud.add(replace(world.server("alice"), name="renamed"))
+    assert "server renamed (" in obstacle(world, "alice")
+    assert world.planned() == []
+
+
+def test_a_server_that_no_child_can_be_found_for_goes_under_its_own_name(world: FakeFleet) -> None:
+    fleet_id = world.server("alice").label("fleet-id") or ""
+    world.cloud.add(replace(make_server("alice", id=77), name="stray", labels={LABEL_PREFIX + "fleet-id": fleet_id}))
+    assert "server stray (77)" in obstacle(world, "stray")
+    assert world.planned() == []
+
+
+def test_a_moved_childs_server_is_found_under_its_old_name_with_its_record(world: FakeFleet) -> None:
+    server = world.server("alice")
+    world.move("alice", "carol")
+    child = look(world).children["carol"]
+    assert (child.server, child.obstacle) == (server, None)
+    assert child.record is not None
+    assert set(look(world).children) == {"bob", "carol"}
+    assert world.planned() == ["update carol: changed"]
+
+
+def test_moves_follow_each_other(world: FakeFleet) -> None:
+    server = world.server("alice")
+    world.move("alice", "carol")
+    world.move("carol", "dave")
+    assert look(world).children["dave"].server == server
+
+
+def test_a_moved_child_is_renamed_and_nothing_is_made_or_deleted(world: FakeFleet) -> None:
+    before = world.server("alice")
+    world.move("alice", "carol")
+    world.apply()
+    assert world.planned() == []
+    after = world.server("carol")
+    assert (after.id, after.child, after.uid) == (before.id, "carol", before.uid)
+    assert len(world.cloud.requests) == len(world.names)
+
+
+def test_a_moved_child_that_has_a_server_of_its_own_is_an_obstacle_and_both_stay(world: FakeFleet) -> None:
+    world.move("alice", "bob")
+    assert "bob has two servers" in obstacle(world, "bob")
+    assert world.planned() == []
 
 
 def test_a_listing_that_fails_is_an_error_and_nothing_is_absent(world: FakeFleet) -> None:
@@ -96,15 +152,41 @@ def test_a_listing_that_fails_is_an_error_and_nothing_is_absent(world: FakeFleet
         look(world)
 
 
-def test_the_catalogue_is_read_only_when_something_must_be_made(world: FakeFleet) -> None:
-    world.cloud.fail_next("catalog", CloudUnavailable("asked for nothing"))
+def test_prices_that_cannot_be_read_are_an_error_only_where_they_decide(world: FakeFleet) -> None:
+    world.cloud.fail_next("catalog", CloudUnavailable("no prices"))
     assert look(world).catalog is None
     del world.cloud.by_id[world.server("alice").id]
-    with pytest.raises(CloudUnavailable, match="asked for nothing"):
+    world.cloud.fail_next("catalog", CloudUnavailable("no prices"))
+    with pytest.raises(CloudUnavailable, match="no prices"):
         look(world)
     catalog = look(world).catalog
     assert catalog is not None
     assert "cpx22" in catalog.types
+
+
+def test_a_firewall_changed_in_the_console_is_seen(world: FakeFleet) -> None:
+    assert look(world).shared == ()
+    world.cloud.delete_firewall("demo")
+    assert [change.path for change in look(world).shared] == ["firewall demo"]
+
+
+def test_latest_is_the_release_that_the_child_was_brought_to(world: FakeFleet) -> None:
+    world.change("alice", version=LATEST)
+    release = alice(world).wanted["release"]
+    assert isinstance(release, dict)
+    assert release["version"] == "2026.9.6"
+    assert world.planned() == []
+
+
+def test_a_disabled_childs_secrets_are_not_asked_for(world: FakeFleet) -> None:
+    world.change("alice", enabled=False, bot_token=SecretRef("env", "NOT_THERE"))
+    assert alice(world).wanted == {}
+    assert world.planned() == ["stop alice: disabled"]
+
+
+def test_servers_of_children_that_nobody_asked_about_are_counted(world: FakeFleet) -> None:
+    seen = observe(world.fleet(), world.ports(), ["bob"])
+    assert seen.others == (world.server("alice"),)
 
 
 def test_a_server_that_is_not_finished_is_not_asked(world: FakeFleet) -> None:
