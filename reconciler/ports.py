@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +33,9 @@ class Cloud(Protocol):
 
     def server_named(self, name: str) -> Server | None:
         """The server of exactly this name, whoever owns it."""
+
+    def servers_named(self, names: Collection[str]) -> tuple[Server, ...]:
+        """The servers that have one of these names, whoever owns them; for many names cheaper than one by one."""
 
     def server(self, server_id: int) -> Server | None: ...
 

@@ -6,8 +6,7 @@ sends a hidden request, and a field they don't know breaks them. Must not decide
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import ceil
 from typing import Any
 
@@ -18,6 +17,7 @@ from requests.adapters import HTTPAdapter
 from reconciler.clouds import answers, shared
 from reconciler.clouds.answers import action_ids, understood
 from reconciler.clouds.budget import Budget
+from reconciler.clouds.catalogue import Catalogue
 from reconciler.clouds.refusals import translate
 from reconciler.clouds.waiting import Waiting
 from reconciler.errors import CloudUnavailable, NotFound, RateLimited
@@ -31,7 +31,7 @@ _TIMEOUT = (5.0, 30.0)  # seconds to connect, and of silence; hcloud's own defau
 _PER_PAGE = 50  # the API's most
 _MOST_PAGES = 400
 _PAGES_AT_ONCE = 6
-_CATALOG_AGE = 30.0  # seconds for which it is taken as known: many children may ask at once what could be had instead
+_NAMES_ONE_BY_ONE = 3
 _REFUSED_AT_MOST = 4  # times in a row for lack of budget
 _FIREWALL_PATIENCE = 120.0  # seconds until its changes have reached every server
 
@@ -43,9 +43,7 @@ class HetznerCloud:
         self._clock = clock
         self._api = _Api(token, clock, endpoint.rstrip("/"), connections)
         self._waiting = Waiting(self._actions, clock)
-        self._catalog: Catalog | None = None
-        self._catalog_at = 0.0
-        self._catalog_lock = threading.Lock()
+        self._catalogue = Catalogue(self._api, clock)
 
     def close(self) -> None:
         self._api.close()
@@ -62,6 +60,15 @@ class HetznerCloud:
         rows = self._api.list_all(f"look for server {name}", "/servers", name=name)
         with understood():
             return next((answers.server(row) for row in rows if row["name"] == name), None)
+
+    def servers_named(self, names: Collection[str]) -> tuple[Server, ...]:
+        """A page of the whole project costs as much as one name."""
+        if len(names) <= _NAMES_ONE_BY_ONE:
+            looked = (self.server_named(name) for name in names)
+            return tuple(server for server in looked if server is not None)
+        rows = self._api.list_all("look for servers by their names", "/servers")
+        with understood():
+            return tuple(answers.server(row) for row in rows if row["name"] in names)
 
     def server(self, server_id: int) -> Server | None:
         try:
@@ -151,20 +158,7 @@ class HetznerCloud:
             shared.delete_firewall(self._api, firewall)
 
     def catalog(self) -> Catalog:
-        with self._catalog_lock:
-            if self._catalog is None or self._clock.monotonic() - self._catalog_at > _CATALOG_AGE:
-                self._catalog = self._read_catalog()
-                self._catalog_at = self._clock.monotonic()
-            return self._catalog
-
-    def _read_catalog(self) -> Catalog:
-        doing = "read the catalogue"
-        types = self._api.list_all(doing, "/server_types")
-        locations = self._api.list_all(doing, "/locations")
-        images = self._api.list_all(doing, "/images", type="system")
-        pricing = self._api.ask(doing, "GET", "/pricing")
-        with understood():
-            return answers.catalog(types, locations, images, pricing["pricing"], self._clock.now())
+        return self._catalogue.now()
 
     def _put(self, doing: str, server_id: int, body: dict[str, Any]) -> Server:
         answer = self._api.ask(doing, "PUT", f"/servers/{server_id}", body)

@@ -103,6 +103,15 @@ def test_a_server_is_found_by_its_exact_name_whoever_owns_it(bench: Bench) -> No
     assert bench.cloud.server_named("their") is None
 
 
+@pytest.mark.parametrize("others", [0, 60], ids=["a few names", "many names"])
+def test_servers_are_found_by_many_names_at_once(bench: Bench, others: int) -> None:
+    foreign, ours = created(bench, request_for("theirs", {})), created(bench)
+    created(bench, request_for("another", {}))
+    names = {"theirs", "oc-anna", *(f"oc-{number}" for number in range(others))}
+    assert sorted(bench.cloud.servers_named(names), key=lambda server: server.id) == [foreign, ours]
+    assert bench.cloud.servers_named(()) == ()
+
+
 def test_a_name_is_given_once(bench: Bench) -> None:
     first = created(bench)
     with pytest.raises(NameTaken):

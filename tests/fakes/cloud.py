@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -97,6 +97,10 @@ class FakeCloud:
     def server_named(self, name: str) -> Server | None:
         with self._call("server_named"):
             return next((server for server in self.by_id.values() if server.name == name), None)
+
+    def servers_named(self, names: Collection[str]) -> tuple[Server, ...]:
+        with self._call("servers_named"):
+            return tuple(server for server in self.by_id.values() if server.name in names)
 
     def server(self, server_id: int) -> Server | None:
         with self._call("server"):
