@@ -49,7 +49,7 @@ def ssh_config(settings: Settings, selection: Selection, out: Path | None) -> in
     for child in chosen:
         server = there[child]
         assert server is not None, "chosen for it"
-        _write(directory, f"{fleet}-{child}", client.address(server))
+        write_child(directory, f"{fleet}-{child}", client.address(server))
     removed = _remove_gone(directory, {f"{fleet}-{child}" for child, server in there.items() if server is not None})
     for child in chosen:
         click.echo(f"{fleet}-{child}")
@@ -60,15 +60,8 @@ def ssh_config(settings: Settings, selection: Selection, out: Path | None) -> in
     return 0
 
 
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(f"cannot make {directory}: {error.strerror}", "name another directory: --out DIR") from error
-
-
-def _write(directory: Path, name: str, address: HostAddress) -> None:
-    """The configuration last: it must never name a file that is not there."""
+def write_child(directory: Path, name: str, address: HostAddress) -> None:
+    """Keys, known hosts and the Host block of one child. The block comes last: it never names a missing file."""
     key_files = [directory / f"{name}{suffix}" for suffix in (".key", ".key-before")[: len(address.login_keys)]]
     for path, key in zip(key_files, address.login_keys, strict=True):
         write_private(path, key.reveal().encode())
@@ -78,6 +71,13 @@ def _write(directory: Path, name: str, address: HostAddress) -> None:
     write_private(directory / f"{name}.conf", block.encode())
     if len(key_files) == 1:
         (directory / f"{name}.key-before").unlink(missing_ok=True)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot make {directory}: {error.strerror}", "name another directory: --out DIR") from error
 
 
 def _remove_gone(directory: Path, present: set[str]) -> list[str]:

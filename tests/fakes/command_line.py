@@ -34,7 +34,7 @@ class CommandLine:
     changes: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, *arguments: str) -> Said:
-        code = run([*arguments[:1], "--state-dir", str(self.world.state), *arguments[1:]], self.open)
+        code = run(["--state-dir", str(self.world.state), *arguments], self.open)
         captured = self.capsys.readouterr()
         return Said(code, captured.out, captured.err)
 
