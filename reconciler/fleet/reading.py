@@ -58,10 +58,8 @@ class Reader:
         try:
             # Without O_NONBLOCK a pipe would be waited for before it can be seen to be one.
             with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                if not stat.S_ISREG(mode):
-                    what = "is a directory" if stat.S_ISDIR(mode) else "is no regular file"
-                    raise Unreadable(what, "name a file")
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise Unreadable("is no regular file", "name one")
                 raw = file.read(self._left + 1)
         except OSError as error:
             raise _unreadable(error) from error
@@ -94,7 +92,7 @@ class Reader:
         found = sorted(glob.glob(pattern, root_dir=self._root))  # noqa: PTH207
         if not found:
             raise Unreadable(
-                f'"{pattern}" finds no file',
+                "finds no file",
                 "mend or remove it: children that no file declares any more would be destroyed",
             )
         return found
@@ -144,4 +142,7 @@ def _files_below(top: Path) -> Iterator[Path]:
 def _unreadable(error: OSError) -> Unreadable:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return Unreadable("is not there", "mend the path: it counts from the file that says this")
+    if isinstance(error, IsADirectoryError):
+        advice = "name a file in it; under files a whole directory is taken by a path that ends in /"
+        return Unreadable("is a directory", advice)
     return Unreadable(f"cannot be read: {error.strerror}", "name a readable file")

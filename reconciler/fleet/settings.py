@@ -110,7 +110,7 @@ def _files(block: Block) -> Iterator[Problem]:
 
 
 def _config(block: Block) -> Iterator[Problem]:
-    for keys, summary, advice in forbidden(as_map(block.sound("config"))):
+    for keys, summary, advice in forbidden(as_map(block.values.get("config"))):
         yield block.problem(("config", *keys), f"{summary} ({block.words})", advice, at_key=True)
 
 
