@@ -92,7 +92,7 @@ def test_faults_of_the_cloud_are_set_listed_and_cleared(client: SandboxClient) -
     assert client.clear_faults("limit") == 1
     assert client.clear_faults() == 1
     assert client.faults() == []
-    with pytest.raises(SandboxError, match="set on one of servers, primary_ips"):
+    with pytest.raises(SandboxError, match="must be one of servers, primary_ips"):
         client.set_fault("limit", "serverz", "3")
 
 

@@ -77,7 +77,7 @@ class Gate:
         if fault := self._fault(FaultKind.REFUSE, name):
             return _refusal(fault), False
         if self._fault(FaultKind.DROP_BEFORE, name):
-            return Response(status_code=502), True
+            return Response(b"never sent", 502), True
         return self._app, self._fault(FaultKind.DROP, name) is not None
 
     def _fault(self, kind: FaultKind, name: str) -> Fault | None:

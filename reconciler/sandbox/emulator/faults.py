@@ -113,10 +113,9 @@ def checked(kind: str, on: str, value: str = "", times: int | None = None) -> Fa
         raise ValueError(f"there is no fault {kind!r}; there are: {', '.join(RULES)}")
     rule = RULES[FaultKind(kind)]
     if not re.fullmatch(rule.on[1], on):
-        raise ValueError(f"{kind} is set on {rule.on[0]}, not on {on!r}")
+        raise ValueError(f"{kind}: ON must be {rule.on[0]}, not {on!r}")
     if not re.fullmatch(rule.value[1], value):
-        wanted = f"takes {rule.value[0]}" if rule.value[0] else "takes no value"
-        raise ValueError(f"{kind} {wanted}, not {value!r}")
+        raise ValueError(f"{kind}: VALUE must be {rule.value[0] or 'left out'}, not {value!r}")
     if times is not None and times < 1:
         raise ValueError(f"times must be 1 or more, not {times}")
     return _complete(Fault(FaultKind(kind), on, value, 1 if times is None and rule.once else times))
