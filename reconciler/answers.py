@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from reconciler.errors import HostError
@@ -54,9 +55,12 @@ def _gateway(said: Mapping[str, Json]) -> GatewayFacts:
         loopback_only=_truth(said.get("loopback_only")),
         channel_connected=_truth(said.get("channel_connected")),
         channel_error=_text(said.get("channel_error")),
-        channel_activity=_seconds(said.get("channel_activity")),
+        channel_activity=_amount(said.get("channel_activity")),
         stale=_texts(said.get("stale")),
         journal=_texts(said.get("journal")),
+        spent=_amount(said.get("spent")),
+        spent_complete=_truth(said.get("spent_complete")),
+        unpriced=_number(said.get("unpriced")),
     )
 
 
@@ -69,8 +73,36 @@ def _applied(note: Json) -> Applied | None:
     if not isinstance(digests, dict) or not all(isinstance(text, str) for text in texts):
         return None
     tool, spec_digest, at = (str(text) for text in texts)
-    named = {name: str(digest) for name, digest in digests.items()}
-    return Applied(tool, spec_digest, named, at, _text(note.get("bot")))
+    return Applied(
+        tool=tool,
+        spec_digest=spec_digest,
+        digests={name: str(digest) for name, digest in digests.items()},
+        at=at,
+        bot=_text(note.get("bot")),
+        version=_text(note.get("version")),
+        repairs=_times(note.get("repairs")),
+        labels=_texts(note.get("labels")),
+        config_keys=tuple(_texts(key) for key in _list(note.get("config_keys")) if _texts(key)),
+        managed_files=_texts(note.get("managed_files")),
+        seeded_files=_texts(note.get("seeded_files")),
+    )
+
+
+def _times(value: Json) -> dict[str, tuple[str, ...]]:
+    """Lists of moments by path; what is no moment with a time zone is left out."""
+    named = value.items() if isinstance(value, dict) else ()
+    return {path: tuple(text for text in _texts(times) if _is_moment(text)) for path, times in named}
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Json) -> str | None:
@@ -78,7 +110,7 @@ def _text(value: Json) -> str | None:
 
 
 def _texts(value: Json) -> tuple[str, ...]:
-    return tuple(item[:LONGEST_TEXT] for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+    return tuple(item[:LONGEST_TEXT] for item in _list(value) if isinstance(item, str))
 
 
 def _truth(value: Json) -> bool | None:
@@ -89,5 +121,5 @@ def _number(value: Json) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _seconds(value: Json) -> float | None:
+def _amount(value: Json) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -1,7 +1,7 @@
 """Looks at everything once: one labelled listing of the cloud, one SSH trip per child. Changes nothing.
 
 A look is all or nothing: the cloud's listing is complete or an error, and a child without a server is looked up by its
-name before it counts as absent. A host that does not answer is a value (Silence), never an absence. Whose server is
+name before it counts as absent, unless there are many. A host that does not answer is a value (Silence), never an absence. Whose server is
 whose is settled in `ownership`.
 """
 
@@ -38,6 +38,9 @@ from reconciler.steps.server import foreign_server, server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials, pinned, probe, uid_of
 
 WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, section 1.2)
+# With more children missing than this, nobody is looked up by name: it would cost a request each, and a server that
+# nobody listed is met all the same, when the cloud refuses to make a second one of its name.
+LOOK_UPS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,13 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
     records = ports.store.records()
     known = set(fleet.children) | set(owned)
     chosen = sorted(known if names is None else set(names))
-    looked = in_parallel(
-        lambda name: _look(name, fleet, owned.get(name, Owned()), _record(records, name, fleet), ports), chosen, WORKERS
-    )
-    children = {child.name: child for child in looked}
+    looks_up = len(set(chosen) - owned.keys()) <= LOOK_UPS
+
+    def look(name: str) -> Child:
+        found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
+        return _look(name, fleet, found, _record(records, name, fleet), ports)
+
+    children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
     others = tuple(owned[name].server for name in sorted(owned.keys() - children.keys()))
     return Observation(
         children,
@@ -104,10 +110,8 @@ def _needs_catalog(child: Child) -> bool:
 def _look(name: str, fleet: Fleet, owned: Owned, record: Record | None, ports: Ports) -> Child:
     spec, server = fleet.children.get(name), owned.server
     child = Child(name, spec=spec, server=server, record=record, obstacle=owned.obstacle)
-    if owned.obstacle is not None:
+    if owned.obstacle is not None or server is None:
         return child
-    if server is None:
-        return replace(child, obstacle=_foreign(name, fleet, ports))
     if server.status is ServerStatus.RUNNING and server.label("ready") is not None:
         child = _asked(child, server, fleet, ports)
     if spec is None or not spec.enabled:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from reconciler.checks import channel, gateway, server, ssh, token, unit
+from reconciler.checks import channel, gateway, server, spend, ssh, token, unit
 from reconciler.model import Child, Finding, Health, Verdict
 
 
@@ -22,7 +22,7 @@ class CheckModule(Protocol):
     def judge(self, child: Child) -> Finding: ...
 
 
-CHECKS: Final[tuple[CheckModule, ...]] = (server, ssh, unit, gateway, token, channel)
+CHECKS: Final[tuple[CheckModule, ...]] = (server, ssh, unit, gateway, token, channel, spend)
 
 
 def judge(child: Child) -> tuple[Health, tuple[Finding, ...]]:

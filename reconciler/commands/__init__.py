@@ -5,22 +5,33 @@ Every builder returns a `Command` that is safe to run twice and right after a cr
 
 from __future__ import annotations
 
-from reconciler.commands.access import reload_sshd, rotate_host_key, set_authorized_keys
+from reconciler.commands.access import (
+    arm_access,
+    confirm_access,
+    grant_sudo,
+    reload_sshd,
+    rotate_host_key,
+    set_aside_drop_ins,
+    set_authorized_keys,
+)
 from reconciler.commands.files import (
+    clear_strays,
     install_file,
     make_directory,
     make_symlink,
     read_file,
+    remove_file,
 )
 from reconciler.commands.firewall import apply_firewall, confirm_firewall
 from reconciler.commands.gateway import forget_config_backups, gateway_rpc, validate_config
 from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
 from reconciler.commands.probe import run_probe
-from reconciler.commands.release import fetch_archive, install_release
+from reconciler.commands.release import fetch_archive, install_release, is_exact, newest_release
 from reconciler.commands.units import (
     daemon_reload,
     enable_unit,
     make_system_user,
+    plain_units,
     reload_unit,
     reset_failed,
     restart_unit,
@@ -29,27 +40,36 @@ from reconciler.commands.units import (
 
 __all__ = [
     "apply_firewall",
+    "arm_access",
+    "clear_strays",
+    "confirm_access",
     "confirm_firewall",
     "daemon_reload",
     "enable_unit",
     "fetch_archive",
     "forget_config_backups",
     "gateway_rpc",
+    "grant_sudo",
     "install_file",
     "install_packages",
     "install_release",
+    "is_exact",
     "make_directory",
     "make_symlink",
     "make_system_user",
+    "newest_release",
+    "plain_units",
     "read_file",
     "refresh_packages",
     "reload_sshd",
     "reload_unit",
+    "remove_file",
     "repair_packages",
     "reset_failed",
     "restart_unit",
     "rotate_host_key",
     "run_probe",
+    "set_aside_drop_ins",
     "set_authorized_keys",
     "stop_unit",
     "validate_config",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -36,6 +37,12 @@ _SYMLINK = """
 new="$(dirname -- "$2")/.$(basename -- "$2").part"
 ln -sfnT -- "$1" "$new"; mv -fT -- "$new" "$2"; sync "$(dirname -- "$2")"
 """
+_REMOVE = 'rm -rf -- "$@"; sync "$(dirname -- "$1")"'
+_CLEAR = """
+directory=$1; pattern=$2; shift 2
+for known; do set -- "$@" ! -name "$known"; shift; done
+[ ! -d "$directory" ] || find "$directory" -mindepth 1 -maxdepth 1 -name "$pattern" "$@" -exec rm -rf -- {} +
+"""
 
 
 def install_file(path: str, content: bytes, owner: str, mode: str, directory_mode: str = "0755") -> Command:
@@ -50,6 +57,19 @@ def read_file(path: str) -> Command:
     """Its content on stdout (the first MiB); another exit code than 0 where there is no such file."""
     text = f'exec head -c {1 << 20} -- "$1"'
     return script(f"read {path}", _for(path, text), str(_absolute(path)), check=False)
+
+
+def remove_file(path: str) -> Command:
+    """Nothing is there any more, whatever it was."""
+    _absolute(path)
+    return script(f"remove {path}", _for(path, _REMOVE), path)
+
+
+def clear_strays(directory: str, pattern: str, only: Sequence[str]) -> Command:
+    """Of what matches `pattern` in `directory`, only what matches one of `only` is left. For root's places."""
+    if _user_for(f"{_absolute(directory)}/any"):
+        raise ValueError(f"{directory} belongs to the gateway's user")
+    return script(f"clear {directory}", _CLEAR, directory, pattern, *only)
 
 
 def make_directory(path: str, owner: str, mode: str) -> Command:

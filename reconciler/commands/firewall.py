@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Final
 
-from reconciler.commands.shell import exclusive, script
+from reconciler.commands.shell import arm, confirm, exclusive, script
 from reconciler.model import Command
 
-REVERT_AFTER: Final = 60  # seconds
 SAVED: Final = "/run/openclaw-deploy/firewall-before"  # there while a change waits for its confirmation
 TIMER: Final = "openclaw-deploy-revert"
 
-# Taking back and confirming both start with a rename of the saved state: whichever comes first, the other fails.
-_REVERT: Final = f"""
-set -eu; mv -T {SAVED} {SAVED}.revert; cd {SAVED}.revert
-cp -p user.rules user6.rules ufw.conf /etc/ufw/; cp -p ufw.default /etc/default/ufw
+_SAVE: Final = """
+  cp -p /etc/ufw/*.rules /etc/ufw/ufw.conf "$saved/"; cp -p /etc/default/ufw "$saved/ufw.default"
+  foreign_tables | while read -r family name; do nft list table "$family" "$name"; done >"$saved/tables.nft"
+"""
+_RESTORE: Final = """
+cp -p *.rules ufw.conf /etc/ufw/; cp -p ufw.default /etc/default/ufw
 if grep -q '^ENABLED=yes' ufw.conf; then ufw --force enable; ufw reload; else ufw --force disable; fi
-cd /; rm -rf {SAVED}.revert
+[ ! -s tables.nft ] || nft -f tables.nft
 """
 
 # Rules put into the built-in chains by hand, past ufw: ufw itself never removes them.
@@ -37,37 +39,37 @@ for tool in ("iptables", "ip6tables"):
                 subprocess.run([tool, "-D", *words[1:]], check=True)
 """
 
+# `ufw reset` also puts back the files of before and after chains as the package has them.
 _APPLY = f"""
-if [ ! -d {SAVED} ]; then
-  rm -rf {SAVED}.*; mkdir -p -m 0700 {SAVED}.part
-  cp -p /etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf {SAVED}.part/
-  cp -p /etc/default/ufw {SAVED}.part/ufw.default
-  mv -T {SAVED}.part {SAVED}
-fi
-systemctl stop {TIMER}.timer {TIMER}.service 2>/dev/null || true
-systemctl reset-failed {TIMER}.timer {TIMER}.service 2>/dev/null || true
-systemd-run --quiet --collect --unit={TIMER} --on-active={REVERT_AFTER} --timer-property=AccuracySec=1s \
-  sh -c {shlex.quote(_REVERT)}
+foreign_tables() {{
+  nft list tables | sed 's/^table //' | grep -vxE 'ip6? filter|inet openclaw_deploy' || true
+}}
+{arm(SAVED, TIMER, _SAVE, _RESTORE)}
 ufw --force reset >/dev/null
 rm -f /etc/ufw/*.rules.[0-9]*_[0-9]*
 python3 -I -c {shlex.quote(_REMOVE_FOREIGN)}
+foreign_tables | while read -r family name; do nft delete table "$family" "$name"; done
 ufw default deny incoming >/dev/null; ufw default allow outgoing >/dev/null; ufw default deny routed >/dev/null
-for port in "$@"; do ufw allow "$port/tcp" >/dev/null; done
+ports=; while [ "$#" -gt 0 ] && [ "$1" != from ]; do ports="$ports $1"; shift; done
+[ "$#" -eq 0 ] || shift
+for port in $ports; do
+  [ "$#" -gt 0 ] || ufw allow "$port/tcp" >/dev/null
+  for source; do ufw allow from "$source" to any port "$port" proto tcp >/dev/null; done
+done
 ufw --force enable >/dev/null
 """
 
-_CONFIRM = f"""
-mv -T {SAVED} {SAVED}.confirmed 2>/dev/null || {{ echo 'the change was already taken back' >&2; exit 1; }}
-systemctl stop {TIMER}.timer
-rm -rf {SAVED}.confirmed
-"""
 
+def apply_firewall(inbound_tcp: Sequence[int], sources: Sequence[str] = ()) -> Command:
+    """Nothing comes in but these TCP ports, from `sources` (CIDR) or, without any, from everywhere; for 60 seconds.
 
-def apply_firewall(inbound_tcp: Sequence[int]) -> Command:
-    """Nothing comes in but these TCP ports, everything may go out, rules of others are gone; for 60 seconds."""
-    return exclusive("set the firewall", _APPLY, *(str(int(port)) for port in sorted(inbound_tcp)), timeout=120)
+    Everything may go out; rules of others are gone.
+    """
+    ports = [str(int(port)) for port in sorted(inbound_tcp)]
+    limits = ["from", *sorted(str(ip_network(source)) for source in sources)] if sources else []
+    return exclusive("set the firewall", _APPLY, *ports, *limits, timeout=120)
 
 
 def confirm_firewall() -> Command:
     """The change stays. Fails when it was taken back before."""
-    return script("confirm the firewall", _CONFIRM)
+    return script("confirm the firewall", confirm(SAVED, TIMER))

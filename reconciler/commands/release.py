@@ -10,8 +10,9 @@ import json
 import re
 from typing import Final
 
-from reconciler.commands.shell import exclusive
+from reconciler.commands.shell import exclusive, script
 from reconciler.model import Command
+from reconciler.probe_program.tree import FINGERPRINT, MARK
 
 BUILD_USER: Final = "openclaw-build"
 RELEASES: Final = "/opt/openclaw/releases"
@@ -25,9 +26,16 @@ _MANIFEST: Final = json.dumps(
     }
 )
 
-_FETCH = """
+_TREE: Final = f"""
+fingerprint() ( {FINGERPRINT} )
+intact() {{ [ "$(cat "$1/{MARK}" 2>/dev/null)" = "$(fingerprint "$1")" ]; }}
+"""
+
+_FETCH = (
+    _TREE
+    + """
 mark=$3/.openclaw-deploy-sha256
-if [ "$(cat "$mark" 2>/dev/null)" = "$2" ] && [ -x "$3/bin/node" ]; then
+if [ "$(cat "$mark" 2>/dev/null)" = "$2" ] && [ -x "$3/bin/node" ] && intact "$3"; then
   chown root:root "$3"; chmod 0755 "$3"; exit 0
 fi
 part=$3.part; archive=$3.archive
@@ -37,13 +45,29 @@ curl -fsS --proto =http,https --connect-timeout 10 --retry 3 --max-time "$patien
 printf '%s  %s\\n' "$2" "$archive" | sha256sum --check --status - || {
   echo "what $1 gave has another SHA-256 than $2" >&2; exit 1; }
 tar -xf "$archive" -C "$part" --strip-components=1 --no-same-owner --no-same-permissions
-chmod -R go-w -- "$part"; printf '%s\\n' "$2" >"$part/.openclaw-deploy-sha256"; sync -f "$part"
+chmod -R go-w -- "$part"; printf '%s\\n' "$2" >"$part/.openclaw-deploy-sha256"
+fingerprint "$part" >"$part/.openclaw-deploy-tree"; sync -f "$part"
 rm -rf -- "$3"; mv -T -- "$part" "$3"
+"""
+)
+
+_BUILDER: Final = f"""
+id -u {BUILD_USER} >/dev/null 2>&1 ||
+  useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin {BUILD_USER}
+"""
+
+_NEWEST = f"""
+node=$1 registry=$2; {_BUILDER}
+set -- view openclaw@latest version
+[ -z "$registry" ] || set -- "$@" "--registry=$registry"
+home=$(mktemp -d /run/openclaw-newest.XXXXXX); trap 'rm -rf -- "$home"' EXIT; chown {BUILD_USER}: "$home"; cd "$home"
+runuser -u {BUILD_USER} -- env -i HOME="$home" PATH="$node/bin:/usr/bin:/bin" npm_config_update_notifier=false \
+  npm "$@" </dev/null
 """
 
 # Nothing that npm fetched ever runs as root: the lifecycle that OpenClaw finishes at its first start is finished by
 # the build user, which can no longer be at work when the tree becomes root's.
-_INSTALL = f"""
+_INSTALL = f"""{_TREE}
 version=$1 node=$2 registry=$3 manifest=$4
 final={RELEASES}/$version build=/opt/openclaw/build; stage=$build/$version home=$build/home
 unfinished() {{
@@ -52,12 +76,11 @@ unfinished() {{
   done
   return 1
 }}
-if [ -e "$final/node_modules/openclaw/openclaw.mjs" ] && ! unfinished "$final/node_modules/openclaw" >/dev/null; then
-  exit 0
+if [ -e "$final/node_modules/openclaw/openclaw.mjs" ] && ! unfinished "$final/node_modules/openclaw" >/dev/null &&
+  intact "$final"; then
+  chown root:root "$final"; chmod 0755 "$final"; exit 0
 fi
-rm -rf -- "$final"
-id -u {BUILD_USER} >/dev/null 2>&1 ||
-  useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin {BUILD_USER}
+{_BUILDER}
 pkill -KILL -u {BUILD_USER} || true
 rm -rf -- "$build"; mkdir -p {RELEASES}; install -d -m 0711 "$build"
 install -d -m 0700 -o {BUILD_USER} -g {BUILD_USER} "$stage" "$home"
@@ -74,8 +97,9 @@ says=$(as_builder node "$package/openclaw.mjs" --version)
 pkill -KILL -u {BUILD_USER} || true
 case "$says " in "OpenClaw $version "*) ;; *) echo "installed $version, but it says: $says" >&2; exit 1 ;; esac
 if mark=$(unfinished "$package"); then echo "the installation is unfinished: $mark is still there" >&2; exit 1; fi
-chown -R root:root -- "$stage"; chmod -R go-w,u-s,g-s,a+rX -- "$stage"; sync -f "$stage"
-mv -T -- "$stage" "$final"; rm -rf -- "$build"
+chown -R root:root -- "$stage"; chmod -R go-w,u-s,g-s,a+rX -- "$stage"
+fingerprint "$stage" >"$stage/{MARK}"; sync -f "$stage"
+rm -rf -- "$final"; mv -T -- "$stage" "$final"; rm -rf -- "$build"
 """
 
 
@@ -92,8 +116,17 @@ def install_release(version: str, node_directory: str, npm_registry: str | None,
     return exclusive(f"install OpenClaw {version}", _INSTALL, *arguments, timeout=timeout)
 
 
+def newest_release(node_directory: str, npm_registry: str | None) -> Command:
+    """Prints the version that npm calls latest in the registry that installs it. To be checked before it is used."""
+    return script("ask for the newest OpenClaw", _NEWEST, node_directory, npm_registry or "", timeout=60)
+
+
+def is_exact(version: str) -> bool:
+    """YYYY.M.N with an optional -beta.N or -N (OpenClaw's own scheme; not semantic versions)."""
+    return re.fullmatch(r"\d{4}\.\d{1,2}\.\d{1,3}(-[0-9A-Za-z.]+)?", version) is not None
+
+
 def _exact(version: str) -> str:
-    # YYYY.M.N with an optional -beta.N or -N (OpenClaw's own scheme; not semantic versions).
-    if not re.fullmatch(r"\d{4}\.\d{1,2}\.\d{1,3}(-[0-9A-Za-z.]+)?", version):
+    if not is_exact(version):
         raise ValueError(f"{version!r} is not an exact OpenClaw version such as 2026.9.6")
     return version

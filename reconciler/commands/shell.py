@@ -1,5 +1,7 @@
 """How every command is made: a constant script, and its arguments as quoted positional parameters.
 
+`arm` and `confirm` are for changes that could lock us out: they take themselves back unless a new connection confirms.
+
 User data reaches a script only as "$1", "$2", … or on stdin; never as part of the script's text. Secrets travel on
 stdin only: arguments are visible in the host's process list.
 """
@@ -20,6 +22,37 @@ ONE_AT_A_TIME: Final = (
     'exec 9>/run/openclaw-deploy.lock; flock -w "$patience" 9 || '
     "{ echo 'an earlier run is still at work on this host' >&2; exit 75; }"
 )
+
+REVERT_AFTER: Final = 60  # seconds
+
+
+def arm(saved: str, timer: str, save: str, restore: str) -> str:
+    """Shell text: `save` fills the new directory "$saved"; in 60 seconds `restore` runs there, unless confirmed.
+
+    What was saved first is kept when it is armed again: that is the state that somebody could work with.
+    """
+    # Taking back and confirming both start with a rename of what was saved: whichever comes first, the other fails.
+    revert = f"set -eu; mv -T {saved} {saved}.revert; cd {saved}.revert\n{restore}\ncd /; rm -rf {saved}.revert"
+    return f"""
+if [ ! -d {saved} ]; then
+  saved={saved}.part; rm -rf {saved}.*; mkdir -p -m 0700 "$saved"
+  {save.strip()}
+  mv -T "$saved" {saved}
+fi
+systemctl stop {timer}.timer {timer}.service 2>/dev/null || true
+systemctl reset-failed {timer}.timer {timer}.service 2>/dev/null || true
+systemd-run --quiet --collect --unit={timer} --on-active={REVERT_AFTER} --timer-property=AccuracySec=1s \
+  sh -c {shlex.quote(revert)}
+"""
+
+
+def confirm(saved: str, timer: str) -> str:
+    """Shell text: what was armed stays as it is; fails when it was taken back before."""
+    return f"""
+mv -T {saved} {saved}.confirmed 2>/dev/null || {{ echo 'the change was already taken back' >&2; exit 1; }}
+systemctl stop {timer}.timer
+rm -rf {saved}.confirmed
+"""
 
 
 def script(

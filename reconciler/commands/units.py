@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from reconciler.commands.shell import script
@@ -10,17 +11,35 @@ from reconciler.model import Command
 NOLOGIN: Final = "/usr/sbin/nologin"
 
 # Whoever has the name already (a cloud image's login user, say) is turned into what we need.
-_SYSTEM_USER = """
+_ACCOUNT = """
 id -u "$1" >/dev/null 2>&1 || useradd --system --user-group --home-dir "$2" --no-create-home --shell "$3" -- "$1"
 [ "$(getent passwd "$1" | cut -d: -f6,7)" = "$2:$3" ] || usermod --home "$2" --shell "$3" -- "$1"
 usermod --lock -- "$1"
 groups=$(id -nG "$1"); [ "$groups" = "$1" ] || usermod --groups '' -- "$1"
 """
 
+# Drop-ins of root's own places; what a package brings is not anybody's change.
+_PLAIN = """
+for unit; do
+  for file in /etc/systemd/system/"$unit".d/* /run/systemd/system/"$unit".d/* /etc/systemd/system.control/"$unit".d/* \\
+    /run/systemd/system.control/"$unit".d/* /run/systemd/transient/"$unit".d/* /run/systemd/system/"$unit"; do
+    [ -e "$file" ] || continue
+    case $file in *.off) continue ;; esac
+    mv -fT -- "$file" "$file.off"
+  done
+done
+systemctl daemon-reload
+"""
 
-def make_system_user(name: str, home: str) -> Command:
-    """A system account without login, password or other groups; its home isn't made."""
-    return script(f"make the account {name}", _SYSTEM_USER, name, home, NOLOGIN)
+
+def make_system_user(name: str, home: str, shell: str = NOLOGIN) -> Command:
+    """A system account without password or other groups; its home isn't made."""
+    return script(f"make the account {name}", _ACCOUNT, name, home, shell)
+
+
+def plain_units(units: Sequence[str]) -> Command:
+    """systemd has read these units from their files alone: what was added to them elsewhere is set aside."""
+    return script("take additions away from units", _PLAIN, *units, timeout=60)
 
 
 def daemon_reload() -> Command:

@@ -6,53 +6,46 @@ Nothing here acts.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Final
 
 from reconciler.diff import digest
 from reconciler.managed import files
-from reconciler.managed.config import MANAGED_KEYS, wanted_config
-from reconciler.model import ChildSpec, Endpoints, Json, Secret
+from reconciler.managed.config import config_look, wanted_config
+from reconciler.managed.things import (
+    Managed,
+    ManagedDirectory,
+    ManagedFile,
+    Materials,
+    directory,
+    file,
+    plain,
+    secret_file,
+    text_file,
+    unit,
+)
+from reconciler.managed.workspace import wanted_workspace, workspace_look
+from reconciler.model import ChildSpec, Json
+
+__all__ = [
+    "FOREIGN_UNITS",
+    "MANAGED",
+    "PACKAGES",
+    "Managed",
+    "ManagedDirectory",
+    "ManagedFile",
+    "Materials",
+    "digests",
+    "entry_named",
+    "looks",
+    "wanted_values",
+]
 
 PACKAGES: Final = ("ca-certificates", "curl", "nftables", "ufw", "xz-utils")
-
-
-@dataclass(frozen=True, slots=True)
-class Materials:
-    """What a child's host is given beside its spec: derived keys and resolved secrets."""
-
-    login_public_key: str
-    host_private_key: Secret
-    host_public_key: str
-    gateway_token: Secret
-    bot_token: Secret
-    model_key: Secret
-    digest_key: Secret  # hex; keys the digests of secrets
-    endpoints: Endpoints
-
-
-@dataclass(frozen=True, slots=True)
-class ManagedFile:
-    """A file we write whole. `owner` is `user:group`, `mode` four octal digits as text."""
-
-    path: str
-    owner: str
-    mode: str
-    content: Callable[[Materials], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Managed:
-    """One thing we own: `look` is the probe's question, `wanted` its right answer."""
-
-    name: str
-    look: Json
-    wanted: Callable[[ChildSpec, Materials], Json]
-    secret: bool = False
-    file: ManagedFile | None = None
+# Units whose names begin like ours, and are none of ours.
+FOREIGN_UNITS: Final = ("/etc/systemd/system", "openclaw-*", (files.UNIT, files.METADATA_UNIT, "*.d"))
+_SSHD_SETTINGS: Final = {name.lower(): value for name, value in files.SSHD_SETTINGS.items()}
 
 
 def wanted_values(spec: ChildSpec, materials: Materials) -> dict[str, Json]:
@@ -65,110 +58,135 @@ def digests(values: Mapping[str, Json]) -> dict[str, str]:
     return {name: digest(value) for name, value in values.items()}
 
 
-def looks() -> dict[str, Json]:
-    """The probe's questions by name."""
-    return {entry.name: entry.look for entry in MANAGED}
+def looks(spec: ChildSpec | None) -> dict[str, Json]:
+    """The probe's questions by name; of a child that nobody declares, those that any host of ours can answer."""
+    return {entry.name: entry.look(spec) for entry in MANAGED}
 
 
 def entry_named(name: str) -> Managed:
     return _BY_NAME[name]
 
 
-def _file(
-    name: str, path: str, owner: str, mode: str, content: Callable[[Materials], bytes], *, secret: bool = False
-) -> Managed:
-    def wanted(spec: ChildSpec, materials: Materials) -> Json:
-        del spec  # the same for every child
-        return {**_fingerprint(content(materials), materials, secret=secret), "mode": mode, "owner": owner}
-
-    look: Json = {"kind": "file", "path": path, "secret": secret}
-    return Managed(name, look, wanted, secret=secret, file=ManagedFile(path, owner, mode, content))
-
-
-def _secret(name: str, path: str, value: Callable[[Materials], Secret]) -> Managed:
-    # OpenClaw refuses a secret file that another account owns or a group may read ("permissions are too open",
-    # "must be owned by the effective user"), so these are the gateway's own, in a directory that is root's.
-    owner = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
-    return _file(name, path, owner, "0400", lambda m: value(m).reveal().encode(), secret=True)
-
-
-def _fingerprint(content: bytes, materials: Materials, *, secret: bool) -> dict[str, Json]:
-    # A plain hash of a short secret could be guessed, so secrets are digested with a key of this child's own.
-    if secret:
-        key = bytes.fromhex(materials.digest_key.reveal())
-        return {"hmac": hmac.new(key, content, hashlib.sha256).hexdigest()}
-    return {"sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _text(text: str) -> Callable[[Materials], bytes]:
-    return lambda materials: text.encode()
-
-
-def _directory(name: str, path: str, owner: str, mode: str) -> Managed:
-    return Managed(name, {"kind": "directory", "path": path}, lambda s, m: {"mode": mode, "owner": owner})
-
-
-def _unit(name: str, unit: str) -> Managed:
-    return Managed(name, {"kind": "unit", "name": unit}, lambda s, m: {"enabled": "enabled", "active": "active"})
-
-
 MANAGED: Final[tuple[Managed, ...]] = (
-    _file(
+    file(
         "login key",
         files.AUTHORIZED_KEYS_PATH,
         f"{files.LOGIN_USER}:{files.LOGIN_USER}",
         "0600",
         lambda m: files.login_line(m.login_public_key).encode(),
     ),
-    # The public half stands for both: an OpenSSH private key file is never written twice in the same bytes.
-    _file("host key", f"{files.HOST_KEY_PATH}.pub", "root:root", "0644", lambda m: f"{m.host_public_key}\n".encode()),
-    _file("sshd", files.SSHD_PATH, "root:root", "0644", _text(files.SSHD)),
+    plain("other login keys", {"kind": "paths", "paths": list(files.OTHER_KEYS)}, []),
+    # The public half stands for both in what is written: an OpenSSH private key file is never the same bytes twice.
+    file("host key", f"{files.HOST_KEY_PATH}.pub", "root:root", "0644", lambda m: f"{m.host_public_key}\n".encode()),
     Managed(
-        "packages",
-        {"kind": "packages", "names": list(PACKAGES)},
-        lambda s, m: dict.fromkeys(PACKAGES, True),
+        "host key file",
+        lambda s: {"kind": "private_key", "path": files.HOST_KEY_PATH},
+        lambda s, m: {"public": m.host_public_key, "mode": "0600", "owner": "root:root"},
     ),
+    text_file("sshd", files.SSHD_PATH, files.SSHD),
+    plain(
+        "sshd in force",
+        {
+            "kind": "sshd",
+            "user": files.LOGIN_USER,
+            "settings": list(_SSHD_SETTINGS),
+            "ours": files.SSHD_PATH.rpartition("/")[2],
+        },
+        {"settings": {**_SSHD_SETTINGS}, "foreign": []},
+    ),
+    plain(
+        "login account",
+        {"kind": "account", "name": files.LOGIN_USER},
+        {"home": files.LOGIN_HOME, "shell": "/bin/sh", "locked": True},
+    ),
+    text_file("sudoers", files.SUDOERS_PATH, files.SUDOERS, "0440"),
+    plain(
+        "other sudoers",
+        {"kind": "sudoers", "user": files.LOGIN_USER, "ours": files.SUDOERS_PATH.rpartition("/")[2]},
+        [],
+    ),
+    plain("packages", {"kind": "packages", "names": list(PACKAGES)}, dict.fromkeys(PACKAGES, True)),
     Managed(
         "firewall",
-        {"kind": "firewall"},
-        lambda s, m: {"enabled": True, "incoming": "deny", "outgoing": "allow", "rules": ["22/tcp"], "foreign": []},
+        lambda s: {"kind": "firewall"},
+        lambda s, m: {
+            "enabled": True,
+            "incoming": "deny",
+            "outgoing": "allow",
+            "rules": list(_ssh_rules(s)),
+            "foreign": [],
+        },
     ),
-    _file("metadata rules", files.METADATA_RULES_PATH, "root:root", "0644", _text(files.METADATA_RULES)),
-    _file("metadata unit", files.METADATA_UNIT_PATH, "root:root", "0644", _text(files.METADATA_SERVICE)),
-    _unit("metadata drop", files.METADATA_UNIT),
-    Managed(
+    directory("settings directory", "/etc/openclaw-deploy", only=(files.METADATA_RULES_PATH.rpartition("/")[2],)),
+    text_file("metadata rules", files.METADATA_RULES_PATH, files.METADATA_RULES),
+    text_file("metadata unit", files.METADATA_UNIT_PATH, files.METADATA_SERVICE),
+    unit("metadata drop", files.METADATA_UNIT),
+    plain(
         "metadata rules in force",
         {"kind": "rules", "table": ["inet", "openclaw_deploy"]},
-        lambda s, m: list(files.METADATA_RULES_IN_FORCE),
+        list(files.METADATA_RULES_IN_FORCE),
     ),
-    Managed(
+    plain(
         "account",
         {"kind": "account", "name": files.SERVICE_USER},
-        lambda s, m: {"home": files.HOME, "shell": "/usr/sbin/nologin", "locked": True},
+        {"home": files.HOME, "shell": "/usr/sbin/nologin", "locked": True},
     ),
-    _directory("home", files.HOME, f"{files.SERVICE_USER}:{files.SERVICE_USER}", "0700"),
-    _directory("secrets directory", files.SECRETS_DIRECTORY, f"root:{files.SERVICE_USER}", "0750"),
-    Managed(
+    directory("home", files.HOME, f"{files.SERVICE_USER}:{files.SERVICE_USER}", "0700"),
+    directory(
+        "secrets directory",
+        files.SECRETS_DIRECTORY,
+        f"root:{files.SERVICE_USER}",
+        "0750",
+        ("gateway.token", "telegram.token", "model.key"),
+    ),
+    # Releases and Nodes of other versions are ours too: the running gateway may still be of one of them.
+    directory("software directory", "/opt/openclaw", only=("current", "releases", "node-*[0-9]")),
+    directory("releases directory", files.RELEASES, only=("[0-9]*",)),
+    directory("notes directory", "/var/lib/openclaw-deploy", mode="0700", only=("applied.json", "checkpoints")),
+    directory("programs directory", "/usr/local/lib/openclaw-deploy", only=("stamp",)),
+    plain(
         "node",
         {"kind": "directory", "path": f"/opt/openclaw/node-{files.NODE_VERSION}", "program": "bin/node"},
-        lambda s, m: {"mode": "0755", "owner": "root:root", "program": True},
+        {"mode": "0755", "owner": "root:root", "program": True, "intact": True},
     ),
     Managed(
         "release",
-        {"kind": "release", "path": files.CURRENT},
-        lambda s, m: {"version": s.version, "complete": True, "link": f"{files.RELEASES}/{s.version}"},
+        lambda s: {"kind": "release", "path": files.CURRENT},
+        lambda s, m: {
+            "version": s.version,
+            "complete": True,
+            "link": f"{files.RELEASES}/{s.version}",
+            "intact": True,
+            "mode": "0755",
+            "owner": "root:root",
+        },
     ),
-    _secret("gateway token", files.GATEWAY_TOKEN_PATH, lambda m: m.gateway_token),
-    _secret("bot token", files.TELEGRAM_TOKEN_PATH, lambda m: m.bot_token),
-    _secret("model key", files.MODEL_KEY_PATH, lambda m: m.model_key),
-    _file("stamp program", files.STAMP_PATH, "root:root", "0755", _text(files.STAMP)),
-    _file("unit", files.UNIT_PATH, "root:root", "0644", _text(files.GATEWAY_UNIT)),
-    Managed(
-        "config",
-        {"kind": "json_keys", "path": files.CONFIG_PATH, "keys": [list(key) for key in MANAGED_KEYS]},
-        lambda s, m: wanted_config(s, m.endpoints),
+    secret_file("gateway token", files.GATEWAY_TOKEN_PATH, lambda m: m.gateway_token),
+    secret_file("bot token", files.TELEGRAM_TOKEN_PATH, lambda m: m.bot_token),
+    secret_file("model key", files.MODEL_KEY_PATH, lambda m: m.model_key),
+    text_file("stamp program", files.STAMP_PATH, files.STAMP, "0755"),
+    text_file("unit", files.UNIT_PATH, files.GATEWAY_UNIT),
+    plain(
+        "other units",
+        {"kind": "names", "path": FOREIGN_UNITS[0], "pattern": FOREIGN_UNITS[1], "only": list(FOREIGN_UNITS[2])},
+        [],
     ),
-    _unit("gateway", files.UNIT),
+    plain(
+        "units as loaded",
+        {"kind": "loaded", "units": [files.UNIT, files.METADATA_UNIT]},
+        {
+            files.UNIT: {"from": files.UNIT_PATH, "drop_ins": [], "outdated": False},
+            files.METADATA_UNIT: {"from": files.METADATA_UNIT_PATH, "drop_ins": [], "outdated": False},
+        },
+    ),
+    Managed("config", config_look, lambda s, m: wanted_config(s, m.endpoints)),
+    Managed("workspace files", workspace_look, lambda s, m: wanted_workspace(s)),
+    unit("gateway", files.UNIT),
 )
 
 _BY_NAME: Final = {entry.name: entry for entry in MANAGED}
+
+
+def _ssh_rules(spec: ChildSpec) -> list[str]:
+    """As the probe words ufw's rules."""
+    return sorted(f"22/tcp from {ip_network(source)}" for source in spec.ssh_from) or ["22/tcp"]

@@ -1,11 +1,24 @@
-"""The keys of openclaw.json that we manage, and what they shall be. All other keys belong to the agent."""
+"""The keys of openclaw.json that we manage, and what they shall be. All other keys belong to the agent.
+
+Ours are MANAGED_KEYS, and those that the fleet file's free-form `config` names for a child. Maps merge key by key, a
+list is one value, null deletes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from reconciler.managed.files import GATEWAY_TOKEN_PATH, MODEL_KEY_PATH, PORT, TELEGRAM_TOKEN_PATH, WORKSPACE
-from reconciler.model import ChildSpec, Endpoints, Json
+from reconciler.diff import value_at
+from reconciler.managed.files import (
+    CONFIG_PATH,
+    GATEWAY_TOKEN_PATH,
+    MODEL_KEY_PATH,
+    PORT,
+    TELEGRAM_TOKEN_PATH,
+    WORKSPACE,
+)
+from reconciler.model import ChildSpec, Endpoints, Json, ModelSettings
 
 # A key listed here and absent from `wanted_config` must be absent on the host: nobody redirects the bot or puts a
 # secret inline unseen.
@@ -42,8 +55,43 @@ API_OF_PROVIDER: Final = {"anthropic": "anthropic-messages"}
 BASE_URL_OF_PROVIDER: Final = {"anthropic": "https://api.anthropic.com"}
 
 
+# What the gateway takes over while it runs, without a restart of its process. OpenClaw's documentation, "Config hot
+# reload": a path that no rule there knows restarts it. Of channels only Telegram's are known to a gateway of ours.
+HOT: Final = (
+    *(("accessGroups",), ("acp",), ("agents",), ("approvals",), ("audio",), ("auth",), ("bindings",), ("broadcast",)),
+    *(("channels", "telegram"), ("commands",), ("cron",), ("diagnostics", "flags"), ("hooks",), ("identity",)),
+    *(("logging",), ("memory", "citations"), ("messages",), ("models",), ("plugins", "entries"), ("session",)),
+    *(("skills",), ("surfaces",), ("talk",), ("telemetry",), ("tools",), ("tts",), ("ui",), ("update",)),
+)
+
+
+def config_look(spec: ChildSpec | None) -> Json:
+    """The probe adds the keys that the last apply put there."""
+    keys = [*MANAGED_KEYS, *(free_keys(spec.config) if spec else ())]
+    return {"kind": "json_keys", "path": CONFIG_PATH, "keys": [list(key) for key in keys]}
+
+
+def free_keys(config: Mapping[str, Json]) -> tuple[tuple[str, ...], ...]:
+    """The paths that a free-form `config` sets or, by null, deletes. One that is ours anyway says nothing."""
+    return tuple(key for key in _leaves(config) if not any(_overlap(key, ours) for ours in MANAGED_KEYS))
+
+
+def is_hot(patch: Json) -> bool:
+    """Whether a running gateway takes over the whole patch without a restart."""
+    return all(any(key[: len(hot)] == hot for hot in HOT) for key in _leaves(patch))
+
+
 def wanted_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
     """The managed keys of one child, nested as in openclaw.json."""
+    wanted: dict[str, Json] = _our_config(spec, endpoints)
+    for key in free_keys(spec.config):
+        value = value_at(dict(spec.config), key)
+        if value is not None:
+            _put(wanted, key, value)
+    return wanted
+
+
+def _our_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
     telegram: dict[str, Json] = {
         "enabled": True,
         "tokenFile": TELEGRAM_TOKEN_PATH,
@@ -69,7 +117,7 @@ def wanted_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
         "agents": {
             "defaults": {
                 "workspace": WORKSPACE,
-                "model": {"primary": f"{spec.model.provider}/{spec.model.name}"},
+                "model": _model(spec.model),
                 "heartbeat": {"every": "0m"},
             }
         },
@@ -81,6 +129,33 @@ def wanted_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
         "update": {"checkOnStart": False},
         "logging": {"file": "/var/log/openclaw/openclaw.log"},
     }
+
+
+def _model(model: ModelSettings) -> Json:
+    names: list[Json] = [f"{model.provider}/{name}" for name in model.fallback]
+    return {"primary": f"{model.provider}/{model.name}", **({"fallbacks": names} if names else {})}
+
+
+def _leaves(value: Json | Mapping[str, Json], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of everything but maps. An empty map asks for nothing."""
+    if not isinstance(value, Mapping):
+        yield path
+        return
+    for name, inner in value.items():
+        yield from _leaves(inner, (*path, name))
+
+
+def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+def _put(config: dict[str, Json], key: tuple[str, ...], value: Json) -> None:
+    for name in key[:-1]:
+        inner = config.setdefault(name, {})
+        assert isinstance(inner, dict), "no path leads through a value of ours"
+        config = inner
+    config[key[-1]] = value
 
 
 def _file_provider(path: str) -> Json:

@@ -32,20 +32,39 @@ STAMP_PATH: Final = "/usr/local/lib/openclaw-deploy/stamp"
 STARTED_PATH: Final = "/run/openclaw-gateway/started.json"
 SSHD_PATH: Final = "/etc/ssh/sshd_config.d/10-openclaw-deploy.conf"
 HOST_KEY_PATH: Final = "/etc/ssh/ssh_host_ed25519_key"
-AUTHORIZED_KEYS_PATH: Final = f"/home/{LOGIN_USER}/.ssh/authorized_keys"
+LOGIN_HOME: Final = f"/home/{LOGIN_USER}"
+AUTHORIZED_KEYS_PATH: Final = f"{LOGIN_HOME}/.ssh/authorized_keys"
+# Files that sshd would look for by its own settings, ours aside.
+OTHER_KEYS: Final = (f"{LOGIN_HOME}/.ssh/authorized_keys2", "/root/.ssh/authorized_keys", "/root/.ssh/authorized_keys2")
+SUDOERS_PATH: Final = "/etc/sudoers.d/zz-openclaw-deploy"  # the last word: sudo reads them by name
 RELEASES: Final = "/opt/openclaw/releases"
 CURRENT: Final = "/opt/openclaw/current"
 
 # What a running gateway has read once: when one of these differs from what it started with, it must restart.
 STAMPED: Final = (UNIT_PATH, CURRENT, GATEWAY_TOKEN_PATH, TELEGRAM_TOKEN_PATH, MODEL_KEY_PATH)
 
-SSHD: Final = f"""\
+# Setting -> value, as sshd prints both. Whatever lets somebody in is said, so that no later file can say it.
+SSHD_SETTINGS: Final = {
+    "PubkeyAuthentication": "yes",
+    "PasswordAuthentication": "no",
+    "KbdInteractiveAuthentication": "no",
+    "HostbasedAuthentication": "no",
+    "PermitEmptyPasswords": "no",
+    "PermitRootLogin": "no",
+    "PermitUserEnvironment": "no",
+    "AllowUsers": LOGIN_USER,
+    "AuthorizedKeysFile": ".ssh/authorized_keys",
+    "AuthorizedKeysCommand": "none",
+    "AuthorizedPrincipalsCommand": "none",
+    "TrustedUserCAKeys": "none",
+    "X11Forwarding": "no",
+}
+SSHD: Final = "# Written by OpenClaw Deploy; changes are put back by the next apply.\n" + "".join(
+    f"{name} {value}\n" for name, value in SSHD_SETTINGS.items()
+)
+SUDOERS: Final = f"""\
 # Written by OpenClaw Deploy; changes are put back by the next apply.
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-PermitRootLogin no
-AllowUsers {LOGIN_USER}
-X11Forwarding no
+{LOGIN_USER} ALL=(ALL:ALL) NOPASSWD: ALL
 """
 
 # The metadata service hands out user_data, and with it the first host key: only root may ask (design, "Keys and

@@ -35,6 +35,9 @@ class GatewayFacts:
     channel_activity: float | None = None
     stale: tuple[str, ...] = ()  # what changed on disk since it started
     journal: tuple[str, ...] = ()  # last lines, only when it does not run
+    spent: float | None = None  # US dollars in this calendar month (UTC) by its own count; asked where there is a limit
+    spent_complete: bool | None = None  # False while it is still counting
+    unpriced: int = 0  # answers of this month whose price it does not know
 
     @property
     def is_running(self) -> bool:
@@ -56,6 +59,9 @@ class Applied:
     version: str | None = None  # the exact release it was brought to
     repairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # managed path -> when drift was mended (24 h)
     labels: tuple[str, ...] = ()  # names of the labels that the fleet file declared then
+    config_keys: tuple[tuple[str, ...], ...] = ()  # paths of openclaw.json that its free-form `config` named
+    managed_files: tuple[str, ...] = ()  # paths in the workspace
+    seeded_files: tuple[str, ...] = ()
 
     @property
     def is_finished(self) -> bool:

@@ -11,6 +11,7 @@ import ipaddress
 import json
 import signal
 import sys
+import time
 from typing import Any
 
 from reconciler.probe_program.reading import at, content, fields, output, parsed, text
@@ -75,6 +76,8 @@ def asked(wanted: Any) -> dict[str, Any]:
     try:
         for ask in (ask_version, ask_ready, ask_anonymously, ask_channel):
             ask(wanted, answer)
+        if wanted.get("spent"):
+            ask_spent(wanted, answer)
     except Exception:  # silent, or talks nonsense: whatever a gateway says, the look at its host must not fail
         pass
     finally:
@@ -114,8 +117,19 @@ def ask_channel(wanted: Any, answer: dict[str, Any]) -> None:
     answer["channel_activity"] = activity / 1000 if isinstance(activity, (int, float)) else None
 
 
-def rpc(port: int, token: str | None) -> tuple[int, Any]:
-    body = json.dumps({"method": "channels.status", "params": {}})
+def ask_spent(wanted: Any, answer: dict[str, Any]) -> None:
+    """What it has counted of all agents in this calendar month (UTC)."""
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    period = {"mode": "specific", "startDate": f"{today[:8]}01", "endDate": today, "agentScope": "all"}
+    says = rpc(wanted["port"], text(wanted["token_path"]).strip(), "usage.cost", period)[1]["payload"]
+    # Its count is a cache that is built after it was asked for; "fresh" when all is in it.
+    answer["spent_complete"] = says["cacheStatus"]["status"] == "fresh"
+    answer["spent"] = says["totals"]["totalCost"]
+    answer["unpriced"] = says["totals"]["missingCostEntries"]
+
+
+def rpc(port: int, token: str | None, method: str = "channels.status", parameters: Any = None) -> tuple[int, Any]:
+    body = json.dumps({"method": method, "params": parameters or {}})
     headers = {"Content-Type": "application/json"}
     if token is not None:
         headers["Authorization"] = "Bearer " + token

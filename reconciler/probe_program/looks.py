@@ -14,11 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.probe_program.firewall import look_at_firewall
-from reconciler.probe_program.reading import at, content, fields, opened, output, parsed, rights, text
+from reconciler.probe_program.reading import at, content, fields, opened, output, parsed, rights, strays, text
+from reconciler.probe_program.system import (
+    look_at_loaded,
+    look_at_paths,
+    look_at_private_key,
+    look_at_sshd,
+    look_at_sudoers,
+)
+from reconciler.probe_program.tree import is_intact
 
 # A secret belongs into a file of its own; one that somebody wrote inline is not carried into plans and logs.
 SECRET_KEYS = frozenset(("token", "bottoken", "apikey", "password", "secret", "authorization", "x-api-key", "key"))
 LONGEST_VALUE = 65536  # characters of one value; whoever writes more shall not fill our whole answer
+MOST_NAMES = 20  # of what does not belong somewhere: more says nothing more
 UNFINISHED = (".openclaw-lifecycle-pending", "dist/openclaw-install-guard")
 
 
@@ -47,7 +56,34 @@ def look_at_directory(look: Any, key: bytes) -> Any:
     answer: dict[str, Any] = {**rights(status)}
     if "program" in look:
         answer["program"] = os.access(at(look["path"]) / look["program"], os.X_OK)
+        answer["intact"] = is_intact(look["path"])
+    more = strays(look["path"], "*", look["only"]) if "only" in look else []
+    return {**answer, "strays": more[:MOST_NAMES]} if more else answer
+
+
+def look_at_names(look: Any, key: bytes) -> Any:
+    return strays(look["path"], look["pattern"], look["only"])[:MOST_NAMES]
+
+
+def look_at_workspace(look: Any, key: bytes) -> Any:
+    """Managed files by digest; of a seed only that it was sown: it may have changed or gone since."""
+    answer: dict[str, Any] = {}
+    for name, mode in look["files"].items():
+        path = f"{look['path']}/{name}"
+        if not is_plain(path):
+            answer[name] = {"error": "a link on the way to it"}
+        elif mode == "seed":
+            if name in look.get("seeded", ()) or os.path.lexists(at(path)):
+                answer[name] = "seeded"
+        elif os.path.lexists(at(path)):
+            data = content(path)
+            answer[name] = {"error": "not a regular file"} if data is None else hashlib.sha256(data).hexdigest()
     return answer
+
+
+def is_plain(path: str) -> bool:
+    """Whether no directory on the way is a link: the gateway's user could lead us anywhere."""
+    return not any(at(parent).is_symlink() for parent in Path(path).parents)
 
 
 def look_at_account(look: Any, key: bytes) -> Any:
@@ -117,11 +153,13 @@ def look_at_release(look: Any, key: bytes) -> Any:
     link = at(look["path"])
     if not link.is_symlink():
         return None
-    package = Path(look["path"]).parent / link.readlink() / "node_modules/openclaw"
+    release = Path(look["path"]).parent / link.readlink()
+    package = release / "node_modules/openclaw"
     manifest = parsed(content(package / "package.json"))
     version = manifest.get("version") if isinstance(manifest, dict) else None
     complete = version is not None and not any(os.path.lexists(at(package / name)) for name in UNFINISHED)
-    return {"version": version, "complete": complete, "link": str(link.readlink())}
+    answer = {"version": version, "complete": complete, "link": str(link.readlink())}
+    return {**answer, "intact": is_intact(release), **(rights(os.lstat(at(release))) if complete else {})}
 
 
 LOOKS = {
@@ -134,4 +172,11 @@ LOOKS = {
     "release": look_at_release,
     "firewall": look_at_firewall,
     "rules": look_at_rules,
+    "names": look_at_names,
+    "paths": look_at_paths,
+    "workspace": look_at_workspace,
+    "private_key": look_at_private_key,
+    "sshd": look_at_sshd,
+    "sudoers": look_at_sudoers,
+    "loaded": look_at_loaded,
 }

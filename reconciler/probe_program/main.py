@@ -29,23 +29,40 @@ def main() -> None:
 
 def answer(request: Any) -> dict[str, Any]:
     disk = os.statvfs(reading.root)
+    applied = reading.parsed(reading.content(request["applied_path"]))
     return {
         "boot_id": reading.text("/proc/sys/kernel/random/boot_id").strip(),
         "clock": time.time(),
         "architecture": os.uname().machine,
-        "managed": looked(request["looks"], bytes.fromhex(request["digest_key"])),
+        "managed": looked(request["looks"], bytes.fromhex(request["digest_key"]), applied),
         "gateway": gateway(request["gateway"]),
-        "applied": reading.parsed(reading.content(request["applied_path"])),
+        "applied": applied,
         "disk_free_mb": disk.f_bavail * disk.f_frsize >> 20,
         "memory_free_mb": reading.memory_free_mb(),
     }
 
 
-def looked(looks: Any, key: bytes) -> dict[str, Any]:
+def looked(looks: Any, key: bytes, applied: Any) -> dict[str, Any]:
     answers = {}
     for name, look in looks.items():
         try:
-            answers[name] = look_at(look, key)
+            answers[name] = look_at(remembering(look, applied), key)
         except Exception as error:
             raise RuntimeError(f"cannot look at {name}: {type(error).__name__}: {error}") from error
     return answers
+
+
+def remembering(look: Any, applied: Any) -> Any:
+    """The look with what the last apply has put there besides: only so is seen what has left the fleet file since."""
+    if look["kind"] == "json_keys":
+        return {**look, "keys": [*look["keys"], *noted(applied, "config_keys")]}
+    if look["kind"] == "workspace":
+        before = dict.fromkeys(noted(applied, "managed_files"), "managed")
+        return {**look, "files": {**before, **look["files"]}, "seeded": noted(applied, "seeded_files")}
+    return look
+
+
+def noted(applied: Any, name: str) -> list[Any]:
+    """A list in applied.json; empty where an older tool has written none."""
+    found = applied.get(name) if isinstance(applied, dict) else None
+    return found if isinstance(found, list) else []

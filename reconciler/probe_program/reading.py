@@ -5,6 +5,7 @@ Part of the probe: Python 3.9, standard library and this package only.
 
 from __future__ import annotations
 
+import fnmatch
 import grp
 import itertools
 import json
@@ -51,6 +52,20 @@ def opened(path: str | Path) -> tuple[bytes, os.stat_result] | None:
         return b"".join(itertools.islice(iter(lambda: file.read(CHUNK), b""), FILE_LIMIT // CHUNK)), status
 
 
+def names_in(directory: str) -> list[str]:
+    """What is in a directory, in order; nothing where there is none."""
+    try:
+        return sorted(entry.name for entry in at(directory).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def strays(directory: str, pattern: str, only: list[str]) -> list[str]:
+    """The names there that match `pattern` and none of `only`."""
+    found = [name for name in names_in(directory) if fnmatch.fnmatchcase(name, pattern)]
+    return [name for name in found if not any(fnmatch.fnmatchcase(name, known) for known in only)]
+
+
 def text(path: str) -> str:
     return (content(path) or b"").decode("utf-8", "replace")
 
@@ -62,9 +77,9 @@ def parsed(data: bytes | None) -> Any:
         return None
 
 
-def output(*command: str) -> str:
+def output(*command: str, seconds: float = PROGRAM_SECONDS) -> str:
     """What a program prints, also when it fails: they answer "no" by their exit code."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROGRAM_SECONDS, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     return done.stdout.decode("utf-8", "replace")
 
 

@@ -12,6 +12,7 @@ from reconciler.steps.finish import ensure_begun, ensure_recorded
 from reconciler.steps.firewalls import ensure_ssh_from
 from reconciler.steps.gateway import (
     ensure_config,
+    ensure_files,
     ensure_ready,
     ensure_running,
     ensure_secrets,
@@ -20,7 +21,13 @@ from reconciler.steps.gateway import (
 from reconciler.steps.power import ensure_powered
 from reconciler.steps.release import ensure_node, ensure_release
 from reconciler.steps.reshape import ensure_backups
-from reconciler.steps.system import ensure_account, ensure_firewall, ensure_metadata_closed, ensure_packages
+from reconciler.steps.system import (
+    ensure_account,
+    ensure_directories,
+    ensure_firewall,
+    ensure_metadata_closed,
+    ensure_packages,
+)
 from reconciler.steps.work import Step, Work
 
 __all__ = ["CONVERGE", "START", "Step", "Work"]
@@ -41,11 +48,13 @@ CONVERGE: Final[tuple[Step, ...]] = (
     Step("firewall", ensure_firewall),
     Step("metadata closed", ensure_metadata_closed),
     Step("account", ensure_account),
+    Step("directories", ensure_directories),
     Step("node", ensure_node),
     Step("release", ensure_release),
     Step("secrets", ensure_secrets),
     Step("unit", ensure_unit),
     Step("config", ensure_config),
+    Step("files", ensure_files),
     *_PROVE,
     Step("record", ensure_recorded),
 )

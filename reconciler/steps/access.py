@@ -16,6 +16,10 @@ BOOT_TIMEOUT: Final = 300.0  # from a new server's first packet to a login
 ANSWER_TIMEOUT: Final = 60.0  # a finished child that the plan has just talked to
 CLOUD_INIT_TIMEOUT: Final = 300
 
+_LOGIN: Final = (
+    *("login key", "other login keys", "sshd", "sshd in force", "login account", "sudoers", "other sudoers"),
+)
+
 
 def ensure_reachable(work: Work) -> bool:
     """A pinned connection, first boot over, and fresh facts."""
@@ -30,33 +34,47 @@ def ensure_reachable(work: Work) -> bool:
 
 def ensure_host_key(work: Work) -> bool:
     """The host shows its derived key; the one that came in user_data, readable in the cloud's metadata, is gone."""
-    if work.is_right("host key"):
+    if work.is_right("host key", "host key file"):
         return False
     materials = work.materials()
-    work.connection().run(commands.rotate_host_key(materials.host_private_key, materials.host_public_key))
+    host = work.connection()
+    host.run(commands.arm_access())
+    host.run(commands.rotate_host_key(materials.host_private_key, materials.host_public_key))
     # Only a new connection proves that sshd uses it; from here on no other key is accepted.
-    address = replace(address_of(work.existing(), work.fleet, work.ports), host_keys=(materials.host_public_key,))
-    fresh = _connect_patiently(work, address)
-    work.connection().close()
-    work.host = fresh
+    _confirm(work, replace(address_of(work.existing(), work.fleet, work.ports), host_keys=(materials.host_public_key,)))
     return True
 
 
 def ensure_login(work: Work) -> bool:
-    """Only our key logs in, only as `fleet`, and never with a password."""
-    if work.is_right("login key", "sshd"):
+    """Only our key logs in, only as `fleet`, never with a password; and only `fleet` becomes root without one."""
+    if work.is_right(*_LOGIN):
         return False
-    materials = work.materials()
     host = work.connection()
-    host.run(commands.set_authorized_keys(files.LOGIN_USER, files.login_line(materials.login_public_key)))
+    host.run(commands.arm_access())
+    line = files.login_line(work.materials().login_public_key)
+    host.run(commands.set_authorized_keys(files.LOGIN_USER, line))
+    for path in files.OTHER_KEYS:
+        host.run(commands.remove_file(path))
+    host.run(commands.make_system_user(files.LOGIN_USER, files.LOGIN_HOME, "/bin/sh"))
+    sudoers = files.SUDOERS_PATH.rpartition("/")[2]
+    host.run(commands.grant_sudo(files.LOGIN_USER, sudoers, files.SUDOERS))
     host.run(commands.install_file(files.SSHD_PATH, files.SSHD.encode(), "root:root", "0644"))
+    host.run(commands.set_aside_drop_ins(files.SSHD_PATH.rpartition("/")[2]))
     host.run(commands.reload_sshd())
-    # The old connection outlives any lock-out; it is given up only when a new one has got in. A reload closes the
-    # listening socket for a moment, so the first try may be refused.
-    fresh = _connect_patiently(work, address_of(work.existing(), work.fleet, work.ports))
+    _confirm(work, address_of(work.existing(), work.fleet, work.ports))
+    return True
+
+
+def _confirm(work: Work, address: HostAddress) -> None:
+    """A new connection gets in and says so; without it the host takes the change back by itself.
+
+    The old connection outlives any lock-out, so it is given up only then. A reload of sshd closes the listening socket
+    for a moment, so the first try may be refused.
+    """
+    fresh = _connect_patiently(work, address)
+    fresh.run(commands.confirm_access())
     work.hang_up()
     work.host = fresh
-    return True
 
 
 def _connect_patiently(work: Work, address: HostAddress) -> Host:

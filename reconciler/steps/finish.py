@@ -3,48 +3,108 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 
 from reconciler import __version__, commands
 from reconciler.diff import digest
+from reconciler.errors import HostError
 from reconciler.managed import files
-from reconciler.model import Applied, ChildSpec, Json, Record
-from reconciler.steps.comparison import wanted_labels
+from reconciler.managed.config import free_keys
+from reconciler.managed.workspace import files_of_mode
+from reconciler.model import Applied, Child, ChildSpec, FileMode, Json, Record
+from reconciler.steps.comparison import cloud_digests, differences, wanted_labels
 from reconciler.steps.gateway import bot_name
+from reconciler.steps.repairs import REPAIR_PERIOD
 from reconciler.steps.work import Work
 
 
 def ensure_begun(work: Work) -> bool:
-    """The host notes that an apply is at work, so that one which does not end is seen by the next plan."""
+    """The host notes that an apply is at work, so that one which does not end is seen by the next plan.
+
+    It notes as well what this apply may put there: that is known as ours even if it ends half-way and the file changes.
+    """
     assert work.facts is not None
+    work.mended = _drifted(work) or work.mended
     applied = work.facts.applied
     if applied is not None and applied.is_finished:
-        _write_applied(work, replace(applied, spec_digest=""))
+        _write_applied(work, _with_things_of(work.declared(), replace(applied, spec_digest="")))
     return False  # nothing that anybody waits for
 
 
 def ensure_recorded(work: Work) -> bool:
     """Only now is the apply finished: a crash before this line is seen as unfinished by the next plan."""
-    now = work.ports.clock.now().isoformat(timespec="seconds")
-    spec_digest = digest(spec_json(work.declared()))
-    applied = Applied(__version__, spec_digest, work.wanted_digests(), now, bot_name(work))
+    assert work.facts is not None
+    _check(work)
+    before, spec, now = work.facts.applied, work.declared(), work.ports.clock.now()
+    applied = Applied(
+        tool=__version__,
+        spec_digest=digest(spec_json(work.spec or spec)),
+        digests={**work.wanted_digests(), **cloud_digests(spec)},
+        at=now.isoformat(timespec="seconds"),
+        bot=bot_name(work),
+        version=spec.version,
+        repairs=with_repairs(before.repairs if before else {}, work.mended, now),
+        labels=tuple(sorted(spec.labels)),
+        config_keys=free_keys(spec.config),
+        managed_files=files_of_mode(spec, FileMode.MANAGED),
+        seeded_files=files_of_mode(spec, FileMode.SEED),
+    )
     _write_applied(work, applied)
-    _ensure_labels(work)
+    _ensure_labels(work, before.labels if before else ())
     work.ports.store.save(_record(work, applied))
     return True
 
 
 def spec_json(spec: ChildSpec) -> Json:
     """The spec as JSON, secrets by reference; where it stands in the file does not matter."""
-    value: dict[str, Json] = json.loads(json.dumps(asdict(spec)))
-    value.pop("line")
-    return value
+    value: dict[str, Json] = json.loads(json.dumps(asdict(spec), default=str))
+    return {key: part for key, part in value.items() if key not in ("file", "line")}
 
 
-def _ensure_labels(work: Work) -> None:
-    # Read now: a label that somebody has put there since the plan must survive.
-    server = work.ports.cloud.server(work.existing().id) or work.existing()
-    labels = wanted_labels(work.declared(), server)
+def with_repairs(
+    repairs: Mapping[str, tuple[str, ...]], mended: Iterable[str], now: datetime
+) -> dict[str, tuple[str, ...]]:
+    """When drift was mended, by managed path: `mended` now, and what is not older than a day."""
+    since, moment = now - REPAIR_PERIOD, now.isoformat(timespec="seconds")
+    kept = {path: tuple(at for at in times if datetime.fromisoformat(at) > since) for path, times in repairs.items()}
+    added = {path: (*kept.get(path, ()), moment) for path in mended}
+    return {path: times for path, times in sorted({**kept, **added}.items()) if times}
+
+
+def _drifted(work: Work) -> tuple[str, ...]:
+    """Paths that were applied as they shall be and are not so now, but for those that are left alone."""
+    child = Child(work.name, work.declared(), work.server, work.facts, wanted=work.wanted())
+    return tuple(change.path for change in differences(child) if change.drift)
+
+
+def _with_things_of(spec: ChildSpec, applied: Applied) -> Applied:
+    return replace(
+        applied,
+        config_keys=tuple(sorted({*applied.config_keys, *free_keys(spec.config)})),
+        managed_files=tuple(sorted({*applied.managed_files, *files_of_mode(spec, FileMode.MANAGED)})),
+    )
+
+
+def _check(work: Work) -> None:
+    """What was brought about is there. But for what the gateway writes too: it may have done so since."""
+    assert work.facts is not None
+    live, wanted = work.facts.managed, work.wanted()
+    wrong = [name for name in wanted if name not in ("config", "workspace files") and live.get(name) != wanted[name]]
+    if wrong:
+        raise HostError(
+            f"not as it shall be, although every step was done: {', '.join(wrong)}",
+            f"`fleet plan` says how it differs; something else on {work.name} keeps changing it",
+        )
+
+
+def _ensure_labels(work: Work, declared_before: Iterable[str]) -> None:
+    server = work.existing()
+    if server.label("nonce") != work.run:  # else its labels were posted minutes ago, and a thousand looks cost an hour
+        # Read now: a label that somebody has put there since the plan must survive.
+        server = work.ports.cloud.server(server.id) or server
+    labels = wanted_labels(work.declared(), server, declared_before)
     if labels != dict(server.labels):
         server = work.ports.cloud.set_labels(server.id, labels)
     work.server = server

@@ -10,7 +10,8 @@ import json5
 from reconciler import commands
 from reconciler.diff import apply_patch, list_paths, merge_patch, value_at
 from reconciler.errors import CommandFailed, HostError
-from reconciler.managed import files
+from reconciler.managed import FOREIGN_UNITS, files
+from reconciler.managed.config import is_hot
 from reconciler.model import GatewayFacts, Json
 from reconciler.steps.system import install_files
 from reconciler.steps.work import Work
@@ -27,14 +28,38 @@ def ensure_secrets(work: Work) -> bool:
 
 
 def ensure_unit(work: Work) -> bool:
-    """The unit and the program that stamps what it starts with."""
+    """The unit and the program that stamps what it starts with; systemd has read it, and nothing is added to it."""
     wrote = install_files(work, "stamp program", "unit")
-    if wrote:
-        work.connection().run(commands.daemon_reload())
+    if not work.is_right("other units"):
+        work.connection().run(commands.clear_strays(*FOREIGN_UNITS))
+        wrote = True
+    if wrote or not work.is_right("units as loaded"):
+        work.connection().run(commands.plain_units((files.UNIT, files.METADATA_UNIT)))
+        wrote = True
+    if _has_additions(work):  # it runs with them
+        work.connection().run(commands.stop_unit(files.UNIT))
     if _is_enabled(work):
         return wrote
     work.connection().run(commands.enable_unit(files.UNIT))
     return True
+
+
+def ensure_files(work: Work) -> bool:
+    """Workspace files: seeds where there were none, managed ones as they shall be, those of before gone."""
+    assert work.facts is not None
+    wanted, live = work.wanted()["workspace files"], work.facts.managed.get("workspace files")
+    assert isinstance(wanted, dict)
+    found = live if isinstance(live, dict) else {}
+    owner = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
+    wrong = sorted(path for path in {*wanted, *found} if wanted.get(path) != found.get(path))
+    for path in wrong:
+        place = f"{files.WORKSPACE}/{path}"
+        if path in wanted:
+            content = work.declared().files[path].content.encode()
+            work.connection().run(commands.install_file(place, content, owner, "0600", "0700"))
+        else:
+            work.connection().run(commands.remove_file(place))
+    return bool(wrong)
 
 
 def ensure_config(work: Work) -> bool:
@@ -44,7 +69,8 @@ def ensure_config(work: Work) -> bool:
     if patch == {}:
         return False
     _validate(work, patch)
-    if work.facts.gateway.ready and not _needs_restart(patch):
+    # By RPC a key that needs a restart would restart the process in itself: unseen by systemd, with its old port.
+    if work.facts.gateway.ready and is_hot(patch):
         _patch_live(work, patch)
     else:
         _write_stopped(work, patch)
@@ -122,6 +148,13 @@ def unproven(gateway: GatewayFacts, version: str) -> list[str]:
     return [text for holds, text in tests if not holds]
 
 
+def _has_additions(work: Work) -> bool:
+    """Whether systemd knew of more than the unit's own file."""
+    assert work.facts is not None
+    drop_ins = value_at(work.facts.managed.get("units as loaded"), (files.UNIT, "drop_ins"))
+    return bool(drop_ins)
+
+
 def _is_enabled(work: Work) -> bool:
     assert work.facts is not None
     live = work.facts.managed.get("gateway")
@@ -141,11 +174,6 @@ def _validate(work: Work, patch: Json) -> None:
             f"OpenClaw {work.declared().version} does not accept the configuration: {text}",
             "nothing was changed; check the child's settings in the fleet file",
         )
-
-
-def _needs_restart(patch: Json) -> bool:
-    """gateway.* is read once: by RPC the process would restart in itself, unseen by systemd, and keep its old port."""
-    return isinstance(patch, dict) and "gateway" in patch
 
 
 def _patch_live(work: Work, patch: Json) -> None:

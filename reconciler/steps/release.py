@@ -7,6 +7,7 @@ from typing import Final
 from reconciler import commands
 from reconciler.errors import HostError
 from reconciler.managed import files
+from reconciler.model import LATEST, Json
 from reconciler.steps.work import Work
 
 NODE_DIRECTORY: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
@@ -24,15 +25,38 @@ def ensure_node(work: Work) -> bool:
             f"no Node.js is known for the architecture {work.facts.architecture}", "use an x86 or arm server type"
         )
     work.connection().run(commands.fetch_archive(distribution.url, distribution.sha256, NODE_DIRECTORY))
+    _stop_what_ran_on_it(work, work.facts.managed.get("node"))
     return True
 
 
 def ensure_release(work: Work) -> bool:
     """The release is installed and linked as current. A running gateway keeps the one it started with."""
+    registry = work.ports.endpoints.npm_registry
+    if work.declared().version == LATEST:
+        work.newest = _newest(work, registry)
     if work.is_right("release"):
         return False
+    assert work.facts is not None
     version = work.declared().version
-    registry = work.ports.endpoints.npm_registry
     work.connection().run(commands.install_release(version, NODE_DIRECTORY, registry, INSTALL_TIMEOUT))
     work.connection().run(commands.make_symlink(f"{files.RELEASES}/{version}", files.CURRENT))
+    _stop_what_ran_on_it(work, work.facts.managed.get("release"))
     return True
+
+
+def _newest(work: Work, registry: str | None) -> str:
+    """The version that `latest` means now, as the registry says it to the host that is to install it."""
+    printed = work.connection().run(commands.newest_release(NODE_DIRECTORY, registry)).stdout
+    said = printed.decode(errors="replace").strip()
+    if not commands.is_exact(said):
+        raise HostError(
+            f"the npm registry does not say which OpenClaw is the newest, but {said[:80]!r}",
+            "name an exact version in the fleet file, such as 2026.9.6",
+        )
+    return said
+
+
+def _stop_what_ran_on_it(work: Work, before: Json) -> None:
+    """A gateway that may have loaded changed files must not go on; the step `start` starts it again."""
+    if isinstance(before, dict) and before.get("intact") is False:
+        work.connection().run(commands.stop_unit(files.UNIT))

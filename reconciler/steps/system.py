@@ -1,11 +1,11 @@
-"""The system below the gateway: packages, firewall, the closed metadata address, the service account."""
+"""The system below the gateway: packages, firewall, the closed metadata address, the service account, directories."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from reconciler import commands
-from reconciler.managed import PACKAGES, entry_named, files
+from reconciler.managed import MANAGED, PACKAGES, entry_named, files
 from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
 OPEN_PORTS: Final = (22,)
@@ -23,10 +23,10 @@ def ensure_packages(work: Work) -> bool:
 
 
 def ensure_firewall(work: Work) -> bool:
-    """Only SSH comes in. The host takes the change back by itself unless a new connection confirms it."""
+    """Only SSH comes in, from where it may. The host takes the change back unless a new connection confirms it."""
     if work.is_right("firewall"):
         return False
-    work.connection().run(commands.apply_firewall(OPEN_PORTS))
+    work.connection().run(commands.apply_firewall(OPEN_PORTS, work.declared().ssh_from))
     address = address_of(work.existing(), work.fleet, work.ports)
     fresh = work.ports.dialer.connect(address, CONNECT_TIMEOUT)
     fresh.run(commands.confirm_firewall())
@@ -49,13 +49,22 @@ def ensure_metadata_closed(work: Work) -> bool:
 
 def ensure_account(work: Work) -> bool:
     """The system account `openclaw`: no login, no sudo, its home and nothing else."""
-    if work.is_right("account", "home", "secrets directory"):
+    if work.is_right("account"):
         return False
-    host, owner = work.connection(), files.SERVICE_USER
-    host.run(commands.make_system_user(owner, files.HOME))
-    host.run(commands.make_directory(files.HOME, f"{owner}:{owner}", "0700"))
-    host.run(commands.make_directory(files.SECRETS_DIRECTORY, f"root:{owner}", "0750"))
+    work.connection().run(commands.make_system_user(files.SERVICE_USER, files.HOME))
     return True
+
+
+def ensure_directories(work: Work) -> bool:
+    """Our directories, and nothing of others in those that are ours alone."""
+    wrong = [entry for entry in MANAGED if entry.directory is not None and not work.is_right(entry.name)]
+    for entry in wrong:
+        assert entry.directory is not None
+        path, only = entry.directory.path, entry.directory.only
+        work.connection().run(commands.make_directory(path, entry.directory.owner, entry.directory.mode))
+        if only is not None:
+            work.connection().run(commands.clear_strays(path, "*", only))
+    return bool(wrong)
 
 
 def install_files(work: Work, *names: str) -> bool:

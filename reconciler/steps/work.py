@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler import keys
@@ -11,8 +11,19 @@ from reconciler.answers import parse_answer
 from reconciler.commands import run_probe
 from reconciler.errors import HostError
 from reconciler.managed import Materials, digests, files, looks, wanted_values
-from reconciler.model import LABEL_PREFIX, ChildSpec, Fleet, HostAddress, HostFacts, Json, Server
+from reconciler.model import (
+    LABEL_PREFIX,
+    LATEST,
+    Applied,
+    ChildSpec,
+    Fleet,
+    HostAddress,
+    HostFacts,
+    Json,
+    Server,
+)
 from reconciler.ports import Host, Ports
+from reconciler.steps.repairs import leaving_alone
 
 SSH_PORT: Final = 22
 CONNECT_TIMEOUT: Final = 10.0
@@ -40,11 +51,17 @@ class Work:
     server: Server | None = None
     host: Host | None = None
     facts: HostFacts | None = None
+    left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
+    mended: tuple[str, ...] = ()  # managed paths on which this work has found drift
+    newest: str | None = None  # what `latest` means to a child that is being made
     _materials: Materials | None = None
 
     def declared(self) -> ChildSpec:
+        """The spec, with the exact version as soon as that is known."""
         assert self.spec is not None, "steps that build are only planned for declared children"
-        return self.spec
+        if self.newest is not None:
+            return replace(self.spec, version=self.newest)
+        return pinned(self.spec, self.facts.applied if self.facts else None)
 
     def existing(self) -> Server:
         assert self.server is not None, "the step before this one makes the server"
@@ -71,10 +88,13 @@ class Work:
         return all(self.facts.managed.get(name) == wanted[name] for name in names)
 
     def wanted(self) -> dict[str, Json]:
-        return wanted_values(self.declared(), self.materials())
+        """What every managed thing shall look like; where something is left alone, as it looks now."""
+        wanted = wanted_values(self.declared(), self.materials())
+        return leaving_alone(wanted, self.facts.managed if self.facts else {}, self.left_alone)
 
     def wanted_digests(self) -> dict[str, str]:
-        return digests(self.wanted())
+        """Also of what is left alone: it stays drift until a person decides."""
+        return digests(wanted_values(self.declared(), self.materials()))
 
     def materials(self) -> Materials:
         """Derived and resolved once for all steps."""
@@ -84,7 +104,7 @@ class Work:
 
     def look(self) -> HostFacts:
         """Probe the host again and keep what it says."""
-        self.facts = probe(self.connection(), self.fleet, uid_of(self.existing()), self.ports)
+        self.facts = probe(self.connection(), self.fleet, uid_of(self.existing()), self.ports, self.spec)
         return self.facts
 
 
@@ -96,6 +116,13 @@ def uid_of(server: Server) -> str:
             "put the label back from state/ or the journal",
         )
     return server.uid
+
+
+def pinned(spec: ChildSpec, applied: Applied | None) -> ChildSpec:
+    """`latest` means the newest release when a child is made; from then on the one that it was brought to."""
+    if spec.version != LATEST or applied is None or applied.version is None:
+        return spec
+    return replace(spec, version=applied.version)
 
 
 def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> Materials:
@@ -129,17 +156,18 @@ def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = Fa
     )
 
 
-def probe(host: Host, fleet: Fleet, uid: str, ports: Ports) -> HostFacts:
-    """All facts of one host in one trip. Raises HostError."""
+def probe(host: Host, fleet: Fleet, uid: str, ports: Ports, spec: ChildSpec | None = None) -> HostFacts:
+    """All facts of one host in one trip: of a declared child also what only its spec names. Raises HostError."""
     request: dict[str, Json] = {
         "root": "/",
         "digest_key": keys.digest_key(ports.fleet_key, uid).reveal(),
-        "looks": looks(),
+        "looks": looks(spec),
         "gateway": {
             "port": files.PORT,
             "token_path": files.GATEWAY_TOKEN_PATH,
             "unit": files.UNIT,
             "started_path": files.STARTED_PATH,
+            "spent": spec is not None and spec.model.spend_limit is not None,
         },
         "applied_path": files.APPLIED_PATH,
     }

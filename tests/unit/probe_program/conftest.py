@@ -13,6 +13,7 @@ from reconciler.answers import parse_answer
 from reconciler.commands import run_probe
 from reconciler.commands.probe import BOOTSTRAP
 from reconciler.model import GatewayFacts, HostFacts, Json
+from reconciler.probe_program.tree import FINGERPRINT, MARK
 
 KEY = "00ff" * 16
 
@@ -30,6 +31,12 @@ class Disk:
         place.write_bytes(content.encode() if isinstance(content, str) else content)
         place.chmod(mode)
         return place
+
+    def seal(self, tree: str) -> None:
+        """Note the tree's fingerprint in it, as its installation does."""
+        place = self.root / tree.lstrip("/")
+        done = subprocess.run(["sh", "-c", FINGERPRINT, "sh", place], capture_output=True, check=True)
+        (place / MARK).write_bytes(done.stdout)
 
     def prints(self, program: str, text: str) -> None:
         self.write(f"/answers/{program}", text)
@@ -74,6 +81,6 @@ def disk(tmp_path: Path) -> Disk:
     disk = Disk(tmp_path)
     disk.write("/proc/sys/kernel/random/boot_id", "boot-1\n")
     disk.write("/proc/meminfo", "MemTotal: 9 kB\nMemAvailable: 2097152 kB\n")
-    for program in ("systemctl", "journalctl", "iptables", "ip6tables", "dpkg-query"):
+    for program in ("systemctl", "journalctl", "iptables", "ip6tables", "nft", "sshd", "dpkg-query"):
         disk.prints(program, "")
     return disk

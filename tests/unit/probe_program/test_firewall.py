@@ -59,6 +59,48 @@ def test_a_rule_that_is_written_but_not_in_force_is_seen(disk: Disk) -> None:
     assert answer == {**WANTED, "foreign": ["missing: -A ufw-user-input -p tcp --dport 80 -j ACCEPT"]}
 
 
+def test_a_rule_for_one_network_is_told_as_such(disk: Disk) -> None:
+    rule = "### tuple ### allow tcp 22 0.0.0.0/0 any {} in\n"
+    saved = rule.format("192.0.2.0/24") + rule.format("192.0.2.4")
+    answer = firewall(disk, saved=saved)
+    assert answer == {**WANTED, "rules": ["22/tcp", "22/tcp from 192.0.2.0/24", "22/tcp from 192.0.2.4/32"]}
+
+
+PRISTINE = (
+    "*filter\n:ufw-before-input - [0:0]\n-A ufw-before-input -i lo -j ACCEPT\n"
+    "-A ufw-before-input -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "file", "seen"),
+    [
+        ("-i lo -j ACCEPT|-m conntrack --ctstate INVALID -j DROP|-j ufw-user-input", PRISTINE, []),
+        (
+            "-s 192.0.2.1/32 -j ACCEPT|-i lo -j ACCEPT|-m conntrack --ctstate INVALID -j DROP",
+            PRISTINE,
+            ["ufw-before-input is not as its file has it"],
+        ),
+        ("-i lo -j ACCEPT", PRISTINE, ["ufw-before-input is not as its file has it"]),
+        (
+            "-i lo -j ACCEPT|-m conntrack --ctstate INVALID -j DROP",
+            PRISTINE.replace("-i lo", "-i lo -p tcp"),
+            ["/etc/ufw/before.rules is not as the package has it"],
+        ),
+    ],
+)
+def test_ufws_own_chains_and_files_are_ours_too(disk: Disk, kernel: str, file: str, seen: list[str]) -> None:
+    disk.write("/usr/share/ufw/iptables/before.rules", PRISTINE)
+    disk.write("/etc/ufw/before.rules", file)
+    live = "".join(f"-A ufw-before-input {rule}\n" for rule in kernel.split("|"))
+    assert firewall(disk, live=live) == {**WANTED, "foreign": seen}
+
+
+def test_every_other_table_is_foreign(disk: Disk) -> None:
+    disk.prints("nft", "table ip filter\ntable ip6 filter\ntable inet openclaw_deploy\ntable ip nat\n")
+    assert firewall(disk) == {**WANTED, "foreign": ["table ip nat"]}
+
+
 def test_an_open_policy_and_an_unconfirmed_change_are_seen(disk: Disk) -> None:
     firewall(disk)
     disk.prints("ip6tables", "-P INPUT ACCEPT\n-P OUTPUT ACCEPT\n")

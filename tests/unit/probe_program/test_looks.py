@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import stat
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from reconciler.answers import parse_answer
 from reconciler.errors import HostError
-from reconciler.model import GatewayFacts, Json
+from reconciler.model import Applied, GatewayFacts, Json
 from tests.unit.probe_program.conftest import KEY, Disk
 
 
@@ -25,6 +26,9 @@ def test_an_empty_host_has_facts_and_nothing_of_ours(disk: Disk) -> None:
     assert abs(facts.clock - time.time()) < 30
     assert facts.disk_free_mb > 0
     assert (facts.managed, facts.applied, facts.gateway) == ({}, None, GatewayFacts())
+
+
+ROOTS: dict[str, Json] = {"mode": "0755", "owner": "root:root"}
 
 
 def test_a_file_is_told_by_digest_mode_and_owner(disk: Disk) -> None:
@@ -118,17 +122,99 @@ def test_a_release_is_complete_only_without_a_lifecycle_marker(disk: Disk) -> No
     disk.write(f"{package}/package.json", '{"version": "2026.9.6"}')
     link = "/opt/openclaw/releases/2026.9.6"
     (disk.root / "opt/openclaw/current").symlink_to(link)
-    assert disk.look(kind="release", path="/opt/openclaw/current") == {
-        "version": "2026.9.6",
-        "complete": True,
-        "link": link,
-    }
+    disk.seal(link)
+    answer: Json = {"version": "2026.9.6", "complete": True, "link": link, "intact": True, **ROOTS}
+    assert disk.look(kind="release", path="/opt/openclaw/current") == answer
     disk.write(f"{package}/.openclaw-lifecycle-pending", "")
     assert disk.look(kind="release", path="/opt/openclaw/current") == {
         "version": "2026.9.6",
         "complete": False,
         "link": link,
+        "intact": False,
     }
+
+
+TAMPERED: dict[str, Callable[[Path], object]] = {
+    "another byte": lambda tree: (tree / "lib/a.js").write_text("b"),
+    "another byte, and the old time": lambda tree: (
+        (tree / "lib/a.js").write_text("b"),
+        os.utime(tree / "lib/a.js", (1, 1)),
+    ),
+    "another mode": lambda tree: (tree / "lib/a.js").chmod(0o666),
+    "one more": lambda tree: (tree / "lib/b.js").touch(),
+    "one less": lambda tree: (tree / "lib/a.js").unlink(),
+    "no mark": lambda tree: (tree / ".openclaw-deploy-tree").unlink(),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERED.values(), ids=TAMPERED)
+def test_an_installed_tree_is_intact_until_somebody_touches_it(disk: Disk, tamper: Callable[[Path], object]) -> None:
+    disk.write("/node/bin/node", "", 0o755)
+    disk.write("/node/lib/a.js", "a")
+    os.utime(disk.root / "node/lib/a.js", (1, 1))
+    disk.seal("/node")
+    look: dict[str, Json] = {"kind": "directory", "path": "/node", "program": "bin/node"}
+    assert disk.look(**look) == {**ROOTS, "program": True, "intact": True}
+    tamper(disk.root / "node")
+    assert disk.look(**look) == {**ROOTS, "program": True, "intact": False}
+
+
+def test_what_does_not_belong_into_a_directory_is_named(disk: Disk) -> None:
+    for name in ("known", "model.key", ".hidden", "stray"):
+        disk.write(f"/d/{name}", "")
+    answer = {**ROOTS, "strays": [".hidden", "stray"]}
+    assert disk.look(kind="directory", path="/d", only=["known", "*.key"]) == answer
+    assert disk.look(kind="directory", path="/d", only=["*"]) == ROOTS
+    assert disk.look(kind="names", path="/d", pattern="s*", only=["known"]) == ["stray"]
+    assert disk.look(kind="names", path="/none", pattern="*", only=[]) == []
+    assert disk.look(kind="paths", paths=["/d/stray", "/d/none"]) == ["/d/stray"]
+
+
+def test_a_private_key_is_told_by_its_public_half(disk: Disk) -> None:
+    assert disk.look(kind="private_key", path="/key") is None
+    disk.write("/key", "not a key", 0o600)
+    assert disk.look(kind="private_key", path="/key") == {"public": "", "mode": "0600", "owner": "root:root"}
+    (disk.root / "key").unlink()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", disk.root / "key"], check=True)
+    public = " ".join((disk.root / "key.pub").read_text().split()[:2])
+    assert disk.look(kind="private_key", path="/key") == {"public": public, "mode": "0600", "owner": "root:root"}
+
+
+# --- workspace files and keys that only the fleet file names ------------------------------------------------------
+
+
+def note(disk: Disk, **more: Json) -> None:
+    text = json.dumps({"tool": "1", "spec_digest": "2", "digests": {}, "at": "4", **more})
+    disk.write("/var/lib/openclaw-deploy/applied.json", text)
+
+
+def test_workspace_files_by_digest_and_seeds_by_having_been_sown(disk: Disk) -> None:
+    files: Json = {"A.md": "managed", "B.md": "managed", "S.md": "seed", "T.md": "seed"}
+    look: dict[str, Json] = {"kind": "workspace", "path": "/w", "files": files}
+    assert disk.look(**look) == {}
+    disk.write("/w/A.md", "a")
+    disk.write("/w/S.md", "whatever")
+    sha = hashlib.sha256(b"a").hexdigest()
+    assert disk.look(**look) == {"A.md": sha, "S.md": "seeded"}
+    disk.write("/w/old.md", "a")
+    note(disk, managed_files=["old.md", "gone.md"], seeded_files=["T.md", "other.md"])
+    assert disk.look(**look) == {"A.md": sha, "S.md": "seeded", "T.md": "seeded", "old.md": sha}
+
+
+def test_a_workspace_that_leads_elsewhere_is_not_followed(disk: Disk) -> None:
+    disk.write("/etc/shadow", "secret")
+    (disk.root / "w").mkdir()
+    (disk.root / "w/skills").symlink_to(disk.root / "etc")
+    answer = {"skills/shadow": {"error": "a link on the way to it"}}
+    assert disk.look(kind="workspace", path="/w", files={"skills/shadow": "managed"}) == answer
+
+
+@pytest.mark.parametrize("keys", [[["tools", "profile"]], "nonsense", None])
+def test_keys_of_the_last_apply_are_looked_at_too(disk: Disk, keys: Json) -> None:
+    disk.write("/c.json", '{"tools": {"profile": "x", "theirs": 1}}')
+    note(disk, config_keys=keys)
+    wanted = {"tools": {"profile": "x"}} if isinstance(keys, list) else {}
+    assert disk.look(kind="json_keys", path="/c.json", keys=[]) == wanted
 
 
 def test_what_was_applied_is_read_and_nonsense_is_nothing(disk: Disk) -> None:
@@ -136,7 +222,19 @@ def test_what_was_applied_is_read_and_nonsense_is_nothing(disk: Disk) -> None:
     disk.write("/var/lib/openclaw-deploy/applied.json", json.dumps(note))
     applied = disk.probe().applied
     assert applied is not None
-    assert (applied.tool, applied.spec_digest, applied.digests, applied.at) == ("1", "2", {"unit": "3"}, "4")
+    assert applied == Applied("1", "2", {"unit": "3"}, "4")
+    more: dict[str, Json] = {
+        "version": "2026.9.6",
+        "repairs": {"unit": ["2026-11-22T12:00:00+00:00", "today", 5, "2026-11-22T12:00:00"], "sshd": None},
+        "config_keys": [["a", "b.c"], "d", []],
+        "managed_files": ["A.md", 1],
+    }
+    disk.write("/var/lib/openclaw-deploy/applied.json", json.dumps(note | more))
+    applied = disk.probe().applied
+    assert applied is not None
+    assert applied.version == "2026.9.6"
+    assert applied.repairs == {"unit": ("2026-11-22T12:00:00+00:00",), "sshd": ()}
+    assert (applied.config_keys, applied.managed_files) == ((("a", "b.c"),), ("A.md",))
     disk.write("/var/lib/openclaw-deploy/applied.json", '{"tool": 1}')
     assert disk.probe().applied is None
 
