@@ -72,6 +72,13 @@ class Machine:
         self.power_off()
         self._port(Answer.REFUSES)
 
+    async def end(self) -> None:
+        """Removed, and nothing of it is at work any more."""
+        connections, work = list(self.connections), list(self._work)
+        self.remove()
+        await asyncio.gather(*work, *(connection.wait_closed() for connection in connections), return_exceptions=True)
+        await asyncio.sleep(0)  # transports close one turn of the loop later
+
     # --- trouble ----------------------------------------------------------------------------------------------
 
     def make_trouble(self, trouble: Trouble) -> None:

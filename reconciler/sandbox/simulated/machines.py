@@ -57,7 +57,7 @@ class SimulatedMachines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._do(self._remove_all)
+        asyncio.run_coroutine_threadsafe(self._remove_all(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -175,9 +175,11 @@ class SimulatedMachines:
             raise SandboxError(f"there is no machine {machine_id} in this sandbox", "See `fleet sandbox status`.")
         return self._machines[machine_id]
 
-    def _remove_all(self) -> None:
-        for machine_id in list(self._machines):
-            self._destroy(machine_id)
+    async def _remove_all(self) -> None:
+        """Until nothing of any connection is left."""
+        machines = list(self._machines.values())
+        self._machines.clear()
+        await asyncio.gather(*(machine.end() for machine in machines))
 
     def _do(self, work: Callable[[], T]) -> T:
         """Do it on the loop's thread, where all that happens to machines happens."""

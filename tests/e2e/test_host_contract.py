@@ -1,0 +1,124 @@
+"""The Host contract on a real machine of the sandbox: the cases of tests/contract/host_cases, one after the other.
+
+Two machines, made without the emulator: one on which nothing is done, and one that goes through all other cases.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from reconciler import keys
+from reconciler.commands import wait_for_cloud_init
+from reconciler.errors import HostError
+from reconciler.managed import files
+from reconciler.model import Command, Completed, HostAddress
+from reconciler.ports import Host
+from reconciler.sandbox import lifecycle
+from reconciler.sandbox.info import SandboxInfo
+from reconciler.sandbox.machine import NspawnMachines
+from reconciler.sandbox.mirror import debian_sources
+from reconciler.sandbox.paths import Paths
+from reconciler.sandbox.ports import MachineSpec
+from reconciler.ssh import FabricDialer
+from tests.contract.host_cases import CASES
+from tests.contract.host_cases.case import Case, check
+from tests.contract.host_cases.ssh import FIRST_HOST_KEY, HOST_KEY, LOGIN_KEY
+
+pytestmark = pytest.mark.e2e
+
+FRESH, USED = 900_011, 900_012
+BOOT_SECONDS = 90
+
+
+class RealHosted:
+    """Implements case.Hosted on an nspawn machine."""
+
+    def __init__(self, machines: NspawnMachines, spec: MachineSpec) -> None:
+        self._machines, self._id = machines, spec.id
+        host_keys = tuple(keys.public_key(key) for key in (FIRST_HOST_KEY, HOST_KEY))
+        self._address = HostAddress(spec.address, 22, files.LOGIN_USER, (LOGIN_KEY,), host_keys)
+        self._host: Host | None = None
+
+    def run(self, command: Command) -> Completed:
+        self._host = self._host or self._connected()
+        return self._host.run(command)
+
+    def reboot(self) -> None:
+        before = self._boot_id()
+        self._machines.reboot(self._id)
+        deadline = time.monotonic() + BOOT_SECONDS
+        while self._boot_id() in ("", before):
+            assert time.monotonic() < deadline, "it does not boot again"
+            time.sleep(0.2)
+
+    def wait(self, seconds: float) -> None:
+        self.close()
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        if self._host is not None:
+            self._host.close()
+            self._host = None
+
+    def _boot_id(self) -> str:
+        """Asked over a new connection; "" while nobody answers."""
+        self.close()
+        try:
+            asked = Command("boot id", "cat /proc/sys/kernel/random/boot_id", timeout=10)
+            return self.run(asked).stdout.decode().strip()
+        except HostError:
+            self.close()
+            return ""
+
+    def _connected(self) -> Host:
+        deadline = time.monotonic() + BOOT_SECONDS
+        while True:
+            try:
+                return FabricDialer().connect(self._address, 5)
+            except HostError:  # cloud-init has not made the account yet, or sshd is just being reloaded
+                assert time.monotonic() < deadline, "nobody gets in"
+                time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[dict[bool, RealHosted]]:
+    """By whether it is the fresh one."""
+    paths = Paths.default()
+    info, started = lifecycle.up(paths, lambda what, seconds: None)
+    machines = NspawnMachines(paths, info.network, apt_sources(info))
+    made = {}
+    try:
+        for number, is_fresh in ((FRESH, True), (USED, False)):
+            spec = spec_of(number, str(info.network[number % 100 + 200]))
+            machines.create(spec)
+            made[is_fresh] = RealHosted(machines, spec)
+        for host in made.values():
+            host.run(wait_for_cloud_init(BOOT_SECONDS))
+        yield made
+    finally:
+        for host in made.values():
+            host.close()
+        for number in (FRESH, USED):
+            machines.destroy(number)
+        if started:
+            lifecycle.down(paths)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_real_machine_does_as_the_case_says(case: Case, hosts: dict[bool, RealHosted]) -> None:
+    check(case, hosts[case.is_fresh])
+
+
+def spec_of(number: int, address: str) -> MachineSpec:
+    login, first = keys.public_key(LOGIN_KEY), keys.public_key(FIRST_HOST_KEY)
+    user_data = files.user_data(login, FIRST_HOST_KEY, first).reveal()
+    return MachineSpec(number, f"contract-{number}", address, "debian-12", user_data, 1024)
+
+
+def apt_sources(info: SandboxInfo) -> tuple[str, ...]:
+    parts = urlsplit(info.npm_registry)  # the mirror serves both
+    return tuple(entry.format(base=f"{parts.scheme}://{parts.netloc}") for entry in debian_sources())
