@@ -145,7 +145,7 @@ def test_a_budget_is_counted_in_the_headers(emulator: Emulator) -> None:
 
 
 def test_a_faster_cloud_refills_faster(emulator: Emulator) -> None:
-    emulator.world.faults.set(checked("speed", "budget", "1000"))
+    emulator.world.faults.set(checked("speed", "budget", "2"))
     emulator.world.requests.drain()
     assert code(emulator.client.get("/locations"))[0] == 429
     emulator.wait(lambda: emulator.client.get("/locations").status_code == 200)
