@@ -29,6 +29,7 @@ from reconciler.model import (
     Server,
 )
 from reconciler.observe import observe
+from reconciler.ownership import settle
 from reconciler.planner import plan
 from reconciler.ports import Host, Ports
 from reconciler.selection import Selection, resolve
@@ -96,12 +97,8 @@ class FleetClient:
 
     def servers(self) -> dict[str, Server | None]:
         """Every declared child and every server of this fleet, by one listing and without SSH."""
-        found: dict[str, Server | None] = dict.fromkeys(self.fleet.children)
-        names = {old: new for new, old in self.fleet.moved.items()}
-        for server in self._ports.cloud.servers(self.fleet_id):
-            child = server.child or server.name
-            found[names.get(child, child)] = server
-        return found
+        owned = settle(self.fleet, self._ports.cloud.servers(self.fleet_id))
+        return dict.fromkeys(self.fleet.children) | {name: found.server for name, found in owned.items()}
 
     def connect(self, server: Server, timeout: float = 15.0) -> Host:
         """An SSH connection with the pinned key. Raises HostError."""
@@ -151,9 +148,10 @@ class FleetClient:
                 f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
             )
         kept = {name: spec for name, spec in self.fleet.children.items() if name not in names}
-        limits = (max_destroys, self.fleet.policy.max_destroys, len(names))
-        limit = next(limit for limit in limits if limit is not None)
-        planned = self._plan(replace(self.fleet, children=kept), names, PlanOptions(partial=True, max_destroys=limit))
+        if max_destroys is None and self.fleet.policy.max_destroys is None:
+            max_destroys = len(names)
+        options = PlanOptions(partial=True, max_destroys=max_destroys)
+        planned = self._plan(replace(self.fleet, children=kept), names, options)
         asked = Reason(ReasonCode.ASKED, "asked for by name; its server and the memory on it are deleted")
         actions = tuple(replace(action, reason=asked) for action in planned.plan.actions)
         return replace(planned, plan=replace(planned.plan, actions=actions))

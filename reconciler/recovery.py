@@ -16,7 +16,6 @@ from reconciler.steps.server import server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 
 LOGINS: Final = 3  # servers at which a login is tried
-NAMES: Final = 20  # declared children whose servers are looked up by name where the key knows none
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,5 @@ def _login_problem(server: Server, fleet: Fleet, ports: Ports) -> str | None:
 
 
 def _namesakes(fleet: Fleet, ports: Ports) -> dict[str, str | None]:
-    names = (server_name(fleet, child) for child in islice(fleet.children, NAMES))
-    found = (ports.cloud.server_named(name) for name in names)
-    return {server.name: server.label("fleet-id") for server in found if server is not None}
+    found = ports.cloud.servers_named([server_name(fleet, child) for child in fleet.children])
+    return {server.name: server.label("fleet-id") for server in found}

@@ -202,7 +202,7 @@ def _show(settings: Settings, planned: Planned, form: str = "text") -> None:
     elif form == "markdown":
         from reconciler.render.markdown import plan_markdown
 
-        click.echo(plan_markdown(planned.plan, planned.children))
+        click.echo(plan_markdown(planned.plan, planned.children), nl=False)
     else:
         show_lines(plan_lines(planned.plan, planned.children), settings)
 

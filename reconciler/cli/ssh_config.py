@@ -11,12 +11,14 @@ from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.private import write_private
 from reconciler.cli.selecting import with_selection
-from reconciler.errors import StateError, UsageProblem
+from reconciler.errors import HostError, StateError, UsageProblem
 from reconciler.render.ssh_config import MARK, entry, include, known_hosts
+from reconciler.render.text import harmless
 from reconciler.selection import Selection
 
 if TYPE_CHECKING:
-    from reconciler.model import HostAddress
+    from reconciler.api import FleetClient
+    from reconciler.model import HostAddress, Server
 
 _SUFFIXES = (".conf", ".known_hosts", ".key", ".key-before")
 
@@ -46,18 +48,15 @@ def ssh_config(settings: Settings, selection: Selection, out: Path | None) -> in
         raise UsageProblem(f"ssh cannot read a directory of this name: {directory}", "name another: --out DIR")
     _make(directory)
     chosen = [name for name in resolve(selection, client.fleet.children, there) if there.get(name) is not None]
-    for child in chosen:
-        server = there[child]
-        assert server is not None, "chosen for it"
-        write_child(directory, f"{fleet}-{child}", client.address(server))
+    problems = [_try_child(directory, f"{fleet}-{child}", client, there[child]) for child in chosen]
     removed = _remove_gone(directory, {f"{fleet}-{child}" for child, server in there.items() if server is not None})
-    for child in chosen:
-        click.echo(f"{fleet}-{child}")
+    for child, problem in zip(chosen, problems, strict=True):
+        click.echo(f"{fleet}-{child}" + (f": left out: {harmless(problem)}" if problem else ""))
     for name in removed:
         click.echo(f"{name}: removed, it has no server")
     click.echo("Put this at the top of ~/.ssh/config, once:")
     click.echo(f"  {include(str(directory))}")
-    return 0
+    return 1 if any(problems) else 0
 
 
 def write_child(directory: Path, name: str, address: HostAddress) -> None:
@@ -71,6 +70,17 @@ def write_child(directory: Path, name: str, address: HostAddress) -> None:
     write_private(directory / f"{name}.conf", block.encode())
     if len(key_files) == 1:
         (directory / f"{name}.key-before").unlink(missing_ok=True)
+
+
+def _try_child(directory: Path, name: str, client: FleetClient, server: Server | None) -> str:
+    """What kept this child out, empty when nothing did: the others get their files all the same."""
+    assert server is not None, "chosen because it has one"
+    try:
+        address = client.address(server)
+    except HostError as error:
+        return error.summary
+    write_child(directory, name, address)
+    return ""
 
 
 def _make(directory: Path) -> None:
