@@ -16,10 +16,8 @@ from reconciler.render.plan import creation_facts, server_text
 from reconciler.render.summary import ORDER, REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, takes
 from reconciler.render.text import harmless, value_text
 
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()+\-.!|~])")
-_LINKS: Final = re.compile(
-    r"([@#]|:(?=//))"
-)  # an empty comment behind them keeps GitHub from making links and mentions
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]|~])")  # others mean something at the start of a line only
+_LINKS: Final = re.compile(r"([@#]|:(?=//))")  # with an empty comment behind them GitHub makes no link or mention
 _TICKS: Final = re.compile(r"`+")
 
 

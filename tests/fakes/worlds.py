@@ -169,7 +169,9 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
 def make_fleet(children: dict[str, Child], policy: dict[str, Any] | None = None) -> Fleet:
     """`policy` as the fleet file says it; a share in percent as `{value: 10}`."""
     specs = {name: child.spec for name, child in children.items() if child.spec}
-    limits = {key: tuple(value) if isinstance(value, list) else value for key, value in (policy or {}).items()}
+    limits: dict[str, Any] = dict(policy or {})
+    for key in ("regions", "server_types", "versions"):
+        limits[key] = tuple(limits.get(key, ()))
     if isinstance(limits.get("max_destroys"), dict):
         limits["max_destroys"] = Percent(**limits["max_destroys"])
     token = SecretRef("env", "HCLOUD_TOKEN")

@@ -8,18 +8,22 @@ from pathlib import Path
 import pytest
 
 from reconciler import engine, keys
+from reconciler.diff import apply_patch
 from reconciler.errors import (
     ActionFailed,
     CloudUnavailable,
     HostError,
     HostTimedOut,
+    LimitExceeded,
     NameTaken,
     OutOfStock,
     StateError,
     Unauthorized,
 )
-from reconciler.model import LABEL_PREFIX, Event, OutcomeCode, Server
+from reconciler.managed import files
+from reconciler.model import LABEL_PREFIX, Event, Json, OutcomeCode, Server, ServerStatus
 from reconciler.render.outcome import outcome_lines
+from reconciler.steps.repairs import REPAIRS
 from reconciler.steps.work import gather_materials
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, make_server
@@ -114,6 +118,57 @@ def test_the_fleets_own_resources_come_first_and_their_failure_ends_all(world: F
     with pytest.raises(Unauthorized):
         world.apply()
     assert world.cloud.requests == []
+
+
+def test_stops_come_before_creates(world: FakeFleet) -> None:
+    """A disabled child frees its bot for another."""
+    world.applied()
+    before = len(world.events())
+    world.change("bob", enabled=False)
+    world.specs["alan"] = replace(world.specs["alice"], name="alan", bot_token=world.specs["bob"].bot_token)
+    world.apply()
+    order = [str(event.fields["child"]) for event in world.events()[before:] if event.event == "action-started"]
+    assert order == ["bob", "alan"]
+    assert world.server("bob").status is ServerStatus.OFF
+    world.change("bob", enabled=True)
+    world.apply()
+    assert world.server("bob").status is ServerStatus.RUNNING
+
+
+def test_firewalls_are_mended_when_no_child_needs_anything(world: FakeFleet) -> None:
+    world.applied()
+    wanted = dict(world.cloud.walls)
+    world.cloud.change_wall("demo", "in tcp 80 from anywhere")
+    assert world.client().plan().plan.shared != ()
+    assert world.apply() == []
+    assert world.cloud.walls == wanted
+    assert world.client().plan().plan.is_empty
+
+
+def test_once_the_project_is_full_no_other_server_is_asked_for(state: Path) -> None:
+    world = FakeFleet(state, ("alice", "bob", "carol"))
+    world.cloud.fail_next("create_server", LimitExceeded("server limit exceeded", "ask for more"))
+    outcomes = world.apply(workers=1)
+    assert [outcome.code for outcome in outcomes] == [OutcomeCode.FAILED] * 3
+    assert [outcome.error.partition(":")[2].partition(",")[0] for outcome in outcomes][1:] == [" not tried"] * 2
+    assert world.cloud.requests == []
+
+
+def test_what_is_left_alone_stays_and_other_drift_is_mended(one: FakeFleet) -> None:
+    one.applied()
+    theirs: Json = {"channels": {"telegram": {"dmPolicy": "open"}}}
+    for _ in range(REPAIRS):
+        one.host("alice").write_config(apply_patch(one.host("alice").config(), theirs))
+        assert one.planned() == ["update alice: drifted"]
+        one.apply()
+    one.host("alice").write_config(apply_patch(one.host("alice").config(), theirs))
+    assert one.planned() == []
+    one.host("alice").files[files.SSHD_PATH].content += b"# theirs\n"
+    assert one.planned() == ["update alice: drifted"]
+    one.apply()
+    assert one.host("alice").config()["channels"]["telegram"]["dmPolicy"] == "open"
+    assert b"theirs" not in one.host("alice").files[files.SSHD_PATH].content
+    assert one.planned() == []
 
 
 # --- the journal ---------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from reconciler.errors import (
     WrongHostKey,
 )
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, LATEST, Child, SecretRef, ServerStatus, Silence
-from reconciler.observe import Observation, observe
+from reconciler.model import LABEL_PREFIX, LATEST, Child, OutcomeCode, SecretRef, ServerStatus, Silence
+from reconciler.observe import LOOK_UPS, Observation, observe
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, make_server
 
@@ -228,3 +228,14 @@ def test_a_server_of_a_child_that_nobody_declares_is_seen(world: FakeFleet) -> N
     child = alice(world)
     assert (child.spec, child.server, child.wanted) == (None, world.server("alice"), {})
     assert child.facts is not None
+
+
+def test_of_many_missing_children_none_is_looked_up_and_a_foreign_server_is_still_not_taken(state: Path) -> None:
+    names = tuple(f"c{number:03}" for number in range(LOOK_UPS + 1))
+    world = FakeFleet(state, names)
+    foreign = world.cloud.add(replace(make_server("c007", id=7777), labels={}))
+    client = world.client()
+    planned = client.plan()
+    assert planned.children["c007"].obstacle is None
+    [outcome] = [outcome for outcome in client.apply(planned) if outcome.code is OutcomeCode.FAILED]
+    assert (outcome.action.child, world.cloud.by_id[7777]) == ("c007", foreign)

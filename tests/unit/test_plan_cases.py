@@ -22,7 +22,7 @@ def planned(case: dict[str, Any], children: dict[str, Child]) -> Plan:
     Keys beside `children`: policy, options, shared, others (names of servers nobody asked about), prices (false: the
     catalogue could not be read).
     """
-    asked = {
+    asked: dict[str, Any] = {
         key: frozenset(value) if isinstance(value, list) else value for key, value in case.get("options", {}).items()
     }
     return plan(

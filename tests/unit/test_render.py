@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from rich.console import Console
 
 from reconciler.errors import ConfigError, FleetError
 from reconciler.model import (
     Action,
+    Change,
     Child,
     Diagnostic,
     Kind,
     Outcome,
     OutcomeCode,
     Plan,
+    PlanOptions,
     Reason,
     ReasonCode,
     Server,
@@ -28,12 +34,15 @@ from reconciler.model import (
 )
 from reconciler.planner import plan
 from reconciler.render.diagnostics import error_text
+from reconciler.render.markdown import code, escaped, plan_markdown
 from reconciler.render.outcome import outcome_lines
 from reconciler.render.plan import plan_json, plan_lines
 from reconciler.render.status import server_json, server_table, status_json, status_table
-from reconciler.render.text import LONGEST_VALUE, count_text, harmless, seconds_text, value_text
+from reconciler.render.text import LONGEST_VALUE, count_text, harmless, json_text, seconds_text, value_text
 from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet, make_materials, make_server
 
+CI_COMMAND = re.compile(r"^\s*::[a-z]|##\[|##vso\[", re.IGNORECASE | re.MULTILINE)
+EVIL_MARKDOWN = "`</details><img src=x>|@all ::error::x ##vso[x] \x1b[2J"
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\nalice  HEALTHY\u202e\u2066\u200b\x00\x9b31m"
 
 
@@ -46,6 +55,28 @@ def piped(table: object) -> str:
 
 def planned(children: dict[str, Child]) -> Plan:
     return plan(make_fleet(children), children, make_catalog(), NOW)
+
+
+def everything() -> tuple[Plan, dict[str, Child]]:
+    """A plan with every kind of action and every severity in it, and evil words wherever a host or file has a say."""
+    cases: dict[str, dict[str, Any]] = {
+        "create": {"spec": {"server_type": ["cx23", "cx33"], "region": ["nbg1", "hel1"]}, "server": None},
+        "update": {"spec": {}, "live": {"config": {"channels": {"telegram": {"dmPolicy": EVIL_MARKDOWN}}}}},
+        "resize": {"spec": {"server_type": "cx33"}, "server": {"created": NOW - timedelta(days=300)}},
+        "restart": {"spec": {}, "gateway": {"stale": [EVIL_MARKDOWN]}},
+        "start": {"spec": {}, "gateway": {"active": "failed", "result": EVIL_MARKDOWN}},
+        "stop": {"spec": {"enabled": False}},
+        "replace": {"spec": {"image": "debian-13"}},
+        "destroy": {"server": {"address": EVIL_MARKDOWN}},
+        "error": {"spec": {"server_type": "cx43"}, "server": None},
+        "refused": {"spec": {"region": "hel1"}},
+        "warning": {"spec": {}, "server": {"status": "migrating"}},
+        "note": {"spec": {"enabled": False}, "server": {"status": "off"}},
+    }
+    children = {name: make_child(name, case) for name, case in cases.items()}
+    options = PlanOptions(allow_replace=frozenset({"replace"}), max_destroys=9)
+    shared = (Change("firewall demo: rules", ["in tcp 22 from everywhere"], [EVIL_MARKDOWN], drift=True),)
+    return plan(make_fleet(children), children, make_catalog(), NOW, options, shared), children
 
 
 def acted(code: OutcomeCode, error: str = "", advice: str = "") -> Outcome:
@@ -61,9 +92,23 @@ def test_nothing_that_does_not_print_comes_through(text: str) -> None:
     assert harmless(text).isprintable()
 
 
-@given(st.text(st.characters(categories=["L", "N", "P", "S"])))
+@given(st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters=":#")))
 def test_what_prints_stays_as_it_is(text: str) -> None:
     assert harmless(text) == text
+
+
+@pytest.mark.parametrize(
+    "command", ["::set-output name=x::y", "see ::error::y", "##vso[task.setvariable]", "a ##[command]b", "##VSO[x]"]
+)
+def test_what_a_ci_system_would_take_for_a_command_is_shown_as_an_escape(command: str) -> None:
+    assert not CI_COMMAND.search("\n".join(harmless(command).split()))  # a fold may begin a line with any word
+    assert not CI_COMMAND.search(json_text({"text": command}))
+    assert json.loads(json_text({"text": command})) == {"text": command}
+
+
+def test_what_only_looks_like_a_ci_command_stays_as_it_is() -> None:
+    for text in ("in tcp 22 from 0.0.0.0/0, ::/0", "a::b", "# a heading", "## two"):
+        assert harmless(text) == text
 
 
 @pytest.mark.parametrize("char", EVIL, ids=lambda char: unicodedata.name(char, f"{ord(char):#x}"))
@@ -163,6 +208,86 @@ def test_a_plan_in_text_never_shows_a_secrets_digest() -> None:
     children = {"alice": make_child("alice", {"spec": {}, "live": {"bot token": {"hmac": "0badc0de"}}})}
     text = "\n".join(line for line, _ in plan_lines(planned(children), children))
     assert "bot token: changed" in text
+    assert "0badc0de" not in text
+
+
+def test_every_kind_and_severity_is_shown() -> None:
+    made, children = everything()
+    assert {action.kind for action in made.actions} == set(Kind)
+    assert {found.severity for found in made.diagnostics} == set(Severity)
+    for text in ("\n".join(line for line, _ in plan_lines(made, children)), plan_markdown(made, children)):
+        for name in children:
+            assert name in text
+
+
+def test_the_plan_as_json_is_as_its_schema_says() -> None:
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    for made in (everything()[0], planned({}), planned({"alice": make_child("alice", {"spec": {}})})):
+        Draft202012Validator(schema).validate(json.loads(json_text(plan_json(made))))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_plan_fits_the_terminal(width: int) -> None:
+    made, children = everything()
+    lines = [line for line, _ in plan_lines(made, children, width)]
+    assert [line for line in lines if len(line) > width and len(line.split()) > 1] == []
+    assert len(lines) > len(plan_lines(made, children)) if width == 80 else True
+
+
+def test_a_fold_loses_no_word() -> None:
+    made, children = everything()
+    whole = " ".join(line for line, _ in plan_lines(made, children)).split()
+    assert " ".join(line for line, _ in plan_lines(made, children, 80)).split() == whole
+
+
+def test_no_line_of_a_plan_is_a_ci_command() -> None:
+    made, children = everything()
+    text = "\n".join(line for line, _ in plan_lines(made, children, 80))
+    for written in (text, plan_markdown(made, children), json_text(plan_json(made))):
+        assert not CI_COMMAND.search(written)
+        assert all(line.isprintable() for line in written.split("\n"))
+
+
+# --- Markdown ------------------------------------------------------------------------------------------------
+
+
+def test_markdown_has_a_table_per_kind_and_folds_the_details() -> None:
+    children = {"alice": make_child("alice", {"spec": {"users": {"allowed": [42]}}, "applied_spec": {"users": {}}})}
+    assert plan_markdown(planned(children), children) == (
+        "### Plan of the fleet `demo`\n\n"
+        "#### `~` Update\n\n"
+        "| Child | Why | Cost |\n"
+        "| --- | --- | --- |\n"
+        "| `alice` | the fleet file or this tool changed |  |\n\n"
+        "<details><summary>Details</summary>\n\n"
+        "- `alice`\n"
+        '  - `config.channels.telegram.allowFrom`: `[]` → `["42"]`\n\n'
+        "</details>\n\n"
+        "**1 to update**\n\n"
+        "Costs: 5.99 EUR a month, as before (list prices, net). Takes about 10 API requests.\n"
+    )
+
+
+@given(st.text(max_size=40))
+def test_nothing_ends_a_code_span_or_a_table_cell(text: str) -> None:
+    span = code(text)
+    fence = span[: len(span) - len(span.lstrip("`"))]
+    inside = span[len(fence) : -len(fence)]
+    assert span.endswith(fence)
+    assert len(fence) not in {len(run) for run in re.findall("`+", inside)}
+    assert not re.search(r"(?<!\\)\|", inside)
+
+
+def test_words_outside_code_spans_are_only_words() -> None:
+    text = escaped("<script>&amp; [a](http://x) @all #1 *b* _c_ `d` |e|")
+    assert text == (r"&lt;script&gt;&amp;amp; \[a\](http:<!-- -->//x) @<!-- -->all #<!-- -->1 \*b\* \_c\_ \`d\` \|e\|")
+
+
+def test_no_secret_and_no_digest_of_one_is_in_markdown() -> None:
+    children = {"alice": make_child("alice", {"spec": {}, "live": {"bot token": {"hmac": "0badc0de"}}})}
+    text = plan_markdown(planned(children), children)
+    assert "`bot token`: changed" in text
     assert "0badc0de" not in text
 
 

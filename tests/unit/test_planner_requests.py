@@ -1,0 +1,70 @@
+"""The plan's count of API requests against what an apply really asks a cloud in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from reconciler.api import FleetClient
+from reconciler.model import Kind, PlanOptions
+from reconciler.ports import Cloud
+from tests.fakes.cloud import FakeCloud
+from tests.fakes.fleets import FakeFleet
+
+FREE = {"requests_left"}  # asks nobody
+OF_CATALOGUE = 5  # types, regions, two pages of images, prices
+
+
+@dataclass
+class CountedCloud:
+    """Passes everything on and counts it: a call for a request, but the catalogue for more."""
+
+    inner: FakeCloud
+    calls: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.inner, name)
+
+        def counted(*arguments: Any) -> Any:
+            self.calls += [] if name in FREE else [name] * (OF_CATALOGUE if name == "catalog" else 1)
+            return method(*arguments)
+
+        return counted
+
+
+CHANGES: dict[Kind, Callable[[FakeFleet], None]] = {
+    Kind.UPDATE: lambda world: world.change("alice", backups=True),
+    Kind.RESIZE: lambda world: world.change("alice", server_types=("cpx32",)),
+    Kind.START: lambda world: world.host("alice").gateway.stop(),
+    Kind.STOP: lambda world: world.change("alice", enabled=False),
+    Kind.REPLACE: lambda world: world.change("alice", regions=("fsn1",)),
+    Kind.DESTROY: lambda world: world.specs.clear(),
+}
+
+
+def counted_apply(world: FakeFleet) -> tuple[list[Kind], int, int]:
+    """What was planned, how many requests it was said to take, and how many it took."""
+    cloud = CountedCloud(world.cloud)
+    client = FleetClient(world.fleet(), replace(world.ports(), cloud=cast(Cloud, cloud)))
+    planned = client.plan(options=PlanOptions(allow_replace=True))
+    client.apply(planned)
+    return [action.kind for action in planned.plan.actions], planned.plan.requests, len(cloud.calls)
+
+
+def test_a_create_takes_about_as_many_requests_as_the_plan_says(state: Path) -> None:
+    kinds, said, took = counted_apply(FakeFleet(state, ("alice",)))
+    assert kinds == [Kind.CREATE]
+    assert took <= said <= 2 * took
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_an_action_takes_about_as_many_requests_as_the_plan_says(state: Path, kind: Kind) -> None:
+    world = FakeFleet(state, ("alice",)).applied()
+    CHANGES[kind](world)
+    kinds, said, took = counted_apply(world)
+    assert kinds == [kind]
+    assert took <= said <= 2 * took
