@@ -20,6 +20,7 @@ from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
 PROOF_PATIENCE: Final = 30.0  # seconds in which SSH must answer again after a change
 _PROOF_PAUSE: Final = 2.0
+_SPREADING: Final = 5.0  # seconds until a new label has moved a server to another firewall: no action tells
 _WITNESSES: Final = 3  # servers that are asked for one that answers before the change
 _SSH_FROM: Final = LABEL_PREFIX + "ssh-from"
 
@@ -98,6 +99,7 @@ def ensure_ssh_from(work: Work) -> bool:
     after = {key: value for key, value in before.items() if key != _SSH_FROM} | ({_SSH_FROM: digest} if digest else {})
     work.note("ssh-from-intended", durable=True, server=server.id, after=digest)
     work.server = work.ports.cloud.set_labels(server.id, after)
+    work.ports.clock.sleep(_SPREADING)
     if not _answers(server, work.fleet, work.ports, PROOF_PATIENCE):
         work.server = work.ports.cloud.set_labels(server.id, before)
         raise _locked_out(work.name, "access.ssh_from")

@@ -1,0 +1,30 @@
+"""How many API requests an action takes, for plans. Pure; tests/contract/test_requests.py counts the real ones.
+
+Polls of actions are left out: they are shared by all that wait, and the cloud takes them from another budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from reconciler.model import Kind
+
+SHARED: Final = 3  # firewalls at the beginning and at the end, and the fleet's key
+FIREWALL: Final = 3  # one that differs: a listing for a server that answers, a look by its name, the change
+
+_OF_KIND: Final[Mapping[Kind, int]] = {
+    Kind.CREATE: 2,  # the server with its labels, and the label `ready`
+    Kind.UPDATE: 1,  # a look at its labels
+    Kind.RESIZE: 6,  # a look, the power button, a look whether it worked, the change, power, a look at its labels
+    Kind.RESTART: 0,
+    Kind.START: 1,
+    Kind.STOP: 3,  # a look, the power button, a look whether it worked
+    Kind.REPLACE: 4,
+    Kind.DESTROY: 2,
+}
+
+
+def requests_of(kind: Kind) -> int:
+    """For one child where all goes well: the first candidate is had, and nothing is locked."""
+    return _OF_KIND[kind]
