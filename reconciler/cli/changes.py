@@ -11,7 +11,7 @@ import click
 from reconciler.cli.client import declared_names, names_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, show_lines, whoever_reads
-from reconciler.cli.selecting import refuse_empty, with_selection
+from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
 from reconciler.selection import Selection
 
@@ -47,7 +47,7 @@ def with_plan_options(command: Any) -> Any:
 
 
 @click.command()
-@with_selection
+@with_selection(NONE_IS_ALL)
 @with_plan_options
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Keep the plan for: fleet apply --plan.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to show it.  [default: text]")
@@ -65,11 +65,7 @@ def plan(
     as_json: bool,
     detailed_exitcode: bool,
 ) -> int:
-    """Show what `fleet apply` would do, and why. Changes nothing.
-
-    Without a child, a glob, --group or --label it means all of them. Several names or groups: any of them; several
-    labels: all of them; and each kind narrows down the others.
-    """
+    """Show what `fleet apply` would do, and why. Changes nothing."""
     client = open_client(settings)
     options = _options(client, allow_replace, repair, max_destroys)
     planned = client.plan(names_of(client, selection), options)
@@ -87,7 +83,7 @@ def plan(
 
 
 @click.command()
-@with_selection
+@with_selection(NONE_IS_ALL)
 @with_plan_options
 @click.option(
     "--plan",
@@ -109,11 +105,7 @@ def apply(
     yes: bool,
     parallel: int,
 ) -> int:
-    """Bring the fleet, or the named children, to what the file says. Asks first.
-
-    Without a child, a glob, --group or --label it means all of them. Several names or groups: any of them; several
-    labels: all of them; and each kind narrows down the others.
-    """
+    """Bring the fleet, or the named children, to what the file says. Asks first."""
     if plan_file and (allow_replace or repair or max_destroys is not None or not selection.is_empty):
         raise UsageProblem("the plan file says for which children and with which options", "give --plan FILE alone")
     client = open_client(settings)
@@ -135,17 +127,14 @@ def apply(
 
 
 @click.command()
-@with_selection
+@with_selection(NONE_IS_REFUSED)
 @click.option(
     "--max-destroys", type=click.IntRange(0), metavar="N", help="At most so many, instead of the file's policy."
 )
 @click.option("--yes", "-y", is_flag=True, help="Destroy without asking.")
 @with_settings
 def destroy(settings: Settings, selection: Selection, max_destroys: int | None, yes: bool) -> int:
-    """Delete the servers of the named children and the memory on them. The file stays as it is.
-
-    Several names or groups: any of them; several labels: all of them; and each kind narrows down the others.
-    """
+    """Delete the servers of the named children and the memory on them. The file stays as it is."""
     refuse_empty(selection, "destroy")
     client = open_client(settings)
     with whoever_reads() as output, client.lock("fleet destroy"):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _LOST = """\
 If the key is really lost, two ways are left for each server: get in with an identity of your own and bring it
-under a new key with `fleet import NAME --take-over`; or delete it at the cloud and let `fleet apply` make another."""
+under a new key with `fleet import NAME --as CHILD --identity FILE --take-over`; or delete it at the cloud and let
+`fleet apply` make another."""
 
 
 @click.group()
@@ -27,7 +28,7 @@ def key() -> None:
     """The fleet key: the one secret from which every key of the fleet derives."""
 
 
-@key.command()
+@key.command(short_help="Fingerprint, fleet-id, and where it was found.")
 @with_settings
 def show(settings: Settings) -> int:
     """The key's fingerprint, the id that it gives the fleet, and where it was found. Never the key."""
@@ -44,7 +45,7 @@ def show(settings: Settings) -> int:
     return 0
 
 
-@key.command()
+@key.command(short_help="Check a copy against the servers and put it in place.")
 @click.option("--force", is_flag=True, help="Write it also where another key is, which is kept beside it.")
 @with_settings
 def recover(settings: Settings, force: bool) -> int:

@@ -13,7 +13,7 @@ import click
 from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_table
-from reconciler.cli.selecting import with_selection
+from reconciler.cli.selecting import NONE_IS_ALL, with_selection
 from reconciler.errors import UsageProblem
 from reconciler.selection import Selection
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@with_selection
+@with_selection(NONE_IS_ALL)
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
 @with_settings
 def status(settings: Settings, selection: Selection, as_json: bool) -> int:
-    """Health and sync of children, of all without a selection: does its user get an answer, is it as the file says?"""
+    """Health and sync of children: does its user get an answer, and is it as the file says?"""
     from reconciler.render.status import status_json, status_table
 
     client = open_client(settings)
@@ -40,11 +40,11 @@ def status(settings: Settings, selection: Selection, as_json: bool) -> int:
 
 
 @click.command("list")
-@with_selection
+@with_selection(NONE_IS_ALL)
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
 @with_settings
 def list_children(settings: Settings, selection: Selection, as_json: bool) -> int:
-    """Children, all without a selection, and their servers as the cloud lists them: one request, no SSH."""
+    """Children and their servers as the cloud lists them: one request, no SSH."""
     from reconciler.render.status import server_json, server_table
     from reconciler.selection import resolve
 

@@ -13,7 +13,7 @@ import click
 from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_lines, whoever_reads
-from reconciler.cli.selecting import with_selection
+from reconciler.cli.selecting import NONE_IS_ALL, with_selection
 from reconciler.errors import UsageProblem
 from reconciler.selection import Selection
 
@@ -22,9 +22,9 @@ _AGO = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _NO_HOST_KEY = """\
 without the server's host key nobody can tell whether it is the server that answers
-  Log in to its console at the cloud and run there:
-    cat /etc/ssh/ssh_host_ed25519_key.pub
-  and give what it says: --host-key "ssh-ed25519 AAAA...". ssh-keyscan is no proof: it asks over the network."""
+log in to its console at the cloud, run: cat /etc/ssh/ssh_host_ed25519_key.pub
+and give what it says: --host-key "ssh-ed25519 AAAA..."
+ssh-keyscan is no proof: it asks over the network, where somebody else may answer"""
 
 
 @click.command("import")
@@ -95,13 +95,10 @@ def journal(settings: Settings, child: str | None, count: int, since: str | None
 
 
 @click.command()
-@with_selection
+@with_selection(NONE_IS_ALL)
 @with_settings
 def refresh(settings: Settings, selection: Selection) -> int:
-    """Rebuild the records in state/ from what the hosts say. Changes nothing else; needed when state/ was lost.
-
-    Without a child, a glob, --group or --label it means all of them.
-    """
+    """Rebuild the records in state/ from what the hosts say. Changes nothing else; needed when state/ was lost."""
     from reconciler.render.text import count_text, harmless
 
     client = open_client(settings)

@@ -3,43 +3,61 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from reconciler.errors import UsageProblem
 from reconciler.selection import Selection
 
+_HELP: Final = """
 
-def with_selection(command: Callable[..., Any]) -> Callable[..., Any]:
+Names and globs, --group and --label say which children: of several names or groups any, of several labels all; and
+each kind narrows down the others. """
+NONE_IS_ALL: Final = "None of these means all children."
+NONE_IS_REFUSED: Final = "None of these is refused: for all children say --all."
+
+Function = Callable[..., Any]
+
+
+def with_selection(nothing_given: str) -> Callable[[Function], Function]:
     """Adds `[CHILD or glob]... --group --label --all` and calls the command with `selection=Selection(...)`.
 
-    What an empty selection means is the command's own business.
+    `nothing_given` ends the paragraph about it in the command's help.
     """
 
-    @functools.wraps(command)
-    def wrapped(
-        *arguments: Any, children: tuple[str, ...], groups: tuple[str, ...], labels: tuple[str, ...], everything: bool,
-        **options: Any,
-    ) -> Any:  # fmt: skip
-        selection = Selection(children, groups, labels, everything)
-        if everything and (children or groups or labels):
-            raise UsageProblem("--all is every child, and something else was named besides", "give one of the two")
-        return command(*arguments, selection=selection, **options)
+    def decorate(command: Function) -> Function:
+        @functools.wraps(command)
+        def wrapped(
+            *arguments: Any,
+            children: tuple[str, ...],
+            groups: tuple[str, ...],
+            labels: tuple[str, ...],
+            everything: bool,
+            **options: Any,
+        ) -> Any:
+            if everything and (children or groups or labels):
+                raise UsageProblem("--all is every child, and something else was named besides", "give one of the two")
+            return command(*arguments, selection=Selection(children, groups, labels, everything), **options)
 
-    for option in (
-        click.option("--all", "everything", is_flag=True, help="Every child."),
-        click.option(
-            "--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Only with this label (repeatable: all)."
-        ),
-        click.option(
-            "--group", "groups", multiple=True, metavar="GROUP", help="Only of this group (repeatable: any of them)."
-        ),
-        click.argument("children", nargs=-1, metavar="[CHILD or glob]..."),
-    ):
-        wrapped = option(wrapped)
-    return wrapped
+        wrapped.__doc__ = inspect.cleandoc(command.__doc__ or "") + _HELP + nothing_given
+        return functools.reduce(lambda function, option: option(function), _OPTIONS, wrapped)
+
+    return decorate
+
+
+_OPTIONS: Final[tuple[Callable[[Function], Function], ...]] = (
+    click.option("--all", "everything", is_flag=True, help="Every child."),
+    click.option(
+        "--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Only with this label (repeatable: all)."
+    ),
+    click.option(
+        "--group", "groups", multiple=True, metavar="GROUP", help="Only of this group (repeatable: any of them)."
+    ),
+    click.argument("children", nargs=-1, metavar="[CHILD or glob]..."),
+)
 
 
 def refuse_empty(selection: Selection, doing: str) -> None:

@@ -10,7 +10,7 @@ import click
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.private import write_private
-from reconciler.cli.selecting import with_selection
+from reconciler.cli.selecting import NONE_IS_ALL, with_selection
 from reconciler.errors import HostError, StateError, UsageProblem
 from reconciler.render.ssh_config import MARK, entry, include, known_hosts
 from reconciler.render.text import harmless
@@ -24,7 +24,7 @@ _SUFFIXES = (".conf", ".known_hosts", ".key", ".key-before")
 
 
 @click.command("ssh-config")
-@with_selection
+@with_selection(NONE_IS_ALL)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -36,7 +36,7 @@ def ssh_config(settings: Settings, selection: Selection, out: Path | None) -> in
     """Write what plain ssh, scp and rsync need to reach the children, as <fleet>-<child>.
 
     Login keys and pinned host keys are written with mode 0600; run it again after `fleet apply`. Files of children that
-    are gone are removed. Without a child, a glob, --group or --label it means all of them.
+    are gone are removed.
     """
     from reconciler.selection import resolve
 

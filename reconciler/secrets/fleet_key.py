@@ -29,7 +29,7 @@ def find(fleet: Fleet, references: ReferenceSecrets, environ: Mapping[str, str])
     if not path.exists():
         raise SecretError(
             f'no fleet key for the fleet "{fleet.name}": {VARIABLE} is not set and there is no file {path}',
-            f"Set {VARIABLE}, or copy the key file from where `fleet init` made it. A new key would know no server.",
+            f"Set {VARIABLE}, or put your copy of the key there: fleet key recover. A new key would know no server.",
         )
     return _parsed(file.only_line(path), f"in {path}")
 
@@ -72,4 +72,4 @@ def _parsed(key: Secret, place: str) -> Secret:
     try:
         return keys.parse_key(key)
     except SecretError as error:
-        raise SecretError(f"{error.summary}: {place}", error.advice) from error
+        raise SecretError(f"what stands {place} is not a fleet key", error.advice) from error

@@ -145,7 +145,7 @@ def test_without_a_host_key_it_says_where_to_read_it(world: FakeFleet, take_in: 
     host = by_hand(world)
     said = take_in(host_key=None)
     assert said.code == 64
-    assert "cat /etc/ssh/ssh_host_ed25519_key.pub" in said.err
+    assert "run: cat /etc/ssh/ssh_host_ed25519_key.pub" in said.err
     assert "ssh-keyscan is no proof" in said.err
     assert host.ran == []
 

@@ -1,19 +1,25 @@
-"""What people see without a cloud: help, init, a broken file, a plan of nothing, the status of a mixed fleet."""
+"""What people see without a cloud: help, init, a broken file, and what commands say of fleets in memory."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler import keys
 from reconciler.cli.main import COMMANDS, run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import show_lines, show_table
+from reconciler.errors import CommandFailed
 from reconciler.planner import plan
 from reconciler.render.plan import plan_lines
 from reconciler.render.status import status_table
-from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet
+from reconciler.secrets import fleet_key
+from tests.fakes.command_line import CommandLine
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import FLEET_KEY, NOW, make_catalog, make_child, make_fleet
 from tests.transcripts import assert_transcript
 
 BROKEN = """\
@@ -63,7 +69,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.usefixtures("here")
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     parts = [said(capsys, "--help"), *(said(capsys, name, "--help") for name in COMMANDS)]
-    parts += [said(capsys, "sandbox", name, "--help") for name in ("up", "status", "logs", "down")]
+    parts += [said(capsys, "key", name, "--help") for name in ("show", "recover")]
+    parts += [said(capsys, "sandbox", name, "--help") for name in ("up", "status", "logs", "fault", "down")]
     assert_transcript("help", "\n".join(parts))
 
 
@@ -90,3 +97,70 @@ def test_status(capsys: pytest.CaptureFixture[str]) -> None:
     planned = plan(make_fleet(children), children, make_catalog(), NOW)
     show_table(status_table(children, planned.sync), PLAIN)
     assert_transcript("status", f"$ fleet status\n{capsys.readouterr().out}")
+
+
+@pytest.fixture
+def fleet(here: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(FakeFleet(state), capsys)
+
+
+def shown(fleet: CommandLine, *arguments: str) -> str:
+    """The same as `said`, on a fleet in memory."""
+    answer = fleet(*arguments)
+    return f"$ fleet {' '.join(arguments)}\n{answer.out}{answer.err}(exit {answer.code})\n"
+
+
+def test_plan_of_some(fleet: CommandLine) -> None:
+    fleet.world.change("bob", group="canary")
+    calls = (
+        ("plan", "--group", "canary"),
+        ("plan", "al*", "bob"),
+        ("plan", "bib"),
+        ("plan", "alice", "--group", "canary"),
+    )
+    assert_transcript("plan-selected", "\n".join(shown(fleet, *arguments) for arguments in calls))
+
+
+def test_a_stale_plan_file(fleet: CommandLine) -> None:
+    text = shown(fleet, "plan", "alice", "--out", "plan.json")
+    fleet.world.apply()
+    fleet.world.host("alice").packages.discard("curl")
+    text += "\n" + shown(fleet, "apply", "--plan", "plan.json")
+    fleet.changes["digest"] = "other"
+    text += "\n" + shown(fleet, "apply", "--plan", "plan.json")
+    assert_transcript("apply-stale", text)
+
+
+def test_import_refused(fleet: CommandLine) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJf1VEYfb8gVpUbMOZi4yWT40ImRd3yn5SYRQX6nJ2YP"
+    Path("id").write_text("nonsense")
+    Path("id").chmod(0o600)
+    common = ("import", "old-pet", "--as", "alice", "--identity", "id")
+    text = shown(fleet, *common)
+    text += "\n" + shown(fleet, *common, "--host-key", "SHA256:abc")
+    text += "\n" + shown(fleet, *common, "--host-key", key).replace(key, "ssh-ed25519 AAAA...")
+    assert_transcript("import-refused", text)
+
+
+def test_journal(fleet: CommandLine) -> None:
+    del fleet.world.specs["bob"]
+    fleet.world.apply()
+    fleet.world.host("alice").fails.append(("install", CommandFailed("no space left")))
+    fleet.world.host("alice").packages.discard("curl")
+    fleet.world.apply()
+    assert_transcript("journal", "\n".join((shown(fleet, "journal"), shown(fleet, "journal", "bob"))))
+
+
+def test_key(fleet: CommandLine, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said_by_init = fleet("init", "--name", "demo")
+    assert said_by_init.code == 0
+    (here / "keys" / "demo.key").unlink()
+    text = shown(fleet, "key", "show")
+    fleet_key.write(here / "keys" / "demo.key", FLEET_KEY)
+    text += "\n" + shown(fleet, "key", "show")
+    fleet.world.apply()
+    monkeypatch.setattr("sys.stdin", io.StringIO(keys.make_key(bytes(32)).reveal()))
+    text += "\n" + shown(fleet, "key", "recover")
+    monkeypatch.setattr("sys.stdin", io.StringIO(FLEET_KEY.reveal()))
+    text += "\n" + shown(fleet, "key", "recover")
+    assert_transcript("key", text, {here / "keys": "~/.config/openclaw-deploy"})
