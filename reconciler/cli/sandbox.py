@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from reconciler.sandbox.client import SandboxClient
     from reconciler.sandbox.emulator.faults import Fault
+    from reconciler.sandbox.info import SandboxInfo
     from reconciler.sandbox.lifecycle import Status
 
 KINDS = [kind.value for kind in RULES]
-EXTRA = ("httpx", "starlette", "uvicorn")  # pyproject's extra "sandbox"
+EXTRA = ("asyncssh", "httpx", "starlette", "uvicorn")  # pyproject's extra "sandbox"
 
 
 def _explain_kinds() -> str:
@@ -58,14 +59,16 @@ def sandbox() -> None:
 
 @sandbox.command()
 @click.option("--subnet", metavar="A.B.C.0/24", help="The machines' network; a free private one is chosen otherwise.")
-def up(subnet: str | None) -> None:
+@click.option("--simulated", is_flag=True, help="Simulated machines: hundreds, and nothing real runs on them.")
+def up(subnet: str | None, simulated: bool) -> None:
     """Build what is missing and start the sandbox. The first time takes a minute or two."""
     from reconciler.sandbox import lifecycle
     from reconciler.sandbox.paths import Paths
 
-    info, started = lifecycle.up(Paths.default(), _say, _network(subnet))
+    info, started = lifecycle.up(Paths.default(), _say, _network(subnet), simulated)
     state = "is up" if started else "is up already"
     click.echo(f"The sandbox {state}: cloud API {info.endpoint}, machines in {info.subnet}.")
+    _announce(info)
     click.echo(
         'Use it with `cloud: {provider: sandbox}` in fleet.yaml, or `eval "$(fleet sandbox status --env)"` for hcloud.'
     )
@@ -170,12 +173,18 @@ def _network(text: str | None) -> IPv4Network | None:
     return parse_subnet(text) if text else None
 
 
+def _announce(info: SandboxInfo) -> None:
+    if info.simulated:
+        click.echo("The machines are SIMULATED: no kernel, no systemd and no OpenClaw runs on them.")
+
+
 def _show(found: Status) -> None:
     if found.info is None:
         click.echo("No sandbox is up. Start one: `fleet sandbox up`.")
         return
     daemon = "answers" if found.daemon else "is dead (`fleet sandbox up` starts it again)"
     click.echo(f"cloud API {found.info.endpoint} {daemon}; machines in {found.info.subnet}")
+    _announce(found.info)
     for machine in found.machines:
         state = "running" if machine.running else "off"
         click.echo(f"{machine.id:>8}  {state:<8} {machine.address:<15} {machine.memory_mb:>6} MB  {machine.hostname}")

@@ -79,6 +79,14 @@ class SandboxClient:
         query = {name: value for name, value in (("kind", kind), ("on", on)) if value}
         return int(self._call("DELETE", "/cloud/faults", params=query)["cleared"])
 
+    def make_trouble(self, machine_id: int, **trouble: Json) -> None:
+        """For a simulated machine: `answer`, `slow`, `interruption`, as in simulated/control.py; nothing ends it."""
+        self._call("POST", "/machines/trouble", json={"id": machine_id, **trouble})
+
+    def objections(self) -> dict[str, list[str]]:
+        """What simulated machines were asked and should not have been, by machine id."""
+        return dict(self._call("GET", "/machines/objections"))
+
     def status(self) -> dict[str, Json]:
         return dict(self._call("GET", "/status"))
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from reconciler.errors import SandboxError
 from reconciler.model import Json
 from reconciler.sandbox.anthropic import ModelFault, ModelStandIn
 from reconciler.sandbox.emulator.faults import FaultKind, Faults, checked
@@ -27,6 +28,7 @@ def build_control(
     faults: Faults,
     cloud_log: Callable[[], Sequence[Mapping[str, Json]]],
     status: Callable[[], Mapping[str, Json]],
+    more: Sequence[Route] = (),
 ) -> Starlette:
     """The control application. `cloud_log` gives the emulator's requests, `status` whatever the daemon knows of itself.
 
@@ -74,8 +76,9 @@ def build_control(
             Route("/cloud/log", read_cloud_log),
             *_fault_routes(faults),
             Route("/status", read_status),
+            *more,
         ],
-        exception_handlers={ValueError: _refuse, KeyError: _refuse, TypeError: _refuse},
+        exception_handlers=dict.fromkeys((ValueError, KeyError, TypeError, SandboxError), _refuse),
     )
 
 

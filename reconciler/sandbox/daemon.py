@@ -1,8 +1,8 @@
 """The sandbox's one daemon: the cloud's API, the stand-ins, the mirror, the metadata service and the control socket.
 
 `python -m reconciler.sandbox.daemon --run-dir DIR` reads what `up` wrote there and serves until SIGTERM. It runs
-outside the switch's namespace (so that the mirror reaches the registries) and only listens inside it. Machines do not
-depend on it: it may die and be started again.
+outside the switch's namespace (so that the mirror reaches the registries) and only listens inside it. Real machines do
+not depend on it: it may die and be started again. Simulated ones live in it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.applications import Starlette
 
+from reconciler.model import Json
 from reconciler.sandbox import network
 from reconciler.sandbox.anthropic import ModelStandIn
 from reconciler.sandbox.control import build_control
@@ -31,7 +32,10 @@ from reconciler.sandbox.machine import NspawnMachines
 from reconciler.sandbox.metadata import build_metadata
 from reconciler.sandbox.mirror import build_mirror, debian_sources
 from reconciler.sandbox.paths import Paths
-from reconciler.sandbox.ports import Machines
+from reconciler.sandbox.ports import Machines, MachineSpec
+from reconciler.sandbox.simulated.control import routes
+from reconciler.sandbox.simulated.machines import SimulatedMachines
+from reconciler.sandbox.simulated.network import own_addresses
 from reconciler.sandbox.telegram import TelegramStandIn
 
 FIRST_HOST = 11  # 1 is the operator, 2 the services; the rest below stays free for people
@@ -77,7 +81,8 @@ def _applications(paths: Paths, info: SandboxInfo, token: str) -> list[tuple[Sta
         model,
         world.faults,
         lambda: [asdict(entry) for entry in world.log.entries],
-        lambda: {"endpoint": info.endpoint},
+        lambda: _status(info, machines),
+        routes(machines) if isinstance(machines, SimulatedMachines) else (),
     )
     return [
         (build_app(world, token), network.listen(*_address(info.endpoint))),
@@ -91,7 +96,22 @@ def _applications(paths: Paths, info: SandboxInfo, token: str) -> list[tuple[Sta
 
 def make_machines(paths: Paths, info: SandboxInfo) -> Machines:
     """The machines behind the cloud's API: the one place that chooses their kind."""
-    return NspawnMachines(paths, info.network, _apt_sources(info))
+    if not info.simulated:
+        return NspawnMachines(paths, info.network, _apt_sources(info))
+    own_addresses(info.network, FIRST_HOST)
+    return SimulatedMachines(network.listen_in_switch).started()
+
+
+def _status(info: SandboxInfo, machines: Machines) -> dict[str, Json]:
+    """Of simulated machines nobody else knows; real ones are seen from outside."""
+    if not isinstance(machines, SimulatedMachines):
+        return {"endpoint": info.endpoint}
+    return {"endpoint": info.endpoint, "machines": [_told(machines, spec) for spec in machines.specs()]}
+
+
+def _told(machines: SimulatedMachines, spec: MachineSpec) -> Json:
+    running = machines.is_running(spec.id)
+    return {"id": spec.id, "hostname": spec.hostname, "address": spec.address, "running": running, "memory_mb": 0}
 
 
 def _apt_sources(info: SandboxInfo) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class SandboxInfo:
     model_base_url: str
     npm_registry: str
     node: NodeDistribution
+    simulated: bool = False  # its machines are
 
     @classmethod
     def from_file(cls, file: Path) -> SandboxInfo:
@@ -39,7 +40,7 @@ class SandboxInfo:
             raise SandboxError("no sandbox is up on this machine", "Start one: `fleet sandbox up`.") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise SandboxError(
-                f"{file} cannot be read as this version's sandbox", "Run `fleet sandbox down`, then `up`."
+                f"{file} cannot be read as this version's sandbox", "Run `fleet sandbox down`, then `fleet sandbox up`."
             ) from error
 
     def to_file(self, file: Path) -> None:

@@ -14,9 +14,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from reconciler.errors import SandboxError
@@ -28,13 +29,16 @@ from reconciler.sandbox.image import IMAGES, ensure_image
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.machine import NspawnMachines
 from reconciler.sandbox.mirror import local_upstreams
-from reconciler.sandbox.node import NodeTarball, build_node
+from reconciler.sandbox.node import NODE_VERSION, NodeTarball, build_node
 from reconciler.sandbox.paths import Paths
-from reconciler.sandbox.subnet import choose_subnet, networks_in_use
+from reconciler.sandbox.subnet import CANDIDATES, LARGE_CANDIDATES, choose_subnet, networks_in_use
 from reconciler.sandbox.supervisor import forget_in_nspawn
 
 # Inside the switch's own namespace every port is free.
 TELEGRAM_PORT, MODEL_PORT, MIRROR_PORT = 8081, 8082, 8083
+
+# Nobody fetches it: simulated machines take any archive for Node.
+SIMULATED_NODE = NodeTarball(NODE_VERSION, Path("node-simulated.tar.xz"), "0" * 64)
 
 _DAEMON_PATIENCE = 30.0  # seconds
 
@@ -59,20 +63,25 @@ class Status:
     machines: tuple[MachineStatus, ...]
 
 
-def up(paths: Paths, progress: Progress, subnet: IPv4Network | None = None) -> tuple[SandboxInfo, bool]:
+def up(
+    paths: Paths, progress: Progress, subnet: IPv4Network | None = None, simulated: bool = False
+) -> tuple[SandboxInfo, bool]:
     """Bring the sandbox up; False when it was up already. Raises SandboxError, and leaves nothing half made then.
+
+    `simulated` machines need no image and none of what boots real ones; they end with their daemon.
 
     A sandbox whose daemon died gets a new one, with the same addresses, token, servers and running machines.
     """
     preflight.require_root(os.geteuid())
-    preflight.require_programs()
-    preflight.require_null_device(Path(os.devnull).lstat())
+    preflight.require_programs(simulated)
+    if not simulated:
+        preflight.require_null_device(Path(os.devnull).lstat())
     with _alone(paths):
         if network.switch_is_up() and paths.info.exists():
-            return _up_again(paths, progress)
+            return _up_again(paths, progress, simulated)
         _take_down(paths)  # what is left of one that was not taken down
         try:
-            return _build(paths, progress, subnet), True
+            return _build(paths, progress, subnet, simulated), True
         except BaseException:
             _take_down(paths)
             raise
@@ -94,28 +103,37 @@ def status(paths: Paths) -> Status:
     preflight.require_root(os.geteuid())
     info = SandboxInfo.from_file(paths.info)
     machines = NspawnMachines(paths, info.network)
-    return Status(info, process.is_held(paths.daemon_lock), tuple(_machine_statuses(paths, machines)))
+    found = _simulated_statuses(paths) if info.simulated else _machine_statuses(paths, machines)
+    return Status(info, process.is_held(paths.daemon_lock), tuple(found))
 
 
-def _build(paths: Paths, progress: Progress, subnet: IPv4Network | None) -> SandboxInfo:
-    for name in IMAGES:
-        with _timed(progress, f"base image {name}"):
-            ensure_image(paths.images, name)
-    with _timed(progress, "Node.js for the machines"):
-        node = build_node(paths.cache)
+def _build(paths: Paths, progress: Progress, subnet: IPv4Network | None, simulated: bool) -> SandboxInfo:
+    node = SIMULATED_NODE if simulated else _build_disks(paths, progress)
     with _timed(progress, "network"):
-        chosen = choose_subnet(networks_in_use(_registry_names()), subnet)
+        candidates = LARGE_CANDIDATES if simulated else CANDIDATES
+        chosen = choose_subnet(networks_in_use(_registry_names()), subnet, candidates)
         _make_folders(paths)
         network.switch_up(chosen)
-    info = _choose_addresses(paths, chosen, node)
+    info = replace(_choose_addresses(paths, chosen, node), simulated=simulated)
     info.to_file(paths.info)
     with _timed(progress, "cloud API, stand-ins and package mirror"):
         _start_daemon(paths)
     return info
 
 
-def _up_again(paths: Paths, progress: Progress) -> tuple[SandboxInfo, bool]:
+def _build_disks(paths: Paths, progress: Progress) -> NodeTarball:
+    for name in IMAGES:
+        with _timed(progress, f"base image {name}"):
+            ensure_image(paths.images, name)
+    with _timed(progress, "Node.js for the machines"):
+        return build_node(paths.cache)
+
+
+def _up_again(paths: Paths, progress: Progress, simulated: bool) -> tuple[SandboxInfo, bool]:
     info = SandboxInfo.from_file(paths.info)
+    if info.simulated != simulated:
+        kind = "simulated" if info.simulated else "real"
+        raise SandboxError(f"a sandbox with {kind} machines is up", "Take it down first: `fleet sandbox down`.")
     if process.is_held(paths.daemon_lock):
         return info, False
     with _timed(progress, "cloud API, stand-ins and package mirror again: their daemon had died"):
@@ -202,6 +220,13 @@ def _answers(paths: Paths) -> bool:
     except (OSError, SandboxError):
         return False
     return True
+
+
+def _simulated_statuses(paths: Paths) -> Iterator[MachineStatus]:
+    if process.is_held(paths.daemon_lock):  # they live in the daemon
+        with SandboxClient(paths.control) as client:
+            found: Any = client.status()["machines"]
+        yield from (MachineStatus(**machine) for machine in found)
 
 
 def _machine_statuses(paths: Paths, machines: NspawnMachines) -> Iterator[MachineStatus]:

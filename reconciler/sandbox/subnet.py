@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from reconciler.errors import SandboxError
 CANDIDATES = tuple(
     IPv4Network(network) for network in ("10.91.0.0/24", "10.147.0.0/24", "10.203.0.0/24", "172.29.91.0/24")
 )
+# Simulated machines are many.
+LARGE_CANDIDATES = tuple(IPv4Network((network.network_address, 20), strict=False) for network in CANDIDATES)
 RESOLVERS = Path("/etc/resolv.conf")
 
 
@@ -29,13 +31,15 @@ def parse_subnet(text: str) -> IPv4Network:
     return subnet
 
 
-def choose_subnet(taken: Iterable[IPv4Network], wanted: IPv4Network | None = None) -> IPv4Network:
+def choose_subnet(
+    taken: Iterable[IPv4Network], wanted: IPv4Network | None = None, candidates: Sequence[IPv4Network] = CANDIDATES
+) -> IPv4Network:
     """The wanted subnet, else the first candidate that overlaps nothing in `taken`. SandboxError when none is free."""
     used = tuple(taken)
-    for candidate in (wanted,) if wanted else CANDIDATES:
+    for candidate in (wanted,) if wanted else candidates:
         if not any(candidate.overlaps(network) for network in used):
             return candidate
-    tried = str(wanted) if wanted else ", ".join(str(candidate) for candidate in CANDIDATES)
+    tried = str(wanted) if wanted else ", ".join(str(candidate) for candidate in candidates)
     raise SandboxError(
         f"the sandbox's network {tried} is routed or in use on this machine",
         "Name a free private /24 with `fleet sandbox up --subnet A.B.C.0/24`.",

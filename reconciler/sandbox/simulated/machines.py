@@ -1,6 +1,6 @@
 """The Machines port on simulated machines: all of them in one thread of this process.
 
-They live as long as this process does. It must not pretend to be real: whoever shows machines asks `SIMULATED`.
+They live as long as this process does, and so do their images.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from reconciler.sandbox.simulated.trouble import Trouble
 
 SSH_PORT: Final = 22
 PATIENCE: Final = 60.0  # seconds in which the thread must have answered
-NOTICE: Final = "These machines are simulated: no kernel, no systemd, no OpenClaw runs on them."
 
 T = TypeVar("T")
 
@@ -51,10 +50,14 @@ class SimulatedMachines:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated machines", daemon=True)
 
-    def __enter__(self) -> SimulatedMachines:
+    def started(self) -> SimulatedMachines:
+        """For a process whose end is theirs."""
         _allow_many_sockets()
         self._thread.start()
         return self
+
+    def __enter__(self) -> SimulatedMachines:
+        return self.started()
 
     def __exit__(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._remove_all(), self._loop).result(PATIENCE)
