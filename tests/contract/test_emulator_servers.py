@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from reconciler.model import Json
+from reconciler.sandbox.emulator.faults import checked
 from tests.contract.conftest import Emulator, StartEmulator
 
 ORDER: dict[str, Json] = {"server_type": "cpx22", "image": "debian-12", "location": "fsn1"}
@@ -133,6 +134,27 @@ def test_what_does_not_fit_a_running_server_is_refused(
     assert code(act(emulator, create(emulator), verb, **body)) == refusal
 
 
+def test_a_machine_switched_off_from_inside_can_be_resized_at_once(emulator: Emulator) -> None:
+    server = create(emulator)
+    emulator.machines.running.clear()
+    assert act(emulator, server, "change_type", server_type="cpx32", upgrade_disk=False).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("limit", "changes"),
+    [("1", {}), ("9", {"networks": ["empty"]})],
+    ids=["the second address is one too many", "the network has no subnet"],
+)
+def test_a_refused_order_leaves_nothing_behind(emulator: Emulator, limit: str, changes: dict[str, Json]) -> None:
+    emulator.client.post("/networks", json={"name": "empty", "ip_range": "10.0.0.0/16"})
+    emulator.world.faults.set(checked("limit", "primary_ips", limit))
+    assert emulator.client.post("/servers", json={**ORDER, "name": "web", **changes}).is_client_error
+    assert not emulator.world.servers
+    assert not emulator.world.primary_ips
+    emulator.world.faults.clear()
+    assert create(emulator)["public_net"]["ipv4"]["ip"] == "10.213.0.10"
+
+
 def test_an_eleventh_server_finds_its_placement_group_full(emulator: Emulator) -> None:
     group = emulator.client.post("/placement_groups", json={"name": "pg", "type": "spread"}).json()["placement_group"]
     for number in range(10):
@@ -206,8 +228,11 @@ def test_a_network_gives_out_addresses_once(emulator: Emulator) -> None:
     subnet: Json = {"type": "cloud", "network_zone": "eu-central", "ip_range": "10.0.1.0/29"}
     body: Json = {"name": "net", "ip_range": "10.0.0.0/16", "subnets": [subnet]}
     network = emulator.client.post("/networks", json=body).json()["network"]
-    servers = [create(emulator, name, networks=[network["id"]]) for name in ("a", "b")]
-    assert [server["private_net"][0]["ip"] for server in servers] == ["10.0.1.2", "10.0.1.3"]
+    for name in ("a", "b"):
+        assert emulator.client.post("/servers", json={**ORDER, "name": name, "networks": [network["id"]]}).is_success
+    emulator.settle()
+    servers = emulator.client.get("/servers").json()["servers"]
+    assert {server["private_net"][0]["ip"] for server in servers} == {"10.0.1.2", "10.0.1.3"}
     third = create(emulator, "c")
     assert code(act(emulator, third, "attach_to_network", network=network["id"], ip="10.0.1.3")) == "ip_not_available"
     assert code(act(emulator, servers[0], "attach_to_network", network=network["id"])) == "server_already_attached"

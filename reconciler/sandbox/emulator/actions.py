@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from reconciler.errors import SandboxError
+from reconciler.sandbox.emulator.errors import ApiError
 from reconciler.sandbox.emulator.faults import FaultKind, Faults
 from reconciler.sandbox.emulator.figures import REAL_SECONDS
 from reconciler.sandbox.emulator.resources import Action
@@ -106,6 +107,8 @@ class Actions:
             await work()
         except ActionError as failed:
             return self.finish(action.id, (failed.code, failed.message))
+        except ApiError as refused:  # it fitted when it was asked for, and does no longer
+            return self.finish(action.id, (refused.code, refused.message))
         except SandboxError as failed:
             return self.finish(action.id, ("action_failed", failed.summary))
         except Exception as failed:

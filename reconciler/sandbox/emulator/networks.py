@@ -10,7 +10,7 @@ from itertools import islice
 
 from reconciler.model import Json
 from reconciler.sandbox.emulator import errors
-from reconciler.sandbox.emulator.resources import Action, Network, Server
+from reconciler.sandbox.emulator.resources import Action, Network, Server, ServerOrder
 from reconciler.sandbox.emulator.world import World
 
 _MOST_NETWORKS = 3  # of a server
@@ -34,18 +34,24 @@ def subnet_of(network_range: str, subnets: Sequence[Mapping[str, Json]], wanted:
 def attach(
     world: World, server: Server, network: Network, ip: str | None = None, aliases: Sequence[str] = ()
 ) -> Action:
-    """Raises ApiError when it is attached already, or there is no free address."""
-    if any(entry["network"] == network.id for entry in server.networks):
+    """Raises ApiError when it is attached already, or there is no free address.
+
+    Which address it is shows when the action ends.
+    """
+    if _is_in(server, network):
         raise errors.refused("server_already_attached", "server is already attached to the network")
     if len(server.networks) >= _MOST_NETWORKS:
         raise errors.limit_exceeded("networks")
-    entry: dict[str, Json] = {
-        "network": network.id,
-        "ip": _address(world, network, ip),
-        "alias_ips": list(aliases),
-        "mac_address": f"86:00:00:{server.id >> 16 & 255:02x}:{server.id >> 8 & 255:02x}:{server.id & 255:02x}",
-    }
-    return _act(world, "attach_to_network", network, lambda: _join(world, server.id, entry), server)
+    free_address(world, network, ip)
+    return _act(world, "attach_to_network", network, lambda: _join(world, server.id, network.id, ip, aliases), server)
+
+
+def check_order(world: World, order: ServerOrder) -> None:
+    """Whether a new server can be in the networks that the order names. Raises ApiError."""
+    if len(order.networks) > _MOST_NETWORKS:
+        raise errors.limit_exceeded("networks")
+    for network in order.networks:
+        free_address(world, world.networks[network])
 
 
 def detach(world: World, server: Server, network: Network) -> Action:
@@ -99,10 +105,11 @@ def _is_in(server: Server, network: Network) -> bool:
     return any(entry["network"] == network.id for entry in server.networks)
 
 
-def _address(world: World, network: Network, wanted: str | None) -> str:
+def free_address(world: World, network: Network, wanted: str | None = None) -> str:
     """The wanted address or the next free one, of the network's subnets; the first of each is a gateway's."""
     ranges = [IPv4Network(str(subnet["ip_range"])) for subnet in network.subnets]
-    used = {entry["ip"] for server in members(world, network) for entry in server.networks}
+    entries = [entry for server in world.servers.values() for entry in server.networks]
+    used = {entry["ip"] for entry in entries if entry["network"] == network.id}
     if not ranges:
         raise errors.refused("no_subnet_available", "the network has no subnet")
     if wanted is not None:
@@ -116,9 +123,18 @@ def _address(world: World, network: Network, wanted: str | None) -> str:
     raise errors.refused("ip_not_available", "the network has no free IP")
 
 
-def _join(world: World, server_id: int, entry: Mapping[str, Json]) -> None:
-    if server := world.servers.get(server_id):
-        world.servers.put(replace(server, networks=(*server.networks, entry)))
+def _join(world: World, server_id: int, network_id: int, ip: str | None, aliases: Sequence[str]) -> None:
+    server, network = world.servers.get(server_id), world.networks.get(network_id)
+    if server is None or network is None:
+        return
+    number = f"{server_id & 0xFFFFFF:06x}"
+    entry: dict[str, Json] = {
+        "network": network_id,
+        "ip": free_address(world, network, ip),
+        "alias_ips": list(aliases),
+        "mac_address": f"86:00:00:{number[:2]}:{number[2:4]}:{number[4:]}",
+    }
+    world.servers.put(replace(server, networks=(*server.networks, entry)))
 
 
 def _part(world: World, server_id: int, network_id: int) -> None:

@@ -20,7 +20,7 @@ def read_order(world: World, body: Mapping[str, Json]) -> ServerOrder:
     bodies.flag(body, "automount", False)
     if bodies.items(body, "volumes"):
         raise errors.unsupported("this sandbox has no volumes")
-    networks = tuple(network.id for network in bodies.rows(body, "networks", world.networks))
+    networks = tuple(dict.fromkeys(network.id for network in bodies.rows(body, "networks", world.networks)))
     start = bodies.flag(body, "start_after_create", True)
     ipv4, ipv6 = _public_net(world, body)
     if start and ipv4 is False and ipv6 is False and not networks:

@@ -61,7 +61,9 @@ def remove(world: World, address: PrimaryIp) -> None:
 
 
 def check_order(world: World, order: ServerOrder) -> None:
-    """Whether the order may have the primary IPs that it names. Raises ApiError."""
+    """Whether the order may have the primary IPs that it wants. Raises ApiError."""
+    new = [order.ipv4, order.ipv6].count(True)
+    world.check_limit("primary_ips", len(world.primary_ips) + max(0, new - 1))
     for kind, wanted in (("ipv4", order.ipv4), ("ipv6", order.ipv6)):
         if isinstance(wanted, bool):
             continue

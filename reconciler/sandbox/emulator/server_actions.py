@@ -189,9 +189,12 @@ MISSING = {
 
 def _handler(act: Act) -> Handler:
     async def handle(request: Request) -> Response:
-        world, server = world_of(request), SERVERS.found(request)
+        world, body = world_of(request), await bodies.body_of(request)
+        if not servers.is_locked(world, SERVERS.found(request)):
+            await servers.rest(world, SERVERS.found(request))  # it may have been switched off from inside
+        server = SERVERS.found(request)
         servers.check_unlocked(world, server)
-        started = act(world, server, await bodies.body_of(request))
+        started = act(world, server, body)
         action, more = (started, {}) if isinstance(started, Action) else started
         return acted(action, **more)
 

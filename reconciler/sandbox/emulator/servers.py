@@ -27,6 +27,7 @@ def create(world: World, order: ServerOrder) -> tuple[Server, Action, tuple[Acti
     _check_order(world, order)
     number = world.new_id()
     ipv4 = primary_ips.for_order(world, "ipv4", order.ipv4, order.location, number)
+    address = _machine_address(world, ipv4)
     ipv6 = primary_ips.for_order(world, "ipv6", order.ipv6, order.location, number)
     server = world.servers.put(
         Server(
@@ -38,7 +39,7 @@ def create(world: World, order: ServerOrder) -> tuple[Server, Action, tuple[Acti
             location=order.location,
             image=order.image,
             disk=catalogue.size(order.server_type, "disk"),
-            address=_machine_address(world, ipv4),
+            address=address,
             ipv4=ipv4,
             ipv6=ipv6,
             labels=order.labels,
@@ -186,6 +187,7 @@ def _check_order(world: World, order: ServerOrder) -> None:
     if order.placement_group is not None:
         check_room(world, order.placement_group)
     primary_ips.check_order(world, order)
+    networks.check_order(world, order)
 
 
 def _machine_address(world: World, ipv4: int | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from reconciler.model import Json
-from reconciler.sandbox.emulator import catalogue, servers
+from reconciler.sandbox.emulator import catalogue, networks, servers
 from reconciler.sandbox.emulator.resources import (
     Action,
     Firewall,
@@ -92,15 +92,12 @@ def placement_group(world: World, row: PlacementGroup) -> dict[str, Json]:
 
 
 def network(world: World, row: Network) -> dict[str, Json]:
-    members: list[Json] = [
-        server.id for server in world.servers.values() if any(entry["network"] == row.id for entry in server.networks)
-    ]
     return {
         **_named(row),
         "ip_range": row.ip_range,
         "subnets": [dict(subnet) for subnet in row.subnets],
         "routes": [dict(route) for route in row.routes],
-        "servers": members,
+        "servers": [server.id for server in networks.members(world, row)],
         "load_balancers": [],
         "protection": {"delete": row.protected},
         "expose_routes_to_vswitch": row.expose_routes,
