@@ -81,6 +81,7 @@ def _applied(note: Json) -> Applied | None:
         bot=_text(note.get("bot")),
         version=_text(note.get("version")),
         repairs=_times(note.get("repairs")),
+        mending=_texts(note.get("mending")),
         labels=_texts(note.get("labels")),
         config_keys=tuple(_texts(key) for key in _list(note.get("config_keys")) if _texts(key)),
         managed_files=_texts(note.get("managed_files")),

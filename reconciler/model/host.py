@@ -58,6 +58,7 @@ class Applied:
     bot: str | None = None  # the bot's user name, as Telegram said it then
     version: str | None = None  # the exact release it was brought to
     repairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # managed path -> when drift was mended (24 h)
+    mending: tuple[str, ...] = ()  # managed paths on which the apply at work has found drift
     labels: tuple[str, ...] = ()  # names of the labels that the fleet file declared then
     config_keys: tuple[tuple[str, ...], ...] = ()  # paths of openclaw.json that its free-form `config` named
     managed_files: tuple[str, ...] = ()  # paths in the workspace

@@ -23,13 +23,16 @@ from reconciler.steps.work import Work
 def ensure_begun(work: Work) -> bool:
     """The host notes that an apply is at work, so that one which does not end is seen by the next plan.
 
-    It notes as well what this apply may put there: that is known as ours even if it ends half-way and the file changes.
+    It notes as well what this apply may put there and what it mends: both are known even if it ends half-way.
     """
     assert work.facts is not None
-    work.mended = _drifted(work) or work.mended
     applied = work.facts.applied
-    if applied is not None and applied.is_finished:
-        _write_applied(work, _with_things_of(work.declared(), replace(applied, spec_digest="")))
+    if applied is None:
+        return False
+    begun = _begun(work, applied)
+    if begun != applied:
+        _write_applied(work, begun)
+        work.facts = replace(work.facts, applied=begun)
     return False  # nothing that anybody waits for
 
 
@@ -45,7 +48,7 @@ def ensure_recorded(work: Work) -> bool:
         at=now.isoformat(timespec="seconds"),
         bot=bot_name(work),
         version=spec.version,
-        repairs=with_repairs(before.repairs if before else {}, work.mended, now),
+        repairs=with_repairs(before.repairs, before.mending, now) if before else {},
         labels=tuple(sorted(spec.labels)),
         config_keys=free_keys(spec.config),
         managed_files=files_of_mode(spec, FileMode.MANAGED),
@@ -75,13 +78,19 @@ def with_repairs(
 
 def _drifted(work: Work) -> tuple[str, ...]:
     """Paths that were applied as they shall be and are not so now, but for those that are left alone."""
+    if work.existing().label("ready") is None:
+        return ()  # a first apply that goes on has mended nothing
     child = Child(work.name, work.declared(), work.server, work.facts, wanted=work.wanted())
     return tuple(change.path for change in differences(child) if change.drift)
 
 
-def _with_things_of(spec: ChildSpec, applied: Applied) -> Applied:
+def _begun(work: Work, applied: Applied) -> Applied:
+    spec = work.declared()
     return replace(
         applied,
+        spec_digest="",
+        # What differs after an apply that was cut off may be its own half-done work.
+        mending=_drifted(work) if applied.is_finished else applied.mending,
         config_keys=tuple(sorted({*applied.config_keys, *free_keys(spec.config)})),
         managed_files=tuple(sorted({*applied.managed_files, *files_of_mode(spec, FileMode.MANAGED)})),
     )

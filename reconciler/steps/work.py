@@ -52,7 +52,6 @@ class Work:
     host: Host | None = None
     facts: HostFacts | None = None
     left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
-    mended: tuple[str, ...] = ()  # managed paths on which this work has found drift
     newest: str | None = None  # what `latest` means to a child that is being made
     _materials: Materials | None = None
 
