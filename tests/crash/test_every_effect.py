@@ -24,7 +24,7 @@ from tests.fakes.fleets import FakeFleet
 CLOUD_WRITES = {"ensure_ssh_key", "ensure_firewall", "create_server", "set_labels", "delete_server", "power_on"}
 STORE_WRITES = {"append", "save", "forget"}
 READS = ("wait for", "probe", "read ", "validate ", "call ")
-OF_ONE_UID = {"login key", "host key", "gateway token", "bot token", "model key"}
+OF_ONE_UID = {"login key", "host key", "host key file", "gateway token", "bot token", "model key"}
 LONG_ENOUGH = 120.0  # seconds, for whatever takes itself back
 
 
@@ -127,6 +127,7 @@ def comparable(facts: HostFacts | None) -> dict[str, Any]:
     value = asdict(facts)
     value.pop("clock")
     value["applied"].pop("at")
+    value["applied"]["repairs"] = sorted(value["applied"]["repairs"])  # paths; the rest are times
     value["gateway"].pop("channel_activity")
     for name in OF_ONE_UID:
         value["managed"].pop(name)
