@@ -20,6 +20,7 @@ from reconciler.model import (
     Fleet,
     HostAddress,
     Outcome,
+    Percent,
     Plan,
     PlanOptions,
     Reason,
@@ -135,7 +136,7 @@ class FleetClient:
         options = replace(options, partial=options.partial or names is not None)
         return self._plan(self.fleet, names, options)
 
-    def plan_destruction(self, names: Iterable[str], max_destroys: int | None = None) -> Planned:
+    def plan_destruction(self, names: Iterable[str], max_destroys: int | Percent | None = None) -> Planned:
         """The plan that deletes the named children, as if the file did not declare them.
 
         A limit that the file sets holds here too; its default does not, for each of them was asked for. Raises Refused

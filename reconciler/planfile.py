@@ -11,12 +11,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.errors import Refused
-from reconciler.model import Action, Change, Child, Json, Plan, PlanOptions, Secret
+from reconciler.model import Action, Change, Child, Json, Percent, Plan, PlanOptions, Secret
 from reconciler.selection import Selection
 
 FORMAT: Final = 1
@@ -158,18 +158,21 @@ def _shared_digest(change: Change, key: Secret) -> str:
 
 
 def _options_json(options: PlanOptions) -> dict[str, Json]:
-    allowed = options.allow_replace
+    allowed, limit = options.allow_replace, options.max_destroys
     return {
         "allow_replace": allowed if isinstance(allowed, bool) else [*sorted(allowed)],
         "repair": [*sorted(options.repair)],
-        "max_destroys": options.max_destroys,
+        "max_destroys": f"{limit.value}%" if isinstance(limit, Percent) else limit,
     }
 
 
 def _options(value: dict[str, Any]) -> PlanOptions:
-    allowed = value["allow_replace"]
-    made = PlanOptions(repair=frozenset(value["repair"]), max_destroys=value["max_destroys"])
-    return replace(made, allow_replace=allowed if isinstance(allowed, bool) else frozenset(allowed))
+    allowed, limit = value["allow_replace"], value["max_destroys"]
+    return PlanOptions(
+        allow_replace=allowed if isinstance(allowed, bool) else frozenset(allowed),
+        repair=frozenset(value["repair"]),
+        max_destroys=Percent(int(limit.rstrip("%"))) if isinstance(limit, str) else limit,
+    )
 
 
 def _selection(value: dict[str, Any]) -> Selection:

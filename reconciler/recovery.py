@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from reconciler import keys
@@ -40,7 +39,8 @@ def recognise(fleet: Fleet, ports: Ports) -> Recognition:
         return Recognition(fleet_id, others=_namesakes(fleet, ports))
     children = tuple(sorted(server.child or server.name for server in servers))
     refusals = []
-    for server in islice((it for it in servers if it.status is ServerStatus.RUNNING), LOGINS):
+    running = sorted((server for server in servers if server.status is ServerStatus.RUNNING), key=lambda it: it.name)
+    for server in running[:LOGINS]:
         problem = _login_problem(server, fleet, ports)
         if problem is None:
             return Recognition(fleet_id, children, login=server.child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +18,35 @@ from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient, Planned
-    from reconciler.model import PlanOptions
+    from reconciler.model import Percent, PlanOptions
     from reconciler.planfile import PlanFile
 
 FORMATS = ("text", "json", "markdown")
 
 
+def _limit(context: click.Context, option: click.Parameter, value: str | None) -> int | Percent | None:
+    from reconciler.model import Percent
+
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})(%?)", value)
+    if found is None or (found[2] and int(found[1]) > 100):
+        raise click.BadParameter(f"{value} is neither a number of servers nor a share such as 10%", context, option)
+    return Percent(int(found[1])) if found[2] else int(found[1])
+
+
+max_destroys_option = click.option(
+    "--max-destroys",
+    callback=_limit,
+    metavar="N or N%",
+    help="At most so many servers are deleted, instead of what the file's policy says.",
+)
+
+
 def with_plan_options(command: Any) -> Any:
     """What a person allows a plan; the same for plan and apply."""
     for option in (
-        click.option(
-            "--max-destroys", type=click.IntRange(0), metavar="N", help="At most so many, instead of the file's policy."
-        ),
+        max_destroys_option,
         click.option(
             "--repair",
             multiple=True,
@@ -59,7 +77,7 @@ def plan(
     selection: Selection,
     allow_replace: tuple[str, ...],
     repair: tuple[str, ...],
-    max_destroys: int | None,
+    max_destroys: int | Percent | None,
     out: Path | None,
     form: str,
     as_json: bool,
@@ -100,7 +118,7 @@ def apply(
     selection: Selection,
     allow_replace: tuple[str, ...],
     repair: tuple[str, ...],
-    max_destroys: int | None,
+    max_destroys: int | Percent | None,
     plan_file: Path | None,
     yes: bool,
     parallel: int,
@@ -128,12 +146,10 @@ def apply(
 
 @click.command()
 @with_selection(NONE_IS_REFUSED)
-@click.option(
-    "--max-destroys", type=click.IntRange(0), metavar="N", help="At most so many, instead of the file's policy."
-)
+@max_destroys_option
 @click.option("--yes", "-y", is_flag=True, help="Destroy without asking.")
 @with_settings
-def destroy(settings: Settings, selection: Selection, max_destroys: int | None, yes: bool) -> int:
+def destroy(settings: Settings, selection: Selection, max_destroys: int | Percent | None, yes: bool) -> int:
     """Delete the servers of the named children and the memory on them. The file stays as it is."""
     refuse_empty(selection, "destroy")
     client = open_client(settings)
@@ -150,7 +166,7 @@ def destroy(settings: Settings, selection: Selection, max_destroys: int | None, 
 
 
 def _options(
-    client: FleetClient, allow_replace: tuple[str, ...], repair: tuple[str, ...], max_destroys: int | None
+    client: FleetClient, allow_replace: tuple[str, ...], repair: tuple[str, ...], max_destroys: int | Percent | None
 ) -> PlanOptions:
     from reconciler.model import PlanOptions
 

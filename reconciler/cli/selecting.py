@@ -43,7 +43,10 @@ def with_selection(nothing_given: str) -> Callable[[Function], Function]:
             return command(*arguments, selection=Selection(children, groups, labels, everything), **options)
 
         wrapped.__doc__ = inspect.cleandoc(command.__doc__ or "") + _HELP + nothing_given
-        return functools.reduce(lambda function, option: option(function), _OPTIONS, wrapped)
+        decorated: Function = wrapped
+        for option in _OPTIONS:
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 

@@ -83,6 +83,16 @@ def test_a_limit_of_ones_own_is_given_once_and_kept_with_the_plan(orphans: Comma
     assert [server.name for server in orphans.world.cloud.by_id.values()] == ["demo-carol"]
 
 
+@pytest.mark.parametrize("limit", ["2", "100%"])
+def test_a_limit_is_a_number_or_a_share(orphans: CommandLine, tmp_path: Path, limit: str) -> None:
+    assert orphans("plan", "--max-destroys", "50%").code == 4
+    out = str(tmp_path / "plan")
+    assert orphans("plan", "--max-destroys", limit, "--out", out).code == 0
+    assert orphans("apply", "--plan", out).code == 0
+    assert orphans("plan", "--max-destroys", "many").code == 64
+    assert orphans("plan", "--max-destroys", "101%").code == 64
+
+
 def test_destroy_asks_for_each_by_name_so_the_default_limit_does_not_hold(fleet: CommandLine) -> None:
     fleet.world.applied()
     assert fleet("destroy", "--all", "--yes", "--max-destroys", "1").code == 4
