@@ -1,4 +1,4 @@
-"""Switch off a child that the file keeps and does not want running: `enabled: false`."""
+"""Switch off a child that the file keeps and does not want running (`enabled: false`), and keep its server so."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ from typing import Final
 from reconciler.actions.conditions import shall_go
 from reconciler.model import Child, Kind, Reason, ReasonCode, ServerStatus, Situation
 from reconciler.steps import Step
+from reconciler.steps.comparison import differences_at_cloud
+from reconciler.steps.labels import ensure_labels
 from reconciler.steps.power import ensure_off
+from reconciler.steps.reshape import ensure_backups, ensure_renamed
 
 KIND: Final = Kind.STOP
 SYMBOL: Final = "."
 WAVE: Final = 1
-STEPS: Final[tuple[Step, ...]] = (Step("power off", ensure_off),)
+STEPS: Final[tuple[Step, ...]] = (
+    Step("power off", ensure_off),
+    Step("rename", ensure_renamed),
+    Step("backups", ensure_backups),
+    Step("labels", ensure_labels),
+)
 NOTES: Final[tuple[str, ...]] = ()
 
 
 def reason(child: Child, situation: Situation) -> Reason | None:
-    """Disabled, and its server is not off."""
+    """Disabled, and its server is not off; or off, and otherwise not as the file says."""
     if child.spec is None or child.spec.enabled or child.server is None or shall_go(child, situation):
         return None
-    if child.server.status is ServerStatus.OFF:
-        return None
-    return Reason(ReasonCode.DISABLED, "`enabled: false` in the fleet file; its server is switched off and kept")
+    changes = differences_at_cloud(child)
+    if child.server.status is not ServerStatus.OFF:
+        text = "`enabled: false` in the fleet file; its server is switched off and kept"
+        return Reason(ReasonCode.DISABLED, text, changes)
+    if changes:
+        return Reason(ReasonCode.CHANGED, "it is off, but its server is not as the fleet file says", changes)
+    return None

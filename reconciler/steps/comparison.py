@@ -17,6 +17,7 @@ _RUNNING = "gateway"
 # Names in applied.json for what is not on the host and still applied with it.
 LABELS: Final = "server labels"
 BACKUPS: Final = "server backups"
+_READY: Final = LABEL_PREFIX + "ready"
 
 
 def differences(child: Child) -> tuple[Change, ...]:
@@ -24,7 +25,14 @@ def differences(child: Child) -> tuple[Change, ...]:
     if child.facts is None or child.spec is None:
         return ()
     on_host = (change for entry in MANAGED for change in _entry_changes(child, entry))
-    return (*_name_change(child), *_backups_change(child), *_label_changes(child), *on_host)
+    return (*differences_at_cloud(child), *on_host)
+
+
+def differences_at_cloud(child: Child) -> tuple[Change, ...]:
+    """Those of the server's name, backups and labels, which can be told of a server that is off as well."""
+    if child.spec is None or child.server is None:
+        return ()
+    return (*_name_change(child), *_backups_change(child), *_label_changes(child))
 
 
 def to_mend(child: Child, situation: Situation) -> tuple[Change, ...]:
@@ -46,7 +54,7 @@ def wanted_labels(spec: ChildSpec, server: Server, declared_before: Iterable[str
     """Our labels and the declared ones; those declared before and no more are gone, those of others survive."""
     gone = {*declared_before, *SERVER_LABELS}
     kept = {name: value for name, value in server.labels.items() if name not in gone}
-    return {**kept, **server_labels(spec), LABEL_PREFIX + "ready": "true"}
+    return {**kept, **server_labels(spec), _READY: "true"}
 
 
 def cloud_digests(spec: ChildSpec) -> dict[str, str]:
@@ -78,6 +86,9 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
     assert child.server is not None
     applied = _applied(child)
     now, wanted = dict(child.server.labels), wanted_labels(child.spec, child.server, applied.labels if applied else ())
+    if child.facts is None:
+        wanted[_READY] = now.get(_READY, "")  # only its host can tell
+        now.setdefault(_READY, "")
     drift = _was_applied(child, LABELS)
     return tuple(
         _label_change(child.spec, name, now.get(name), wanted.get(name), drift=drift)

@@ -135,6 +135,19 @@ def test_stops_come_before_creates(world: FakeFleet) -> None:
     assert world.server("bob").status is ServerStatus.RUNNING
 
 
+def test_a_child_that_is_off_still_follows_the_file_at_the_cloud(one: FakeFleet) -> None:
+    one.applied()
+    one.change("alice", enabled=False)
+    one.apply()
+    one.move("alice", "carol")
+    one.change("carol", protect=True, labels={"team": "blue"}, backups=True)
+    one.apply()
+    server = one.server("carol")
+    assert (server.status, server.child, server.backups) == (ServerStatus.OFF, "carol", True)
+    assert (server.label("protect"), server.label("ready"), server.labels["team"]) == ("true", "true", "blue")
+    assert one.planned() == []
+
+
 def test_firewalls_are_mended_when_no_child_needs_anything(world: FakeFleet) -> None:
     world.applied()
     wanted = dict(world.cloud.walls)

@@ -15,13 +15,13 @@ from reconciler.ports import Cloud
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.fleets import FakeFleet
 
-FREE = {"requests_left"}  # asks nobody
+FREE = {"requests_left", "wait"}  # asks nobody; and polls, which plans leave out
 OF_CATALOGUE = 5  # types, regions, two pages of images, prices
 
 
 @dataclass
 class CountedCloud:
-    """Passes everything on and counts it: a call for a request, but the catalogue for more."""
+    """Passes everything on and counts it: a call for a request, but the catalogue."""
 
     inner: FakeCloud
     calls: list[str] = field(default_factory=list)
@@ -30,10 +30,15 @@ class CountedCloud:
         method = getattr(self.inner, name)
 
         def counted(*arguments: Any) -> Any:
-            self.calls += [] if name in FREE else [name] * (OF_CATALOGUE if name == "catalog" else 1)
+            self.calls += [name] * self._requests(name)
             return method(*arguments)
 
         return counted
+
+    def _requests(self, name: str) -> int:
+        if name == "catalog":  # read once and kept for a while
+            return 0 if name in self.calls else OF_CATALOGUE
+        return 0 if name in FREE else 1
 
 
 CHANGES: dict[Kind, Callable[[FakeFleet], None]] = {
@@ -59,6 +64,11 @@ def test_a_create_takes_about_as_many_requests_as_the_plan_says(state: Path) -> 
     kinds, said, took = counted_apply(FakeFleet(state, ("alice",)))
     assert kinds == [Kind.CREATE]
     assert took <= said <= 2 * took
+
+
+def test_a_plan_with_nothing_to_do_takes_none(state: Path) -> None:
+    kinds, said, _ = counted_apply(FakeFleet(state, ("alice",)).applied())
+    assert (kinds, said) == ([], 0)
 
 
 @pytest.mark.parametrize("kind", CHANGES)

@@ -265,7 +265,7 @@ def test_markdown_has_a_table_per_kind_and_folds_the_details() -> None:
         '  - `config.channels.telegram.allowFrom`: `[]` → `["42"]`\n\n'
         "</details>\n\n"
         "**1 to update**\n\n"
-        "Costs: 5.99 EUR a month, as before (list prices, net). Takes about 10 API requests.\n"
+        "Costs: 5.99 EUR a month, as before (list prices, net). Takes about 9 API requests.\n"
     )
 
 
