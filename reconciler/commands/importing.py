@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from reconciler.commands.shell import script
 from reconciler.model import Command
-
-SUDOERS: Final = "/etc/sudoers.d/90-openclaw-deploy"
 
 # One fact a line, `key value`. Only names of things: nobody's data is read.
 _SURVEY = """
@@ -32,9 +28,9 @@ user=$1 sudoers=$2
 getent passwd "$user" >/dev/null || useradd --create-home --shell /bin/sh -- "$user"
 [ "$(id -u "$user")" -ne 0 ] || { echo "$user is root" >&2; exit 1; }
 usermod --shell /bin/sh --lock -- "$user"
-umask 0337; rm -f "$sudoers.part"; printf '%s ALL=(ALL) NOPASSWD:ALL\\n' "$user" >"$sudoers.part"
-visudo -cqf "$sudoers.part"
-sync "$sudoers.part"; mv -fT "$sudoers.part" "$sudoers"; sync "$(dirname "$sudoers")"
+part="$(dirname "$sudoers")/.part"  # a name with a dot: sudo does not read it
+umask 0337; rm -f "$part"; cat >"$part"; visudo -cqf "$part"
+sync "$part"; mv -fT "$part" "$sudoers"; sync "$(dirname "$sudoers")"
 """
 
 
@@ -43,9 +39,12 @@ def survey(user: str) -> Command:
     return script("look around", _SURVEY, user)
 
 
-def make_login_account(user: str) -> Command:
-    """The account that we log in to: without a password, root by `sudo -n`. Its keys are set_authorized_keys' part."""
-    return script(f"make the login account {user}", _ACCOUNT, user, SUDOERS)
+def make_login_account(user: str, sudoers: str, rule: str) -> Command:
+    """The account that we log in to: without a password, root by the `rule` that becomes the file `sudoers`.
+
+    Its keys are set_authorized_keys' part.
+    """
+    return script(f"make the login account {user}", _ACCOUNT, user, sudoers, stdin=rule.encode())
 
 
 def prove_root() -> Command:

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from reconciler import keys
-from reconciler.commands.importing import SUDOERS
 from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, Secret, Server, ServerRequest, ServerStatus
@@ -96,7 +95,7 @@ def test_an_import_gives_it_name_labels_account_and_keys_and_leaves_what_is_not_
     assert host.shown_key == keys.public_key(keys.host_key(FLEET_KEY, uid, 1))
     login = keys.public_key(keys.login_key(FLEET_KEY, uid, 1))
     assert host.content(files.AUTHORIZED_KEYS_PATH).decode() == files.login_line(login)
-    assert host.files[SUDOERS].mode == "0440"
+    assert (host.content(files.SUDOERS_PATH).decode(), host.files[files.SUDOERS_PATH].mode) == (files.SUDOERS, "0440")
     assert IDENTITY.reveal() not in str(world.events())
 
 

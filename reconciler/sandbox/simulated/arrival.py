@@ -26,7 +26,7 @@ def make_login_account(host: SimulatedHost, call: Call) -> None:
     before = host.accounts.get(name)
     host.accounts[name] = Account(before.home if before else home, "/bin/sh")
     host.directories.setdefault(home, (owner, "0700"))
-    host.files[sudoers] = File(f"{name} ALL=(ALL) NOPASSWD:ALL\n".encode(), mode="0440")
+    host.files[sudoers] = File(call.stdin, mode="0440")
 
 
 def prove_root(host: SimulatedHost, call: Call) -> None:

@@ -50,7 +50,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.gateway_rpc("method", {}), releases.call_gateway),
     (commands.run_probe({}), probe.probe),
     (importing.survey("user"), arrival.survey),
-    (importing.make_login_account("user"), arrival.make_login_account),
+    (importing.make_login_account("user", "/path", "rule"), arrival.make_login_account),
     (importing.prove_root(), arrival.prove_root),
 )
 
