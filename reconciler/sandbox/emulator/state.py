@@ -52,6 +52,7 @@ class StateFile:
         try:
             self._database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {_LAYOUT}")
         except sqlite3.DatabaseError as error:
+            self.close()
             raise _foreign(path) from error
         self._path = path
 
