@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from reconciler.actions import MODULE_OF
-from reconciler.model import Action, Change, Child, Kind, Plan
+from reconciler.model import Action, Change, Child, Diagnostic, Kind, Plan
 from reconciler.render.plan import creation_facts, server_text
 from reconciler.render.summary import ORDER, REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, takes
 from reconciler.render.text import harmless, value_text
+
+LONGEST: Final = 60_000  # characters; GitHub takes 65,536 in a comment
+FEW: Final = 50  # lines of a kind, where all would be too many
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]|~])")  # others mean something at the start of a line only
 _LINKS: Final = re.compile(r"([@#]|:(?=//))")  # with an empty comment behind them GitHub makes no link or mention
@@ -22,22 +25,14 @@ _TICKS: Final = re.compile(r"`+")
 
 
 def plan_markdown(plan: Plan, children: Mapping[str, Child]) -> str:
-    """The whole comment, ending in a newline."""
-    lines = [f"### Plan of the fleet {code(plan.fleet)}", ""]
-    lines += [f"**{REFUSED}**", ""] if plan.is_refused else []
-    lines += list(_diagnostics(plan))
-    for kind in ORDER:
-        lines += list(_kind(kind, plan, children))
-    if plan.shared:
-        lines += ["#### Firewalls of the fleet", "", *(f"- {_change(change)}" for change in plan.shared), ""]
-    lines.append(escaped(nothing_to_do(plan)) if plan.is_empty else f"**{escaped(counts(plan))}**")
-    lines += ["", escaped(costs(plan) if plan.is_empty else f"{costs(plan)} {takes(plan)}")]
-    return "\n".join(lines) + "\n"
+    """The whole comment, ending in a newline. One that is too long for GitHub says less, and that it does."""
+    text = _document(plan, children, whole=True)
+    return text if len(text) <= LONGEST else _document(plan, children, whole=False)
 
 
 def code(text: str) -> str:
-    """A code span that nothing inside can end, also inside a table."""
-    plain = harmless(text).replace("|", "\\|")
+    """A code span that nothing inside can end."""
+    plain = harmless(text)
     fence = "`" * (max((len(run) for run in _TICKS.findall(plain)), default=0) + 1)
     padded = f" {plain} " if plain.startswith("`") or plain.endswith("`") or not plain.strip() else plain
     return f"{fence}{padded}{fence}"
@@ -49,26 +44,54 @@ def escaped(text: str) -> str:
     return _LINKS.sub(r"\1<!-- -->", _SPECIAL.sub(r"\\\1", plain))
 
 
-def _diagnostics(plan: Plan) -> Iterator[str]:
-    for found in sorted(plan.diagnostics, key=lambda found: WORST_FIRST.index(found.severity)):
-        detail = "<br>".join(escaped(line) for line in found.detail.splitlines())
-        yield f"- **{found.severity.capitalize()}:** {escaped(found.summary)}" + (f"<br>{detail}" if detail else "")
-    if plan.diagnostics:
-        yield ""
+def _document(plan: Plan, children: Mapping[str, Child], *, whole: bool) -> str:
+    lines = [f"### Plan of the fleet {code(plan.fleet)}", ""]
+    lines += [f"**{REFUSED}**", ""] if plan.is_refused else []
+    lines += [] if whole else ["This plan is too long for a comment: the details are left out.", ""]
+    lines += _diagnostics(plan, whole=whole)
+    for kind in ORDER:
+        lines += _kind(kind, plan, children, whole=whole)
+    if plan.shared:
+        lines += ["#### Firewalls of the fleet", "", *(f"- {_change(change)}" for change in plan.shared), ""]
+    lines.append(escaped(nothing_to_do(plan)) if plan.is_empty else f"**{escaped(counts(plan))}**")
+    lines += ["", escaped(costs(plan) if plan.is_empty else f"{costs(plan)} {takes(plan)}")]
+    return "\n".join(lines) + "\n"
 
 
-def _kind(kind: Kind, plan: Plan, children: Mapping[str, Child]) -> Iterator[str]:
+def _diagnostics(plan: Plan, *, whole: bool) -> list[str]:
+    found = sorted(plan.diagnostics, key=lambda found: WORST_FIRST.index(found.severity))
+    lines = _first([_diagnostic(one) for one in found], "- ", whole=whole)
+    return [*lines, ""] if lines else []
+
+
+def _diagnostic(found: Diagnostic) -> str:
+    detail = "".join(f"<br>{escaped(line)}" for line in found.detail.splitlines())
+    return f"- **{found.severity.capitalize()}:** {escaped(found.summary)}{detail}"
+
+
+def _kind(kind: Kind, plan: Plan, children: Mapping[str, Child], *, whole: bool) -> Iterator[str]:
     actions = [action for action in plan.actions if action.kind is kind]
     if not actions:
         return
     yield from (f"#### {code(MODULE_OF[kind].SYMBOL)} {kind.capitalize()}", "")
     yield from ("| Child | Why | Cost |", "| --- | --- | --- |")
-    for action in actions:
-        yield f"| {code(action.child)} | {escaped(action.reason.text)} | {escaped(monthly(action, plan) or '')} |"
-    details = [line for action in actions for line in _details(action, children[action.child])]
+    yield from _first([_row(action, plan) for action in actions], "", whole=whole)
+    details = [line for action in actions for line in _details(action, children[action.child])] if whole else []
     if details:
         yield from ("", "<details><summary>Details</summary>", "", *details, "", "</details>")
     yield ""
+
+
+def _row(action: Action, plan: Plan) -> str:
+    child = code(action.child).replace("|", "\\|")
+    return f"| {child} | {escaped(action.reason.text)} | {escaped(monthly(action, plan) or '')} |"
+
+
+def _first(lines: list[str], mark: str, *, whole: bool) -> list[str]:
+    """All of them, or the first few and how many there are besides."""
+    if whole or len(lines) <= FEW:
+        return lines
+    return [*lines[:FEW], f"{mark}and {len(lines) - FEW} more"]
 
 
 def _details(action: Action, child: Child) -> Iterator[str]:
