@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
 
@@ -16,26 +16,27 @@ import yaml
 
 from reconciler.errors import ConfigError
 from reconciler.model import Diagnostic, Json
-from reconciler.yamltext import MAX_DEPTH, MAX_NODES, START, Position, diagnostic, failure, position, root_map
+from reconciler.yamltext import MAX_DEPTH, MAX_NODES, MAX_TEXT, START, Position, diagnostic, failure, position, root_map
 
 Path: TypeAlias = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TEXT_TAGS = frozenset({_TAG + "str", _TAG + "timestamp", _TAG + "value"})
 MAX_PROBLEMS = 100
+MAX_KEY = 1000
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FRACTION = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SECRET = re.compile(
     r"[0-9]{6,12}:[A-Za-z0-9_-]{30,}"  # a Telegram bot token
-    r"|\bsk-[A-Za-z0-9_-]{12,}"  # Anthropic, OpenAI and others
-    r"|\b(AKIA|ASIA)[0-9A-Z]{16}\b"  # Amazon
-    r"|\bAIza[0-9A-Za-z_-]{35}"  # Google
-    r"|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_[A-Za-z0-9_]{40,}"  # GitHub
-    r"|\bxox[abprs]-[A-Za-z0-9-]{20,}"  # Slack
+    r"|\b(?:sk-[A-Za-z0-9_-]{12,}"  # Anthropic, OpenAI and others
+    r"|A[KS]IA[0-9A-Z]{16}\b"  # Amazon
+    r"|AIza[0-9A-Za-z_-]{35}"  # Google
+    r"|gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}"  # GitHub
+    r"|xox[abprs]-[A-Za-z0-9-]{20,})"  # Slack
     r"|fleet-key-[0-9]+-|-----BEGIN"
-    r"|^(env:)?[A-Za-z0-9]{64}$"  # a Hetzner Cloud token
+    r"|^(?:env:)?[A-Za-z0-9]{64}$"  # a Hetzner Cloud token
 )
 
 
@@ -56,10 +57,16 @@ class Document:
     data: dict[str, Json]
     nodes: Mapping[Path, tuple[yaml.Node, yaml.Node]]  # key (the item itself in a list) and value
     problems: tuple[Problem, ...] = ()
+    troubled: frozenset[Path] = frozenset()  # every path at or inside of which something is wrong
 
     def is_sound(self, path: Path) -> bool:
         """Nothing wrong has been found at `path` or inside of it."""
-        return not any(problem.path[: len(path)] == path for problem in self.problems)
+        return path not in self.troubled
+
+    def with_problems(self, more: Iterable[Problem]) -> Document:
+        problems = (*self.problems, *more)
+        troubled = frozenset(one.path[:end] for one in problems for end in range(len(one.path) + 1))
+        return replace(self, problems=problems, troubled=troubled)
 
     def key_position(self, path: Path) -> Position:
         """Where the key at `path` stands, else the nearest map or list around it."""
@@ -84,15 +91,18 @@ class Document:
         return self.nodes[path]
 
 
-def compose(raw: bytes, file: str, is_free: Callable[[Path], bool] = lambda _: False, advice: str = START) -> Document:
+def compose(
+    raw: bytes, file: str, is_free: Callable[[Path], bool], advice: str = START, budget: int = MAX_NODES
+) -> Document:
     """The bytes of a YAML file, called `file` in every message.
 
-    `is_free(path)` says where text may have many lines. Raises ConfigError when the bytes are no single YAML map.
+    `is_free(path)` says where text may have many lines, `advice` how such a file begins, `budget` how many keys and
+    values it may have. Raises ConfigError when the bytes are no single YAML map, or have more.
     """
-    root = root_map(raw, file, advice)
-    walk = _Walk(file, is_free, nodes={(): (root, root)})
+    root = root_map(raw, file, advice, budget)
+    walk = _Walk(file, is_free, budget, nodes={(): (root, root)})
     data = walk.map(root, ())
-    return Document(file, data, walk.nodes, tuple(walk.problems))
+    return Document(file, data, walk.nodes).with_problems(walk.problems)
 
 
 def failure_of(problems: Iterable[Problem]) -> ConfigError:
@@ -126,7 +136,7 @@ class _Walk:
 
     file: str
     is_free: Callable[[Path], bool]
-    budget: int = MAX_NODES  # values that may be made: aliases of aliases would make any number
+    budget: int  # values that may be made: aliases of aliases would make any number
     nodes: dict[Path, tuple[yaml.Node, yaml.Node]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
@@ -157,6 +167,9 @@ class _Walk:
             )
             return None
         key = str(node.value)
+        if len(key) > MAX_KEY:
+            self.report((*path, ""), node, f"a key of more than {MAX_KEY:,} characters", "write a shorter one")
+            return None
         if not key or not key.isprintable():
             self.report(
                 (*path, ""), node, "a key is empty or has a line break or control character", "write `name: value`"
@@ -192,6 +205,9 @@ class _Walk:
 
     def scalar(self, node: yaml.ScalarNode, path: Path) -> Json:
         text = str(node.value)
+        if len(text) > MAX_TEXT:
+            self.report(path, node, f"a text of more than {MAX_TEXT:,} characters", "write a shorter one")
+            return ""
         if looks_secret(text):
             self.report(path, node, *_PLAIN_SECRET)
             return ""

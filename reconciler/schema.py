@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -29,7 +28,7 @@ _MEMORABLE = 200  # characters of a value that is worth remembering
 def check(document: Document, *, is_included: bool = False) -> Document:
     """The same with the problems that the schema shows. An included file holds groups and children alone."""
     violations = _violations(document, _validator(is_included, "include" in document.data))
-    return replace(document, problems=(*document.problems, *islice(violations, MAX_PROBLEMS + 1)))
+    return document.with_problems(islice(violations, MAX_PROBLEMS + 1))
 
 
 def built_in() -> dict[str, Any]:
@@ -154,7 +153,8 @@ class _QuickKeywords:
         from jsonschema import ValidationError
 
         known = schema.get("properties", ())
-        extras = [key for key in value if key not in known] if isinstance(value, dict) else []
+        is_looked_at = isinstance(value, dict) and len(value) <= schema.get("maxProperties", len(value))
+        extras = [key for key in value if key not in known] if is_looked_at else []
         if extras and rule is False:
             yield ValidationError("unknown keys")
             return
@@ -162,7 +162,9 @@ class _QuickKeywords:
             yield from self._part(validator, value[key], rule, key)
 
     def items(self, validator: Any, rule: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
-        for index, item in enumerate(value if isinstance(value, list) else []):
+        if not isinstance(value, list) or len(value) > schema.get("maxItems", len(value)):
+            return
+        for index, item in enumerate(value):
             yield from self._part(validator, item, rule, index)
 
     def unique_items(self, validator: Any, rule: Any, value: Any, schema: Any) -> Iterator[ValidationError]:

@@ -72,6 +72,7 @@ def _bad_name(document: Document, path: Path, rule: Mapping[str, Any]) -> Proble
 def _wrong_value(document: Document, path: Path, error: ValidationError, rule: Mapping[str, Any]) -> tuple[str, str]:
     """What and what to do. Only values of a listed set, numbers and single words of YAML are shown."""
     name = words(path)
+    value: Any = error.instance
     if rule.get("format") == "secret-reference":
         return f"{name} must say where the secret is found", rule["patternErrorMessage"]
     match error.validator:
@@ -90,8 +91,8 @@ def _wrong_value(document: Document, path: Path, error: ValidationError, rule: M
             return f"{name} names something twice", "write each one once"
         case "minItems" | "minLength":
             return f"{name} is empty", f"for example: {_flow(rule['examples'][0])}"
-        case "maxItems":
-            return f"{name} is too long", f"it has at most {rule['maxItems']} entries"
+        case "maxItems" | "maxProperties":
+            return f"{name} has {len(value):,} entries", f"it has at most {error.validator_value:,}"
     return f"{name} is not allowed", f"see the reference of fleet.yaml in the README ({error.validator})"
 
 

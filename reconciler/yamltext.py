@@ -18,7 +18,8 @@ Position: TypeAlias = tuple[int, int]  # line and column, from 1; (0, 0) for the
 START = "a fleet file begins with a line such as `fleet: demo`; `fleet init` writes one in an empty directory"
 
 MAX_DEPTH = 20
-MAX_NODES = 600_000  # keys and values: 10,000 children of 30 lines each, in some 250 MB of memory
+MAX_NODES = 400_000  # keys and values: 10,000 children with 20 settings each, in some 200 MB of memory
+MAX_TEXT = 1024 * 1024  # characters of one value
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _Base
@@ -34,27 +35,34 @@ class _Loader(_Base):
     """Counts levels and nodes: the C loader calls itself for each level, and a node takes 30 times its bytes."""
 
     depth = 0
-    nodes = 0
+    budget = MAX_NODES
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         self.depth += 1
-        self.nodes += 1
+        self.budget -= 1
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=current_node.start_mark)
-        if self.nodes > MAX_NODES:
+        if self.budget < 0:
             raise yaml.MarkedYAMLError(problem=_TOO_MANY, problem_mark=current_node.start_mark)
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        """What is too long for any value is not looked at by PyYAML's patterns: some take memory for each character."""
+        if kind is yaml.ScalarNode and len(value) > MAX_TEXT:
+            return self.DEFAULT_SCALAR_TAG
+        tag: str = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+        return tag
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
 
 
-def root_map(raw: bytes, file: str, advice: str = START) -> yaml.MappingNode:
-    """The file's top-level map; `advice` says how such a file begins.
+def root_map(raw: bytes, file: str, advice: str, budget: int) -> yaml.MappingNode:
+    """The file's top-level map; `advice` says how such a file begins, `budget` how many keys and values it may have.
 
     Raises ConfigError when the bytes are no single YAML document with a map, or hold too much.
     """
     text = _decode(raw, file)
-    root = _compose(text, file)
+    root = _compose(text, file, budget)
     if root is None:
         raise failure(file, (1, 1), "the file is empty", advice)
     if not isinstance(root, yaml.MappingNode):
@@ -91,9 +99,11 @@ def _decode(raw: bytes, file: str) -> str:
     return text
 
 
-def _compose(text: str, file: str) -> yaml.Node | None:
+def _compose(text: str, file: str, budget: int) -> yaml.Node | None:
+    loader = _Loader(text)
+    loader.budget = budget
     try:
-        root: yaml.Node | None = _Loader(text).get_single_node()
+        root: yaml.Node | None = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         never_closed = error.problem == "found unexpected end of stream"
         mark = error.context_mark if never_closed else error.problem_mark
@@ -115,7 +125,7 @@ def _syntax(problem: str, text: str, where: Position) -> tuple[str, str]:
     if problem == _TOO_DEEP:
         return problem, "a fleet file needs no more than ten"
     if problem == _TOO_MANY:
-        return problem, "make two fleets of it"
+        return problem, "that is the most for all files together: make two fleets of it"
     if problem == "but found another document":
         return "a second document starts here", "keep one fleet per file, and remove the line `---`"
     if problem.startswith("found undefined alias"):

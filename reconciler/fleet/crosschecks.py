@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any, Final
 
 from reconciler.document import Document, Path, Problem, shown
@@ -91,8 +92,9 @@ def _loops(main: Document, moves: Mapping[str, str]) -> Iterator[Problem]:
             chain.append(name)
             name = moves[name]
         if name in chain:
-            loop = " to ".join([*chain[chain.index(name) :], name])
-            yield main.problem(("moved",), f"moved goes in a circle: {loop}", "remove one of these", at_key=True)
+            circle = [*chain[chain.index(name) :], name]
+            some = " to ".join(circle if len(circle) <= 6 else [*circle[:5], "..."])
+            yield main.problem(("moved",), f"moved goes in a circle: {some}", "remove one of these", at_key=True)
 
 
 def _too_many(sources: Sources) -> Iterator[Problem]:
@@ -105,7 +107,7 @@ def _too_many(sources: Sources) -> Iterator[Problem]:
 def _unknown_group(child: Layered, sources: Sources) -> Iterator[Problem]:
     group = child.own.sound("group")
     if group is not None and group not in sources.groups:
-        close = get_close_matches(group, sources.groups, n=1)
+        close = get_close_matches(group, list(islice(sources.groups, 100)), n=1)
         known = f"groups: {', '.join(sorted(sources.groups)[:10])}" if sources.groups else "there are no groups yet"
         advice = f'did you mean "{close[0]}"?' if close else known
         yield child.own.problem(("group",), f"{child.own.words} is in group {shown(group)}, which is not there", advice)

@@ -17,9 +17,10 @@ from reconciler.fleet.blocks import Block, as_map, rebased
 from reconciler.fleet.reading import Reader, Unreadable
 from reconciler.schema import check, is_free
 from reconciler.wording import words
-from reconciler.yamltext import failure
+from reconciler.yamltext import MAX_NODES, failure
 
 MAX_INCLUDED = 1000
+MAX_CHILDREN = 20_000  # in all files together; the schema says the same for one
 
 _INCLUDED_START = "an included file begins with a line such as `children:` or `groups:`"
 
@@ -58,8 +59,20 @@ def load(path: FilePath) -> Sources:
     reader = Reader(path.parent)
     main = check(compose(_fleet_file(reader, path), str(path), is_free))
     names, not_found = _included(main, reader, path)
-    documents = {"": main, **{name: _included_document(main, reader, name, at) for name, at in names.items()}}
+    documents = {"": main}
+    budget = MAX_NODES - _cost(main)
+    for name, place in names.items():
+        documents[name] = _included_document(main, reader, name, place, budget)
+        budget -= _cost(documents[name])
+    children = sum(len(as_map(document.data.get("children"))) for document in documents.values())
+    if children > MAX_CHILDREN:
+        raise failure(str(path), (0, 0), f"{children:,} children", f"a fleet has at most {MAX_CHILDREN:,}: make two")
     return _gathered(documents, not_found, reader)
+
+
+def _cost(document: Document) -> int:
+    """What a document takes of the budget: each entry is a key and a value."""
+    return 2 * len(document.nodes)
 
 
 def _fleet_file(reader: Reader, path: FilePath) -> bytes:
@@ -100,13 +113,13 @@ def _patterns(main: Document) -> list[tuple[Path, str]]:
     return [(("include",), str(wanted))]
 
 
-def _included_document(main: Document, reader: Reader, name: str, place: Path) -> Document:
+def _included_document(main: Document, reader: Reader, name: str, place: Path, budget: int) -> Document:
     try:
         raw = reader.file(name)
     except Unreadable as error:
         raise failure_of([main.problem(place, f"include: {shown(name)} {error.summary}", error.advice)]) from error
     file = str(FilePath(main.file).parent / name)
-    return check(compose(raw, file, is_free, _INCLUDED_START), is_included=True)
+    return check(compose(raw, file, is_free, _INCLUDED_START, budget), is_included=True)
 
 
 def _gathered(documents: Mapping[str, Document], problems: list[Problem], reader: Reader) -> Sources:
