@@ -9,7 +9,9 @@ from reconciler.render.text import count_text, harmless, seconds_text
 
 
 def outcome_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, str | None]]:
-    """A line per action, each failure with what to do next, and the sum."""
+    """A line per action, each failure with what to do next, and the sum. Without any, only firewalls were mended."""
+    if not outcomes:
+        return [("Applied: the fleet's firewalls are as they shall be.", "green")]
     lines: list[tuple[str, str | None]] = [("", None)]
     for outcome in outcomes:
         lines += _outcome(outcome)

@@ -319,6 +319,10 @@ def test_nothing_failed_says_only_what_was_done() -> None:
     assert outcome_lines([acted(OutcomeCode.DONE)])[-1] == ("Applied: 1 action done.", "green")
 
 
+def test_an_apply_of_the_firewalls_alone_says_so() -> None:
+    assert outcome_lines([]) == [("Applied: the fleet's firewalls are as they shall be.", "green")]
+
+
 def test_an_error_is_said_with_its_advice_line_by_line() -> None:
     assert error_text(FleetError("it broke", "do this\nor that")) == "Error: it broke\n  do this\n  or that"
     assert error_text(FleetError(EVIL)) == f"Error: {harmless(EVIL)}"
