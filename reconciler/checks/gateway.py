@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model import Child, Finding, Health, Verdict
+from reconciler.steps.work import pinned
 
 NAME: Final = "gateway"
 JUDGE_WITHOUT: Final = Health.DEGRADED
@@ -18,6 +19,7 @@ def judge(child: Child) -> Finding:
         return Finding(NAME, Verdict.FAILED, f"not ready: {', '.join(gateway.failing) or 'starting'}")
     if gateway.suppressed:
         return Finding(NAME, Verdict.FAILED, f"channels suppressed: {', '.join(gateway.suppressed)}")
-    if child.spec is not None and gateway.version != child.spec.version:
-        return Finding(NAME, Verdict.FAILED, f"runs {gateway.version}, wanted is {child.spec.version}")
+    wanted = pinned(child.spec, child.facts.applied).version if child.spec else gateway.version
+    if gateway.version != wanted:
+        return Finding(NAME, Verdict.FAILED, f"runs {gateway.version}, wanted is {wanted}")
     return Finding(NAME, Verdict.OK, f"ready, {gateway.version}")

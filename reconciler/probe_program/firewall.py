@@ -83,10 +83,11 @@ def foreign(live: list[str], saved: str, enabled: bool) -> list[str]:
     """Rules put in by hand past ufw, and ufw's own that are no longer in force."""
     built_in, ours = ("-A INPUT ", "-A OUTPUT "), ("-A ufw-user-input ", "-A ufw6-user-input ")
     by_hand = [line for line in live if line.startswith(built_in) and not goes_to_ufw(line)]
-    in_file = {plain(line) for line in saved.splitlines() if line.startswith(ours)}
-    in_force = {plain(line) for line in live if line.startswith(ours)}
-    missing = ["missing: " + line for line in sorted(in_file - in_force)] if enabled else []
-    return [line[:200] for line in [*by_hand, *sorted(in_force - in_file), *missing]]
+    in_file = {meaning(line): plain(line) for line in saved.splitlines() if line.startswith(ours)}
+    in_force = {meaning(line): plain(line) for line in live if line.startswith(ours)}
+    more = [line for key, line in in_force.items() if key not in in_file]
+    missing = [f"missing: {line}" for key, line in in_file.items() if key not in in_force and enabled]
+    return [line[:200] for line in [*by_hand, *sorted(more), *sorted(missing)]]
 
 
 def changed_files() -> list[str]:
@@ -119,6 +120,11 @@ def goes_to_ufw(rule: str) -> bool:
     """ufw's chains are called ufw-… and, for IPv6, ufw6-…; it jumps to them without any condition."""
     words = rule.split()
     return len(words) == 4 and words[2] == "-j" and words[3].startswith(("ufw-", "ufw6-"))
+
+
+def meaning(rule: str) -> tuple[str, ...]:
+    """A rule's words in whatever order: the kernel names the address first, ufw's file the port."""
+    return tuple(sorted(plain(rule).split()))
 
 
 def plain(rule: str) -> str:

@@ -31,8 +31,7 @@ def ensure_begun(work: Work) -> bool:
         return False
     begun = _begun(work, applied)
     if begun != applied:
-        _write_applied(work, begun)
-        work.facts = replace(work.facts, applied=begun)
+        _write_applied(work, begun)  # and not into our facts: by those the steps below see what is right already
     return False  # nothing that anybody waits for
 
 

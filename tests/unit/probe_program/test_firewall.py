@@ -59,6 +59,15 @@ def test_a_rule_that_is_written_but_not_in_force_is_seen(disk: Disk) -> None:
     assert answer == {**WANTED, "foreign": ["missing: -A ufw-user-input -p tcp --dport 80 -j ACCEPT"]}
 
 
+def test_the_order_of_a_rules_words_says_nothing(disk: Disk) -> None:
+    answer = firewall(
+        disk,
+        live="-A ufw-user-input -s 192.0.2.0/24 -p tcp -m tcp --dport 22 -j ACCEPT\n",
+        saved="-A ufw-user-input -p tcp --dport 22 -s 192.0.2.0/24 -j ACCEPT\n",
+    )
+    assert answer == WANTED
+
+
 def test_a_rule_for_one_network_is_told_as_such(disk: Disk) -> None:
     rule = "### tuple ### allow tcp 22 0.0.0.0/0 any {} in\n"
     saved = rule.format("192.0.2.0/24") + rule.format("192.0.2.4")
