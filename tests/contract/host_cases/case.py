@@ -57,8 +57,8 @@ Step = Command | Reboot | Wait
 class Case:
     """`does` end with `codes` (all 0 where none are given); then each look in `sees` gives its answer.
 
-    `gateway` are the facts of `unit` that differ from those of one that does not run; `says` is what the last command
-    prints; `applied` what applied.json says.
+    `gateway` is what the facts of `unit`, whose starts are noted in `started`, have other than those of a unit that
+    does not run; `says` is what the last command prints; `applied` what applied.json says.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Case:
     codes: Sequence[int] = ()
     says: bytes = b""
     unit: str = files.UNIT
+    started: str = "/run/contract/never-started.json"
     gateway: dict[str, Json] = field(default_factory=dict)
     applied: Json = None
     is_fresh: bool = False
@@ -113,7 +114,7 @@ def _request(case: Case) -> Json:
             "port": files.PORT,
             "token_path": "/etc/contract.token",
             "unit": case.unit,
-            "started_path": files.STARTED_PATH,
+            "started_path": case.started,
         },
         "applied_path": APPLIED,
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.commands import (
+    clear_strays,
     install_file,
     make_directory,
     make_symlink,
     make_system_user,
     read_file,
+    remove_file,
 )
 from reconciler.model import Command
 from tests.contract.host_cases.case import Case, directory, file, holding, keeping, release, rights
@@ -144,4 +146,22 @@ CASES: Final = (
         [(directory("/srv/missing"), None)],
         codes=[1],
     ),
-)
+    Case(
+        "what is removed is gone, whatever it was, and may have been gone",
+        [write("/srv/gone/file"), write("/srv/lone"), remove_file("/srv/gone"), remove_file("/srv/lone"),
+         remove_file("/srv/lone")],
+        [({"kind": "paths", "paths": ["/srv/gone", "/srv/lone", "/srv"]}, ["/srv"])],
+    ),
+    Case(
+        "only what is known stays of what matches",
+        [write("/srv/clear/our-a"), write("/srv/clear/our-b"), write("/srv/clear/other"), make("/srv/clear/our-c"),
+         clear_strays("/srv/clear", "our-*", ["*-b"])],
+        [({"kind": "names", "path": "/srv/clear", "pattern": "*", "only": []}, ["other", "our-b"])],
+    ),
+    Case(
+        "what does not belong into a directory is named",
+        [write("/srv/mixed/ours"), write("/srv/mixed/theirs")],
+        [(directory("/srv/mixed", only=["ou*"]), {**rights("0755"), "strays": ["theirs"]}),
+         (directory("/srv/mixed", only=["*"]), rights("0755"))],
+    ),
+)  # fmt: skip

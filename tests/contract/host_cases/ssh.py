@@ -5,16 +5,28 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler import keys
-from reconciler.commands import install_file, reload_sshd, rotate_host_key
+from reconciler.commands import (
+    arm_access,
+    confirm_access,
+    grant_sudo,
+    install_file,
+    reload_sshd,
+    rotate_host_key,
+    set_aside_drop_ins,
+)
 from reconciler.model import Command, Secret
-from tests.contract.host_cases.case import Case, file, holding
+from tests.contract.host_cases.case import Case, Wait, file, holding
 
 KEY: Final = keys.make_key(b"contract" * 4)
 FIRST_HOST_KEY: Final = keys.host_key(KEY, "contract", 0)
 HOST_KEY: Final = keys.host_key(KEY, "contract", 1)
 LOGIN_KEY: Final = keys.login_key(KEY, "contract", 1)
 HOST_KEY_PATH: Final = "/etc/ssh/ssh_host_ed25519_key"
-DROP_IN: Final = "/etc/ssh/sshd_config.d/50-contract.conf"
+DROP_INS: Final = "/etc/ssh/sshd_config.d"
+DROP_IN: Final = f"{DROP_INS}/50-contract.conf"
+OTHER: Final = b"# by a test\nX11Forwarding yes\n"
+RULE: Final = "fleet ALL=(ALL:ALL) NOPASSWD: ALL\n"
+PAST_THE_REVERT: Final = Wait(70)
 GOOD: Final = b"# by a test\nX11Forwarding no\n"
 
 
@@ -57,4 +69,30 @@ CASES: Final = (
         [(file(DROP_IN), holding(GOOD))],
         codes=[0, 255, 0, 0],
     ),
-)
+    Case(
+        "a change of the way in takes itself back when nobody confirms it",
+        [configure(GOOD), arm_access(), configure(OTHER), reload_sshd(), PAST_THE_REVERT],
+        [(file(DROP_IN), holding(GOOD))],
+    ),
+    Case(
+        "a confirmed change of the way in stays",
+        [configure(GOOD), arm_access(), configure(OTHER), reload_sshd(), confirm_access(), PAST_THE_REVERT],
+        [(file(DROP_IN), holding(OTHER))],
+    ),
+    Case("what nobody armed cannot be confirmed", [confirm_access()], codes=[1]),
+    Case(
+        "settings that beat ours are set aside",
+        [install_file(f"{DROP_INS}/00-a.conf", GOOD, "root:root", "0644"), set_aside_drop_ins("00-contract.conf")],
+        [(file(f"{DROP_INS}/00-a.conf"), None), (file(f"{DROP_INS}/00-a.conf.off"), holding(GOOD))],
+    ),
+    Case(
+        "nobody else becomes root without a password",
+        [install_file("/etc/sudoers.d/eve", b"eve ALL=(ALL) NOPASSWD: ALL\n", "root:root", "0440"),
+         grant_sudo("fleet", "zz-contract", RULE)],
+        [
+            ({"kind": "sudoers", "user": "fleet", "ours": "zz-contract"}, []),
+            (file("/etc/sudoers.d/eve"), None),
+            (file("/etc/sudoers.d/zz-contract"), holding(RULE.encode(), mode="0440")),
+        ],
+    ),
+)  # fmt: skip

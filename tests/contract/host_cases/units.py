@@ -8,13 +8,14 @@ from reconciler.commands import (
     daemon_reload,
     enable_unit,
     install_file,
+    plain_units,
     reload_unit,
     reset_failed,
     restart_unit,
     stop_unit,
 )
 from reconciler.managed import files
-from reconciler.model import Command
+from reconciler.model import Command, Json
 from tests.contract.host_cases.case import Case, Reboot, file, holding, rules, unit
 
 WANTED: Final = "[Install]\nWantedBy=multi-user.target\n"
@@ -52,6 +53,22 @@ def stamped(name: str) -> tuple[Command, ...]:
         install_file(STALE, b"hello\n", "root:root", "0644"),
         write_unit(name, f"ExecStartPre=+{files.STAMP_PATH} {STALE}\n{SLEEP}"),
     )
+
+
+def drop_in(name: str) -> str:
+    return f"/etc/systemd/system/{name}.d/more.conf"
+
+
+def add_to(name: str) -> Command:
+    return install_file(drop_in(name), b"[Service]\nEnvironment=A=b\n", "root:root", "0644")
+
+
+def loaded(*names: str) -> Json:
+    return {"kind": "loaded", "units": list(names)}
+
+
+def as_loaded(name: str, *drop_ins: str, outdated: bool = False) -> Json:
+    return {"from": f"/etc/systemd/system/{name}", "drop_ins": list(drop_ins), "outdated": outdated}
 
 
 CASES: Final = (
@@ -190,6 +207,7 @@ CASES: Final = (
          Reboot(), restart_unit("contract-w.service")],
         [(file(STALE), holding(b"hello\n"))],
         unit="contract-w.service",
+        started=files.STARTED_PATH,
         gateway={"active": "active", "sub": "running", "starts": 1},
     ),
     Case(
@@ -198,6 +216,24 @@ CASES: Final = (
          install_file(STALE, b"bye\n", "root:root", "0644"), stop_unit("contract-x.service")],
         [(file(STALE), holding(b"bye\n"))],
         unit="contract-x.service",
+        started=files.STARTED_PATH,
         gateway={"starts": 1, "stale": [STALE]},
+    ),
+    Case(
+        "a unit that changed on the disk is outdated until systemd has read it",
+        [write_unit("contract-y.service", oneshot("/usr/bin/true")), enable_unit("contract-y.service"),
+         restart_unit("contract-y.service"),
+         write_unit("contract-y.service", SLEEP)],
+        [(loaded("contract-y.service"), {"contract-y.service": as_loaded("contract-y.service", outdated=True)})],
+    ),
+    Case(
+        "what was added to a unit is seen, and taken away",
+        [write_unit("contract-z.service", oneshot("/usr/bin/true")), add_to("contract-z.service"),
+         write_unit("contract-zz.service", oneshot("/usr/bin/true")), add_to("contract-zz.service"),
+         enable_unit("contract-z.service"), plain_units(["contract-z.service"])],
+        [(loaded("contract-z.service", "contract-zz.service"), {
+            "contract-z.service": as_loaded("contract-z.service"),
+            "contract-zz.service": as_loaded("contract-zz.service", drop_in("contract-zz.service")),
+        })],
     ),
 )  # fmt: skip
