@@ -20,12 +20,12 @@ FLEET_FILE = """\
 fleet: {name} # servers are called {name}-<child>
 
 {cloud}
-# What all children have in common. A child overrides what it names.
+# What all children have in common. A child overrides what it names; groups and includes are in the README.
 defaults:
   region: nbg1
   server_type: cx23
   image: debian-12
-  version: 2026.9.6 # the exact OpenClaw release
+  version: 2026.9.6 # the exact OpenClaw release, or latest: the newest when a child is made
   model:
     provider: anthropic
     name: claude-sonnet-4-6

@@ -21,6 +21,10 @@ _TAKEN_PREFIXES: Final = (LABEL_PREFIX, "hetzner.cloud/")
 _ARM: Final = "cax"  # Hetzner's types of Arm machines, by name: "cax" and a number
 
 
+class NoZone(ValueError):
+    """A time that could be any of some thirty."""
+
+
 def problems_of(block: Block) -> Iterator[Problem]:
     """Everything wrong with the block that the schema has not found."""
     for check in _CHECKS:
@@ -28,14 +32,14 @@ def problems_of(block: Block) -> Iterator[Problem]:
 
 
 def expiry(text: str) -> datetime | None:
-    """When a child is due: the end of a day in UTC, or a time with its zone; None for `never`. Raises ValueError."""
+    """When a child is due: the end of a day in UTC, or a time with its zone; None for `never`. Raises NoZone, ValueError."""
     if text == NEVER:
         return None
     when = datetime.fromisoformat(text.upper())
     if len(text) == len("2026-12-31"):
         return when.replace(tzinfo=UTC) + timedelta(days=1)
     if when.tzinfo is None:
-        raise ValueError("a time without its zone")
+        raise NoZone(text)
     return when.astimezone(UTC)
 
 
@@ -64,14 +68,12 @@ def _expiry(block: Block) -> Iterator[Problem]:
         return
     try:
         expiry(text)
-    except ValueError as error:
-        if "zone" in str(error):
-            advice = f"write the zone too, for example {text}Z for UTC, or {text}+01:00"
-            summary = f"expires of {block.words} has no time zone"
-        else:
-            advice = "write a day, such as 2026-12-31, or a time with its zone, such as 2026-12-31T18:00:00Z"
-            summary = f"expires of {block.words} is no time: {shown(text)}"
-        yield block.problem(("expires",), summary, advice)
+    except NoZone:
+        advice = f"write the zone too, for example {text}Z for UTC, or {text}+01:00"
+        yield block.problem(("expires",), f"expires of {block.words} has no time zone", advice)
+    except ValueError:
+        advice = "write a day, such as 2026-12-31, or a time with its zone, such as 2026-12-31T18:00:00Z"
+        yield block.problem(("expires",), f"expires of {block.words} is no time: {shown(text)}", advice)
 
 
 def _networks(block: Block) -> Iterator[Problem]:
