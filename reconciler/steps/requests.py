@@ -19,8 +19,8 @@ _OF_KIND: Final[Mapping[Kind, int]] = {
     Kind.RESIZE: 6,  # a look, the power button, a look whether it worked, the change, power, a look at its labels
     Kind.RESTART: 0,
     Kind.START: 1,
-    Kind.STOP: 3,  # a look, the power button, a look whether it worked
-    Kind.REPLACE: 4,
+    Kind.STOP: 4,  # a look, the power button, a look whether it worked, a look at its labels
+    Kind.REPLACE: 4,  # a look and the deletion, then as a create
     Kind.DESTROY: 2,
 }
 
