@@ -36,7 +36,7 @@ WARM = 20  # commands on each open connection
 REQUEST = {
     "root": "/",
     "digest_key": "00" * 32,
-    "looks": looks(),
+    "looks": looks(None),
     "gateway": {
         "port": files.PORT, "token_path": files.GATEWAY_TOKEN_PATH, "unit": files.UNIT,
         "started_path": files.STARTED_PATH,
