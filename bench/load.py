@@ -55,7 +55,8 @@ def main() -> None:
             file = Path(directory, "fleet.yaml")
             file.write_text(HEAD + "".join(CHILD.format(number=number) for number in range(size)), encoding="utf-8")
             run = [sys.executable, "-c", LOAD, str(file)]
-            children, seconds, megabytes = subprocess.run(run, check=True, capture_output=True, text=True).stdout.split()
+            done = subprocess.run(run, check=True, capture_output=True, text=True)
+            children, seconds, megabytes = done.stdout.split()
             print(f"{int(children):8,}  {float(seconds):6.2f}  {megabytes:>3}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +16,8 @@ from reconciler.fleet.templates import TemplateProblem, filled, is_template
 from reconciler.model import Diagnostic, FileMode, Severity, WorkspaceFile
 
 MAX_BYTES: Final = 1024 * 1024  # of one child
+
+_PATH: Final = re.compile("[A-Za-z0-9._@+/-]{1,200}")  # as the schema says; what a directory holds it has not seen
 
 Problems: TypeAlias = dict[tuple[str, int], Problem]  # by file and line
 
@@ -90,6 +93,10 @@ def _whole_problems(child: Layered, files: Mapping[str, WorkspaceFile]) -> Itera
         summary = f"the files of {child.own.words} have {size:,} bytes together"
         yield block.problem(("files",), summary, f"at most {MAX_BYTES:,} fit: leave some out", at_key=True)
     for path in files:
+        if not _PATH.fullmatch(path):
+            summary = f"the files of {child.own.words} have {shown(path)}, which is no path for a workspace"
+            advice = "rename it: letters, digits and . _ @ + -, at most 200 characters with its directories"
+            yield block.problem(("files",), summary, advice, at_key=True)
         above = next((path[:end] for end in range(len(path)) if path[end] == "/" and path[:end] in files), None)
         if above is not None:
             summary = f"the files of {child.own.words} have {shown(above)} as a file and as a directory"

@@ -32,7 +32,10 @@ def problems_of(block: Block) -> Iterator[Problem]:
 
 
 def expiry(text: str) -> datetime | None:
-    """When a child is due: the end of a day in UTC, or a time with its zone; None for `never`. Raises NoZone, ValueError."""
+    """When a child is due: the end of a day in UTC, or a time with its zone; None for `never`.
+
+    Raises NoZone, or another ValueError.
+    """
     if text == NEVER:
         return None
     when = datetime.fromisoformat(text.upper())
