@@ -21,7 +21,11 @@ from reconciler.model import HostFacts, Json, ServerStatus
 from reconciler.ports import Cloud, Dialer, Store
 from tests.fakes.fleets import FakeFleet
 
-CLOUD_WRITES = {"ensure_ssh_key", "ensure_firewall", "create_server", "set_labels", "delete_server", "power_on"}
+CLOUD_WRITES = {
+    *("ensure_ssh_key", "ensure_firewall", "restore_firewall", "delete_firewall"),
+    *("create_server", "set_labels", "rename", "change_type", "set_backups", "delete_server"),
+    *("power_on", "power_off", "shutdown"),
+}
 STORE_WRITES = {"append", "save", "forget"}
 READS = ("wait for", "probe", "read ", "validate ", "call ")
 OF_ONE_UID = {"login key", "host key", "host key file", "gateway token", "bot token", "model key"}
