@@ -2,66 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.client import declared_names, names_of, open_client
+from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, show_lines, whoever_reads
+from reconciler.cli.plan_options import max_destroys_option, plan_options, with_plan_options
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
 from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient, Planned
-    from reconciler.model import Percent, PlanOptions
+    from reconciler.model import Percent
     from reconciler.planfile import PlanFile
 
 FORMATS = ("text", "json", "markdown")
-
-
-def _limit(context: click.Context, option: click.Parameter, value: str | None) -> int | Percent | None:
-    from reconciler.model import Percent
-
-    if value is None:
-        return None
-    found = re.fullmatch(r"([0-9]{1,6})(%?)", value)
-    if found is None or (found[2] and int(found[1]) > 100):
-        raise click.BadParameter(f"{value} is neither a number of servers nor a share such as 10%", context, option)
-    return Percent(int(found[1])) if found[2] else int(found[1])
-
-
-max_destroys_option = click.option(
-    "--max-destroys",
-    callback=_limit,
-    metavar="N or N%",
-    help="At most so many servers are deleted, instead of what the file's policy says.",
-)
-
-
-def with_plan_options(command: Any) -> Any:
-    """What a person allows a plan; the same for plan and apply."""
-    for option in (
-        max_destroys_option,
-        click.option(
-            "--repair",
-            multiple=True,
-            metavar="CHILD",
-            help="Mend what was mended too often and then left (repeatable).",
-        ),
-        click.option(
-            "--allow-replace",
-            multiple=True,
-            metavar="CHILD or glob",
-            help="This child's server may be replaced by a new one, without its memory (repeatable).",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -85,7 +45,7 @@ def plan(
 ) -> int:
     """Show what `fleet apply` would do, and why. Changes nothing."""
     client = open_client(settings)
-    options = _options(client, allow_replace, repair, max_destroys)
+    options = plan_options(client, allow_replace, repair, max_destroys)
     planned = client.plan(names_of(client, selection), options)
     _show(settings, planned, "json" if as_json else form)
     if out is not None and not planned.plan.is_refused:
@@ -132,7 +92,7 @@ def apply(
         if agreed:
             selection, options = agreed.bound.selection, agreed.bound.options
         else:
-            options = _options(client, allow_replace, repair, max_destroys)
+            options = plan_options(client, allow_replace, repair, max_destroys)
         planned = client.plan(names_of(client, selection), options)
         _show(settings, planned)
         _refuse_what_is_refused(planned)
@@ -163,18 +123,6 @@ def destroy(settings: Settings, selection: Selection, max_destroys: int | Percen
             raise Refused("nothing was destroyed", "leave out the children named above, or mend what is said there")
         _consent("Delete these servers for good?", yes, output)
         return _run(client, planned, settings)
-
-
-def _options(
-    client: FleetClient, allow_replace: tuple[str, ...], repair: tuple[str, ...], max_destroys: int | Percent | None
-) -> PlanOptions:
-    from reconciler.model import PlanOptions
-
-    return PlanOptions(
-        allow_replace=declared_names(client, allow_replace, "--allow-replace"),
-        repair=declared_names(client, repair, "--repair"),
-        max_destroys=max_destroys,
-    )
 
 
 def _has_errors(planned: Planned) -> bool:
