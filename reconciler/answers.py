@@ -33,7 +33,7 @@ def parse_answer(printed: bytes) -> HostFacts:
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise HostError(
-            f"the probe's answer cannot be read ({type(error).__name__})", "look at the host with `fleet ssh`"
+            f"the probe's answer cannot be read ({type(error).__name__})", "look at the host with `fleet ssh CHILD`"
         ) from error
 
 

@@ -32,6 +32,13 @@ TIMED_OUT_ON_HOST: Final = 124  # what timeout(1) answers
 KILLED: Final = 137  # what a shell says of a command that SIGKILL ended
 KEEPALIVE: Final = 15  # seconds
 
+_SILENT: Final = (
+    "If it has just been started, try again in a minute. Else look at its console in the cloud: does it run, does "
+    "sshd, and do the cloud's firewall and ufw let you in?"
+)
+_BUSY: Final = "Try again; if it stays so, look at its console in the cloud: it may be out of memory, or its disk full."
+_WORDS: Final = {"No existing session": "it said nothing"}  # paramiko's, where it waited for a banner in vain
+
 # Without a handler of its own paramiko's thread prints tracebacks on our stderr; what matters is raised as well.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
@@ -91,7 +98,7 @@ class FabricHost:
             ) from error
         was_killed = completed is not None and completed.exit_code in (-1, TIMED_OUT_ON_HOST)
         if completed is None or (was_killed and time.monotonic() - started >= command.timeout):
-            raise HostTimedOut(f"{where}: {command.name} did not end within {command.timeout:g} seconds")
+            raise HostTimedOut(f"{where}: {command.name} did not end within {command.timeout:g} seconds", _BUSY)
         if completed.exit_code < 0:
             completed = replace(completed, exit_code=KILLED)
         if command.check and completed.exit_code != 0:
@@ -109,7 +116,7 @@ class FabricHost:
             hand_over(channel, resize=lambda new: channel.resize_pty(width=new.columns, height=new.rows))
             return channel.recv_exit_status()
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise HostTimedOut(f"{_where(self._address)}: the connection broke off") from error
+            raise HostTimedOut(f"{_where(self._address)}: the connection broke off", "Run it again.") from error
         finally:
             channel.close()
 
@@ -168,7 +175,8 @@ class _Login:
                 return
         raise LoginRefused(
             f"{self._where} does not accept our key for the user {self._user}",
-            "The host belongs to another fleet key, or its authorized_keys were changed.",
+            "It belongs to another fleet key (`fleet key show` tells which one this is), or its authorized_keys were "
+            "changed: mend those at its console in the cloud.",
         )
 
 
@@ -190,9 +198,10 @@ def _dial(address: HostAddress, timeout: float) -> QuickSocket:
     try:
         return QuickSocket.dial(address.address, address.port, timeout)
     except ConnectionRefusedError as error:
-        raise HostRefused(f"{_where(address)} refuses connections: no SSH server listens there") from error
+        raise HostRefused(f"{_where(address)} refuses connections: no SSH server listens there", _SILENT) from error
     except OSError as error:
-        raise HostTimedOut(f"{_where(address)} does not answer: {error.strerror or 'no answer in time'}") from error
+        said = error.strerror or "no answer in time"
+        raise HostTimedOut(f"{_where(address)} does not answer: {said}", _SILENT) from error
 
 
 def _connection(address: HostAddress, timeout: float, sock: QuickSocket, pins: _Pins, login: _Login) -> Connection:
@@ -248,8 +257,8 @@ def _raise_translated(error: BaseException, where: str) -> None:
             f"{where} has no host key of the kind we gave it", "Look at the server in the cloud's console."
         ) from error
     if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
-        said = _plain(str(error)) or type(error).__name__
-        raise HostTimedOut(f"{where} accepts connections but does not speak SSH in time: {said}") from error
+        said = _WORDS.get(str(error), _plain(str(error)) or type(error).__name__)
+        raise HostTimedOut(f"{where} accepts connections but does not speak SSH in time: {said}", _BUSY) from error
 
 
 def _remote_line(command: Command, user: str) -> str:

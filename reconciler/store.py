@@ -30,19 +30,19 @@ class DirectoryStore:
         self._make()
         with self._writing():
             descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+") as file:
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
+                holder = file.read().decode("utf-8", "replace").strip()
                 raise LockHeld(
-                    f"another run holds the lock: {file.read().strip() or 'it has not said who it is'}",
+                    f"another run holds the lock: {holder or 'it has not said who it is'}",
                     "wait until it has ended; the lock is freed by itself when its process ends",
                 ) from error
-            file.seek(0)
-            file.truncate()
-            file.write(f"{operation}, process {os.getpid()}, since {self._clock.now().isoformat(timespec='seconds')}\n")
-            file.flush()
+            since = self._clock.now().isoformat(timespec="seconds")
             with self._writing():
+                file.truncate(0)
+                file.write(f"{operation}, process {os.getpid()}, since {since}\n".encode())
                 self._drop_torn_line()
             yield
 
@@ -63,7 +63,13 @@ class DirectoryStore:
         """
         if not self._journal.exists():
             return
-        lines = self._journal.read_bytes().split(b"\n")[:-1]
+        try:
+            lines = self._journal.read_bytes().split(b"\n")[:-1]
+        except OSError as error:
+            raise StateError(
+                f"cannot read {self._journal}: {error.strerror}",
+                "see to whom it belongs, or name another directory with --state-dir",
+            ) from error
         for number, line in enumerate(lines, start=1):
             event = _event(line)
             if event is not None:
@@ -90,7 +96,8 @@ class DirectoryStore:
             _replace(self._records / f"{record.child}.json", text)
 
     def forget(self, child: str) -> None:
-        (self._records / f"{child}.json").unlink(missing_ok=True)
+        with self._writing():
+            (self._records / f"{child}.json").unlink(missing_ok=True)
 
     def _make(self) -> None:
         try:

@@ -22,11 +22,17 @@ _LATER = "Try again later; https://status.hetzner.com tells about outages."
 _STOCK = "Choose another server_type or region, or try again later."
 
 _MEANINGS: dict[str, tuple[type[CloudError], str]] = {
-    "unauthorized": (Unauthorized, "Check the API token: it belongs to one project and may have been revoked."),
+    "unauthorized": (
+        Unauthorized,
+        "Check the token that cloud.token names: it is for one project and may be revoked.",
+    ),
     "token_readonly": (Unauthorized, "Use an API token with read and write permission."),
     "forbidden": (Unauthorized, "This token may not do that; check its permissions in the Hetzner Console."),
-    "not_found": (NotFound, "It may have been deleted meanwhile; run the plan again."),
-    "uniqueness_error": (NameTaken, "Rename one of the two, or delete the other if nobody needs it."),
+    "not_found": (NotFound, "It may have been deleted meanwhile: see `fleet plan`."),
+    "uniqueness_error": (
+        NameTaken,
+        "Something else in this project has that name: rename it, delete it, or rename ours.",
+    ),
     "resource_unavailable": (OutOfStock, _STOCK),
     "placement_error": (OutOfStock, _STOCK),
     "no_space_left_in_location": (OutOfStock, _STOCK),

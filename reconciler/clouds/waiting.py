@@ -102,19 +102,19 @@ class Waiting:
 
 def _check(number: int, row: Any) -> None:
     if row is None:
-        raise NotFound(f"Hetzner Cloud does not know action {number}", "Run the plan again to see what it did.")
+        raise NotFound(f"Hetzner Cloud does not know action {number}", "See `fleet plan` for what it did.")
     if row["status"] != "error":
         return
     error = row.get("error") or {}
     text = f"{error.get('message', 'no reason given')} ({error.get('code', 'unknown')})"
     raise ActionFailed(
         f"Hetzner Cloud accepted {row['command']} (action {row['id']}), which then failed: {text}",
-        "Run the plan again; if it fails again, its support wants to know the action's number.",
+        "Run the same command again; if it fails again, Hetzner's support wants to know the action's number.",
     )
 
 
 def _not_in_time(count: int, timeout: float) -> CloudUnavailable:
     return CloudUnavailable(
         f"Hetzner Cloud has not finished {count} action(s) within {timeout:.0f} s",
-        "They go on without us; run the plan again in a while.",
+        "They go on without us: see `fleet plan` in a while.",
     )

@@ -123,7 +123,7 @@ def test_a_missing_fleet_key_says_where_it_was_looked_for(tmp_path: Path) -> Non
 
 
 def test_a_wrong_fleet_key_says_where_it_stands_and_is_not_repeated(tmp_path: Path) -> None:
-    with pytest.raises(SecretError, match="this is not a fleet key: in FLEET_KEY") as caught:
+    with pytest.raises(SecretError, match="what stands in FLEET_KEY is not a fleet key") as caught:
         fleet_key.find(FLEET, references(tmp_path), {"FLEET_KEY": VALUE})
     assert VALUE not in caught.value.summary + caught.value.advice
 
