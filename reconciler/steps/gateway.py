@@ -13,7 +13,7 @@ from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import FOREIGN_UNITS, files
 from reconciler.managed.config import is_hot
 from reconciler.model import GatewayFacts, Json
-from reconciler.steps.system import install_files
+from reconciler.steps.system import install_files, stop_gateway
 from reconciler.steps.work import Work
 
 READY_TIMEOUT: Final = 240.0  # three first starts at once on two cores took 18-29 s
@@ -37,7 +37,7 @@ def ensure_unit(work: Work) -> bool:
         work.connection().run(commands.plain_units((files.UNIT, files.METADATA_UNIT)))
         wrote = True
     if _has_additions(work):  # it runs with them
-        work.connection().run(commands.stop_unit(files.UNIT))
+        stop_gateway(work)
     if _is_enabled(work):
         return wrote
     work.connection().run(commands.enable_unit(files.UNIT))
@@ -189,7 +189,7 @@ def _patch_live(work: Work, patch: Json) -> None:
 
 def _write_stopped(work: Work, patch: Json) -> None:
     host, owner = work.connection(), f"{files.SERVICE_USER}:{files.SERVICE_USER}"
-    host.run(commands.stop_unit(files.UNIT))
+    stop_gateway(work)
     candidate = apply_patch(_file_content(work), patch)
     host.run(commands.make_directory(files.CONFIG_PATH.rpartition("/")[0], owner, "0700"))
     if isinstance(candidate, dict) and "meta" not in candidate:

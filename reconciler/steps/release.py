@@ -8,6 +8,7 @@ from reconciler import commands
 from reconciler.errors import HostError
 from reconciler.managed import files
 from reconciler.model import LATEST, Json
+from reconciler.steps.system import stop_gateway
 from reconciler.steps.work import Work
 
 NODE_DIRECTORY: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
@@ -57,6 +58,6 @@ def _newest(work: Work, registry: str | None) -> str:
 
 
 def _stop_what_ran_on_it(work: Work, before: Json) -> None:
-    """A gateway that may have loaded changed files must not go on; the step `start` starts it again."""
+    """A gateway that may have loaded changed files must not go on."""
     if isinstance(before, dict) and before.get("intact") is False:
-        work.connection().run(commands.stop_unit(files.UNIT))
+        stop_gateway(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
@@ -65,6 +66,13 @@ def ensure_directories(work: Work) -> bool:
         if only is not None:
             work.connection().run(commands.clear_strays(path, "*", only))
     return bool(wrong)
+
+
+def stop_gateway(work: Work) -> None:
+    """It does not run, and the steps to come know it; the step `start` starts it again."""
+    assert work.facts is not None
+    work.connection().run(commands.stop_unit(files.UNIT))
+    work.facts = replace(work.facts, gateway=replace(work.facts.gateway, active="inactive", ready=None))
 
 
 def install_files(work: Work, *names: str) -> bool:
