@@ -37,7 +37,8 @@ _SILENT: Final = (
     "sshd, and do the cloud's firewall and ufw let you in?"
 )
 _BUSY: Final = "Try again; if it stays so, look at its console in the cloud: it may be out of memory, or its disk full."
-_WORDS: Final = {"No existing session": "it said nothing"}  # paramiko's, where it waited for a banner in vain
+# paramiko's words where it waited for a banner in vain; which of them comes is a race of two timers.
+_SAID_NOTHING: Final = ("No existing session", "Error reading SSH protocol banner")
 
 # Without a handler of its own paramiko's thread prints tracebacks on our stderr; what matters is raised as well.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -257,7 +258,8 @@ def _raise_translated(error: BaseException, where: str) -> None:
             f"{where} has no host key of the kind we gave it", "Look at the server in the cloud's console."
         ) from error
     if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
-        said = _WORDS.get(str(error), _plain(str(error)) or type(error).__name__)
+        is_silent = str(error).startswith(_SAID_NOTHING)
+        said = "it said nothing" if is_silent else _plain(str(error)) or type(error).__name__
         raise HostTimedOut(f"{where} accepts connections but does not speak SSH in time: {said}", _BUSY) from error
 
 

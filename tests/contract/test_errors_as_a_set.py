@@ -11,8 +11,11 @@ import inspect
 import io
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from queue import SimpleQueue
 
 import click
 import pytest
@@ -20,12 +23,15 @@ import pytest
 from reconciler import errors
 from reconciler.cli.main import fleet
 from reconciler.errors import FleetError
-from tests.contract.errors.case import CASES, Case, assert_snapshot
+from tests.contract.errors.case import CASES, Case, Said, assert_snapshot
 from tests.contract.errors.namespace import Namespace, hold_namespace
 from tests.contract.errors.running import PLANTED, PROJECT, play
 from tests.contract.errors.world import READ_ONLY_TOKEN, TOKEN
 from tests.contract.serving import Host, serve
 
+Playing = Mapping[Path, Future[Said]]
+
+AT_A_TIME = 3
 SECRETS = (*PLANTED.values(), TOKEN, READ_ONLY_TOKEN)
 BROKEN = {"FleetError"}  # says that the installation is not whole, which no case can bring about
 # In backquotes, or given away by an option: `fleet key` alone may also be a thing.
@@ -33,22 +39,31 @@ ADVISED = re.compile(r"`fleet ([^`]+)`|\bfleet ([a-z-]+(?: [a-z]+)? --[a-z][a-z-
 
 
 @pytest.fixture(scope="module")
-def namespace() -> Iterator[Namespace]:
-    with hold_namespace() as namespace:
-        yield namespace
+def playing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playing]:
+    """All that were asked for, some at a time: they mostly wait."""
+    asked = [path for path in CASES if any(path.stem in item.name for item in request.session.items)]
+    with ExitStack() as opened, ThreadPoolExecutor(AT_A_TIME) as pool:
+        free: SimpleQueue[tuple[Namespace, Host]] = SimpleQueue()
+        for _ in range(AT_A_TIME):
+            namespace = opened.enter_context(hold_namespace())
+            with namespace.inside():
+                free.put((namespace, opened.enter_context(serve())))
+        yield {path: pool.submit(play_somewhere, free, path, tmp_path_factory.mktemp("case")) for path in asked}
+        pool.shutdown(cancel_futures=True)
 
 
-@pytest.fixture(scope="module")
-def host(namespace: Namespace) -> Iterator[Host]:
-    with namespace.inside(), serve() as host:
-        yield host
+def play_somewhere(free: SimpleQueue[tuple[Namespace, Host]], path: Path, home: Path) -> Said:
+    namespace, host = free.get()
+    try:
+        return play(Case.from_file(path), namespace, host, home)
+    finally:
+        free.put((namespace, host))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_case(path: Path, namespace: Namespace, host: Host, tmp_path: Path) -> None:
-    case = Case.from_file(path)
-    said = play(case, namespace, host, tmp_path)
-    transcript = said.transcript(case, {f"{tmp_path}/": "<home>/"})
+def test_case(path: Path, playing: Playing) -> None:
+    case, said = Case.from_file(path), playing[path].result()
+    transcript = said.transcript(case)
     print(transcript, said)
     if case.raises:
         texts = [summary for name, summary in said.raised if name == case.raises]

@@ -6,7 +6,6 @@
     fleet: one                      tests/cases/errors/fleets/one.yaml; `none`: no such file
     edited: another                 the fleet file after `before`
     files: {state/lock: text}       beside the fleet file; these and the next ones made after `before`
-    links: {fleet.yaml: /dev/full}
     directories: [state/journal.jsonl]
     modes: {fleet.yaml: "000"}
     environment: {FLEET_KEY: null}  null takes a variable away; `before` does not see it
@@ -58,7 +57,6 @@ class Case:
     fleet: str = "one"
     edited: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
     modes: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str | None] = field(default_factory=dict)
@@ -84,19 +82,19 @@ def fleet_text(name: str) -> str:
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended. `raised` are the errors it met, each (class, summary)."""
+    """How a command ended. `raised` are the errors it met, each (class, summary); `home` lies in nobody's snapshot."""
 
     code: int
     stdout: str
     stderr: str
     raised: tuple[tuple[str, str], ...]
+    home: Path
 
-    def transcript(self, case: Case, places: Mapping[str, str]) -> str:
+    def transcript(self, case: Case) -> str:
         """What the snapshot holds."""
         parts = {"stdout": self.stdout, "end": self.stdout.rpartition("\n\n")[2]}
         shown = parts.get(case.shows, "") + self.stderr
-        for place, word in places.items():
-            shown = shown.replace(place, word)
+        shown = shown.replace(str(self.home), "<home>")
         for pattern, word in VOLATILE:
             shown = pattern.sub(word, shown)
         return f"$ fleet {case.run}\n{shown}(exit {self.code})\n"

@@ -67,8 +67,6 @@ class Player:
             self.write_fleet(self.case.edited)
         for name, text in self.case.files.items():
             self._cleared(name).write_text(text, encoding="utf-8")
-        for name, target in self.case.links.items():
-            self._cleared(name).symlink_to(target)
         for name in self.case.directories:
             self._cleared(name).mkdir()
         for name, mode in self.case.modes.items():
@@ -133,7 +131,7 @@ def _run(player: Player) -> Said:
             printed, complained = started.communicate(timeout=PATIENCE)
         finally:
             started.kill()
-    return Said(started.returncode, printed or "", complained, _notes(player))
+    return Said(started.returncode, printed or "", complained, _notes(player), player.directory)
 
 
 def _on_terminal(player: Player) -> Said:
@@ -150,7 +148,7 @@ def _on_terminal(player: Player) -> Said:
                 seen += some
         started.wait(PATIENCE)
     os.close(ours)
-    return Said(started.returncode, "", seen.decode().replace("\r\n", "\n"), _notes(player))
+    return Said(started.returncode, "", seen.decode().replace("\r\n", "\n"), _notes(player), player.directory)
 
 
 def _notes(player: Player) -> tuple[tuple[str, str], ...]:

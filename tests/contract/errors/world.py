@@ -116,10 +116,6 @@ def _takes_no_configuration(host: SimulatedHost) -> None:
     host.invalid_config = "channels.telegram: Unrecognized key"
 
 
-def _has_lost_its_unit(host: SimulatedHost) -> None:
-    del host.files[files.UNIT_PATH]
-
-
 def _has_no_json(host: SimulatedHost) -> None:
     host.files[files.CONFIG_PATH] = replace(host.files[files.CONFIG_PATH], content=b"{ cut off by a full di")
 
@@ -138,6 +134,5 @@ TROUBLES: Final[dict[str, Trouble | Callable[[SimulatedHost], None]]] = {
     "knows-no-login": _knows_no_login,
     "takes-no-configuration": _takes_no_configuration,
     "has-no-json": _has_no_json,
-    "has-lost-its-unit": _has_lost_its_unit,
     "applied-by-a-newer-version": _was_applied_by_a_newer_version,
 }
