@@ -278,6 +278,7 @@ def _failure(where: str, command: Command, completed: Completed) -> CommandFaile
             said = said.replace(_plain(line), "***")
     return CommandFailed(
         f"{where}: {command.name} failed with exit code {completed.exit_code}: {said[-ERROR_TAIL:] or 'no message'}",
+        "Run it again; if it stays so, look at the host with `fleet ssh CHILD`.",
         exit_code_on_host=completed.exit_code,
     )
 

@@ -126,7 +126,10 @@ def _checked_host_key(text: str | None) -> str:
 
 def _ask_passphrase() -> str:
     if not sys.stdin.isatty():
-        raise UsageProblem("the identity has a passphrase, and there is no terminal to ask for it")
+        raise UsageProblem(
+            "the identity has a passphrase, and there is no terminal to ask for it",
+            "run it on a terminal, or name an identity without one",
+        )
     answer: str = click.prompt("Passphrase of the identity", hide_input=True, err=True)
     return answer
 

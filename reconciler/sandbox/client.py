@@ -99,5 +99,7 @@ class SandboxClient:
                 f"the sandbox does not answer on {self._socket}", "is it running? `fleet sandbox up` starts it"
             ) from error
         if response.status_code != 200:
-            raise SandboxError(f"the sandbox refused {method} {path}: {response.text.strip()[:300]}")
+            raise SandboxError(
+                f"the sandbox refused {method} {path}: {response.text.strip()[:300]}", "See `fleet sandbox logs`."
+            )
         return response.json()

@@ -139,7 +139,9 @@ def _configure(root: Path) -> None:
     enable = ["systemctl", "--root", str(root), "--quiet", "enable", *ENABLED]
     ended = subprocess.run(enable, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if ended.returncode:
-        raise SandboxError(f"systemctl could not finish the base image: {ended.stderr.strip()}")
+        raise SandboxError(
+            f"systemctl could not finish the base image: {ended.stderr.strip()}", "Mend that, and run it again."
+        )
 
 
 def _recipe_digest() -> str:

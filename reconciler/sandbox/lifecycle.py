@@ -207,7 +207,8 @@ def _start_daemon(paths: Paths) -> None:
     while not _answers(paths):
         if not process.is_held(paths.daemon_lock) or time.monotonic() > deadline:
             last = paths.daemon_log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise SandboxError(f"the sandbox's daemon did not start: {''.join(last) or 'it says nothing'}")
+            said = "".join(last) or "it says nothing"
+            raise SandboxError(f"the sandbox's daemon did not start: {said}", "See `fleet sandbox logs`.")
         time.sleep(0.05)
 
 

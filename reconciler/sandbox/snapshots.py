@@ -44,7 +44,9 @@ def take(paths: Paths, machine: MachinePaths, image: str) -> None:
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if ended.returncode:
         shutil.rmtree(making, ignore_errors=True)
-        raise SandboxError(f"the machine's disk could not be copied: {ended.stderr.strip()[-200:]}")
+        raise SandboxError(
+            f"the machine's disk could not be copied: {ended.stderr.strip()[-200:]}", "Make room on the disk."
+        )
     _generalise(making / _LAYER)
     (making / _BELOW).write_text(Description.from_file(machine.description).image_folder)
     making.rename(target)

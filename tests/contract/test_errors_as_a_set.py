@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TypeGuard
 
 import click
 import pytest
@@ -34,6 +35,8 @@ Playing = Mapping[Path, Future[Said]]
 AT_A_TIME = 3
 SECRETS = (*PLANTED.values(), TOKEN, READ_ONLY_TOKEN)
 BROKEN = {"FleetError"}  # says that the installation is not whole, which no case can bring about
+# What was wrong and what comes next are one there.
+SAID_IN_ONE = {"'nothing was changed'", "f'name the children to {doing}, or give --all'"}
 # In backquotes, or given away by an option: `fleet key` alone may also be a thing.
 ADVISED = re.compile(r"`fleet ([^`]+)`|\bfleet ([a-z-]+(?: [a-z]+)? --[a-z][a-z-]*(?: [A-Z]+)?)")
 
@@ -93,6 +96,16 @@ def test_every_class_raised_by_its_name_has_a_case() -> None:
     assert {name for name in raised if issubclass(getattr(errors, name, Exception), FleetError)} - covered <= BROKEN
 
 
+def test_every_error_says_what_to_do_next() -> None:
+    silent = {
+        ast.unparse(call.args[0])
+        for _, tree in sources()
+        for call in ast.walk(tree)
+        if is_error(call) and len(call.args) == 1 and not isinstance(call.args[0], ast.Starred)
+    }
+    assert silent == SAID_IN_ONE
+
+
 def test_every_advised_command_is_one_of_ours() -> None:
     """Those of the snapshots, and every `fleet …` that stands in a text of the source."""
     snapshots = ((path.name, path.with_suffix(".out").read_text(encoding="utf-8").partition("\n")[2]) for path in CASES)
@@ -106,6 +119,14 @@ def test_every_advised_command_is_one_of_ours() -> None:
 def sources() -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted((PROJECT / "reconciler").rglob("*.py")):
         yield path.relative_to(PROJECT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def is_error(node: ast.AST) -> TypeGuard[ast.Call]:
+    """Whether an error is made here; one of the fleet file has its advice in its diagnostics."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id == "ConfigError":
+        return False
+    kind = getattr(errors, node.func.id, None)
+    return isinstance(kind, type) and issubclass(kind, FleetError)
 
 
 def texts(tree: ast.Module) -> Iterator[str]:
