@@ -130,7 +130,7 @@ def _foreign(name: str, fleet: Fleet, ports: Ports) -> Diagnostic | None:
 
 
 def _wanted(fleet: Fleet, spec: ChildSpec, server: Server, facts: HostFacts | None, ports: Ports) -> dict[str, Json]:
-    exact = pinned(spec, facts.applied if facts else None)
+    exact = pinned(spec, facts)
     return wanted_values(exact, gather_materials(fleet, spec, uid_of(server), ports))
 
 

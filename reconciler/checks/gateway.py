@@ -19,7 +19,7 @@ def judge(child: Child) -> Finding:
         return Finding(NAME, Verdict.FAILED, f"not ready: {', '.join(gateway.failing) or 'starting'}")
     if gateway.suppressed:
         return Finding(NAME, Verdict.FAILED, f"channels suppressed: {', '.join(gateway.suppressed)}")
-    wanted = pinned(child.spec, child.facts.applied).version if child.spec else gateway.version
+    wanted = pinned(child.spec, child.facts).version if child.spec else gateway.version
     if gateway.version != wanted:
         return Finding(NAME, Verdict.FAILED, f"runs {gateway.version}, wanted is {wanted}")
     return Finding(NAME, Verdict.OK, f"ready, {gateway.version}")

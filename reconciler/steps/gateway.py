@@ -38,8 +38,8 @@ def ensure_unit(work: Work) -> bool:
         wrote = True
     if _has_additions(work):  # it runs with them
         stop_gateway(work)
-    if _is_enabled(work):
-        return wrote
+    if _is_enabled(work) and not wrote:  # of a unit whose file was gone systemd knows what was
+        return False
     work.connection().run(commands.enable_unit(files.UNIT))
     return True
 

@@ -9,12 +9,12 @@ from typing import Final
 from reconciler import keys
 from reconciler.answers import parse_answer
 from reconciler.commands import run_probe
+from reconciler.diff import value_at
 from reconciler.errors import HostError
 from reconciler.managed import Materials, digests, files, looks, wanted_values
 from reconciler.model import (
     LABEL_PREFIX,
     LATEST,
-    Applied,
     ChildSpec,
     Fleet,
     HostAddress,
@@ -60,7 +60,7 @@ class Work:
         assert self.spec is not None, "steps that build are only planned for declared children"
         if self.newest is not None:
             return replace(self.spec, version=self.newest)
-        return pinned(self.spec, self.facts.applied if self.facts else None)
+        return pinned(self.spec, self.facts)
 
     def existing(self) -> Server:
         assert self.server is not None, "the step before this one makes the server"
@@ -117,11 +117,16 @@ def uid_of(server: Server) -> str:
     return server.uid
 
 
-def pinned(spec: ChildSpec, applied: Applied | None) -> ChildSpec:
-    """`latest` means the newest release when a child is made; from then on the one that it was brought to."""
-    if spec.version != LATEST or applied is None or applied.version is None:
+def pinned(spec: ChildSpec, facts: HostFacts | None) -> ChildSpec:
+    """`latest` means the newest release when a child is made; from then on the one that it was brought to.
+
+    Where the note of that is lost, or was never made, the release that is linked as current says it.
+    """
+    if spec.version != LATEST or facts is None:
         return spec
-    return replace(spec, version=applied.version)
+    applied, live = facts.applied, value_at(facts.managed.get("release"), ("version",))
+    version = (applied and applied.version) or live
+    return replace(spec, version=version) if isinstance(version, str) else spec
 
 
 def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> Materials:

@@ -128,7 +128,11 @@ CASES: Final[dict[str, Damage]] = {
     "bot token": of_file(files.TELEGRAM_TOKEN_PATH),
     "model key": of_file(files.MODEL_KEY_PATH),
     "stamp program": of_file(files.STAMP_PATH),
-    "unit": of_file(files.UNIT_PATH),
+    "unit": Damage(
+        changed=f"echo '# theirs' >>{files.UNIT_PATH}",
+        deleted=f"systemctl stop {files.UNIT}; rm {files.UNIT_PATH} /etc/systemd/system/*.wants/{files.UNIT}",
+        without="what is added to a unit elsewhere: units as loaded",
+    ),
     "other units": not_to_be(
         "printf '[Service]\\nExecStart=/bin/true\\n' >/etc/systemd/system/openclaw-theirs.service; "
         "systemctl daemon-reload"
@@ -150,8 +154,7 @@ CASES: Final[dict[str, Damage]] = {
     ),
     "gateway": Damage(
         changed=f"systemctl disable {files.UNIT}",
-        deleted=f"rm /etc/systemd/system/multi-user.target.wants/{files.UNIT}; systemctl stop {files.UNIT}",
-        without="a unit's state",
+        without="deleted with its file: unit",
     ),
 }
 
