@@ -53,8 +53,13 @@ def ensure_recorded(work: Work) -> bool:
         managed_files=files_of_mode(spec, FileMode.MANAGED),
         seeded_files=files_of_mode(spec, FileMode.SEED),
     )
+    declared_before = before.labels if before else ()
+    is_first = work.existing().label("ready") is None
+    if not is_first:  # before the note, which forgets what was declared before: a label that is to go would stay
+        _ensure_labels(work, declared_before)
     _write_applied(work, applied)
-    _ensure_labels(work, before.labels if before else ())
+    if is_first:
+        _ensure_labels(work, declared_before)
     work.ports.store.save(_record(work, applied))
     return True
 
