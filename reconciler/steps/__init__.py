@@ -39,9 +39,9 @@ _PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_rea
 START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
 CONVERGE: Final[tuple[Step, ...]] = (
     *_REACH,
+    Step("begin", ensure_begun),  # before anything that differs is mended, at the cloud too
     Step("backups", ensure_backups),
     Step("ssh from", ensure_ssh_from),
-    Step("begin", ensure_begun),
     Step("host key", ensure_host_key),
     Step("login", ensure_login),
     Step("packages", ensure_packages),
