@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from reconciler import __version__
 from reconciler.actions.conditions import shall_run
-from reconciler.model import SETTLED, Child, Diagnostic, Severity, Situation
+from reconciler.model import SETTLED, Child, Diagnostic, Server, ServerStatus, Severity, Situation
+from reconciler.steps.server import CREATE_TIMEOUT
 
 
 def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
@@ -18,7 +21,7 @@ def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
             "put it back with `protect: false`, apply, and remove it then",
             address=child.name,
         )
-    if child.server.status not in SETTLED:
+    if child.server.status not in SETTLED and not _made_in_vain(child.server, situation):
         return Diagnostic(
             Severity.WARNING,
             f"{child.name}: its server is {child.server.status}; nothing is planned until that has ended",
@@ -27,6 +30,12 @@ def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
         )
     # What shall be switched off or deleted need not answer.
     return _host_obstacle(child) if shall_run(child, situation) else None
+
+
+def _made_in_vain(server: Server, situation: Situation) -> bool:
+    """The cloud has not brought it up in all the time that a create is waited for, and nothing was ever on it."""
+    is_new = server.status is ServerStatus.INITIALIZING and server.label("ready") is None
+    return is_new and situation.now - server.created > timedelta(seconds=CREATE_TIMEOUT)
 
 
 def _host_obstacle(child: Child) -> Diagnostic | None:

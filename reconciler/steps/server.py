@@ -36,7 +36,7 @@ def ensure_server(work: Work) -> bool:
     does not have, or that fails after it was accepted, gives way to the next. LimitExceeded and all else ends it at
     once. Raises OutOfStock when none is left.
     """
-    if work.server is not None:
+    if work.server is not None and not _made_in_vain(work):
         return False
     refused: dict[str, CloudError] = {}
     for server_type, region in candidates(work.declared(), None):
@@ -89,6 +89,23 @@ def _delete(work: Work) -> None:
     work.note("delete-intended", durable=True, server=now.id, name=now.name)
     cloud = work.ports.cloud
     cloud.wait(when_unlocked(work, lambda: cloud.delete_server(now.id)), CREATE_TIMEOUT)
+
+
+def _made_in_vain(work: Work) -> bool:
+    """An apply died before it heard that the cloud could not make the server: it is deleted, as that apply would have.
+
+    The planner lets one through that is not up only after CREATE_TIMEOUT, and nothing was ever on it.
+    """
+    if work.existing().status is not ServerStatus.INITIALIZING:
+        return False
+    now = work.server = reread(work)
+    if now is None:
+        return True
+    if now.status is not ServerStatus.INITIALIZING:
+        return False
+    _delete_failed(work, now)
+    work.server = None
+    return True
 
 
 def _created(work: Work, server_type: str, region: str) -> Server:
