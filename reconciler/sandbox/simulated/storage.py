@@ -34,14 +34,6 @@ def install_file(host: SimulatedHost, call: Call) -> None:
     host.files[path] = File(call.stdin, owner or acting, mode)
 
 
-def half_install_file(host: SimulatedHost, call: Call) -> None:
-    """The power goes while the content arrives."""
-    directory, _, name = call.arguments[0].rpartition("/")
-    if directory in host.directories:
-        half = call.stdin[: len(call.stdin) // 2]
-        host.files[f"{directory}/.{name}.part"] = File(half, f"{call.user}:{call.user}", "0600")
-
-
 def read_file(host: SimulatedHost, call: Call) -> bytes:
     path = call.arguments[0]
     _acting(host, call)

@@ -33,12 +33,6 @@ def install_packages(host: SimulatedHost, call: Call) -> None:
     host.packages |= set(call.arguments)
 
 
-def half_install_packages(host: SimulatedHost, call: Call) -> None:
-    """The power goes while dpkg is at work."""
-    del call
-    host.packages_interrupted = True
-
-
 def make_account(host: SimulatedHost, call: Call) -> None:
     name, home, shell = call.arguments
     host.accounts[name] = Account(home, shell)

@@ -13,6 +13,7 @@ from reconciler.commands import importing
 from reconciler.model import Command, Completed, Secret
 from reconciler.sandbox.simulated import access, arrival, probe, releases, storage, system
 from reconciler.sandbox.simulated.calls import Call, Fails, read_call
+from reconciler.sandbox.simulated.halves import HALVES
 from reconciler.sandbox.simulated.host import SimulatedHost
 
 Action = Callable[[SimulatedHost, Call], bytes | None]
@@ -53,13 +54,6 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (importing.make_login_account("user", "/path", "rule"), arrival.make_login_account),
     (importing.prove_root(), arrival.prove_root),
 )
-
-
-# What is left behind by the power going in the middle; by all others nothing.
-HALVES: Final[dict[Action, Action]] = {
-    system.install_packages: system.half_install_packages,
-    storage.install_file: storage.half_install_file,
-}
 
 
 def execute(host: SimulatedHost, line: str, stdin: bytes) -> Completed:

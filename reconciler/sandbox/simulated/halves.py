@@ -1,0 +1,76 @@
+"""What a command leaves behind when the power goes in its middle. A command that is not here has done nothing by then.
+
+Each half is a moment that the command's own script has: what it removes first, what it writes before it loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from reconciler.sandbox.simulated import access, storage, system
+from reconciler.sandbox.simulated.calls import Call
+from reconciler.sandbox.simulated.disk import File
+from reconciler.sandbox.simulated.first_boot import HOST_KEY, NO_FIREWALL
+from reconciler.sandbox.simulated.host import SimulatedHost
+
+Half = Callable[[SimulatedHost, Call], None]
+
+
+def install_packages(host: SimulatedHost, call: Call) -> None:
+    """dpkg is at work."""
+    del call
+    host.packages_interrupted = True
+
+
+def install_file(host: SimulatedHost, call: Call) -> None:
+    """The content arrives."""
+    directory, _, name = call.arguments[0].rpartition("/")
+    if directory in host.directories:
+        half = call.stdin[: len(call.stdin) // 2]
+        host.files[f"{directory}/.{name}.part"] = File(half, f"{call.user}:{call.user}", "0600")
+
+
+def rotate_host_key(host: SimulatedHost, call: Call) -> None:
+    """The private half lies there, sshd has not read it, and the public half is not written yet."""
+    host.files.pop(f"{HOST_KEY}.pub", None)
+    host.files[HOST_KEY] = File(call.stdin, mode="0600")
+
+
+def apply_firewall(host: SimulatedHost, call: Call) -> None:
+    """Everything is reset, the way back is armed, and nothing is let in or kept out yet."""
+    if "ufw" in host.packages:
+        system.apply_firewall(host, call)
+        host.firewall = dict(NO_FIREWALL)
+
+
+def grant_sudo(host: SimulatedHost, call: Call) -> None:
+    """The rule is there, and those of others are too."""
+    host.directories[access.SUDOERS] = "root:root", "0750"
+    host.files[f"{access.SUDOERS}/{call.arguments[1]}"] = File(call.stdin, mode="0440")
+
+
+def set_authorized_keys(host: SimulatedHost, call: Call) -> None:
+    """The directory is made, and the keys arrive."""
+    user = call.arguments[0]
+    directory, owner = f"{host.accounts[user].home}/.ssh", f"{user}:{user}"
+    host.directories[directory] = owner, "0700"
+    host.files[f"{directory}/.authorized_keys.part"] = File(call.stdin[:10], owner, "0600")
+
+
+def plain_units(host: SimulatedHost, call: Call) -> None:
+    """Additions have other names, and systemd has not read that."""
+    loaded = dict(host.systemd.loaded)
+    system.plain_units(host, call)
+    host.systemd.loaded = loaded
+
+
+HALVES: Final[dict[Callable[..., object], Half]] = {
+    system.install_packages: install_packages,
+    system.apply_firewall: apply_firewall,
+    system.plain_units: plain_units,
+    storage.install_file: install_file,
+    access.rotate_host_key: rotate_host_key,
+    access.grant_sudo: grant_sudo,
+    access.set_authorized_keys: set_authorized_keys,
+}
