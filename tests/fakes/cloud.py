@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -34,7 +36,8 @@ class FakeCloud(FakeProject):
     """Actions finish when they are waited for, or when time has passed. `requests` is every accepted create.
 
     `fail_next` injects refusals, `failing_actions` is how many actions fail next, `sold_out` what cannot be had,
-    `server_limit` the project's quota; a server in `deaf` does not listen to its power button.
+    `broken` where a server is accepted and never comes up, `server_limit` the project's quota; a server in `deaf` does
+    not listen to its power button.
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: NOW) -> None:
@@ -43,8 +46,10 @@ class FakeCloud(FakeProject):
         self.requests: list[ServerRequest] = []
         self.failing_actions = 0
         self.sold_out = {("cx23", region) for region in REGIONS}
+        self.broken: set[tuple[str, str]] = set()
         self.server_limit = 100
         self.deaf: set[int] = set()
+        self.power_ons: Counter[int] = Counter()  # how often each server got its power back
         self._now = now
         self._actions: dict[int, Running] = {}
         self._ended: dict[int, ActionFailed | None] = {}
@@ -55,6 +60,18 @@ class FakeCloud(FakeProject):
         """A server that is simply there."""
         self.by_id[server.id] = server
         return server
+
+    def copy(self, now: Callable[[], datetime]) -> FakeCloud:
+        """The same project, that goes its own way from here. Nothing may be under way in it."""
+        self._let_time_pass()
+        assert not self._actions, "wait for what runs first"
+        twin = FakeCloud(now)
+        twin.by_id, twin.walls, twin.keys = dict(self.by_id), dict(self.walls), dict(self.keys)
+        twin.requests, twin.sold_out, twin.deaf = list(self.requests), set(self.sold_out), set(self.deaf)
+        twin.broken = set(self.broken)
+        twin.power_ons, twin.server_limit = Counter(self.power_ons), self.server_limit
+        twin._ids = copy(self._ids)
+        return twin
 
     # --- the port: servers ------------------------------------------------------------------------------------
 
@@ -80,7 +97,7 @@ class FakeCloud(FakeProject):
             self.requests.append(request)
             server = self._made(next(self._ids), request)
             self.by_id[server.id] = server
-            return server, self._start(server.id, lambda: self._change(server.id, status=ServerStatus.RUNNING))
+            return server, self._start(server.id, lambda: self._come_up(server.id))
 
     def set_labels(self, server_id: int, labels: dict[str, str]) -> Server:
         with self._call("set_labels"):
@@ -111,7 +128,7 @@ class FakeCloud(FakeProject):
 
     def power_on(self, server_id: int) -> tuple[int, ...]:
         with self._call("power_on"):
-            return self._act(server_id, lambda: self._change(server_id, status=ServerStatus.RUNNING))
+            return self._act(server_id, lambda: self._give_power(server_id))
 
     def power_off(self, server_id: int) -> tuple[int, ...]:
         with self._call("power_off"):
@@ -123,7 +140,7 @@ class FakeCloud(FakeProject):
 
     def reboot(self, server_id: int) -> tuple[int, ...]:
         with self._call("reboot"):
-            return self._act(server_id, lambda: self._change(server_id, status=ServerStatus.RUNNING))
+            return self._act(server_id, lambda: self._give_power(server_id, again=True))
 
     def wait(self, action_ids: Sequence[int], timeout: float) -> None:
         with self._call("wait"):
@@ -213,7 +230,10 @@ class FakeCloud(FakeProject):
             self.failing_actions -= 1
             self._ended[number] = ActionFailed(f"action {number} on server {action.server_id} failed")
         elif action.server_id in self.by_id:
-            action.effect()
+            try:
+                action.effect()
+            except ActionFailed as failure:
+                self._ended[number] = failure
 
     def _check_unlocked(self, server_id: int) -> None:
         if any(action.server_id == server_id for action in self._actions.values()):
@@ -227,6 +247,17 @@ class FakeCloud(FakeProject):
     def _change(self, server_id: int, **changes: object) -> Server:
         self.by_id[server_id] = replace(self._known(server_id), **changes)  # type: ignore[arg-type]
         return self.by_id[server_id]
+
+    def _come_up(self, server_id: int) -> None:
+        server = self._known(server_id)
+        if (server.server_type, server.region) in self.broken:
+            raise ActionFailed(f"server {server_id} does not come up")
+        self._change(server_id, status=ServerStatus.RUNNING)
+
+    def _give_power(self, server_id: int, *, again: bool = False) -> None:
+        if again or self._known(server_id).status is not ServerStatus.RUNNING:
+            self.power_ons[server_id] += 1
+        self._change(server_id, status=ServerStatus.RUNNING)
 
     def _press(self, server_id: int) -> None:
         if server_id not in self.deaf:

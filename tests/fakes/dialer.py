@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 from reconciler.errors import HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
-from reconciler.model import HostAddress, Server, ServerStatus
+from reconciler.model import LABEL_PREFIX, HostAddress, Server, ServerStatus
 from reconciler.ports import Clock
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.host import FakeHost, public_key
@@ -23,6 +26,15 @@ class FakeDialer:
         self._cloud = cloud
         self._clock = clock
         self._booting: dict[int, int] = {}
+        self._power_ons: Counter[int] = Counter()  # of which the hosts know
+
+    def copy(self, cloud: FakeCloud, clock: Clock) -> FakeDialer:
+        """The same hosts, that go their own way from here."""
+        twin = FakeDialer(cloud, clock)
+        twin.hosts = {number: host.copy(clock) for number, host in self.hosts.items()}
+        twin.silent, twin.source = dict(self.silent), self.source
+        twin._booting, twin._power_ons = dict(self._booting), Counter(self._power_ons)
+        return twin
 
     def connect(self, address: HostAddress, timeout: float) -> FakeHost:
         self.met.append(address)
@@ -52,6 +64,13 @@ class FakeDialer:
             if left:
                 self._booting[server.id] = left - 1
                 raise HostRefused(f"{server.address}: nothing listens yet")
-            request = next(found for found in self._cloud.requests if found.labels == dict(server.labels))
+            request = next(found for found in self._cloud.requests if _uid(found.labels) == server.uid)
             self.hosts[server.id] = FakeHost(request, self._clock)
+        if self._power_ons[server.id] != self._cloud.power_ons[server.id]:
+            self._power_ons[server.id] = self._cloud.power_ons[server.id]
+            self.hosts[server.id].boot()
         return self.hosts[server.id]
+
+
+def _uid(labels: Mapping[str, str]) -> str | None:
+    return labels.get(f"{LABEL_PREFIX}uid")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.api import FleetClient
+from reconciler.api import NOTHING_SPECIAL, FleetClient
 from reconciler.model import (
     ChildSpec,
     Endpoints,
@@ -15,6 +16,8 @@ from reconciler.model import (
     NodeDistribution,
     Outcome,
     OutcomeCode,
+    PlanOptions,
+    Policy,
     Provider,
     SecretRef,
     Server,
@@ -47,6 +50,17 @@ class FakeFleet:
         self.store = DirectoryStore(self.state, self.clock)
         self.secrets = SandboxSecrets(FLEET_KEY)
         self.moved: dict[str, str] = {}
+        self.policy = Policy()
+
+    def copy(self, state: Path) -> FakeFleet:
+        """The same world with its state directory in another place, that goes its own way from here."""
+        twin = FakeFleet(state, self.names, self.clock.copy())
+        twin.specs, twin.moved, twin.policy = dict(self.specs), dict(self.moved), self.policy
+        twin.cloud = self.cloud.copy(twin.clock.now)
+        twin.dialer = self.dialer.copy(twin.cloud, twin.clock)
+        if self.state.exists():
+            shutil.copytree(self.state, state)
+        return twin
 
     def change(self, name: str, **changes: Any) -> None:
         """What the fleet file says of one child from now on."""
@@ -59,7 +73,7 @@ class FakeFleet:
 
     def fleet(self) -> Fleet:
         token, specs = SecretRef("env", "TOKEN"), dict(self.specs)
-        return Fleet("demo", Provider.HETZNER, token, None, 1, specs, "fleet.yaml", moved=dict(self.moved))
+        return Fleet("demo", Provider.HETZNER, token, None, 1, specs, "fleet.yaml", self.policy, dict(self.moved))
 
     def ports(self) -> Ports:
         endpoints = Endpoints({"x86_64": NODE})
@@ -70,11 +84,11 @@ class FakeFleet:
     def client(self) -> FleetClient:
         return FleetClient(self.fleet(), self.ports())
 
-    def apply(self, workers: int = 4) -> list[Outcome]:
+    def apply(self, workers: int = 4, options: PlanOptions = NOTHING_SPECIAL) -> list[Outcome]:
         """A new process that looks, plans and applies."""
         client = self.client()
         with client.lock("fleet apply"):
-            return client.apply(client.plan(), workers)
+            return client.apply(client.plan(options=options), workers)
 
     def applied(self) -> FakeFleet:
         """The same, after a first apply that went well."""

@@ -5,6 +5,7 @@ What no host would be asked (an unknown command, a file pulled away under a runn
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from typing import Any, Final
@@ -45,6 +46,12 @@ class FakeHost(SimulatedHost):
         if command.name.startswith("wait for"):
             self.ran[-1] = "first boot is over"
         return completed
+
+    def copy(self, clock: Clock) -> FakeHost:
+        """The same host, that goes its own way from here by this clock."""
+        twin = copy.deepcopy(self)
+        twin.now = lambda: clock.now().timestamp()
+        return twin
 
     def interact(self) -> int:
         return 0

@@ -1,0 +1,103 @@
+"""What two runs are compared by, field by field: everything that is now, but for what must differ between two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+from reconciler.model import HostFacts, Json
+from tests.fakes.fleets import FakeFleet
+
+# Two runs of a create give a child two uids, and these follow from it.
+OF_ONE_UID: Final = frozenset({"login key", "host key", "host key file", "gateway token", "bot token", "model key"})
+# A repair or an update that begins again may start the gateway once more.
+STARTS: Final = ("starts", "main_pid")
+
+Untouched = tuple[int, str, int, int]
+
+
+def outcome(world: FakeFleet) -> dict[str, Any]:
+    """Times and what derives from a uid are left out."""
+    planned = world.client().plan()
+    return {
+        "to do": [f"{action.kind} {action.child}" for action in planned.plan.actions],
+        "shared": [change.path for change in planned.plan.shared],
+        "firewalls": {name: (wall.rules, wall.selectors) for name, wall in world.cloud.walls.items()},
+        "keys": {name: key.public_key for name, key in world.cloud.keys.items()},
+        "servers": {server.name: _server(world, server.id) for server in world.cloud.by_id.values()},
+        "facts": {name: comparable(child.facts) for name, child in planned.children.items()},
+        "in force": {name: _in_force(world, name) for name in world.specs if planned.children[name].facts},
+    }
+
+
+def without_starts(found: dict[str, Any]) -> dict[str, Any]:
+    """The same without how often gateways have started."""
+    for facts in found["facts"].values():
+        for field in STARTS if facts else ():
+            facts["gateway"].pop(field)
+        if facts:
+            facts.pop("boot_id")
+    for name in found["in force"]:
+        found["in force"][name].pop("starts")
+    return found
+
+
+def differences(found: object, wanted: object, path: str = "") -> Iterator[str]:
+    """Each field that differs, with its path."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in {**found, **wanted}:
+            yield from differences(found.get(key), wanted.get(key), f"{path}.{key}")
+    elif found != wanted:
+        yield f"{path[1:]} is {found!r}, not {wanted!r}"
+
+
+def untouched(world: FakeFleet, name: str) -> Untouched | None:
+    """What changes as soon as anybody restarts, reboots or replaces a child: id, boot id, starts, PID."""
+    if name not in world.specs:
+        return None
+    facts = world.client().plan([name]).children[name].facts
+    assert facts is not None
+    return world.server(name).id, facts.boot_id, facts.gateway.starts, facts.gateway.main_pid
+
+
+def comparable(facts: HostFacts | None) -> dict[str, Any]:
+    if facts is None:
+        return {}
+    value = asdict(facts)
+    value.pop("clock")
+    value["applied"].pop("at")
+    value["applied"]["spec_digest"] = bool(value["applied"]["spec_digest"])  # that is all that anybody asks
+    # Paths; the rest are times. A half-written note of ours is a stray, and the next apply clears it away.
+    value["applied"]["repairs"] = sorted(set(value["applied"]["repairs"]) - {"notes directory.strays"})
+    value["gateway"].pop("channel_activity")
+    for name in OF_ONE_UID:
+        value["managed"].pop(name)
+        value["applied"]["digests"].pop(name)
+    return value
+
+
+def _server(world: FakeFleet, number: int) -> dict[str, Any]:
+    server = world.cloud.by_id[number]
+    labels = {key: value for key, value in server.labels.items() if not key.endswith(("/uid", "/nonce"))}
+    return {
+        "status": server.status,
+        "type": server.server_type,
+        "region": server.region,
+        "backups": server.backups,
+        "labels": labels,
+    }
+
+
+def _in_force(world: FakeFleet, name: str) -> dict[str, Json]:
+    """What the host works by, whatever lies on its disk."""
+    host = world.host(name)
+    return {
+        "sshd": host.sshd_config.decode(),
+        "metadata rules": host.metadata_rules.decode(),
+        "unit": (host.gateway.unit or b"").decode(),
+        "starts": host.gateway.starts,
+        "first boot": "first boot is over" in host.ran,
+        "tables": list(host.kernel.tables),
+        "firewall": str(host.firewall),
+    }

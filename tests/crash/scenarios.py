@@ -1,0 +1,216 @@
+"""What an apply is doing when it dies: one scenario per kind of action, each a change to a finished fleet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from reconciler import commands
+from reconciler.api import NOTHING_SPECIAL
+from reconciler.managed import files
+from reconciler.model import FileMode, PlanOptions, ServerStatus, WorkspaceFile
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import WANTED_FIREWALL, FakeFile, FakeHost
+from tests.fakes.worlds import make_spec
+
+NEAR: Final = ("198.51.100.0/24",)  # where FakeDialer's packets come from
+BYSTANDER: Final = "bob"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`change` is done to a world in which alice and bob are finished; `actions` is what is planned then, and
+
+    `creates` how many servers of each name are made in all, bob's and alice's first ones among them.
+    """
+
+    name: str
+    change: Callable[[FakeFleet], None]
+    actions: tuple[str, ...]
+    creates: Mapping[str, int] = field(default_factory=lambda: {"demo-alice": 1, "demo-bob": 1})
+    options: PlanOptions = NOTHING_SPECIAL
+    more_creates: int = 0  # so many more by the apply that goes on, which tries the first candidate again
+
+    def __str__(self) -> str:
+        return self.name
+
+    def world(self, state: Path, finished: FakeFleet) -> FakeFleet:
+        world = finished.copy(state)
+        self.change(world)
+        return world
+
+
+def finished_fleet(state: Path) -> FakeFleet:
+    return FakeFleet(state, ("alice", BYSTANDER)).applied()
+
+
+def _begin(world: FakeFleet) -> None:
+    """Nothing is there, not even what servers share."""
+    for kept in (world.cloud.by_id, world.cloud.walls, world.cloud.keys, world.cloud.requests, world.dialer.hosts):
+        kept.clear()
+    shutil.rmtree(world.state)
+    del world.specs[BYSTANDER]
+
+
+def _new_child(world: FakeFleet) -> None:
+    world.specs["carol"] = make_spec("carol", server_type="cpx22")
+
+
+def _new_child_by_candidates(world: FakeFleet) -> None:
+    """cx23 is sold out everywhere, and what is made in hel1 is accepted and fails."""
+    world.specs["carol"] = make_spec("carol", server_type=["cx23", "cpx22"], region=["hel1", "fsn1"])
+    world.cloud.broken = {("cpx22", "hel1")}
+
+
+def _update(world: FakeFleet) -> None:
+    world.change(
+        "alice",
+        config={"agents": {"defaults": {"timeoutSeconds": 900}}},
+        files={
+            "SOUL.md": WorkspaceFile("You are alice.", FileMode.MANAGED),
+            "notes/FIRST.md": WorkspaceFile("Hello.", FileMode.SEED),
+        },
+        labels={"team": "red"},
+        protect=True,
+    )
+
+
+def _less(world: FakeFleet) -> None:
+    """What an apply put there by the file is taken out of the file again."""
+    _update(world)
+    world.apply()
+    world.change("alice", config={}, files={}, labels={}, protect=False)
+
+
+def _other_version(world: FakeFleet) -> None:
+    world.change("alice", version="2026.9.7")
+
+
+def _resize(world: FakeFleet) -> None:
+    world.change("alice", server_types=("cx23", "cpx32"))
+
+
+def _stop(world: FakeFleet) -> None:
+    world.change("alice", enabled=False, backups=True, labels={"asleep": "yes"})
+
+
+def _start_server(world: FakeFleet) -> None:
+    world.change("alice", enabled=False)
+    world.apply()
+    world.change("alice", enabled=True)
+
+
+def _start_unit(world: FakeFleet) -> None:
+    world.host("alice").gateway.stop()
+
+
+def _restart(world: FakeFleet) -> None:
+    """It runs with another bot's token than the one that lies there."""
+    host = world.host("alice")
+    right = host.files[files.TELEGRAM_TOKEN_PATH]
+    host.files[files.TELEGRAM_TOKEN_PATH] = FakeFile(b"1:theirs", "openclaw:openclaw", "0400")
+    host.run(commands.restart_unit(files.UNIT))
+    host.files[files.TELEGRAM_TOKEN_PATH] = right
+
+
+def _replace(world: FakeFleet) -> None:
+    world.change("alice", regions=("hel1",))
+
+
+def _rename(world: FakeFleet) -> None:
+    world.move("alice", "alba")
+
+
+def _destroy(world: FakeFleet) -> None:
+    del world.specs["alice"]
+
+
+def _expire(world: FakeFleet) -> None:
+    world.change("alice", expires=world.clock.now() - timedelta(hours=1))
+
+
+def _backups(world: FakeFleet) -> None:
+    world.change("alice", backups=True)
+
+
+def _narrow_firewall(world: FakeFleet) -> None:
+    world.change("alice", ssh_from=NEAR)
+
+
+def _wide_firewall(world: FakeFleet) -> None:
+    _narrow_firewall(world)
+    world.apply()
+    world.change("alice", ssh_from=())
+
+
+def _firewall_drift(world: FakeFleet) -> None:
+    world.cloud.change_wall("demo", "in tcp 22 from 0.0.0.0/0", "in tcp 80 from 0.0.0.0/0")
+
+
+def _meddled(world: FakeFleet) -> None:
+    """Somebody changed everything that we own on alice's host, and loaded it."""
+    meddle(world.host("alice"))
+
+
+def meddle(host: FakeHost) -> None:
+    for path in (files.SSHD_PATH, files.METADATA_RULES_PATH, files.UNIT_PATH, files.STAMP_PATH):
+        host.files[path].content += b"# theirs\n"
+    host.files[files.TELEGRAM_TOKEN_PATH] = FakeFile(b"1:theirs", "openclaw:openclaw", "0400")
+    host.files[files.AUTHORIZED_KEYS_PATH].content += b"ssh-ed25519 AAAAtheirs\n"
+    host.files[f"{files.HOST_KEY_PATH}.pub"].content += b"theirs\n"
+    host.directories[files.SECRETS_DIRECTORY] = "root:root", "0777"
+    host.packages.discard("xz-utils")
+    host.firewall = {**WANTED_FIREWALL, "rules": ["22/tcp", "80/tcp"]}
+    host.links[files.CURRENT] = "/opt/openclaw/releases/theirs"
+    host.gateway.stop()
+    host.write_config({**host.config(), "gateway": {**host.config()["gateway"], "bind": "lan"}})
+    for command in (commands.reload_sshd(), commands.daemon_reload(), commands.reload_unit(files.METADATA_UNIT)):
+        host.run(command)
+
+
+def _server_off(world: FakeFleet) -> None:
+    """Somebody pulled the plug."""
+    world.cloud.add(replace(world.server("alice"), status=ServerStatus.OFF))
+    world.host("alice").gateway.stop()
+
+
+NEW: Final = {"demo-alice": 1, "demo-bob": 1, "demo-carol": 1}
+SCENARIOS: Final = (
+    Scenario("a first apply", _begin, ("create alice",), {"demo-alice": 1}),
+    Scenario("a create", _new_child, ("create carol",), NEW),
+    Scenario(
+        "a create by candidates",
+        _new_child_by_candidates,
+        ("create carol",),
+        {**NEW, "demo-carol": 2},
+        more_creates=1,
+    ),
+    Scenario("an update", _update, ("update alice",)),
+    Scenario("an update that takes away", _less, ("update alice",)),
+    Scenario("another version", _other_version, ("update alice",)),
+    Scenario("a repair of everything", _meddled, ("update alice",)),
+    Scenario("a resize", _resize, ("resize alice",)),
+    Scenario("a stop", _stop, ("stop alice",)),
+    Scenario("a start of a server", _start_server, ("start alice",)),
+    Scenario("a start of a server that was unplugged", _server_off, ("start alice",)),
+    Scenario("a start of a unit", _start_unit, ("start alice",)),
+    Scenario("a restart", _restart, ("restart alice",)),
+    Scenario(
+        "a replacement",
+        _replace,
+        ("replace alice",),
+        {"demo-alice": 2, "demo-bob": 1},
+        PlanOptions(allow_replace=frozenset({"alice"})),
+    ),
+    Scenario("a rename", _rename, ("update alba",)),
+    Scenario("a removal", _destroy, ("destroy alice",)),
+    Scenario("an expiry", _expire, ("destroy alice",)),
+    Scenario("backups", _backups, ("update alice",)),
+    Scenario("a firewall of its own", _narrow_firewall, ("update alice",)),
+    Scenario("no firewall of its own any more", _wide_firewall, ("update alice",)),
+    Scenario("a firewall that was changed outside", _firewall_drift, ()),
+)
