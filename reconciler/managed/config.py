@@ -6,10 +6,11 @@ list is one value, null deletes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from reconciler.diff import value_at
+from reconciler.diff import merge_patch, value_at
 from reconciler.managed.files import (
     CONFIG_PATH,
     GATEWAY_TOKEN_PATH,
@@ -74,6 +75,21 @@ def config_look(spec: ChildSpec | None) -> Json:
 def free_keys(config: Mapping[str, Json]) -> tuple[tuple[str, ...], ...]:
     """The paths that a free-form `config` sets or, by null, deletes. One that is ours anyway says nothing."""
     return tuple(key for key in _leaves(config) if not any(_overlap(key, ours) for ours in MANAGED_KEYS))
+
+
+def config_patch(live: Json, wanted: Json, keys: Iterable[tuple[str, ...]]) -> Json:
+    """The merge patch from the managed keys as they are to those wanted. `keys` are all that were looked at.
+
+    A map on the way to a key is never deleted with it: the agent may have keys of its own there.
+    """
+    padded = copy.deepcopy(wanted)
+    for key in keys:
+        before, after = live, padded
+        for name in key[:-1]:
+            if not isinstance(before, dict) or not isinstance(after, dict) or not isinstance(before.get(name), dict):
+                break
+            before, after = before[name], after.setdefault(name, {})
+    return merge_patch(live or {}, padded)
 
 
 def is_hot(patch: Json) -> bool:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import json5
 
 from reconciler import commands
-from reconciler.diff import apply_patch, list_paths, merge_patch, value_at
+from reconciler.diff import apply_patch, list_paths, value_at
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import FOREIGN_UNITS, files
-from reconciler.managed.config import is_hot
+from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot
 from reconciler.model import GatewayFacts, Json
 from reconciler.steps.system import install_files, stop_gateway
 from reconciler.steps.work import Work
@@ -65,7 +65,9 @@ def ensure_files(work: Work) -> bool:
 def ensure_config(work: Work) -> bool:
     """The managed keys of openclaw.json: by the gateway's own RPC while it runs, else in the file. Other keys stay."""
     assert work.facts is not None
-    patch = merge_patch(work.facts.managed.get("config") or {}, work.wanted()["config"])
+    noted = work.facts.applied.config_keys if work.facts.applied else ()
+    keys = (*MANAGED_KEYS, *free_keys(work.declared().config), *noted)
+    patch = config_patch(work.facts.managed.get("config"), work.wanted()["config"], keys)
     if patch == {}:
         return False
     _validate(work, patch)

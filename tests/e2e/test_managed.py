@@ -18,7 +18,7 @@ from reconciler import commands
 from reconciler.managed import MANAGED, files
 from reconciler.sandbox.client import SandboxClient
 from tests.e2e.machinery import Operator, wait_until
-from tests.e2e.managed_cases import FOREIGN_KEY, KINDS, SKILL, damaged, script
+from tests.e2e.managed_cases import FOREIGN_KEY, KINDS, SKILL, damaged, edited, script
 
 CHILD: dict[str, Any] = {
     "region": "nbg1",
@@ -89,14 +89,17 @@ def test_nothing_that_was_set_aside_is_in_force(operator: Operator) -> None:
 
 
 def test_what_is_the_agents_is_no_drift(operator: Operator) -> None:
-    """An edit of other keys, a seed that was changed or deleted, what `doctor --fix` writes."""
-    edit = 'import json; c = json.load(open("%s")); c["tools"] = {"profile": "coding"}; json.dump(c, open("%s", "w"))'
-    root(operator, f"python3 -c '{edit % (files.CONFIG_PATH, files.CONFIG_PATH)}'")
-    root(operator, f"rm {files.WORKSPACE}/SOUL.md")
+    """An edit of other keys, a seed that was deleted, what `doctor --fix` writes."""
+    root(operator, edited('c["tools"] = {"profile": "coding"}; c["messages"]["queue"] = {"mode": "collect"}'))
+    root(operator, f"rm {files.WORKSPACE}/SOUL.md; systemctl stop {files.UNIT}")
     node = f"/opt/openclaw/node-{files.NODE_VERSION}/bin"
     environment = f"env HOME={files.HOME} PATH={node}:/usr/bin:/bin OPENCLAW_NO_AUTO_UPDATE=1"
     program = f"{files.CURRENT}/node_modules/openclaw/openclaw.mjs doctor --fix --non-interactive"
-    root(operator, f"cd {files.HOME}; runuser -u openclaw -- {environment} {node}/node {program} </dev/null || true")
+    said = root(operator, f"cd {files.HOME}; runuser -u openclaw -- {environment} {node}/node {program} </dev/null")
+    assert "could not" not in said
+    (action,) = json.loads(operator.fleet("plan", "--json"))["actions"]
+    assert action["kind"] == "start"
+    operator.fleet("apply", "--yes")
     assert_in_sync(operator)
 
 
@@ -105,11 +108,11 @@ def test_what_leaves_the_fleet_file_leaves_the_host(operator: Operator) -> None:
     less = {key: value for key, value in CHILD.items() if key not in ("config", "files")}
     write_fleet(operator, less | {"config": {"agents": {"defaults": {"thinkingDefault": None}}}})
     paths = {change["path"] for change in planned_changes(operator)}
-    assert {"config.agents.defaults.thinkingDefault", "config.messages.ackReactionScope"} <= paths
+    assert {"config.agents.defaults.thinkingDefault", "config.messages"} <= paths
     operator.fleet("apply", "--yes")
     config = json.loads(root(operator, f"cat {files.CONFIG_PATH}"))
     assert "thinkingDefault" not in config["agents"]["defaults"]
-    assert "ackReactionScope" not in config.get("messages", {})
+    assert config["messages"] == {"queue": {"mode": "collect"}}, "the agent's own key beside ours"
     assert config["tools"] == {"profile": "coding"}
     assert root(operator, f"ls {SKILL} 2>/dev/null || echo gone") == "gone"
     after = operator.status()["mia"]["gateway"]
