@@ -64,6 +64,16 @@ def host_key(key: Secret, uid: str, generation: int) -> Secret:
     return _ssh_private_key(_derive(key, "ssh host", uid, generation))
 
 
+def login_public_key(key: Secret, uid: str, generation: int) -> str:
+    """The public half of `login_key`, for who does not need the other: it takes a third of the time."""
+    return _ssh_public_half(_derive(key, "ssh login", uid, generation))
+
+
+def host_public_key(key: Secret, uid: str, generation: int) -> str:
+    """The public half of `host_key`."""
+    return _ssh_public_half(_derive(key, "ssh host", uid, generation))
+
+
 def public_key(private_key: Secret) -> str:
     """`ssh-ed25519 AAAA...` of a key made here, without a comment."""
     private = load_ssh_private_key(private_key.reveal().encode(), password=None)
@@ -142,6 +152,10 @@ def _bytes_of(key: Secret) -> bytes:
 def _ssh_private_key(seed: bytes) -> Secret:
     private = Ed25519PrivateKey.from_private_bytes(seed)
     return Secret(private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode())
+
+
+def _ssh_public_half(seed: bytes) -> str:
+    return _ssh_public_text(Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
 
 
 def _ssh_public_text(point: bytes) -> str:

@@ -131,11 +131,11 @@ def pinned(spec: ChildSpec, facts: HostFacts | None) -> ChildSpec:
 
 def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> Materials:
     """Derive this child's keys and resolve its secrets. Raises SecretError."""
-    host_key = keys.host_key(ports.fleet_key, uid, fleet.ssh_generation)
+    subject = ports.fleet_key, uid, fleet.ssh_generation
     return Materials(
-        login_public_key=keys.public_key(keys.login_key(ports.fleet_key, uid, fleet.ssh_generation)),
-        host_private_key=host_key,
-        host_public_key=keys.public_key(host_key),
+        login_public_key=keys.login_public_key(*subject),
+        host_private_key=keys.host_key(*subject),
+        host_public_key=keys.host_public_key(*subject),
         gateway_token=keys.gateway_token(ports.fleet_key, uid, 1),
         bot_token=ports.secrets.bot_token(spec.bot_token),
         model_key=ports.secrets.model_key(spec.model.key),
@@ -156,7 +156,7 @@ def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = Fa
         port=SSH_PORT,
         user=files.LOGIN_USER,
         login_keys=tuple(keys.login_key(ports.fleet_key, uid, g) for g in generations if g > 0),
-        host_keys=tuple(keys.public_key(keys.host_key(ports.fleet_key, uid, g)) for g in host_generations),
+        host_keys=tuple(keys.host_public_key(ports.fleet_key, uid, g) for g in host_generations),
     )
 
 

@@ -88,6 +88,13 @@ def test_uids_and_generations_give_the_same_key_only_when_both_are_the_same(
         assert same == (one == other)
 
 
+@settings(deadline=None, max_examples=20)
+@given(subjects)
+def test_a_public_half_belongs_to_its_private_key(subject: tuple[str, int]) -> None:
+    assert keys.login_public_key(KEY, *subject) == keys.public_key(keys.login_key(KEY, *subject))
+    assert keys.host_public_key(KEY, *subject) == keys.public_key(keys.host_key(KEY, *subject))
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.binary(min_size=32, max_size=32))
 def test_another_fleet_key_gives_other_keys_and_its_text_gives_it_back(raw: bytes) -> None:
