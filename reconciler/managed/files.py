@@ -10,6 +10,8 @@ import yaml
 
 from reconciler.model import Applied, Secret
 
+_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C, where libyaml is there: ten times as quick
+
 NODE_VERSION: Final = "24.21.0"  # OpenClaw 2026.9.6 asks for >=24.16 <25 or >=26.1 (its package.json)
 PORT: Final = 18789
 
@@ -225,7 +227,7 @@ def user_data(login_public_key: str, host_private_key: Secret, host_public_key: 
             ["systemctl", "reload", "ssh"],
         ],
     }
-    return Secret("#cloud-config\n" + yaml.safe_dump(config, sort_keys=False))
+    return Secret("#cloud-config\n" + yaml.dump(config, Dumper=_DUMPER, sort_keys=False))
 
 
 def applied_json(note: Applied) -> bytes:
