@@ -33,6 +33,7 @@ class Machine:
         self.powered = False
         self.connections: set[asyncssh.SSHServerConnection] = set()
         self.trouble = Trouble()
+        self.commands_run = 0
         self._listen = listen
         self._boot_seconds = boot_seconds
         self._booting: asyncio.TimerHandle | None = None
@@ -97,6 +98,7 @@ class Machine:
     # --- commands ---------------------------------------------------------------------------------------------
 
     async def run(self, line: str, stdin: bytes, timeout: float) -> Completed | None:
+        self.commands_run += 1
         if self.trouble.slow:
             await asyncio.sleep(min(self.trouble.slow, timeout))
             if self.trouble.slow >= timeout:
@@ -161,7 +163,9 @@ class Machine:
             self._listener = None
 
     def _sockets(self) -> list[socket.socket]:
-        return [connection.get_extra_info("socket") for connection in self.connections]
+        """A connection that is just closing has none any more."""
+        found = (connection.get_extra_info("socket") for connection in self.connections)
+        return [sock for sock in found if sock is not None]
 
     def _accept(self) -> None:
         assert self._listener is not None

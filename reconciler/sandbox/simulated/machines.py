@@ -132,6 +132,10 @@ class SimulatedMachines:
         found = self._do(lambda: {number: list(m.host.objections) for number, m in self._machines.items()})
         return {number: texts for number, texts in found.items() if texts}
 
+    def commands_run(self) -> int:
+        """How many the machines that there are have got so far, all together."""
+        return self._do(lambda: sum(machine.commands_run for machine in self._machines.values()))
+
     # --- on the loop ------------------------------------------------------------------------------------------
 
     def _create(self, spec: MachineSpec) -> None:
