@@ -48,7 +48,8 @@ def plan(
     among `children`, because only some were asked for: they count for policy and for the bill.
     """
     situation = Situation(now, catalog, options)
-    judged = {name: judge(child, situation) for name, child in sorted(children.items())}
+    children = dict(sorted(children.items()))
+    judged = {name: judge(child, situation) for name, child in children.items()}
     found = [judgement.action for judgement in judged.values() if judgement.action is not None]
     actions = tuple(sorted(found, key=lambda action: (action.wave, action.child)))
     servers = [*others, *(child.server for child in children.values() if child.server)]

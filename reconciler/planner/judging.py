@@ -40,7 +40,7 @@ def judge(child: Child, situation: Situation) -> Judgement:
     told = [*pending, *([finding] if finding else []), *notices.about_time_and_rest(child, action, situation)]
     if action is None and shall_run(child, situation) and (pending or finding):
         return Judgement(None, tuple(told), Sync.PENDING if pending else Sync.DRIFTED)
-    return Judgement(action, tuple(told), _sync(child, action))
+    return Judgement(action, tuple(told), _sync(child, action, situation))
 
 
 def _action(child: Child, situation: Situation) -> Action | None:
@@ -89,9 +89,11 @@ def _blocked_sync(child: Child) -> Sync:
     return Sync.PROGRESSING if is_moving else Sync.UNKNOWN
 
 
-def _sync(child: Child, action: Action | None) -> Sync:
+def _sync(child: Child, action: Action | None, situation: Situation) -> Sync:
     if child.spec is None:
         return Sync.UNDECLARED
     if action is not None:
         return Sync.DRIFTED if action.reason.code in _DRIFT else Sync.PENDING
+    if shall_run(child, situation) and child.facts is None:
+        return Sync.UNKNOWN  # the cloud does not know how its server is, so nobody has looked at it
     return Sync.IN_SYNC if child.spec.enabled else Sync.SUSPENDED
