@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +60,7 @@ def make_spec(name: str, **changes: Any) -> ChildSpec:
     return ChildSpec(name=name, **(values | changes))
 
 
+@functools.cache
 def make_materials(name: str, bot_token: str = "") -> Materials:
     host_key = keys.host_key(FLEET_KEY, UID, 1)
     return Materials(
@@ -131,10 +133,11 @@ def make_facts(
 def make_child(name: str, case: dict[str, Any]) -> Child:
     """A child of a table case.
 
-    Keys: spec, applied_spec, server, live, gateway, applied, applied_tool, repairs, silence, record, bot_token and
-    obstacle.
+    Keys: spec, applied_spec, server, live, gateway, applied, applied_tool, repairs, begun, silence, record, bot_token
+    and obstacle.
     `spec` absent or null means undeclared; `server` null means that there is none; `applied_spec` is what the last
-    apply was told, where that differs from `spec`; `repairs` maps managed paths to hours ago; `obstacle` is what the
+    apply was told, where that differs from `spec`; `repairs` maps managed paths to hours ago; `begun` is an apply that
+    did not end; `obstacle` is what the
     look found wrong.
     """
     spec = make_spec(name, **case["spec"]) if case.get("spec") is not None else None
@@ -154,7 +157,7 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
         return Child(name, spec, server, wanted=wanted, record=record)
     applied = Applied(
         tool=case.get("applied_tool", "0.1.0"),
-        spec_digest="spec",
+        spec_digest="" if case.get("begun") else "spec",
         digests={**digests(applied_values), **cloud_digests(before)},
         at="2026-11-01T00:00:00+00:00",
         version=before.version,

@@ -1,0 +1,175 @@
+"""What ought to be planned for a child, told from its recipe alone: the rules once more, in other words.
+
+Must not ask the planner, its actions or its comparisons anything.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.model import Kind, PlanOptions, ReasonCode, Severity
+from tests.properties.recipes import Recipe
+
+Wanted = tuple[Kind, ReasonCode]
+
+DISKS: Final = {"cx23": 40, "cx33": 80, "cx43": 160, "cpx22": 80, "cax11": 40, "cpx11": 40}
+IN_STOCK: Final = {"cx23", "cx33", "cpx22", "cax11"}
+ARM: Final = {"cax11"}
+REGIONS: Final = {"nbg1", "fsn1", "hel1"}  # every server is in nbg1
+MOVING: Final = {"initializing", "stopping", "deleting"}
+
+
+def expected(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
+    if blocked(recipe):
+        return None
+    if is_unwanted(recipe):
+        if not recipe.there:
+            return None
+        return Kind.DESTROY, ReasonCode.EXPIRED if recipe.declared else ReasonCode.REMOVED
+    if not recipe.enabled:
+        return _stopped(recipe)
+    if not recipe.there:
+        made = (Kind.CREATE, ReasonCode.GONE if recipe.record else ReasonCode.DECLARED)
+        return made if can_be_made(recipe, prices) else None
+    return _running(name, recipe, options, prices)
+
+
+def blocked(recipe: Recipe) -> Severity | None:
+    """How serious it is that nothing at all is planned for this child."""
+    if recipe.obstacle:
+        return Severity.ERROR
+    if not recipe.there:
+        return None
+    if not recipe.declared and recipe.protect_label:
+        return Severity.REFUSED
+    if recipe.status in MOVING and not is_made_in_vain(recipe):
+        return Severity.WARNING
+    if not shall_run(recipe):
+        return None
+    if is_asked(recipe) and (recipe.silence or recipe.applied == "newer"):
+        return Severity.ERROR
+    return Severity.ERROR if recipe.silence else None
+
+
+def shall_run(recipe: Recipe) -> bool:
+    return recipe.declared and recipe.enabled and not is_unwanted(recipe)
+
+
+def is_unwanted(recipe: Recipe) -> bool:
+    return not recipe.declared or (is_over(recipe) and not recipe.protect)
+
+
+def is_over(recipe: Recipe) -> bool:
+    return recipe.declared and recipe.expires is not None and recipe.expires < 0
+
+
+def is_made_in_vain(recipe: Recipe) -> bool:
+    return recipe.status == "initializing" and not recipe.ready and recipe.old
+
+
+def is_asked(recipe: Recipe) -> bool:
+    return recipe.there and recipe.status == "running" and recipe.ready
+
+
+def is_seen(recipe: Recipe) -> bool:
+    return is_asked(recipe) and not recipe.silence
+
+
+def is_left_alone(name: str, recipe: Recipe, options: PlanOptions) -> bool:
+    """The drift that was mended three times within a day, and nobody says that it shall be once more."""
+    often = recipe.mended is not None and recipe.mended < 24 and recipe.applied != "lost"
+    return is_seen(recipe) and recipe.drift and often and name not in options.repair and recipe.applied != "lost"
+
+
+def can_be_made(recipe: Recipe, prices: bool) -> bool:
+    if not prices:
+        return True
+    if mixes(recipe):
+        return False
+    images = {"debian-12": {True, False}, "debian-13": {False}}[recipe.image]
+    types = [kind for kind in recipe.types if kind in IN_STOCK and (kind in ARM) in images]
+    return bool(types) and bool(REGIONS.intersection(recipe.regions))
+
+
+def mixes(recipe: Recipe) -> bool:
+    return len({kind in ARM for kind in recipe.types}) > 1
+
+
+def needs_other_server(recipe: Recipe, prices: bool) -> bool:
+    known = [kind for kind in recipe.types if kind in DISKS]
+    never = prices and recipe.server_type not in recipe.types and bool(known) and not fitting(recipe)
+    return recipe.image != "debian-12" or "nbg1" not in recipe.regions or not recipe.ipv4 or never
+
+
+def fitting(recipe: Recipe) -> list[str]:
+    disk = DISKS[recipe.server_type]
+    return [kind for kind in recipe.types if kind in DISKS and kind not in ARM and DISKS[kind] >= disk]
+
+
+def _stopped(recipe: Recipe) -> Wanted | None:
+    if not recipe.there:
+        return None
+    if recipe.status != "off":
+        return Kind.STOP, ReasonCode.DISABLED
+    return (Kind.STOP, ReasonCode.CHANGED) if cloud_differs(recipe) else None
+
+
+def cloud_differs(recipe: Recipe) -> bool:
+    return (
+        recipe.former_name
+        or recipe.backups != recipe.server_backups
+        or recipe.protect != recipe.protect_label
+        or recipe.ssh_from
+    )
+
+
+def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
+    allowed = options.allow_replace if isinstance(options.allow_replace, bool) else name in options.allow_replace
+    if allowed and not recipe.protect and needs_other_server(recipe, prices):
+        return (Kind.REPLACE, ReasonCode.CHANGED) if can_be_made(recipe, prices) else None
+    if not recipe.ready:
+        return Kind.CREATE, ReasonCode.UNFINISHED
+    if prices and recipe.server_type not in recipe.types and IN_STOCK.intersection(fitting(recipe)):
+        return Kind.RESIZE, ReasonCode.CHANGED
+    return _mended(name, recipe, options) or _started(recipe)
+
+
+def _mended(name: str, recipe: Recipe, options: PlanOptions) -> Wanted | None:
+    if not is_seen(recipe):
+        return None
+    changes = cloud_changes(recipe) + (["version"] if recipe.changed else [])
+    drifts = drifted(name, recipe, options) + cloud_drifts(recipe)
+    if recipe.applied == "lost":  # then nobody knows who changed it
+        changes, drifts = changes + drifts, []
+    if changes:
+        return Kind.UPDATE, ReasonCode.CHANGED
+    if drifts:
+        return Kind.UPDATE, ReasonCode.DRIFTED
+    return (Kind.UPDATE, ReasonCode.UNFINISHED) if recipe.applied in ("lost", "begun") else None
+
+
+def drifted(name: str, recipe: Recipe, options: PlanOptions) -> list[str]:
+    """On the host. What a new version changes there is not among it."""
+    found = ["sudoers"] if recipe.drift and not is_left_alone(name, recipe, options) else []
+    return found + (["bot token"] if recipe.secret_drift else [])
+
+
+def cloud_changes(recipe: Recipe) -> list[str]:
+    return ["name"] if recipe.former_name else []
+
+
+def cloud_drifts(recipe: Recipe) -> list[str]:
+    """The last apply is told to have left backups and labels as the file says them."""
+    backups = ["backups"] if recipe.backups != recipe.server_backups else []
+    labels = ["labels"] if recipe.protect != recipe.protect_label or recipe.ssh_from else []
+    return backups + labels
+
+
+def _started(recipe: Recipe) -> Wanted | None:
+    if recipe.status == "off":
+        return Kind.START, ReasonCode.STOPPED
+    if not is_seen(recipe):
+        return None
+    if recipe.gateway in ("stopped", "failed", "failing"):
+        return Kind.START, ReasonCode.STOPPED
+    return (Kind.RESTART, ReasonCode.STALE) if recipe.stale else None

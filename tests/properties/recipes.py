@@ -1,0 +1,262 @@
+"""Faulty worlds for the planner: a recipe says in plain words what is so with each child, `prepare` makes the values.
+
+The laws ask the recipe what ought to be planned, and never the values that the planner itself reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from reconciler.model import (
+    Catalog,
+    Change,
+    Child,
+    Fleet,
+    Percent,
+    Plan,
+    PlanOptions,
+    Server,
+    ServerStatus,
+    Silence,
+    Situation,
+)
+from reconciler.planner import plan
+from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet, make_server
+
+NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
+SECRET: Final = "7700000001:planted-bot-token-that-nobody-may-see"
+PATH: Final = "sudoers.sha256"  # what drifts
+LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=NOW.tzinfo)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One child. Hours are from now; `types` are those of the file, `server_type` is what there is."""
+
+    declared: bool
+    enabled: bool
+    protect: bool  # in the file
+    expires: int | None
+    types: tuple[str, ...]
+    regions: tuple[str, ...]
+    image: str
+    ipv4: bool
+    backups: bool
+    ssh_from: bool
+    there: bool  # a server
+    status: str
+    ready: bool
+    old: bool  # made long ago
+    server_type: str
+    server_backups: bool
+    protect_label: bool
+    former_name: bool  # it has moved, and its server is still named and labelled after the old one
+    foreign_label: bool
+    silence: str | None
+    applied: str  # finished, begun, lost, newer
+    changed: bool  # the file's version, since it was applied
+    drift: bool
+    secret_drift: bool
+    mended: int | None  # three times, so many hours ago
+    gateway: str
+    stale: bool
+    record: bool
+    obstacle: bool
+
+
+TYPES: Final = (  # one of its own, one to grow to, none in stock, the second in stock, other architecture, retired, ...
+    *(("cx23",), ("cx33",), ("cx43",), ("cx43", "cx33"), ("cax11",), ("cpx11",)),
+    *(("cx23", "cax11"), ("cx99",), ("cpx22",)),
+)
+
+
+def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from([usual] * (2 + 2 * len(others)) + list(others))
+
+
+recipes: Final = st.builds(
+    Recipe,
+    declared=mostly(True, False),
+    enabled=mostly(True, False),
+    protect=mostly(False, True),
+    expires=mostly(None, -1, 1, 1000),
+    types=mostly(*TYPES),
+    regions=mostly(("nbg1",), ("fsn1",), ("hel1", "nbg1"), ("mars1",)),
+    image=mostly("debian-12", "debian-13"),
+    ipv4=mostly(True, False),
+    backups=mostly(False, True),
+    ssh_from=mostly(False, True),
+    there=mostly(True, False),
+    status=mostly("running", "off", "unknown", "initializing", "stopping", "deleting"),
+    ready=mostly(True, False),
+    old=st.booleans(),
+    server_type=mostly("cx23", "cx33", "cpx11", "cpx22"),
+    server_backups=mostly(False, True),
+    protect_label=mostly(False, True),
+    former_name=mostly(False, True),
+    foreign_label=st.booleans(),
+    silence=mostly(None, *(str(cause) for cause in Silence)),
+    applied=mostly("finished", "begun", "lost", "newer"),
+    changed=mostly(False, True),
+    drift=st.booleans(),
+    secret_drift=mostly(False, True),
+    mended=mostly(None, 1, 30),
+    gateway=mostly("running", "stopped", "starting", "failed", "failing"),
+    stale=mostly(False, True),
+    record=st.booleans(),
+    obstacle=mostly(False, True),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A whole world and its plan. `found` maps each child's name to its recipe."""
+
+    found: dict[str, Recipe]
+    children: dict[str, Child]
+    fleet: Fleet
+    catalog: Catalog | None
+    options: PlanOptions
+    shared: tuple[Change, ...]
+    others: tuple[Server, ...]
+    policy: dict[str, Any]
+
+    def planned(self, **changes: Any) -> Plan:
+        case = replace(self, **changes)
+        return plan(case.fleet, case.children, case.catalog, NOW, case.options, case.shared, case.others)
+
+    @property
+    def situation(self) -> Situation:
+        return Situation(NOW, self.catalog, self.options)
+
+
+names = st.frozensets(st.sampled_from(NAMES))
+options = st.builds(
+    PlanOptions,
+    allow_replace=st.one_of(names, st.booleans()),
+    repair=names,
+    partial=mostly(False, True),
+    max_destroys=mostly(9, None, 0, 1, Percent(50), Percent(0)),
+    requests_left=mostly(None, 5, 3600),
+)
+policies = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_children": st.sampled_from([1, 4]),
+        "max_destroys": st.sampled_from([0, 2, Percent(20)]),
+        "regions": st.sampled_from([["nbg1", "f*"], ["nbg1", "hel1", "fsn1", "mars1"]]),
+        "server_types": st.sampled_from([["cx??"], ["c*"]]),
+        "versions": st.sampled_from([["2026.9.*"], ["2026.9.6"]]),
+    },
+)
+SHARED: Final = (Change("firewall demo", None, ["in tcp 22 from 0.0.0.0/0, ::/0"]),)
+cases = st.builds(
+    lambda found, *rest: prepare(dict(zip(NAMES, found, strict=False)), *rest),
+    st.lists(recipes, min_size=1, max_size=len(NAMES)),
+    mostly(True, False),
+    options,
+    policies,
+    st.booleans(),
+    st.integers(0, 12),
+)
+
+
+def prepare(
+    found: dict[str, Recipe],
+    prices: bool = True,
+    options: PlanOptions = PlanOptions(),  # noqa: B008  # it is frozen
+    policy: dict[str, Any] | None = None,
+    shared: bool = False,
+    others: int = 0,
+) -> Case:
+    kept = {name: recipe for name, recipe in found.items() if recipe.declared or recipe.there}
+    children = {name: prepare_child(name, recipe) for name, recipe in kept.items()}
+    strangers = tuple(make_server(f"other{number}") for number in range(others))
+    fleet = make_fleet(children, policy)
+    catalog = make_catalog() if prices else None
+    return Case(kept, children, fleet, catalog, options, SHARED if shared else (), strangers, policy or {})
+
+
+def prepare_child(name: str, recipe: Recipe) -> Child:
+    child = make_child(name, _case(recipe))
+    if recipe.status == "initializing" and child.server and recipe.there:
+        child = replace(child, server=replace(child.server, created=LONG_AGO if recipe.old else NOW))
+    return _moved(child, name) if recipe.former_name else child
+
+
+def _moved(child: Child, name: str) -> Child:
+    if child.server is None:
+        return child
+    labels = {**child.server.labels, "openclaw-deploy/child": f"old-{name}"}
+    return replace(child, server=replace(child.server, name=f"demo-old-{name}", labels=labels))
+
+
+def _case(recipe: Recipe) -> dict[str, Any]:
+    """In the words of tests.fakes.worlds.make_child."""
+    case: dict[str, Any] = {
+        "spec": _spec(recipe) if recipe.declared else None,
+        "server": _server(recipe) if recipe.there else None,
+        "applied_spec": {"version": "2026.9.5"} if recipe.changed else {},
+        "live": {},
+        "gateway": _gateway(recipe),
+        "record": recipe.record,
+    }
+    if recipe.drift:
+        case["live"] |= {"sudoers": {"sha256": "theirs"}}
+    if recipe.secret_drift:
+        case["live"] |= {"bot token": {"hmac": SECRET}}
+    if recipe.mended is not None:
+        case["repairs"] = {PATH: [recipe.mended] * 3}
+    if recipe.silence:
+        case["silence"] = recipe.silence
+    if recipe.obstacle:
+        case["obstacle"] = "its identity is in doubt"
+    if recipe.applied == "newer":
+        case["applied_tool"] = "99.0.0"
+    if recipe.applied == "lost":
+        case["applied"] = None
+    if recipe.applied == "begun":
+        case["begun"] = True
+    return case
+
+
+def _spec(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "enabled": recipe.enabled,
+        "protect": recipe.protect,
+        "expires": None if recipe.expires is None else NOW + timedelta(hours=recipe.expires),
+        "server_type": recipe.types,
+        "region": recipe.regions,
+        "image": recipe.image,
+        "ipv4": recipe.ipv4,
+        "backups": recipe.backups,
+        "ssh_from": ("198.51.100.0/24",) if recipe.ssh_from else (),
+    }
+
+
+def _server(recipe: Recipe) -> dict[str, Any]:
+    labels: dict[str, str | None] = {"theirs": "kept"} if recipe.foreign_label else {}
+    labels["openclaw-deploy/ready"] = "true" if recipe.ready else None
+    labels["openclaw-deploy/protect"] = "true" if recipe.protect_label else None
+    return {
+        "status": ServerStatus(recipe.status),
+        "server_type": recipe.server_type,
+        "backups": recipe.server_backups,
+        "created": LONG_AGO if recipe.old else NOW,
+        "labels": labels,
+    }
+
+
+def _gateway(recipe: Recipe) -> dict[str, Any]:
+    states: dict[str, dict[str, Any]] = {
+        "running": {},
+        "stopped": {"active": "inactive", "sub": "dead"},
+        "starting": {"active": "activating", "sub": "start"},
+        "failed": {"active": "failed", "sub": "failed", "result": "exit-code", "exit_status": 78},
+        "failing": {"active": "activating", "sub": "auto-restart", "result": "exit-code", "exit_status": 1},
+    }
+    return {**states[recipe.gateway], "stale": ["/etc/openclaw/telegram"] if recipe.stale else []}
