@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from reconciler.recovery import Recognition
 
 _LOST = """\
-If the key is really lost, two ways are left for each server: get in with an identity of your own and bring it
-under a new key with `fleet import NAME --as CHILD --identity FILE --take-over`; or delete it at the cloud and let
-`fleet apply` make another."""
+If the key is really lost, two ways are left for each server: put a key of your own into its file
+/home/fleet/.ssh/authorized_keys by the cloud's rescue system and bring it under a new fleet key with
+`fleet import NAME --as CHILD --user fleet --identity FILE --host-key "ssh-ed25519 AAAA..." --take-over`;
+or delete it at the cloud and let `fleet apply` make another."""
 
 
 @click.group()

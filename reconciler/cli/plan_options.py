@@ -40,7 +40,7 @@ def with_plan_options(command: Any) -> Any:
         click.option(
             "--repair",
             multiple=True,
-            metavar="CHILD",
+            metavar="CHILD or glob",
             help="Mend what was mended too often and then left (repeatable).",
         ),
         click.option(

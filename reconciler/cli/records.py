@@ -33,7 +33,9 @@ ssh-keyscan is no proof: it asks over the network, where somebody else may answe
 @click.option(
     "--identity", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Your private key that gets in."
 )
-@click.option("--host-key", metavar='"ssh-ed25519 AAAA..."', help="The server's own public key, from its console.")
+@click.option(
+    "--host-key", metavar='"ssh-ed25519 AAAA..."', help="The server's own public key, read on its console.  [required]"
+)
 @click.option("--user", default="root", show_default=True, metavar="NAME", help="Who you log in as; root, or sudo -n.")
 @click.option("--port", default=22, show_default=True, type=click.IntRange(1, 65535), help="Where its sshd listens.")
 @click.option("--take-over", is_flag=True, help="Also a server that another fleet key has labelled as its own.")
@@ -50,8 +52,8 @@ def import_server(
 ) -> int:
     """Bring an existing server under the fleet, as CHILD.
 
-    It gets the account that this tool logs in to, its host key, its name and its labels. What is on it stays; the next
-    `fleet apply` makes a gateway of it. If it is cut off, run it again.
+    The server gets this fleet's login account, host key, name and labels; what else is on it is not touched yet. The
+    next `fleet apply` makes it like any other child. If an import is cut off, run it again.
     """
     from reconciler.importing import Request
     from reconciler.render.imported import imported_lines

@@ -48,7 +48,7 @@ def _wrapped(name: str, text: str) -> list[str]:
 
 @click.group()
 def sandbox() -> None:
-    """Real machines and a cloud API on this computer, without any account (Linux, root)."""
+    """A cloud on this computer, without any account: its API, and machines, real or simulated (Linux, root)."""
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise SandboxError(
@@ -92,7 +92,7 @@ def status(as_environment: bool) -> None:
         click.echo(f"export HCLOUD_TOKEN={shlex.quote(paths.token.read_text().strip())}")
 
 
-@sandbox.command()
+@sandbox.command(short_help="The end of the daemon's log, or of a machine's.")
 @click.argument("of", metavar="[MACHINE|daemon]", default="daemon")
 @click.option("-n", "lines", default=50, show_default=True, type=click.IntRange(min=1), help="How many lines.")
 def logs(of: str, lines: int) -> None:
@@ -104,7 +104,7 @@ def logs(of: str, lines: int) -> None:
         click.echo(line)
 
 
-@sandbox.group()
+@sandbox.group(short_help="Make the sandbox's cloud misbehave.")
 def fault() -> None:
     """Make the sandbox's cloud misbehave: refuse, cut connections, sell out, fail, be slow."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 HETZNER = """\
 cloud:
   provider: hetzner
-  token: env:HCLOUD_TOKEN # a reference, never the token itself: env:NAME or file:PATH
+  token: env:HCLOUD_TOKEN # a reference, never the token itself: env:, file:, cmd: or hcloud:
 """
 
 SANDBOX = """\

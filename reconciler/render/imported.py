@@ -25,5 +25,7 @@ def imported_lines(child: str, server: Server, survey: Survey) -> list[tuple[str
         lines.append(
             (f"Running: {harmless(unit)}. Two gateways cannot share a bot: stop it if it is another one.", "yellow")
         )
-    lines.append(("The fleet's firewall at the cloud covers it from now on: only SSH comes in.", None))
+    lines.append(
+        ("The fleet's firewall at the cloud covers it, from the next apply on at the latest: only SSH comes in.", None)
+    )
     return [*lines, ("Next: fleet plan, which calls it unfinished, and fleet apply, which makes its gateway.", None)]
