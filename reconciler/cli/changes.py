@@ -147,11 +147,10 @@ def _refuse_more_than(agreed: PlanFile, client: FleetClient, planned: Planned) -
 
 def _show(settings: Settings, planned: Planned, form: str = "text") -> None:
     from reconciler.render.plan import plan_json, plan_lines
+    from reconciler.render.text import json_text
 
     if form == "json":
-        import json
-
-        click.echo(json.dumps(plan_json(planned.plan), indent=2))
+        click.echo(json_text(plan_json(planned.plan)))
     elif form == "markdown":
         from reconciler.render.markdown import plan_markdown
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -29,11 +28,12 @@ if TYPE_CHECKING:
 def status(settings: Settings, selection: Selection, as_json: bool) -> int:
     """Health and sync of children: does its user get an answer, and is it as the file says?"""
     from reconciler.render.status import status_json, status_table
+    from reconciler.render.text import json_text
 
     client = open_client(settings)
     planned = client.plan(names_of(client, selection))
     if as_json:
-        click.echo(json.dumps(status_json(planned.children, planned.plan.sync), indent=2))
+        click.echo(json_text(status_json(planned.children, planned.plan.sync)))
     else:
         show_table(status_table(planned.children, planned.plan.sync), settings)
     return 0
@@ -46,13 +46,14 @@ def status(settings: Settings, selection: Selection, as_json: bool) -> int:
 def list_children(settings: Settings, selection: Selection, as_json: bool) -> int:
     """Children and their servers as the cloud lists them: one request, no SSH."""
     from reconciler.render.status import server_json, server_table
+    from reconciler.render.text import json_text
     from reconciler.selection import resolve
 
     client = open_client(settings)
     there = client.servers()
     servers = {name: there.get(name) for name in resolve(selection, client.fleet.children, there)}
     if as_json:
-        click.echo(json.dumps(server_json(servers), indent=2))
+        click.echo(json_text(server_json(servers)))
     else:
         show_table(server_table(servers), settings)
     return 0

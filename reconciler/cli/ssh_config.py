@@ -85,7 +85,8 @@ def _try_child(directory: Path, name: str, client: FleetClient, server: Server |
 
 def _make(directory: Path) -> None:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in reversed([place for place in (directory, *directory.parents) if not place.exists()]):
+            missing.mkdir(mode=0o700)  # mkdir's own `parents` would leave ~/.ssh open for others to list
     except OSError as error:
         raise StateError(f"cannot make {directory}: {error.strerror}", "name another directory: --out DIR") from error
 

@@ -20,16 +20,16 @@ def status_table(children: Mapping[str, Child], sync: Mapping[str, Sync]) -> Tab
     """One line per child: both axes, what runs, and the first finding that is not OK."""
     table = _table("CHILD", "HEALTH", "SYNC", "VERSION", "BOT", "ADDRESS", "FINDING")
     for name, child in sorted(children.items()):
-        health, findings = judge(child)
+        health, findings = _judged(child, sync[name])
         gateway = child.facts.gateway if child.facts else None
         table.add_row(
             Text(name),
-            Text(health, style=COLORS[health]),
+            Text(health, style=COLORS[health]) if health else Text("-"),
             Text(sync[name]),
             _text(gateway.version if gateway else None),
             _text(f"@{bot}" if (bot := _bot(child)) else None),
             _text(child.server.address if child.server else None),
-            _text(_first_problem(findings)),
+            _text(_first_problem(findings) if health else "switched off, as the fleet file says"),
         )
     return table
 
@@ -58,6 +58,11 @@ def server_json(servers: Mapping[str, Server | None]) -> Json:
     return value
 
 
+def _judged(child: Child, sync: Sync) -> tuple[Health | None, tuple[Finding, ...]]:
+    """What shall be off has no health."""
+    return (None, ()) if sync is Sync.SUSPENDED else judge(child)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
@@ -81,7 +86,7 @@ def _bot(child: Child) -> str | None:
 
 
 def _child_json(child: Child, sync: Sync) -> Json:
-    health, findings = judge(child)
+    health, findings = _judged(child, sync)
     facts, server = child.facts, child.server
     gateway = facts.gateway if facts else None
     return {

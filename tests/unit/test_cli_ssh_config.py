@@ -52,6 +52,12 @@ def test_nobody_else_can_read_them(fleet: CommandLine, out: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in out.iterdir()} == {0o600}
 
 
+def test_every_directory_that_it_makes_is_its_owners_only(fleet: CommandLine, tmp_path: Path) -> None:
+    fleet("ssh-config", "--out", str(tmp_path / "home" / ".ssh" / "demo"))
+    made = [tmp_path / "home", tmp_path / "home" / ".ssh", tmp_path / "home" / ".ssh" / "demo"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
+
+
 def test_only_the_selected_children_are_written_and_the_others_stay(fleet: CommandLine, out: Path) -> None:
     fleet("ssh-config", "--out", str(out), "alice")
     assert names(out) == [*OF_ALICE]

@@ -147,6 +147,16 @@ def test_a_piped_table_is_one_plain_line_per_child() -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_a_child_that_shall_be_off_has_no_health() -> None:
+    children = {"alice": make_child("alice", {"spec": {"enabled": False}, "server": {"status": "off"}})}
+    sync = planned(children).sync
+    row = piped(status_table(children, sync)).splitlines()[1].split()
+    assert row[:3] == ["alice", "-", "SUSPENDED"]
+    assert row[-7:] == ["switched", "off,", "as", "the", "fleet", "file", "says"]
+    found: Any = status_json(children, sync)
+    assert (found[0]["health"], found[0]["findings"]) == (None, [])
+
+
 def test_a_long_finding_is_not_folded_when_piped() -> None:
     gateway = {"channel_connected": False, "channel_error": "word " * 40 + "end"}
     children = {"alice": make_child("alice", {"spec": {}, "gateway": gateway})}
