@@ -25,6 +25,6 @@ def judge(child: Child) -> Finding:
     if gateway.spent > limit:
         return Finding(NAME, Verdict.FAILED, f"over its limit: {sums}")
     if gateway.unpriced:
-        return Finding(NAME, Verdict.UNKNOWN, f"{sums}, and {gateway.unpriced} answers whose price it does not know")
+        return Finding(NAME, Verdict.UNKNOWN, f"{sums}, without {gateway.unpriced} unpriced answer(s)")
     # It counts anew when it is asked: what it lacks now is in the next look's sum.
     return Finding(NAME, Verdict.OK, sums if gateway.spent_complete else f"{sums}, still counting")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from reconciler.checks import CHECKS, judge
-from reconciler.model import Child, Finding, Health, Verdict
+from reconciler.model import Child, Finding, Health, ModelSettings, SecretRef, Verdict
 from tests.fakes.worlds import NOW, make_child
 
 NAMES = [check.NAME for check in CHECKS]
@@ -16,6 +17,12 @@ NAMES = [check.NAME for check in CHECKS]
 
 def child_with(**gateway: Any) -> Child:
     return make_child("alice", {"spec": {}, "gateway": gateway})
+
+
+def spending(**gateway: Any) -> Child:
+    """A child whose model may cost 20 dollars a month."""
+    model = ModelSettings("anthropic", "m", SecretRef("env", "K"), spend_limit=Decimal(20))
+    return make_child("alice", {"spec": {"model": model}, "gateway": gateway})
 
 
 FAILING: list[tuple[str, Child, Health, str]] = [
@@ -52,6 +59,8 @@ FAILING: list[tuple[str, Child, Health, str]] = [
     ),
 ]
 
+FAILING.append(("spend", spending(spent=20.01), Health.DEGRADED, "over its limit: 20.01 of 20 US dollars this month"))
+
 WITHOUT_DATA: list[tuple[str, Child, Health]] = [
     (
         "ssh",
@@ -64,6 +73,8 @@ WITHOUT_DATA: list[tuple[str, Child, Health]] = [
     ("token", child_with(loopback_only=None), Health.DEGRADED),
     ("channel", child_with(channel_connected=None), Health.DEGRADED),
     ("channel", child_with(channel_activity=None), Health.DEGRADED),
+    ("spend", spending(), Health.DEGRADED),
+    ("spend", spending(spent=1.0, unpriced=2), Health.DEGRADED),
 ]
 
 
@@ -101,6 +112,17 @@ def test_a_layer_without_data_is_unknown_and_never_healthy(name: str, child: Chi
     assert found is health
     assert finding_of(findings, name).verdict is Verdict.UNKNOWN
     check_layers(findings, name)
+
+
+def test_a_sum_below_the_limit_is_told_also_while_the_gateway_counts() -> None:
+    sums = "1.50 of 20 US dollars this month"
+    for complete, text in ((True, sums), (False, f"{sums}, still counting")):
+        health, findings = judge(spending(spent=1.5, spent_complete=complete))
+        assert (health, finding_of(findings, "spend").text) == (Health.HEALTHY, text)
+
+
+def test_over_the_limit_is_over_it_whatever_else_is_unknown() -> None:
+    assert finding_of(judge(spending(spent=25.0, unpriced=3))[1], "spend").verdict is Verdict.FAILED
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=NAMES)

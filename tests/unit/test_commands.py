@@ -39,10 +39,15 @@ def names(directory: Path) -> list[str]:
 
 EVERY_COMMAND = [
     commands.apply_firewall((22, 443)),
+    commands.apply_firewall((22,), ["192.0.2.0/24", "2001:db8::/32"]),
+    commands.arm_access(),
+    commands.clear_strays("/etc/openclaw", "*", ["*.token", "model.key"]),
+    commands.confirm_access(),
     commands.confirm_firewall(),
     commands.daemon_reload(),
     commands.enable_unit("a.service"),
     commands.fetch_archive("http://127.0.0.1/x.tar", "0" * 64, "/opt/openclaw/node"),
+    commands.grant_sudo("fleet", "zz", SECRET),
     commands.gateway_rpc("config.patch", {"raw": SECRET}),
     commands.install_file("/etc/openclaw/token", SECRET.encode(), "root:openclaw", "0640"),
     commands.install_file("/var/lib/openclaw/a", SECRET.encode(), "openclaw:openclaw", "0600"),
@@ -51,15 +56,19 @@ EVERY_COMMAND = [
     commands.make_directory("/etc/openclaw", "root:openclaw", "0750"),
     commands.make_symlink("/opt/openclaw/releases/1", "/opt/openclaw/current"),
     commands.make_system_user("openclaw", "/var/lib/openclaw"),
+    commands.newest_release("/opt/openclaw/node", "http://127.0.0.1"),
+    commands.plain_units(("a.service", "b.service")),
     commands.read_file("/var/lib/openclaw/a"),
     commands.refresh_packages(),
     commands.reload_sshd(),
+    commands.remove_file("/var/lib/openclaw/a"),
     commands.repair_packages(),
     commands.reload_unit("a.service"),
     commands.reset_failed("a.service"),
     commands.restart_unit("a.service"),
     commands.rotate_host_key(Secret(SECRET), "ssh-ed25519 AAAA"),
     commands.run_probe({"digest_key": SECRET}),
+    commands.set_aside_drop_ins("10-ours.conf"),
     commands.set_authorized_keys("fleet", "ssh-ed25519 AAAA"),
     commands.stop_unit("a.service"),
     commands.validate_config("2026.9.6", "24.21.0", SECRET.encode()),
@@ -87,6 +96,8 @@ REFUSED: dict[str, Callable[[], Command]] = {
     "a range as a version": partial(commands.install_release, "latest", "/n", None, 1.0),
     "a version that is a path": partial(commands.install_release, "2026.9.6/../..", "/n", None, 1.0),
     "no login key at all": partial(commands.set_authorized_keys, "fleet", "\n"),
+    "clearing the gateway's home": partial(commands.clear_strays, "/var/lib/openclaw", "*", ()),
+    "a source that is no network": partial(commands.apply_firewall, (22,), ["192.0.2.1/24"]),
     "half a digest": partial(commands.fetch_archive, "http://x", "abc", "/opt/openclaw/node"),
 }
 
@@ -152,11 +163,32 @@ def test_directories_and_links_end_as_wanted_whatever_was_there(tmp_path: Path) 
     assert names(tmp_path) == ["current", "d"]
 
 
+def test_only_what_is_known_is_left_in_a_directory(tmp_path: Path) -> None:
+    for name in [*HOSTILE_NAMES, "known one", "a.key", ".hidden"]:
+        (tmp_path / name).mkdir()
+    (tmp_path / "-rf/precious").touch()
+    done(commands.clear_strays(str(tmp_path), "*", ["known one", "*.key", "plain"]))
+    assert names(tmp_path) == ["a.key", "known one", "plain"]
+    done(commands.clear_strays(str(tmp_path), "p*", []))
+    assert names(tmp_path) == ["a.key", "known one"]
+    done(commands.clear_strays(f"{tmp_path}/none", "*", []))
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_what_is_removed_is_gone_and_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / name).symlink_to(tmp_path / "precious")
+    done(commands.remove_file(f"{tmp_path}/{name}"))
+    done(commands.remove_file(f"{tmp_path}/{name}"))
+    assert names(tmp_path) == ["precious"]
+
+
 def test_inside_the_gateways_directories_nothing_is_done_as_root() -> None:
     inside = [
         commands.install_file("/var/lib/openclaw/.openclaw/openclaw.json", b"{}", "openclaw:openclaw", "0600"),
         commands.make_directory("/var/lib/openclaw/.openclaw", "openclaw:openclaw", "0700"),
         commands.read_file("/var/lib/openclaw/.openclaw/openclaw.json"),
+        commands.remove_file("/var/lib/openclaw/workspace/SOUL.md"),
     ]
     assert all("exec runuser -u openclaw -- sh -c" in command.line for command in inside)
     assert "runuser" not in commands.make_directory("/var/lib/openclaw", "openclaw:openclaw", "0700").line

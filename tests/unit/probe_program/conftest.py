@@ -24,6 +24,7 @@ class Disk:
 
     root: Path
     port: int = 1
+    asks_what_was_spent: bool = False
 
     def write(self, path: str, content: str | bytes, mode: int = 0o644) -> Path:
         place = self.root / path.lstrip("/")
@@ -63,6 +64,7 @@ class Disk:
                 "token_path": "/etc/openclaw/gateway.token",
                 "unit": "openclaw-gateway.service",
                 "started_path": "/run/openclaw-gateway/started.json",
+                "spent": self.asks_what_was_spent,
             },
             "applied_path": "/var/lib/openclaw-deploy/applied.json",
         }

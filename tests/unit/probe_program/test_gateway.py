@@ -176,3 +176,30 @@ def test_where_the_port_listens(disk: Disk, four: list[str], six: list[str], ans
         lines = [f"   {i}: {address} 00000000:0000 0A 0 0" for i, address in enumerate(addresses)]
         disk.write(f"/proc/net/{table}", "\n".join(["  sl  local_address", *lines, ""]))
     assert disk.gateway().loopback_only is answer
+
+
+COSTS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "all counted": (
+        {"totals": {"totalCost": 1.25, "missingCostEntries": 0}, "cacheStatus": {"status": "fresh"}},
+        (1.25, True, 0),
+    ),
+    "still counting, and no price for two": (
+        {"totals": {"totalCost": 0, "missingCostEntries": 2}, "cacheStatus": {"status": "refreshing"}},
+        (0.0, False, 2),
+    ),
+    "nonsense": ({"totals": [], "cacheStatus": None}, (None, None, 0)),
+    "nothing": ({}, (None, None, 0)),
+}
+
+
+@pytest.mark.parametrize(("payload", "told"), COSTS.values(), ids=COSTS)
+def test_what_was_spent_is_asked_only_where_there_is_a_limit(
+    disk: Disk, gateway: Gateway, payload: Any, told: tuple[Any, ...]
+) -> None:
+    gateway.answers["/api/v1/admin/rpc"] = {"ok": True, "payload": payload}
+    unasked = disk.gateway()
+    assert (unasked.spent, unasked.spent_complete, unasked.unpriced) == (None, None, 0)
+    disk.asks_what_was_spent = True
+    facts = disk.gateway()
+    assert (facts.spent, facts.spent_complete, facts.unpriced) == told
+    assert facts.token_accepted, "a gateway without a count has still answered all else"

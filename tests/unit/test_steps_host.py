@@ -1,0 +1,332 @@
+"""What a host has beside its gateway, on a host in memory: the way in, its firewall, its files, what is noted on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import commands
+from reconciler.errors import CommandFailed, HostError, HostTimedOut, LoginRefused
+from reconciler.managed import files
+from reconciler.model import LATEST, Command, Completed, FileMode, Fleet, OutcomeCode, WorkspaceFile
+from reconciler.steps.finish import with_repairs
+from reconciler.steps.release import ensure_release
+from reconciler.steps.work import Work, pinned
+from tests.fakes.clock import START
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeFile, FakeHost
+from tests.fakes.worlds import make_facts, make_spec
+
+SOUL, SKILL = f"{files.WORKSPACE}/SOUL.md", f"{files.WORKSPACE}/skills/x/SKILL.md"
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    return FakeFleet(state, ("alice",)).applied()
+
+
+@pytest.fixture
+def host(world: FakeFleet) -> FakeHost:
+    return world.host("alice")
+
+
+def note(host: FakeHost) -> Any:
+    return json.loads(host.content(files.APPLIED_PATH))
+
+
+# --- the way in ---------------------------------------------------------------------------------------------------
+
+
+class Rotating(FakeFleet):
+    """A fleet whose keys may get a new generation, and whose operator may be cut off."""
+
+    generation = 1
+
+    def fleet(self) -> Fleet:
+        return replace(super().fleet(), ssh_generation=self.generation)
+
+    def cut_off_after(self, command: str) -> None:
+        """Once this has run nobody gets in any more."""
+        host, number = self.host("alice"), self.server("alice").id
+        run = host.run
+
+        def cut(asked: Command) -> Completed:
+            done = run(asked)
+            if asked.name == command:
+                self.dialer.silent[number] = HostTimedOut("cut off")
+            return done
+
+        host.run = cut  # type: ignore[method-assign]  # the network of this one host
+
+
+@pytest.mark.parametrize("last", ["replace the host key", "reload sshd"])
+def test_a_change_of_the_way_in_takes_itself_back_when_nobody_gets_in(state: Path, last: str) -> None:
+    world = Rotating(state, ("alice",))
+    world.applied()
+    host = world.host("alice")
+    login = host.content(files.AUTHORIZED_KEYS_PATH)
+    shown = host.shown_key
+    world.generation = 2
+    world.cut_off_after(last)
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.FAILED]
+    world.clock.sleep(61)
+    host.tick()
+    assert host.content(files.AUTHORIZED_KEYS_PATH) == login
+    assert (host.shown_key == shown) == (last == "replace the host key"), "a confirmed change stays"
+    world.dialer.silent.clear()
+    del host.run  # type: ignore[method-assign]
+    world.applied()
+    assert world.planned() == []
+    assert host.content(files.AUTHORIZED_KEYS_PATH) != login
+
+
+def test_a_foreign_login_key_locks_us_out_for_a_minute_only(world: FakeFleet, host: FakeHost) -> None:
+    host.run(commands.arm_access())
+    host.run(commands.set_authorized_keys(files.LOGIN_USER, "ssh-ed25519 AAAAtheirs\n"))
+    client = world.client()
+    server = world.server("alice")
+    with pytest.raises(LoginRefused):
+        client.connect(server)
+    world.clock.sleep(61)
+    client.connect(server).close()
+    assert world.planned() == []
+
+
+def test_ssh_is_let_in_from_where_the_file_says(world: FakeFleet, host: FakeHost) -> None:
+    world.change("alice", ssh_from=("198.51.100.0/24", "2001:db8::/32"))
+    world.applied()
+    assert host.firewall["rules"] == ["22/tcp from 198.51.100.0/24", "22/tcp from 2001:db8::/32"]
+    assert world.planned() == []
+    world.change("alice", ssh_from=())
+    world.applied()
+    assert host.firewall["rules"] == ["22/tcp"]
+
+
+# --- what the gateway runs on -------------------------------------------------------------------------------------
+
+
+def test_a_release_that_somebody_touched_is_installed_again_and_started(world: FakeFleet, host: FakeHost) -> None:
+    program = f"{host.links[files.CURRENT]}/node_modules/openclaw/openclaw.mjs"
+    installed = host.content(program)
+    host.files[program].content += b"// theirs"
+    assert world.planned() == ["update alice: drifted"]
+    world.applied()
+    assert (host.content(program), host.gateway.starts) == (installed, 2)
+    assert world.planned() == []
+
+
+def test_an_addition_to_the_unit_is_set_aside_and_no_longer_in_force(world: FakeFleet, host: FakeHost) -> None:
+    path = f"{files.UNIT_PATH}.d/theirs.conf"
+    host.files[path] = FakeFile(b"[Service]\nEnvironment=HOME=/tmp\n")
+    host.run(commands.daemon_reload())
+    assert world.planned() == ["update alice: drifted"]
+    world.applied()
+    assert (path in host.files, f"{path}.off" in host.files) == (False, True)
+    assert (host.gateway.starts, world.planned()) == (2, [])
+
+
+def test_what_does_not_belong_into_our_directories_goes(world: FakeFleet, host: FakeHost) -> None:
+    host.files[f"{files.SECRETS_DIRECTORY}/theirs"] = FakeFile(b"")
+    host.files["/etc/systemd/system/openclaw-theirs.service"] = FakeFile(b"[Service]\nExecStart=/bin/true\n")
+    assert world.planned() == ["update alice: drifted"]
+    world.applied()
+    assert not [path for path in host.files if "theirs" in path]
+    assert (host.gateway.starts, world.planned()) == (1, [])
+
+
+# --- files in the workspace ---------------------------------------------------------------------------------------
+
+
+def declare(world: FakeFleet, **contents: tuple[str, FileMode]) -> None:
+    paths = {"soul": "SOUL.md", "skill": "skills/x/SKILL.md"}
+    world.change("alice", files={paths[name]: WorkspaceFile(*content) for name, content in contents.items()})
+
+
+def test_a_seed_is_sown_once_and_then_the_agents(world: FakeFleet, host: FakeHost) -> None:
+    declare(world, soul=("mine", FileMode.SEED))
+    world.applied()
+    assert host.content(SOUL) == b"mine"
+    host.files[SOUL].content = b"the agent's"
+    assert world.planned() == []
+    del host.files[SOUL]
+    assert world.planned() == []
+    declare(world, soul=("other words", FileMode.SEED))
+    assert world.planned() == []
+
+
+def test_a_seed_never_replaces_what_is_there(world: FakeFleet, host: FakeHost) -> None:
+    host.files[SOUL] = FakeFile(b"the agent's", "openclaw:openclaw", "0600")
+    declare(world, soul=("mine", FileMode.SEED))
+    assert world.planned() == []
+    declare(world, soul=("mine", FileMode.MANAGED))
+    world.applied()
+    assert host.content(SOUL) == b"mine"
+
+
+def test_a_managed_file_is_put_back_and_goes_with_its_declaration(world: FakeFleet, host: FakeHost) -> None:
+    declare(world, skill=("v1", FileMode.MANAGED), soul=("s", FileMode.SEED))
+    world.applied()
+    host.files[SKILL].content = b"theirs"
+    assert world.planned() == ["update alice: drifted"]
+    world.applied()
+    assert host.content(SKILL) == b"v1"
+    declare(world)
+    assert world.planned() == ["update alice: changed"]
+    world.applied()
+    assert SKILL not in host.files
+    assert SOUL in host.files
+    assert world.planned() == []
+
+
+# --- keys that only the fleet file names --------------------------------------------------------------------------
+
+
+def test_a_free_form_key_goes_with_its_declaration_and_nothing_else(world: FakeFleet, host: FakeHost) -> None:
+    world.change("alice", config={"messages": {"ackReactionScope": "all"}, "tools": {"deny": ["exec"]}})
+    world.applied()
+    config = host.config()
+    config["messages"]["theirs"] = 1
+    host.write_config(config)
+    assert world.planned() == []
+    world.change("alice", config={})
+    assert world.planned() == ["update alice: changed"]
+    world.applied()
+    assert host.config()["messages"] == {"theirs": 1}
+    assert "deny" not in host.config()["tools"]
+    assert (world.planned(), host.gateway.starts) == ([], 1)
+
+
+def test_null_takes_a_key_of_the_agents_away(world: FakeFleet, host: FakeHost) -> None:
+    host.write_config({**host.config(), "tools": {"profile": "full", "deny": ["x"]}})
+    world.change("alice", config={"tools": {"profile": None}})
+    world.applied()
+    assert host.config()["tools"] == {"deny": ["x"]}
+    assert world.planned() == []
+
+
+def test_a_key_of_an_apply_that_did_not_end_is_known_for_ours(world: FakeFleet, host: FakeHost) -> None:
+    world.change("alice", config={"tools": {"deny": ["exec"]}})
+    host.fails = [("write /var/lib/openclaw/workspace", CommandFailed("no space"))]
+    declare(world, soul=("x", FileMode.SEED))
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.FAILED]
+    assert host.config()["tools"] == {"deny": ["exec"]}
+    world.change("alice", config={})
+    world.applied()
+    assert host.config()["tools"] == {}
+
+
+AGENTS: dict[str, Any] = {
+    "a pairing approved": {},  # kept outside openclaw.json (measured)
+    "doctor --fix": {"wizard": {"lastRunCommand": "doctor"}, "plugins": {"entries": {"anthropic": {"enabled": True}}}},
+    "a bump of meta": {"meta": {"lastTouchedVersion": "2026.9.7"}},
+    "the agent's edit": {"tools": {"profile": "coding"}, "channels": {"telegram": {"streaming": "off"}}},
+    "an agent of its own": {"agents": {"entries": {"main": {}}}},
+}
+
+
+@pytest.mark.parametrize("theirs", AGENTS.values(), ids=AGENTS)
+def test_what_is_not_ours_gives_no_action(world: FakeFleet, host: FakeHost, theirs: Any) -> None:
+    def merged(one: Any, other: Any) -> Any:
+        both = isinstance(one, dict) and isinstance(other, dict)
+        return {**one, **{key: merged(one.get(key), value) for key, value in other.items()}} if both else other
+
+    host.write_config(merged(host.config(), theirs))
+    host.files[f"{files.HOME}/.openclaw/credentials/telegram-allowFrom.json"] = FakeFile(b"[]", "openclaw:openclaw")
+    assert world.planned() == []
+
+
+# --- what is noted on the host ------------------------------------------------------------------------------------
+
+
+def test_each_mended_drift_is_noted_with_its_time(world: FakeFleet, host: FakeHost) -> None:
+    assert note(host)["repairs"] == {}
+    for number in (1, 2, 3):
+        host.files[files.SSHD_PATH].content += b"# theirs\n"
+        world.clock.sleep(3600)
+        world.applied()
+        assert len(note(host)["repairs"]["sshd.sha256"]) == number
+    world.change("alice", users=replace(world.specs["alice"].users, allowed=(1,)))
+    world.applied()
+    assert set(note(host)["repairs"]) == {"sshd.sha256"}, "a change of the file is no repair"
+
+
+def test_what_was_mended_too_often_is_left_until_a_person_decides(world: FakeFleet, host: FakeHost) -> None:
+    for _ in range(3):
+        host.files[files.SSHD_PATH].content += b"# theirs\n"
+        world.applied()
+    host.files[files.SSHD_PATH].content += b"# theirs\n"
+    assert world.planned() == []
+    world.change("alice", users=replace(world.specs["alice"].users, allowed=(1,)))
+    world.applied()
+    assert b"# theirs" in host.content(files.SSHD_PATH), "an apply for another reason leaves it alone too"
+    world.clock.sleep(25 * 3600)
+    assert world.planned() == ["update alice: drifted"]
+
+
+def test_repairs_older_than_a_day_are_forgotten() -> None:
+    old, young = ((START - timedelta(hours=hours)).isoformat() for hours in (25, 23))
+    kept = with_repairs({"a": (old, young), "b": (old,)}, ["c", "a"], START)
+    assert kept == {"a": (young, START.isoformat(timespec="seconds")), "c": (START.isoformat(timespec="seconds"),)}
+
+
+def test_a_note_of_an_older_tool_is_read(world: FakeFleet, host: FakeHost) -> None:
+    known = ("tool", "spec_digest", "digests", "at", "bot")
+    older = {key: value for key, value in note(host).items() if key in known}
+    host.files[files.APPLIED_PATH].content = json.dumps(older).encode()
+    assert world.planned() == []
+
+
+def test_an_apply_that_something_undoes_at_once_does_not_call_itself_done(world: FakeFleet, host: FakeHost) -> None:
+    host.files[files.STAMP_PATH].content += b"# theirs\n"
+    drop = host.run
+
+    def undone(asked: Any) -> Any:
+        done = drop(asked)
+        if asked.name == f"write {files.STAMP_PATH}":
+            host.files[files.STAMP_PATH].content += b"# again\n"
+        return done
+
+    host.run = undone  # type: ignore[method-assign]  # somebody else on the host
+    (outcome,) = world.apply()
+    assert outcome.code is OutcomeCode.FAILED
+    assert "not as it shall be, although every step was done: " in outcome.error
+    assert "stamp program" in outcome.error
+
+
+# --- the newest release -------------------------------------------------------------------------------------------
+
+
+def test_latest_is_the_newest_when_a_child_is_made_and_no_reason_to_change_it(state: Path) -> None:
+    world = FakeFleet(state, ("alice",))
+    world.change("alice", version=LATEST)
+    world.applied()
+    host = world.host("alice")
+    assert (note(host)["version"], host.gateway.version) == (host.newest_release, host.newest_release)
+    host.newest_release = "2099.1.1"
+    assert world.planned() == []
+    world.change("alice", users=replace(world.specs["alice"].users, allowed=(1,)))
+    world.applied()
+    assert host.gateway.version != "2099.1.1"
+    assert world.store.records()["alice"].version == host.gateway.version
+
+
+@pytest.mark.parametrize("said", ["", "latest", "2026.9.6/../..", "<html>", "2026.9.6\n2026.9.7"])
+def test_an_answer_that_is_no_version_is_not_used(world: FakeFleet, host: FakeHost, said: str) -> None:
+    spec, server = make_spec("alice", version=LATEST), world.server("alice")
+    host.newest_release = said
+    facts = make_facts({}, applied=None)
+    work = Work(world.fleet(), "alice", spec, world.ports(), "run", print, server=server, host=host, facts=facts)
+    with pytest.raises(HostError, match="does not say which OpenClaw is the newest"):
+        ensure_release(work)
+
+
+def test_latest_without_a_note_is_the_release_that_is_there() -> None:
+    spec = make_spec("alice", version=LATEST)
+    assert pinned(spec, None).version == LATEST
+    assert pinned(spec, make_facts({"release": {"version": "2026.9.5"}}, applied=None)).version == "2026.9.5"
+    assert pinned(make_spec("alice"), make_facts({"release": {"version": "2026.9.5"}})).version == "2026.9.6"
