@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,21 @@ from typing import Any
 import pytest
 
 from reconciler import commands
+from reconciler.api import FleetClient
 from reconciler.errors import CommandFailed, HostError, HostTimedOut, LoginRefused
 from reconciler.managed import files
-from reconciler.model import LATEST, Command, Completed, FileMode, Fleet, OutcomeCode, WorkspaceFile
+from reconciler.model import (
+    LATEST,
+    Command,
+    Completed,
+    FileMode,
+    Fleet,
+    HostAddress,
+    Outcome,
+    OutcomeCode,
+    WorkspaceFile,
+)
+from reconciler.ports import Dialer, Host
 from reconciler.steps.finish import with_repairs
 from reconciler.steps.release import ensure_release
 from reconciler.steps.work import Work, pinned
@@ -42,44 +55,69 @@ def note(host: FakeHost) -> Any:
 # --- the way in ---------------------------------------------------------------------------------------------------
 
 
-class Rotating(FakeFleet):
-    """A fleet whose keys may get a new generation, and whose operator may be cut off."""
+@dataclass
+class Watched:
+    """A connection on which something happens right after a command has run."""
+
+    host: Host
+    then: Callable[[Command], None]
+
+    def run(self, command: Command) -> Completed:
+        done = self.host.run(command)
+        self.then(command)
+        return done
+
+    def interact(self) -> int:
+        return self.host.interact()
+
+    def close(self) -> None:
+        self.host.close()
+
+
+@dataclass
+class WatchedDialer:
+    dialer: Dialer
+    then: Callable[[Command], None]
+
+    def connect(self, address: HostAddress, timeout: float) -> Host:
+        return Watched(self.dialer.connect(address, timeout), self.then)
+
+
+class Watching(FakeFleet):
+    """A fleet on whose hosts something happens in the middle of an apply, and whose keys may get a new generation."""
 
     generation = 1
 
     def fleet(self) -> Fleet:
         return replace(super().fleet(), ssh_generation=self.generation)
 
-    def cut_off_after(self, command: str) -> None:
-        """Once this has run nobody gets in any more."""
-        host, number = self.host("alice"), self.server("alice").id
-        run = host.run
-
-        def cut(asked: Command) -> Completed:
-            done = run(asked)
-            if asked.name == command:
-                self.dialer.silent[number] = HostTimedOut("cut off")
-            return done
-
-        host.run = cut  # type: ignore[method-assign]  # the network of this one host
+    def apply_while(self, then: Callable[[Command], None]) -> Outcome:
+        ports = self.ports()
+        client = FleetClient(self.fleet(), replace(ports, dialer=WatchedDialer(ports.dialer, then)))
+        with client.lock("fleet apply"):
+            (outcome,) = client.apply(client.plan())
+        return outcome
 
 
 @pytest.mark.parametrize("last", ["replace the host key", "reload sshd"])
 def test_a_change_of_the_way_in_takes_itself_back_when_nobody_gets_in(state: Path, last: str) -> None:
-    world = Rotating(state, ("alice",))
+    world = Watching(state, ("alice",))
     world.applied()
     host = world.host("alice")
     login = host.content(files.AUTHORIZED_KEYS_PATH)
     shown = host.shown_key
     world.generation = 2
-    world.cut_off_after(last)
-    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.FAILED]
+
+    def cut_off(command: Command) -> None:
+        if command.name == last:
+            world.dialer.silent[world.server("alice").id] = HostTimedOut("cut off")
+
+    assert world.apply_while(cut_off).code is OutcomeCode.FAILED
     world.clock.sleep(61)
     host.tick()
     assert host.content(files.AUTHORIZED_KEYS_PATH) == login
     assert (host.shown_key == shown) == (last == "replace the host key"), "a confirmed change stays"
     world.dialer.silent.clear()
-    del host.run  # type: ignore[method-assign]
     world.applied()
     assert world.planned() == []
     assert host.content(files.AUTHORIZED_KEYS_PATH) != login
@@ -281,21 +319,20 @@ def test_a_note_of_an_older_tool_is_read(world: FakeFleet, host: FakeHost) -> No
     assert world.planned() == []
 
 
-def test_an_apply_that_something_undoes_at_once_does_not_call_itself_done(world: FakeFleet, host: FakeHost) -> None:
-    host.files[files.STAMP_PATH].content += b"# theirs\n"
-    drop = host.run
+def test_an_apply_that_something_undoes_at_once_does_not_call_itself_done(state: Path) -> None:
+    world = Watching(state, ("alice",))
+    world.applied()
+    stamp = world.host("alice").files[files.STAMP_PATH]
+    stamp.content += b"# theirs\n"
 
-    def undone(asked: Any) -> Any:
-        done = drop(asked)
-        if asked.name == f"write {files.STAMP_PATH}":
-            host.files[files.STAMP_PATH].content += b"# again\n"
-        return done
+    def undo(command: Command) -> None:
+        if command.name == f"write {files.STAMP_PATH}":
+            world.host("alice").files[files.STAMP_PATH].content += b"# again\n"
 
-    host.run = undone  # type: ignore[method-assign]  # somebody else on the host
-    (outcome,) = world.apply()
+    outcome = world.apply_while(undo)
     assert outcome.code is OutcomeCode.FAILED
-    assert "not as it shall be, although every step was done: " in outcome.error
-    assert "stamp program" in outcome.error
+    assert "record: not as it shall be, although every step was done: stamp program" in outcome.error
+    assert world.planned() == ["update alice: drifted"]
 
 
 # --- the newest release -------------------------------------------------------------------------------------------
