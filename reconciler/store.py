@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import BinaryIO, Final
 
 from reconciler.errors import LockHeld, StateError
 from reconciler.model import Event, Record
 from reconciler.ports import Clock
+
+_BLOCK: Final = 1 << 16  # bytes
 
 
 class DirectoryStore:
@@ -122,7 +125,7 @@ class DirectoryStore:
         """What a crash left without an end was never written, and would swallow the line that comes next."""
         if self._journal.exists():
             with self._journal.open("r+b") as file:
-                file.truncate(file.read().rfind(b"\n") + 1)
+                file.truncate(_end_of_last_line(file))
 
 
 def _event(line: bytes) -> Event | None:
@@ -132,6 +135,18 @@ def _event(line: bytes) -> Event | None:
         return None
     texts = (event.event, event.at, event.run)
     return event if all(isinstance(text, str) for text in texts) and isinstance(event.fields, dict) else None
+
+
+def _end_of_last_line(file: BinaryIO) -> int:
+    """Looked for from the back: a journal grows for years."""
+    start = file.seek(0, os.SEEK_END)
+    while start:
+        end, start = start, max(0, start - _BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+    return 0
 
 
 def _replace(path: Path, text: str) -> None:

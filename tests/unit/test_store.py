@@ -28,7 +28,13 @@ with DirectoryStore(Path(sys.argv[1]), SystemClock()).lock("fleet apply"):
     time.sleep(60)
 """
 
-TORN = [b'{"event": "crea', b'{"event": "created", "at": "2026"}', b"\x00\x00\x00", b'{"event": "\xc3']
+TORN = [
+    b'{"event": "crea',
+    b'{"event": "created", "at": "2026"}',
+    b"\x00\x00\x00",
+    b'{"event": "\xc3',
+    b'{"event": "' + b"a" * (1 << 17),  # more than is read at once
+]
 
 
 def record(child: str) -> Record:
@@ -155,7 +161,6 @@ def test_a_broken_line_in_the_middle_is_told_by_its_number_and_hides_nothing(
     found = list(store.events())
     assert [found[0], found[3]] == [event(1), event(2)]
     assert [(it.event, it.fields) for it in found[1:3]] == [("unreadable", {"line": 2}), ("unreadable", {"line": 3})]
-
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"text"', '{"child": "alice"}', "\xff"])
