@@ -23,10 +23,8 @@ _LOGIN: Final = (
 
 def ensure_reachable(work: Work) -> bool:
     """A pinned connection, first boot over, and fresh facts."""
-    is_new = work.existing().label("ready") is None
-    address = address_of(work.existing(), work.fleet, work.ports, first_boot=is_new)
-    work.host = _connect_patiently(work, address)
-    if is_new:
+    work.host = _first_connection(work)
+    if work.existing().label("ready") is None:
         _wait_for_first_boot(work.host)
     work.look()
     return True
@@ -37,7 +35,7 @@ def ensure_host_key(work: Work) -> bool:
     if work.is_right("host key", "host key file"):
         return False
     materials = work.materials()
-    host = work.connection()
+    host = work.host = work.host or _first_connection(work)  # if it broke off, the first key may still be shown
     host.run(commands.arm_access())
     host.run(commands.rotate_host_key(materials.host_private_key, materials.host_public_key))
     # Only a new connection proves that sshd uses it; from here on no other key is accepted.
@@ -75,6 +73,12 @@ def _confirm(work: Work, address: HostAddress) -> None:
     fresh.run(commands.confirm_access())
     work.hang_up()
     work.host = fresh
+
+
+def _first_connection(work: Work) -> Host:
+    """To a child that is not finished yet also by the host key that came in user_data."""
+    is_new = work.existing().label("ready") is None
+    return _connect_patiently(work, address_of(work.existing(), work.fleet, work.ports, first_boot=is_new))
 
 
 def _connect_patiently(work: Work, address: HostAddress) -> Host:

@@ -70,6 +70,7 @@ def set_authorized_keys(host: SimulatedHost, call: Call) -> None:
         raise Fails("the keys did not arrive whole")
     directory, owner = f"{host.accounts[user].home}/.ssh", f"{user}:{user}"
     host.directories[directory] = owner, "0700"
+    host.files.pop(f"{directory}/.authorized_keys.part", None)  # of a run that was cut off; a whole one renames it
     host.files[f"{directory}/authorized_keys"] = File(call.stdin, owner, "0600")
 
 

@@ -123,6 +123,10 @@ class SimulatedMachines:
         """From now on; `Trouble()` ends it."""
         self._do(lambda: self._existing(machine_id).make_trouble(trouble))
 
+    def trouble(self, machine_id: int) -> Trouble:
+        """What is left of it: an interruption that was met is gone, and a cut network stays."""
+        return self._do(lambda: self._existing(machine_id).trouble)
+
     def ask(self, machine_id: int, question: Callable[[SimulatedHost], T]) -> T:
         """What a test wants to know of a host; nothing else happens to it meanwhile."""
         return self._do(lambda: question(self._existing(machine_id).host))

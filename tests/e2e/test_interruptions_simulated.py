@@ -1,0 +1,127 @@
+"""Every step of CONVERGE is interrupted in its middle, against the emulator over HTTP and simulated machines over SSH.
+
+The connection breaks off, the machine reboots, or the network is cut and the operator killed: the next apply reaches
+the same facts as an undisturbed one, field by field. Each child is interrupted once, at a command of its own; `calm`
+is not interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from reconciler.actions import create, update
+from reconciler.model import ChildSpec
+from reconciler.sandbox.simulated.trouble import Fate, Interruption, Moment
+from reconciler.steps import CONVERGE
+from tests.crash.comparing import differences
+from tests.kills.comparing import marks, outcome
+from tests.kills.interrupting import heal, kill_when_all_are_met, lie_in_wait, missed
+from tests.kills.phases import meddle
+from tests.kills.scene import OpenScene, Scene, scenes
+from tests.kills.spans import CHILD, Spans, fleet_of, spans
+
+CALM: Final = "calm"
+MORE: Final[dict[str, Any]] = {"files": {"SOUL.md": {"text": "You are one of many.", "mode": "managed"}}}
+AT_THE_CLOUD: Final = {"power on", "backups", "ssh from"}  # steps that send no command to a host
+
+
+@pytest.fixture(scope="module")
+def open_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenScene]:
+    with scenes(tmp_path_factory.mktemp("scenes")) as open_scene:
+        yield open_scene
+
+
+@pytest.fixture(scope="module")
+def both(open_scene: OpenScene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Spans, Spans]:
+    """The commands of a first apply, and those of an apply that repairs everything."""
+    with open_scene() as scene:
+        first, then = declared(scene, {}), declared(scene, MORE)
+    world = fleet_of(tmp_path_factory.mktemp("memory") / "state", first)
+    made = spans(world, create.STEPS)
+    world.specs[CHILD] = then
+    meddle(world.host(CHILD))
+    return made, spans(world, update.STEPS)
+
+
+def declared(scene: Scene, more: dict[str, Any]) -> ChildSpec:
+    scene.declare({CHILD: more})
+    return scene.declared()[CHILD]
+
+
+def test_every_step_is_among_them(both: tuple[Spans, Spans]) -> None:
+    assert {*both[0], *both[1], *AT_THE_CLOUD} == {step.name for step in CONVERGE}
+
+
+@pytest.mark.parametrize(("fate", "moment"), [(Fate.HANGS_UP, Moment.AFTER), (Fate.REBOOTS, Moment.WITHIN)])
+def test_every_command_is_interrupted(
+    fate: Fate, moment: Moment, open_scene: OpenScene, both: tuple[Spans, Spans]
+) -> None:
+    """The operator lives, and goes on by itself where it can."""
+    first, repair = (sorted(number for span in found.values() for number in span) for found in both)
+    with open_scene() as scene:
+        names = [f"c{number}" for number in range(max(len(first), len(repair)))]
+        scene.declare({name: {} for name in (*names, CALM)})
+        lie_in_wait(scene, {f"c{number}": Interruption(number, moment, fate) for number in first})
+        apply_interrupted(scene, fate)
+        assert boots(scene) == {name: 2 if fate is Fate.REBOOTS and name != CALM else 1 for name in (*names, CALM)}
+
+        scene.declare(dict.fromkeys((*names, CALM), MORE))
+        for name in (*names, CALM):
+            scene.ask(name, meddle)
+        # The plan's own look is one more command.
+        lie_in_wait(scene, {f"c{number}": Interruption(number + 1, moment, fate) for number in repair})
+        apply_interrupted(scene, fate)
+
+
+def test_the_network_is_cut_in_every_step(open_scene: OpenScene, both: tuple[Spans, Spans]) -> None:
+    """The operator waits in vain and is killed; the network comes back, and somebody applies again."""
+    first, repair = both
+    with open_scene() as scene:
+        numbers = {name.replace(" ", "-"): name for name in {**first, **repair}}
+        scene.declare({name: {} for name in (*numbers, CALM)})
+        lie_in_wait(scene, {name: middle(first[step]) for name, step in numbers.items() if step in first})
+        kill_when_all_are_met(scene, "apply", "--yes")
+        heal(scene)
+        assert_next_apply_ends_it(scene)
+        assert boots(scene) == dict.fromkeys((*numbers, CALM), 1)
+        assert {found.starts for found in marks(scene).values()} == {1}
+
+        scene.declare(dict.fromkeys((*numbers, CALM), MORE))
+        for name in (*numbers, CALM):
+            scene.ask(name, meddle)
+        lie_in_wait(scene, {name: middle(repair[step], 1) for name, step in numbers.items() if step in repair})
+        kill_when_all_are_met(scene, "apply", "--yes")
+        heal(scene)
+        assert_next_apply_ends_it(scene)
+        assert boots(scene) == dict.fromkeys((*numbers, CALM), 1)
+
+
+def middle(span: range, before: int = 0) -> Interruption:
+    return Interruption(before + span[len(span) // 2], Moment.WITHIN, Fate.VANISHES)
+
+
+def apply_interrupted(scene: Scene, fate: Fate) -> None:
+    ended = scene.fleet("apply", "--yes")
+    assert missed(scene) == []
+    print("\n".join(line for line in ended.output.splitlines() if "failed" in line))
+    if fate is Fate.HANGS_UP:
+        assert ended.code == 0, ended.output
+    assert_next_apply_ends_it(scene)
+
+
+def assert_next_apply_ends_it(scene: Scene) -> None:
+    ended = scene.fleet("apply", "--yes")
+    assert ended.code == 0, ended.output
+    found = outcome(scene)
+    assert (found["to do"], found["said"]) == ([], [])
+    assert set(scene.creates().values()) == {1}
+    for part in ("facts", "hosts", "servers"):
+        wrong = {name: list(differences(one, found[part][CALM])) for name, one in found[part].items()}
+        assert not {name: fields for name, fields in wrong.items() if fields}
+
+
+def boots(scene: Scene) -> dict[str, int]:
+    return {name: scene.ask(name, lambda host: host.boots) for name in scene.declared()}

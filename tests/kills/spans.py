@@ -1,0 +1,44 @@
+"""Which of the commands that a host is sent belong to which step: found out in memory, for use over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reconciler.model import ChildSpec
+from reconciler.steps import Step
+from reconciler.steps.firewalls import ensure_fleet_resources
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeHost
+from tests.fakes.works import make_work
+
+CHILD = "alice"
+
+Spans = dict[str, range]
+
+
+def spans(world: FakeFleet, steps: Sequence[Step]) -> Spans:
+    """For each step the numbers of its commands, counted from the first one of these steps; only steps that send any.
+
+    The steps are done.
+    """
+    work, note = make_work(world, CHILD)
+    work.ssh_key_id = ensure_fleet_resources(world.fleet(), world.ports(), note)
+    found, begun = Spans(), _sent(world)
+    for step in steps:
+        before = _sent(world)
+        step.ensure(work)
+        found[step.name] = range(before - begun, _sent(world) - begun)
+    return {name: span for name, span in found.items() if span}
+
+
+def fleet_of(state: Path, spec: ChildSpec) -> FakeFleet:
+    """One child, not made yet, as a fleet file declares it."""
+    world = FakeFleet(state, (CHILD,))
+    world.specs[CHILD] = spec
+    return world
+
+
+def _sent(world: FakeFleet) -> int:
+    hosts: list[FakeHost] = list(world.dialer.hosts.values())
+    return sum(len(host.ran) for host in hosts)
