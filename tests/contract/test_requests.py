@@ -5,6 +5,7 @@ Polls of actions are counted apart: they are shared, and taken from another budg
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class WiredCloud:
 
     def __init__(self, inner: HetznerCloud, emulator: Emulator) -> None:
         self.requests: list[ServerRequest] = []
+        self.power_ons: Counter[int] = Counter()
         self._inner = inner
         self._emulator = emulator
 
