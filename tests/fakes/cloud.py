@@ -29,7 +29,8 @@ LONGEST_ACTION = timedelta(seconds=30)  # after which one has ended, though nobo
 class Running:
     server_id: int
     since: datetime
-    effect: Callable[[], None]
+    effect: Callable[[], object]
+    undo: Callable[[], object]  # what a failure leaves as it was before
 
 
 class FakeCloud(FakeProject):
@@ -123,8 +124,11 @@ class FakeCloud(FakeProject):
             if server_id not in self.by_id:
                 return ()
             self._check_unlocked(server_id)
+            before = self.by_id[server_id].status
             self._change(server_id, status=ServerStatus.DELETING)
-            return self._start(server_id, lambda: self._remove(server_id))
+            return self._start(
+                server_id, lambda: self._remove(server_id), lambda: self._change(server_id, status=before)
+            )
 
     def power_on(self, server_id: int) -> tuple[int, ...]:
         with self._call("power_on"):
@@ -210,13 +214,11 @@ class FakeCloud(FakeProject):
         self._check_unlocked(server_id)
         return self._start(server_id, effect)
 
-    def _start(self, server_id: int, effect: Callable[[], object]) -> tuple[int, ...]:
+    def _start(
+        self, server_id: int, effect: Callable[[], object], undo: Callable[[], object] = lambda: None
+    ) -> tuple[int, ...]:
         number = next(self._ids)
-
-        def carry_out() -> None:
-            effect()
-
-        self._actions[number] = Running(server_id, self._now(), carry_out)
+        self._actions[number] = Running(server_id, self._now(), effect, undo)
         return (number,)
 
     def _finish(self, number: int) -> None:
@@ -229,6 +231,7 @@ class FakeCloud(FakeProject):
         if self.failing_actions:
             self.failing_actions -= 1
             self._ended[number] = ActionFailed(f"action {number} on server {action.server_id} failed")
+            action.undo()
         elif action.server_id in self.by_id:
             try:
                 action.effect()

@@ -82,13 +82,17 @@ def is_left_alone(name: str, recipe: Recipe, options: PlanOptions) -> bool:
 
 
 def can_be_made(recipe: Recipe, prices: bool) -> bool:
+    return not prices or (not mixes(recipe) and first_to_be_had(recipe, prices) is not None)
+
+
+def first_to_be_had(recipe: Recipe, prices: bool) -> tuple[str, str] | None:
+    """Type and region. Without prices nobody knows what is in stock."""
     if not prices:
-        return True
-    if mixes(recipe):
-        return False
+        return recipe.types[0], recipe.regions[0]
     images = {"debian-12": {True, False}, "debian-13": {False}}[recipe.image]
     types = [kind for kind in recipe.types if kind in IN_STOCK and (kind in ARM) in images]
-    return bool(types) and bool(REGIONS.intersection(recipe.regions))
+    regions = [region for region in recipe.regions if region in REGIONS]
+    return (types[0], regions[0]) if types and regions else None
 
 
 def mixes(recipe: Recipe) -> bool:
