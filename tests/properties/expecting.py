@@ -155,7 +155,7 @@ def _mended(name: str, recipe: Recipe, options: PlanOptions) -> Wanted | None:
 def drifted(name: str, recipe: Recipe, options: PlanOptions) -> list[str]:
     """On the host. What a new version changes there is not among it."""
     found = ["sudoers"] if recipe.drift and not is_left_alone(name, recipe, options) else []
-    return found + (["bot token"] if recipe.secret_drift else [])
+    return found + (["bot token"] if recipe.secret_drift else []) + (["config"] if recipe.config_drift else [])
 
 
 def cloud_changes(recipe: Recipe) -> list[str]:

@@ -244,8 +244,8 @@ def requests_are_told_of_where_there_is_something_to_do(case: Case, plan: Plan) 
 
 def shared_things_are_left_alone_by_who_asks_for_some(case: Case, plan: Plan) -> None:
     there = any(recipe.there for recipe in case.found.values()) or bool(case.others)
-    moves = [action for action in plan.actions if any(change.path == "access.ssh_from" for change in _changes(action))]
-    needs = bool(moves) or any(action.kind in (Kind.CREATE, Kind.REPLACE) for action in plan.actions)
+    moves = any(recipe.ssh_from and _changes_labels(action, recipe) for action, recipe in _actions(case, plan))
+    needs = moves or any(action.kind in (Kind.CREATE, Kind.REPLACE) for action in plan.actions)
     touched = needs if case.options.partial else there or bool(plan.actions)
     assert plan.shared == (case.shared if touched else ())
     assert case.shared in ((), SHARED)
@@ -309,6 +309,11 @@ def _about(plan: Plan, name: str) -> list[Diagnostic]:
 
 def _changes(action: Action) -> tuple[Change, ...]:
     return action.reason.changes
+
+
+def _changes_labels(action: Action, recipe: Recipe) -> bool:
+    """A server that is off or silent keeps its labels, unless it is to be off."""
+    return action.kind is Kind.STOP or (action.kind in (Kind.UPDATE, Kind.RESIZE) and expecting.is_seen(recipe))
 
 
 def _without_words(action: Action) -> object:

@@ -61,6 +61,7 @@ class Recipe:
     changed: bool  # the file's version, since it was applied
     drift: bool
     secret_drift: bool
+    config_drift: bool  # below a key of ours, and what stands there is somebody's secret
     mended: int | None  # three times, so many hours ago
     gateway: str
     stale: bool
@@ -104,6 +105,7 @@ recipes: Final = st.builds(
     changed=mostly(False, True),
     drift=st.booleans(),
     secret_drift=mostly(False, True),
+    config_drift=mostly(False, True),
     mended=mostly(None, 1, 30),
     gateway=mostly("running", "stopped", "starting", "failed", "failing"),
     stale=mostly(False, True),
@@ -150,7 +152,7 @@ policies = st.fixed_dictionaries(
         "max_destroys": st.sampled_from([0, 2, Percent(20)]),
         "regions": st.sampled_from([["nbg1", "f*"], ["nbg1", "hel1", "fsn1", "mars1"]]),
         "server_types": st.sampled_from([["cx??"], ["c*"]]),
-        "versions": st.sampled_from([["2026.9.*"], ["2026.9.6"]]),
+        "versions": st.sampled_from([["2026.9.*"], ["2026.9.6"], ["2026.8.*"]]),
     },
 )
 SHARED: Final = (Change("firewall demo", None, ["in tcp 22 from 0.0.0.0/0, ::/0"]),)
@@ -209,6 +211,10 @@ def _case(recipe: Recipe) -> dict[str, Any]:
         case["live"] |= {"sudoers": {"sha256": "theirs"}}
     if recipe.secret_drift:
         case["live"] |= {"bot token": {"hmac": SECRET}}
+    if recipe.config_drift:
+        case["live"] |= {"config": {"gateway": {"bind": {"key": SECRET}}}}
+    if recipe.gateway != "running":
+        case["live"] |= {"gateway": {"active": "inactive"}}
     if recipe.mended is not None:
         case["repairs"] = {PATH: [recipe.mended] * 3}
     if recipe.silence:

@@ -1,0 +1,36 @@
+"""Taking any one rule of the planner away breaks a law. All mutants with FLEET_TEST_FULL=1, else a few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.extent import FULL
+from tests.properties.mutants import MUTANTS, Mutant
+from tests.properties.mutation import ROOT, copy_tree, law_against, mutated, uncovered
+
+TRIED = MUTANTS if FULL else MUTANTS[3::60]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    with TemporaryDirectory() as directory:
+        copy_tree(Path(directory))
+        yield Path(directory)
+
+
+@pytest.mark.parametrize("mutant", TRIED, ids=str)
+def test_a_law_notices_that_a_rule_is_missing(mutant: Mutant, place: Path) -> None:
+    assert law_against(mutant, place), f"no law holds without it: {mutant}"
+
+
+def test_every_mutant_is_about_a_rule_that_is_there() -> None:
+    for mutant in MUTANTS:
+        assert mutated(mutant, (ROOT / mutant.path).read_text())
+
+
+def test_every_function_that_decides_has_a_mutant() -> None:
+    assert uncovered() == []
