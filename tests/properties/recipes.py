@@ -203,31 +203,31 @@ def _case(recipe: Recipe) -> dict[str, Any]:
         "spec": _spec(recipe) if recipe.declared else None,
         "server": _server(recipe) if recipe.there else None,
         "applied_spec": {"version": "2026.9.5"} if recipe.changed else {},
-        "live": {},
+        "live": _live(recipe),
         "gateway": _gateway(recipe),
         "record": recipe.record,
+        "silence": recipe.silence,
+        "repairs": {} if recipe.mended is None else {PATH: [recipe.mended] * 3},
+        "begun": recipe.applied == "begun",
     }
-    if recipe.drift:
-        case["live"] |= {"sudoers": {"sha256": "theirs"}}
-    if recipe.secret_drift:
-        case["live"] |= {"bot token": {"hmac": SECRET}}
-    if recipe.config_drift:
-        case["live"] |= {"config": {"gateway": {"bind": {"key": SECRET}}}}
-    if recipe.gateway != "running":
-        case["live"] |= {"gateway": {"active": "inactive"}}
-    if recipe.mended is not None:
-        case["repairs"] = {PATH: [recipe.mended] * 3}
-    if recipe.silence:
-        case["silence"] = recipe.silence
     if recipe.obstacle:
         case["obstacle"] = "its identity is in doubt"
     if recipe.applied == "newer":
         case["applied_tool"] = "99.0.0"
     if recipe.applied == "lost":
         case["applied"] = None
-    if recipe.applied == "begun":
-        case["begun"] = True
     return case
+
+
+def _live(recipe: Recipe) -> dict[str, Any]:
+    """How the host differs from what was applied."""
+    faults = (
+        (recipe.drift, {"sudoers": {"sha256": "theirs"}}),
+        (recipe.secret_drift, {"bot token": {"hmac": SECRET}}),
+        (recipe.config_drift, {"config": {"gateway": {"bind": {"key": SECRET}}}}),
+        (recipe.gateway != "running", {"gateway": {"active": "inactive"}}),
+    )
+    return {name: value for is_so, fault in faults if is_so for name, value in fault.items()}
 
 
 def _spec(recipe: Recipe) -> dict[str, Any]:

@@ -1,0 +1,149 @@
+"""What holds for the actions of every plan in every world. A law raises AssertionError where it does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Final
+
+from reconciler.model import Action, Kind, Percent, Plan, ReasonCode
+from tests.properties import expecting
+from tests.properties.asking import changes, each, prices
+from tests.properties.recipes import SHARED, Case, Recipe
+
+WAVES: Final = {
+    Kind.STOP: 1,
+    Kind.CREATE: 2,
+    Kind.DESTROY: 4,
+    **dict.fromkeys((Kind.UPDATE, Kind.RESIZE, Kind.REPLACE, Kind.START, Kind.RESTART), 3),
+}
+
+
+def the_right_action_for_the_right_reason(case: Case, plan: Plan) -> None:
+    found = {action.child: (action.kind, action.reason.code) for action in plan.actions}
+    wanted = {name: expecting.expected(name, recipe, case.options, prices(case)) for name, recipe in each(case)}
+    assert found == {name: action for name, action in wanted.items() if action}
+
+
+def a_silent_child_is_only_switched_off_or_deleted(case: Case, plan: Plan) -> None:
+    for action, recipe in _actions(case, plan):
+        if recipe.there and recipe.silence and case.children[action.child].silence:
+            assert action.kind in (Kind.STOP, Kind.DESTROY)
+
+
+def a_server_that_exists_is_not_made_again(case: Case, plan: Plan) -> None:
+    for action, recipe in _actions(case, plan):
+        if recipe.there and action.kind is Kind.CREATE:
+            assert not recipe.ready
+
+
+def a_protected_child_keeps_its_server(case: Case, plan: Plan) -> None:
+    for action, recipe in _actions(case, plan):
+        if action.kind in (Kind.DESTROY, Kind.REPLACE):
+            assert not (recipe.protect if recipe.declared else recipe.protect_label)
+
+
+def nobody_loses_a_server_unasked(case: Case, plan: Plan) -> None:
+    for action, recipe in _actions(case, plan):
+        if action.kind is Kind.DESTROY:
+            assert not recipe.declared or (recipe.expires is not None and recipe.expires < 0)
+        if action.kind is Kind.REPLACE:
+            assert case.options.may_replace(action.child)
+
+
+def the_order_of_children_does_not_matter(case: Case, plan: Plan) -> None:
+    backwards = dict(reversed(case.children.items()))
+    assert case.planned(children=backwards) == plan == case.planned()
+
+
+def the_record_only_gives_words(case: Case, plan: Plan) -> None:
+    forgotten = {name: replace(child, record=None) for name, child in case.children.items()}
+    bare = case.planned(children=forgotten)
+    assert [_without_words(action) for action in bare.actions] == [_without_words(action) for action in plan.actions]
+    gone = {action.child for action in plan.actions if action.reason.code is ReasonCode.GONE}
+    assert all(bare.sync[name] is sync for name, sync in plan.sync.items() if name not in gone)
+    assert (bare.diagnostics, bare.total) == (plan.diagnostics, plan.total)
+
+
+def a_part_of_the_fleet_is_planned_as_in_the_whole(case: Case, plan: Plan) -> None:
+    chosen = set(sorted(case.children)[::2])
+    children = {name: child for name, child in case.children.items() if name in chosen}
+    rest = [child.server for name, child in case.children.items() if name not in chosen and child.server]
+    part = case.planned(children=children, others=(*case.others, *rest))
+    assert part.actions == tuple(action for action in plan.actions if action.child in chosen)
+    assert part.sync == {name: sync for name, sync in plan.sync.items() if name in chosen}
+
+
+def waves_come_in_their_order(case: Case, plan: Plan) -> None:
+    assert all(action.wave == WAVES[action.kind] for action in plan.actions)
+    assert [(action.wave, action.child) for action in plan.actions] == sorted(
+        (action.wave, action.child) for action in plan.actions
+    )
+
+
+def no_more_is_deleted_than_may_be(case: Case, plan: Plan) -> None:
+    servers = len(case.others) + sum(recipe.there for recipe in case.found.values())
+    limit = case.options.max_destroys if case.options.max_destroys is not None else case.policy.get("max_destroys")
+    limit = Percent(10) if limit is None else limit
+    if isinstance(limit, Percent):
+        limit = max(1, servers * limit.value // 100) if limit.value else 0
+    deleted = sum(action.kind in (Kind.DESTROY, Kind.REPLACE) for action in plan.actions)
+    assert ("max_destroys" in _breached(plan)) == (deleted > limit)
+
+
+def what_policy_forbids_is_refused(case: Case, plan: Plan) -> None:
+    declared = [child.spec for child in case.children.values() if child.spec]
+    limit = case.policy.get("max_children")
+    wanted = {"max_children"} if limit is not None and len(declared) > limit else set()
+    for key, of in (("regions", "regions"), ("server_types", "server_types"), ("versions", "version")):
+        patterns: list[str] = case.policy.get(key, [])
+        for spec in declared if patterns else []:
+            values = getattr(spec, of)
+            for value in (values,) if isinstance(values, str) else values:
+                if not any(fnmatchcase(value, pattern) for pattern in patterns):
+                    wanted.add(key)
+    assert _breached(plan) - {"max_destroys"} == wanted
+    assert plan.is_refused == bool(_breached(plan))
+
+
+def what_is_aimed_at_is_the_first_that_can_be_had(case: Case, plan: Plan) -> None:
+    for action, recipe in _actions(case, plan):
+        aim = (action.server_type, action.region)
+        if action.kind is Kind.REPLACE or (action.kind is Kind.CREATE and not recipe.there):
+            assert aim == expecting.first_to_be_had(recipe, prices(case))
+        elif action.kind is Kind.RESIZE:
+            assert aim == (next(kind for kind in expecting.fitting(recipe) if kind in expecting.IN_STOCK), "nbg1")
+        else:
+            assert aim == (None, None)
+
+
+def what_is_not_the_files_stays(case: Case, plan: Plan) -> None:
+    for action in plan.actions:
+        assert all(change.path != "labels.theirs" for change in changes(action))
+
+
+def shared_things_are_left_alone_by_who_asks_for_some(case: Case, plan: Plan) -> None:
+    there = any(recipe.there for recipe in case.found.values()) or bool(case.others)
+    moves = any(recipe.ssh_from and _changes_labels(action, recipe) for action, recipe in _actions(case, plan))
+    needs = moves or any(action.kind in (Kind.CREATE, Kind.REPLACE) for action in plan.actions)
+    touched = needs if case.options.partial else there or bool(plan.actions)
+    assert plan.shared == (case.shared if touched else ())
+    assert case.shared in ((), SHARED)
+
+
+def _actions(case: Case, plan: Plan) -> Iterator[tuple[Action, Recipe]]:
+    yield from ((action, case.found[action.child]) for action in plan.actions)
+
+
+def _breached(plan: Plan) -> set[str]:
+    return {found.address.partition(".")[2] for found in plan.diagnostics if found.address.startswith("policy.")}
+
+
+def _changes_labels(action: Action, recipe: Recipe) -> bool:
+    """A server that is off or silent keeps its labels, unless it is to be off."""
+    return action.kind is Kind.STOP or (action.kind in (Kind.UPDATE, Kind.RESIZE) and expecting.is_seen(recipe))
+
+
+def _without_words(action: Action) -> object:
+    return replace(action, reason=replace(action.reason, code=ReasonCode.DECLARED, text=""))
