@@ -86,6 +86,7 @@ def _asked() -> Secret:
 def _judge(found: Recognition, candidate: Secret, force: bool) -> None:
     """Says what the key opens; Refused when it is not this fleet's."""
     from reconciler import keys
+    from reconciler.render.text import harmless
 
     which = f"the key {keys.fingerprint(candidate)} makes the fleet-id {found.fleet_id}"
     if found.children:
@@ -93,7 +94,7 @@ def _judge(found: Recognition, candidate: Secret, force: bool) -> None:
         if found.login is not None:
             click.echo(f"Logged in to {found.login} with it.")
         for refusal in found.refusals:
-            click.echo(f"  no login: {refusal}", err=True)
+            click.echo(f"  no login: {harmless(refusal)}", err=True)
         return
     if found.others:
         carried = "\n".join(f"{name}: fleet-id {theirs or 'none'}" for name, theirs in sorted(found.others.items()))

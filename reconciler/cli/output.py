@@ -28,12 +28,14 @@ def show_lines(lines: Iterable[tuple[str, str | None]], settings: Settings) -> N
 def show_table(table: Table, settings: Settings) -> None:
     from rich.console import Console
 
+    from reconciler.render.text import line_start_harmless
+
     width = None if sys.stdout.isatty() else UNFOLDED
     console = Console(width=width, no_color=not settings.color, highlight=False)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
-        click.echo(line.rstrip(), color=settings.color)
+        click.echo(line_start_harmless(line.rstrip()), color=settings.color)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -81,6 +80,7 @@ def journal(settings: Settings, child: str | None, count: int, since: str | None
     """What was done from this directory, when, by which run, and how it ended. Needs no key and no network."""
     from reconciler.api import read_journal
     from reconciler.render.journal import event_json, event_line, is_about, is_since
+    from reconciler.render.text import json_text
 
     start = _moment(since)
     events = [event for event in read_journal(settings.state_dir) if is_about(event, child) and is_since(event, start)][
@@ -90,7 +90,7 @@ def journal(settings: Settings, child: str | None, count: int, since: str | None
         click.echo("Nothing in the journal." if child is None else f"Nothing in the journal about {child}.")
     for event in events:
         if as_json:
-            click.echo(json.dumps(event_json(event), sort_keys=True))
+            click.echo(json_text(event_json(event), indent=None))
         else:
             show_lines([event_line(event)], settings)
     return 0

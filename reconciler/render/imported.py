@@ -10,9 +10,10 @@ from reconciler.steps.importing import Survey
 
 def imported_lines(child: str, server: Server, survey: Survey) -> list[tuple[str, str | None]]:
     """Lines with their colour or None. Paths and units come from the host."""
+    system = harmless(f"{survey.system}, {survey.machine}")
     lines: list[tuple[str, str | None]] = [
         ("", None),
-        (f"{child} is server {server.name} ({server.id}) now: {harmless(survey.system)}, {survey.machine}.", "green"),
+        (f"{child} is server {server.name} ({server.id}) now: {system}.", "green"),
     ]
     if survey.was_ours:
         lines.append(("An apply of this tool has been at work there before; the next one goes on from that.", None))

@@ -17,15 +17,23 @@ _COMMAND_AT_START: Final = re.compile(r"(?<!\S)::(?=[A-Za-z])")
 _COMMAND_ANYWHERE: Final = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 
 
+def line_start_harmless(line: str) -> str:
+    """A line that was folded after `harmless`: its new beginning is no CI command either."""
+    return _COMMAND_AT_START.sub(r"\\x3a:", line)
+
+
 def harmless(text: str) -> str:
     """Text from outside for a terminal or a CI log: what does not print, and what begins a CI command, as an escape."""
     printable = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     return _COMMAND_ANYWHERE.sub(r"#\\x23", _COMMAND_AT_START.sub(r"\\x3a:", printable))
 
 
-def json_text(value: Json) -> str:
-    """JSON for standard output: ASCII, so no character drives a terminal, and no CI command stands in it."""
-    return json.dumps(value, indent=2).replace("##", "\\u0023#")
+def json_text(value: Json, *, indent: int | None = 2) -> str:
+    """JSON for standard output: ASCII, so no character drives a terminal, and no CI command stands in it.
+
+    Without `indent` it is one line, its keys in order.
+    """
+    return json.dumps(value, indent=indent, sort_keys=indent is None).replace("##", "\\u0023#")
 
 
 def value_text(value: Json) -> str:
