@@ -20,6 +20,7 @@ ANSWER_LIMIT = 1 << 18  # bytes
 ANSWER_SECONDS = 3  # for one answer
 ALL_SECONDS = 8  # for all that is asked: a hung gateway must not hang the probe
 JOURNAL_LINES = 12
+LONGEST_TEXT = 4000  # characters; far more than is shown: where a text is cut half a secret may stand
 
 
 def gateway(wanted: Any) -> Any:
@@ -41,7 +42,7 @@ def gateway(wanted: Any) -> Any:
     if answer["active"] == "active":
         return {**answer, **asked(wanted)}
     lines = output("journalctl", "-q", "-o", "cat", "-n", str(JOURNAL_LINES), "-u", wanted["unit"])
-    return {**answer, "journal": [line[:500] for line in lines.splitlines()]}
+    return {**answer, "journal": [line[:LONGEST_TEXT] for line in lines.splitlines()]}
 
 
 def stamp(path: str) -> str | None:
@@ -113,7 +114,7 @@ def ask_channel(wanted: Any, answer: dict[str, Any]) -> None:
         return
     activity, error = account.get("lastTransportActivityAt"), account.get("lastError")
     answer["channel_connected"] = account.get("connected")
-    answer["channel_error"] = str(error)[:500] if error else None
+    answer["channel_error"] = str(error)[:LONGEST_TEXT] if error else None
     answer["channel_activity"] = activity / 1000 if isinstance(activity, (int, float)) else None
 
 

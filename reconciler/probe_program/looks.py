@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from reconciler.probe_program.system import (
 from reconciler.probe_program.tree import is_intact
 
 # A secret belongs into a file of its own; one that somebody wrote inline is not carried into plans and logs.
-SECRET_KEYS = frozenset(("token", "bottoken", "apikey", "password", "secret", "authorization", "x-api-key", "key"))
+SECRET_KEYS = re.compile(r"(token|apikey|password|passwd|passphrase|secret|privatekey)$|^(key|authorization|cookie)$")
 LONGEST_VALUE = 65536  # characters of one value; whoever writes more shall not fill our whole answer
 MOST_NAMES = 20  # of what does not belong somewhere: more says nothing more
 UNFINISHED = (".openclaw-lifecycle-pending", "dist/openclaw-install-guard")
@@ -131,7 +132,28 @@ def without_secrets(value: Any, name: str) -> Any:
         return {inner: without_secrets(more, inner) for inner, more in value.items()}
     if isinstance(value, list):
         return [without_secrets(more, name) for more in value]
-    return "(inline secret)" if name.lower() in SECRET_KEYS and isinstance(value, str) else value
+    return "(inline secret)" if isinstance(value, str) and is_secret(name) else value
+
+
+def is_secret(name: str) -> bool:
+    """Whether what stands at a key of this name is one."""
+    return SECRET_KEYS.search(re.sub("[^a-z0-9]", "", name.lower())) is not None
+
+
+def secrets_in(look: Any) -> list[str]:
+    """What the thing that is looked at holds of secrets, whoever put them there."""
+    data = content(look["path"]) if "path" in look else None
+    if look.get("secret"):
+        return [(data or b"").decode("utf-8", "replace").strip()]
+    return inline_secrets(parsed(data), "") if look["kind"] == "json_keys" else []
+
+
+def inline_secrets(value: Any, name: str) -> list[str]:
+    if isinstance(value, dict):
+        return [secret for inner, more in value.items() for secret in inline_secrets(more, inner)]
+    if isinstance(value, list):
+        return [secret for more in value for secret in inline_secrets(more, name)]
+    return [value] if isinstance(value, str) and is_secret(name) else []
 
 
 def look_at_unit(look: Any, key: bytes) -> Any:

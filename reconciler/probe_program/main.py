@@ -14,7 +14,10 @@ from typing import Any
 
 from reconciler.probe_program import reading
 from reconciler.probe_program.gateway import gateway
-from reconciler.probe_program.looks import look_at
+from reconciler.probe_program.looks import look_at, secrets_in
+from reconciler.probe_program.reading import concealed
+
+SHORTEST_SECRET = 8  # characters; what is shorter names nothing and would blot out ordinary words
 
 
 def main() -> None:
@@ -35,11 +38,17 @@ def answer(request: Any) -> dict[str, Any]:
         "clock": time.time(),
         "architecture": os.uname().machine,
         "managed": looked(request["looks"], bytes.fromhex(request["digest_key"]), applied),
-        "gateway": gateway(request["gateway"]),
+        "gateway": concealed(gateway(request["gateway"]), told_to_gateway(request["looks"])),
         "applied": applied,
         "disk_free_mb": disk.f_bavail * disk.f_frsize >> 20,
         "memory_free_mb": reading.memory_free_mb(),
     }
+
+
+def told_to_gateway(looks: Any) -> list[str]:
+    """Secrets that it may repeat, in its log or in the URL of a request that failed."""
+    found = {secret for look in looks.values() for secret in secrets_in(look)}
+    return sorted((secret for secret in found if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def looked(looks: Any, key: bytes, applied: Any) -> dict[str, Any]:

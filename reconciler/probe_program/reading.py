@@ -77,6 +77,19 @@ def parsed(data: bytes | None) -> Any:
         return None
 
 
+def concealed(value: Any, secrets: list[str]) -> Any:
+    """The same with *** for each of the secrets in any text; keys stay."""
+    if isinstance(value, dict):
+        return {name: concealed(inner, secrets) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [concealed(inner, secrets) for inner in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            for written in (secret, json.dumps(secret)[1:-1]):
+                value = value.replace(written, "***")
+    return value
+
+
 def output(*command: str, seconds: float = PROGRAM_SECONDS) -> str:
     """What a program prints, also when it fails: they answer "no" by their exit code."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from reconciler.diff import changes, digest
@@ -13,6 +14,9 @@ from reconciler.steps.server import SERVER_LABELS, server_labels
 
 # Whether the gateway runs is a matter of start and stop, not of something written.
 _RUNNING = "gateway"
+_CONFIG = "config"
+_UNREADABLE = "config.error"  # the probe's own words
+NOT_SHOWN: Final = "(not shown)"
 
 # Names in applied.json for what is not on the host and still applied with it.
 LABELS: Final = "server labels"
@@ -117,7 +121,18 @@ def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
     if live == wanted:
         return ()
     drift = _is_drift(child, entry, wanted_digest=digest(child.wanted.get(entry.name)))
-    return changes(entry.name, live, wanted, secret=entry.secret, drift=drift)
+    found = changes(entry.name, live, wanted, secret=entry.secret, drift=drift)
+    return tuple(_by_path(change, child) for change in found) if entry.name == _CONFIG else found
+
+
+def _by_path(change: Change, child: Child) -> Change:
+    """What the agent wrote below a key of ours may be a secret of its own: it is said where, and not what."""
+    applied = _applied(child)
+    ours = {".".join((_CONFIG, *key)) for key in applied.config_keys} if applied else set()
+    is_known = change.path in (_UNREADABLE, *ours) or change.before is None
+    if not is_known and (change.after is None or isinstance(change.before, dict)):
+        return replace(change, before=NOT_SHOWN)
+    return change
 
 
 def _is_drift(child: Child, entry: Managed, wanted_digest: str) -> bool:

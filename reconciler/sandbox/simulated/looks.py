@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.keys import public_key
 from reconciler.sandbox.simulated.releases import is_intact
 
-SECRET_KEYS: Final = frozenset(
-    ("token", "bottoken", "apikey", "password", "secret", "authorization", "x-api-key", "key")
+SECRET_KEYS: Final = re.compile(
+    r"(token|apikey|password|passwd|passphrase|secret|privatekey)$|^(key|authorization|cookie)$"
 )
 LONGEST_VALUE: Final = 65536  # characters
 MOST_NAMES: Final = 20
@@ -131,7 +132,26 @@ def _without_secrets(value: Any, name: str) -> Any:
         return {inner: _without_secrets(more, inner) for inner, more in value.items()}
     if isinstance(value, list):
         return [_without_secrets(more, name) for more in value]
-    return "(inline secret)" if name.lower() in SECRET_KEYS and isinstance(value, str) else value
+    return "(inline secret)" if isinstance(value, str) and _is_secret(name) else value
+
+
+def _is_secret(name: str) -> bool:
+    return SECRET_KEYS.search(re.sub("[^a-z0-9]", "", name.lower())) is not None
+
+
+def secrets_in(host: SimulatedHost, look: Any) -> list[str]:
+    """What the thing that is looked at holds of secrets."""
+    if look.get("secret"):
+        return [host.content(look["path"]).decode("utf-8", "replace").strip()]
+    return _inline_secrets(host.read_json(look["path"]), "") if look["kind"] == "json_keys" else []
+
+
+def _inline_secrets(value: Any, name: str) -> list[str]:
+    if isinstance(value, dict):
+        return [secret for inner, more in value.items() for secret in _inline_secrets(more, inner)]
+    if isinstance(value, list):
+        return [secret for more in value for secret in _inline_secrets(more, name)]
+    return [value] if isinstance(value, str) and _is_secret(name) else []
 
 
 def _unit(host: SimulatedHost, look: Any, key: bytes) -> Json:

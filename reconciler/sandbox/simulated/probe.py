@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.host import SimulatedHost
-from reconciler.sandbox.simulated.looks import LOOKS
+from reconciler.sandbox.simulated.looks import LOOKS, secrets_in
+
+SHORTEST_SECRET: Final = 8  # characters
 
 
 def probe(host: SimulatedHost, call: Call) -> bytes:
@@ -21,7 +23,7 @@ def probe(host: SimulatedHost, call: Call) -> bytes:
         "clock": host.now(),
         "architecture": host.architecture,
         "managed": {name: _answer(host, look, key) for name, look in looks.items()},
-        "gateway": host.gateway.facts(request["gateway"]),
+        "gateway": _concealed(host.gateway.facts(request["gateway"]), _told_to_gateway(host, request["looks"])),
         "applied": applied,
         "disk_free_mb": 30_000,
         "memory_free_mb": 2_000,
@@ -34,6 +36,23 @@ def _answer(host: SimulatedHost, look: Any, key: bytes) -> Json:
         host.objections.append(f"nobody knows the look {look['kind']}")
         raise Fails(f"KeyError: '{look['kind']}'")
     return LOOKS[look["kind"]](host, look, key)
+
+
+def _told_to_gateway(host: SimulatedHost, looks: Any) -> list[str]:
+    found = {secret for look in looks.values() for secret in secrets_in(host, look)}
+    return sorted((secret for secret in found if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _concealed(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _concealed(inner, secrets) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_concealed(inner, secrets) for inner in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            for written in (secret, json.dumps(secret)[1:-1]):
+                value = value.replace(written, "***")
+    return value
 
 
 def _remembering(look: Any, applied: Any) -> Any:

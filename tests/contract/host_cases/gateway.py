@@ -41,6 +41,13 @@ CASES: Final = (
         [(json_keys(PATH, ("auth",), ("tokens",)),
           {"auth": {"token": "(inline secret)", "list": [{"apiKey": "(inline secret)"}]}, "tokens": {"token": 5}})],
     ),
+    Case(
+        "a secret written inline is known by its key, however that is spelled",
+        [config({"headers": {"X-Goog-Api-Key": "hush", "cookie": "hush", "Accept": "*/*"}, "mainKey": "main"})],
+        [(json_keys(PATH, ("headers",), ("mainKey",)),
+          {"headers": {"X-Goog-Api-Key": "(inline secret)", "cookie": "(inline secret)", "Accept": "*/*"},
+           "mainKey": "main"})],
+    ),
     Case("a value that is too large is not carried away", [config({"a": LONG, "b": 1})],
          [(json_keys(PATH, ("a",), ("b",)), {"a": {"error": "too large"}, "b": 1})]),
     Case("what is no JSON object is told as that", [config([1, 2])],
