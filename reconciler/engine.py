@@ -13,7 +13,7 @@ from typing import Final
 from reconciler.actions import MODULE_OF
 from reconciler.errors import CloudError, FleetError, LimitExceeded
 from reconciler.log import get_log
-from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan
+from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan, masked
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Step, Work
@@ -91,10 +91,10 @@ def _run(action: Action, work: Work, limits: list[LimitExceeded]) -> Outcome:
         failure = error if isinstance(error, FleetError) else _unforeseen(error)
         if isinstance(failure, LimitExceeded):
             limits.append(failure)
-        work.note("action-failed", kind=action.kind, step=current, error=failure.summary)
+        summary = masked(failure.summary, work.secrets)
+        work.note("action-failed", kind=action.kind, step=current, error=summary)
         seconds = work.ports.clock.monotonic() - started
-        summary = f"{current}: {failure.summary}"
-        return Outcome(action, OutcomeCode.FAILED, seconds, summary, failure.advice, tuple(steps))
+        return Outcome(action, OutcomeCode.FAILED, seconds, f"{current}: {summary}", failure.advice, tuple(steps))
     finally:
         work.hang_up()
     work.note("action-done", kind=action.kind, server=work.server.id if work.server else None)
@@ -124,7 +124,9 @@ def _retried(ensure: Callable[[Work], bool], work: Work) -> bool:
         except FleetError as error:
             if not error.temporary:
                 raise
-            get_log().info("step-retried", child=work.name, attempt=attempt + 1, error=error.summary)
+            get_log().info(
+                "step-retried", child=work.name, attempt=attempt + 1, error=masked(error.summary, work.secrets)
+            )
             work.hang_up()
             work.ports.clock.sleep(PAUSE * 2**attempt)
     return ensure(work)

@@ -277,10 +277,15 @@ def _failure(where: str, command: Command, completed: Completed) -> CommandFaile
         if len(line.strip()) >= 8:  # shorter ones name nothing and would blot out ordinary words
             said = said.replace(_plain(line), "***")
     return CommandFailed(
-        f"{where}: {command.name} failed with exit code {completed.exit_code}: {said[-ERROR_TAIL:] or 'no message'}",
+        f"{where}: {command.name} failed with exit code {completed.exit_code}: {_tail(said) or 'no message'}",
         "Run it again; if it stays so, look at the host with `fleet ssh CHILD`.",
         exit_code_on_host=completed.exit_code,
     )
+
+
+def _tail(text: str) -> str:
+    """The end of it, in whole words: half a secret would be known to nobody as one."""
+    return text if len(text) <= ERROR_TAIL else text[-ERROR_TAIL:].partition(" ")[2]
 
 
 def _plain(text: str) -> str:

@@ -27,6 +27,10 @@ class Materials:
     digest_key: Secret  # hex; keys the digests of secrets
     endpoints: Endpoints
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self.host_private_key, self.gateway_token, self.bot_token, self.model_key, self.digest_key)
+
 
 @dataclass(frozen=True, slots=True)
 class ManagedFile:

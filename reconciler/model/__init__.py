@@ -34,7 +34,7 @@ from reconciler.model.decision import (
 from reconciler.model.execution import Command, Completed, Event, HostAddress, Outcome, OutcomeCode
 from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Record, Silence
 from reconciler.model.json import Json
-from reconciler.model.secret import Secret, SecretRef, file_and_pointer
+from reconciler.model.secret import Secret, SecretRef, file_and_pointer, masked
 from reconciler.model.wanted import (
     LATEST,
     AccessPolicy,
@@ -106,4 +106,5 @@ __all__ = [
     "Verdict",
     "WorkspaceFile",
     "file_and_pointer",
+    "masked",
 ]

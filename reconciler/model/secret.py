@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+SHORTEST: Final = 8  # characters; what is shorter names nothing and would blot out ordinary words
 
 
 class Secret:
@@ -47,6 +53,15 @@ class SecretRef:
 
     def __str__(self) -> str:
         return f"{self.source}:{self.locator}"
+
+
+def masked(text: str, secrets: Iterable[Secret]) -> str:
+    """`text` with *** for each secret, also where it is quoted for JSON or a URL. Of one in many lines each is one."""
+    lines = {line.strip() for secret in secrets for line in secret.reveal().splitlines()}
+    for line in sorted((line for line in lines if len(line) >= SHORTEST), key=len, reverse=True):
+        for written in (line, json.dumps(line)[1:-1], json.dumps(line, ensure_ascii=False)[1:-1], quote(line, safe="")):
+            text = text.replace(written, "***")
+    return text
 
 
 def file_and_pointer(locator: str) -> tuple[str, str | None]:

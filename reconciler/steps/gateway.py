@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 import json5
@@ -12,7 +13,7 @@ from reconciler.diff import apply_patch, list_paths, value_at
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import FOREIGN_UNITS, files
 from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot
-from reconciler.model import GatewayFacts, Json
+from reconciler.model import GatewayFacts, Json, Secret
 from reconciler.steps.system import install_files, stop_gateway
 from reconciler.steps.work import Work
 
@@ -128,7 +129,7 @@ def call_gateway(work: Work, method: str, parameters: Json) -> Json:
     if not isinstance(answer, dict) or answer.get("ok") is not True:
         reason = value_at(answer, ("error", "message"))
         raise HostError(
-            f"the gateway refused {method}: {str(reason)[:500] if reason else 'it gave no reason'}",
+            f"the gateway refused {method}: {work.quoted(str(reason))[:500] if reason else 'it gave no reason'}",
             "run `fleet plan` again: the host has moved on",
         )
     return value_at(answer, ("payload",))
@@ -171,7 +172,7 @@ def _validate(work: Work, patch: Json) -> None:
     )
     answer = work.connection().run(command)
     if answer.exit_code != 0:
-        text = answer.stdout.decode(errors="replace")[-1000:]
+        text = work.quoted(answer.stdout.decode(errors="replace"))[-1000:]  # not the other way: half a secret is one
         raise CommandFailed(
             f"OpenClaw {work.declared().version} does not accept the configuration: {text}",
             "nothing was changed; check the child's settings in the fleet file",
@@ -215,7 +216,20 @@ def _file_content(work: Work) -> Json:
         raise HostError(
             f"{files.CONFIG_PATH} is no JSON, and other keys than ours may be in it", _MEND.format(work.name)
         ) from error
+    work.overhear(_foreign_texts(content, work.wanted()["config"]))
     return content
+
+
+def _foreign_texts(content: Json, ours: Json) -> Iterator[Secret]:
+    """Every text in openclaw.json but those that we have put there: the agent may keep secrets in its keys."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _foreign_texts(value, value_at(ours, (name,)))
+    elif isinstance(content, list):
+        for value in content:
+            yield from _foreign_texts(value, value if isinstance(ours, list) and value in ours else None)
+    elif isinstance(content, str) and content != ours:
+        yield Secret(content)
 
 
 def _release_channels(work: Work) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler import keys
@@ -20,7 +20,9 @@ from reconciler.model import (
     HostAddress,
     HostFacts,
     Json,
+    Secret,
     Server,
+    masked,
 )
 from reconciler.ports import Host, Ports
 from reconciler.steps.repairs import leaving_alone
@@ -54,6 +56,7 @@ class Work:
     left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
     newest: str | None = None  # what `latest` means to a child that is being made
     _materials: Materials | None = None
+    _overheard: set[Secret] = field(default_factory=set)  # what stands in the agent's own keys
 
     def declared(self) -> ChildSpec:
         """The spec, with the exact version as soon as that is known."""
@@ -100,6 +103,19 @@ class Work:
         if self._materials is None:
             self._materials = gather_materials(self.fleet, self.declared(), uid_of(self.existing()), self.ports)
         return self._materials
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What the host has been trusted with by this run, and its programs may repeat."""
+        return self._materials.secrets if self._materials else ()
+
+    def overhear(self, values: Iterable[Secret]) -> None:
+        """What was read on the host and is none of ours."""
+        self._overheard.update(values)
+
+    def quoted(self, text: str) -> str:
+        """What a program says that was given all of this, for an error."""
+        return masked(text, (*self.secrets, *self._overheard))
 
     def look(self) -> HostFacts:
         """Probe the host again and keep what it says."""
