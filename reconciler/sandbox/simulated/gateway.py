@@ -24,12 +24,13 @@ CONFIGURATION_REFUSED: Final = 78  # its exit code (facts on real gateways, sect
 
 
 class SimulatedGateway:
-    """Tests set `suppressed`, `channel_error` or `wrong` (a fact to report instead), and read the rest."""
+    """Tests set `suppressed`, `channel_error`, `wrong` (a fact to report instead) or `refusal`, and read the rest."""
 
     def __init__(self, host: SimulatedHost) -> None:
         self.suppress_at_start: list[str] = []
         self.channel_error: str | None = None
         self.wrong: dict[str, Json] = {}
+        self.refusal = ""  # what it answers to every call that would change something
         self.unit: bytes | None = None  # the text that systemd started it by
         self.unit_name = ""
         self._host = host
@@ -110,6 +111,8 @@ class SimulatedGateway:
         if method not in METHODS:
             self._host.objections.append(f"the gateway knows no method {method}")
             return refused(f"unknown method: {method}")
+        if self.refusal and method in CHANGING:
+            return refused(self.refusal)
         return METHODS[method](self, parameters)
 
     def _channels_status(self, parameters: Any) -> Json:
@@ -187,6 +190,7 @@ METHODS: Final = {
     "config.get": SimulatedGateway._get_config,
     "config.patch": SimulatedGateway._patch_config,
 }
+CHANGING: Final = ("channels.start", "config.patch")
 
 
 def granted(payload: Json) -> Json:
