@@ -35,7 +35,7 @@ def judge(child: Child, situation: Situation) -> Judgement:
     missing = _shortage(child, action, situation)
     if missing is not None and action is not None and _makes_server(action, child):
         action = None
-    pending = [found for found in (missing, notices.needs_replacement(child, action, situation)) if found]
+    pending = [found for found in (missing, notices.needs_replacement(child, situation)) if found]
     finding = notices.mended_too_often(child, situation)
     told = [*pending, *([finding] if finding else []), *notices.about_time_and_rest(child, action, situation)]
     if action is None and shall_run(child, situation) and (pending or finding):

@@ -17,15 +17,14 @@ from reconciler.steps.repairs import REPAIRS
 SOON: Final = timedelta(days=7)
 
 
-def needs_replacement(child: Child, action: Action | None, situation: Situation) -> Diagnostic | None:
+def needs_replacement(child: Child, situation: Situation) -> Diagnostic | None:
     """What the file says cannot be had on this server, and nobody has allowed another one."""
-    is_replaced = action is not None and action.kind is Kind.REPLACE
-    if child.spec is None or is_replaced or not shall_run(child, situation):
+    if child.spec is None or not shall_run(child, situation):
         return None
     changes = needs_new_server(child, situation.catalog)
     allowed = situation.options.may_replace(child.name)
     if not changes or (allowed and not child.spec.protect):
-        return None  # allowed and still not planned: the cloud cannot give it, which is said already
+        return None  # where it is not planned all the same, the cloud cannot give it, which is said already
     what = ", ".join(_change_text(change) for change in changes)
     if allowed:
         return _diagnostic(
