@@ -31,7 +31,7 @@ LONG_ENOUGH: Final = 120.0  # seconds, for whatever takes itself back and for wh
 LOSSES: Final = ("", ".", "children")  # of the state directory: nothing, all of it, the records
 PAUSES: Final = (LONG_ENOUGH, 0.0)
 AFTERMATHS: Final = tuple(product(LOSSES, PAUSES))
-QUICK: Final = 16  # effects of each kind of action
+QUICK: Final = 12  # effects of each kind of action
 
 Wanted = tuple[dict[str, Any], Untouched | None, list[str]]
 

@@ -15,7 +15,7 @@ from tests.extent import FULL, seeds
 
 
 def test_every_invariant_holds_after_every_storm() -> None:
-    tried = seeds(quick=10, full=2_000)
+    tried = seeds(quick=8, full=2_000)
     if FULL:
         with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
             found = list(pool.map(storm, tried, chunksize=20))

@@ -27,14 +27,15 @@ def who_is_not_planned_for_is_told_why(case: Case, plan: Plan) -> None:
 
 def what_takes_a_new_server_is_said(case: Case, plan: Plan) -> None:
     replaced = {action.child for action in plan.actions if action.kind is Kind.REPLACE}
-    for name, recipe in _runnable(case):
-        needs = recipe.there and expecting.needs_other_server(recipe, prices(case))
-        said = [found for found in _about(plan, name) if found.severity is Severity.REFUSED]
+    for name, recipe in each(case):
+        if expecting.blocked(recipe):
+            continue
+        needs = expecting.shall_run(recipe) and recipe.there and expecting.needs_other_server(recipe, prices(case))
         pending = needs and not (case.options.may_replace(name) and not recipe.protect)
-        expired = recipe.expires is not None and recipe.expires < 0 and recipe.protect
+        expired = expecting.is_over(recipe) and recipe.protect
+        said = [found for found in _about(plan, name) if found.severity is Severity.REFUSED]
         assert len(said) == pending + expired, said
-        if name in replaced:
-            assert not pending
+        assert not (pending and name in replaced)
 
 
 def what_the_cloud_does_not_have_is_said(case: Case, plan: Plan) -> None:

@@ -56,7 +56,7 @@ MUTANTS: Final = (
         ("return Judgement(None, (blocked,), _blocked_sync(child))", "pass"),
         ("if missing is not None and action is not None and _makes_server(action, child):", "if False:"),
         ("and _makes_server(action, child):\n        action", ":\n        action"),
-        ("notices.needs_replacement(child, action, situation)", "None"),
+        ("notices.needs_replacement(child, situation)", "None"),
         ("finding = notices.mended_too_often(child, situation)", "finding = None"),
         ("*notices.about_time_and_rest(child, action, situation)", ""),
         ("if action is None and shall_run(child, situation) and (pending or finding):", "if False:"),
@@ -123,8 +123,7 @@ MUTANTS: Final = (
     ),
     *_of(
         "planner/notices",
-        ("is_replaced or not shall_run(child, situation)", "not shall_run(child, situation)"),
-        ("is_replaced or not shall_run(child, situation)", "is_replaced"),
+        ("if child.spec is None or not shall_run(child, situation):", "if child.spec is None:"),
         ("if not changes or (allowed and not child.spec.protect):", "if not changes or allowed:"),
         ("if not changes or (allowed and not child.spec.protect):", "if not changes:"),
         ("left_alone(child, situation) if shall_run(child, situation) else ()", "()"),
