@@ -38,12 +38,14 @@ from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
 
 SEEDS: Final = range(10)
-CHILDREN: Final = 50 if FULL else 10
+CHILDREN: Final = 50 if FULL else 15
 SUBNET: Final = IPv4Network("127.84.0.0/24")  # loopback, so that no address has to be made
 PORT: Final = 2284
 TYPES: Final = ("cpx22", "cpx32")
+CHANGED: Final = 6  # children that somebody changes something about, in each storm
+FAULTS: Final = 12  # of each kind, most of which somebody meets
 CALM: Final = 5  # rounds without trouble, in which all must come to an end
-WRITES: Final = ("POST /servers", "PUT /servers", "DELETE /servers", "POST /servers", "POST /firewalls", "GET /servers")
+WRITES: Final = ("POST /servers", "PUT /servers", "POST /servers", "POST /firewalls", "GET /servers/", "POST /ssh_keys")
 ERRORS: Final = ("503", "locked", "rate_limit_exceeded", "conflict", "502")
 COMMANDS: Final = ("create_server", "start_server", "shutdown_server", "change_server_type", "enable_backup")
 
@@ -118,7 +120,7 @@ def test_ten_storms_end_in_the_wanted_fleet(host: Host) -> None:
         _storm(wire, 0, dict.fromkeys(wire.names, "made"))
         for seed in SEEDS[1:]:
             chosen = random.Random(seed)
-            changed = {name: chosen.choice(list(CHANGES)) for name in chosen.sample(wire.names, 4)}
+            changed = {name: chosen.choice(list(CHANGES)) for name in chosen.sample(wire.names, CHANGED)}
             for name, change in changed.items():
                 CHANGES[change](wire, name)
             _storm(wire, seed, changed)
@@ -169,10 +171,11 @@ def _is_settled(wire: Wired) -> bool:
 
 def _trouble_the_cloud(wire: Wired, dice: random.Random) -> None:
     faults = wire.world.faults
-    for _ in range(4):
+    for _ in range(FAULTS):
         faults.set(checked("refuse", dice.choice(WRITES), dice.choice(ERRORS)))
         faults.set(checked(dice.choice(["drop", "drop-before"]), dice.choice(WRITES)))
-    faults.set(checked("fail", dice.choice(COMMANDS)))
+    for command in dice.sample(COMMANDS, 2):
+        faults.set(checked("fail", command))
 
 
 def _trouble_hosts(wire: Wired, dice: random.Random) -> set[str]:
@@ -216,4 +219,4 @@ CHANGES: Final[dict[str, Callable[[Wired, str], None]]] = {
     "started": lambda wire, name: wire.fleet.change(name, enabled=True),
     "unplugged": _unplugged,
 }
-ALLOWED: Final = PlanOptions(max_destroys=4)
+ALLOWED: Final = PlanOptions(max_destroys=CHANGED)
