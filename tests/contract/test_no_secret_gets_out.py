@@ -28,7 +28,6 @@ ALLOWED_FILES: Mapping[str, tuple[str, ...]] = {
     "demo/secrets.json": ("model key",),
     "demo/carol.token": ("bot token of carol",),
     # `fleet ssh-config` writes login keys, because that is what it is asked for; and by way of a new file.
-    "ssh/*": ("login key of *",),
     ".ssh/openclaw-deploy/demo/*": ("login key of *",),
     # What the program of bob's `cmd:` reference was given: nothing. The environment that the operator made is passed
     # on without FLEET_*, and this one has its secrets there alone.
@@ -147,7 +146,7 @@ def test_what_hosts_say_is_no_markdown(lived: Lived) -> None:
 
 
 def test_keys_that_the_agent_wrote_are_named_by_path_alone(lived: Lived) -> None:
-    text = lived.said("plan")[1].stdout + "".join(said.stdout for said in lived.said("plan"))
+    text = "".join(said.stdout for said in lived.said("plan"))
     assert "config.models.providers.evil" in text
     assert "config.gateway.auth.password" in text
     assert "evil.example" not in text
