@@ -1,8 +1,8 @@
 """Looks at everything once: one labelled listing of the cloud, one SSH trip per child. Changes nothing.
 
 A look is all or nothing: the cloud's listing is complete or an error, and a child without a server is looked up by its
-name before it counts as absent, unless there are many. A host that does not answer is a value (Silence), never an absence. Whose server is
-whose is settled in `ownership`.
+name before it counts as absent, unless there are many. A host that does not answer is a value (Silence), never an
+absence. Whose server is whose is settled in `ownership`.
 """
 
 from __future__ import annotations
