@@ -75,43 +75,66 @@ TYPES: Final = (  # one of its own, one to grow to, none in stock, the second in
 )
 
 
+# What is usual of each field, and what else it may be.
+FIELDS: Final[dict[str, tuple[Any, ...]]] = {
+    "declared": (True, False),
+    "enabled": (True, False),
+    "protect": (False, True),
+    "expires": (None, -1, 1, 1000),
+    "types": TYPES,
+    "regions": (("nbg1",), ("fsn1",), ("hel1", "nbg1"), ("mars1",)),
+    "image": ("debian-12", "debian-13"),
+    "ipv4": (True, False),
+    "backups": (False, True),
+    "ssh_from": (False, True),
+    "there": (True, False),
+    "status": ("running", "off", "unknown", "initializing", "stopping", "deleting"),
+    "ready": (True, False),
+    "old": (False, True),
+    "server_type": ("cx23", "cx33", "cpx11", "cpx22"),
+    "server_backups": (False, True),
+    "protect_label": (False, True),
+    "former_name": (False, True),
+    "foreign_label": (False, True),
+    "silence": (None, *(str(cause) for cause in Silence)),
+    "applied": ("finished", "begun", "lost", "newer"),
+    "changed": (False, True),
+    "drift": (False, True),
+    "secret_drift": (False, True),
+    "config_drift": (False, True),
+    "mended": (None, 1, 30),
+    "gateway": ("running", "stopped", "starting", "failed", "failing"),
+    "stale": (False, True),
+    "record": (False, True),
+    "obstacle": (False, True),
+}
+HEALTHY: Final = Recipe(**{name: values[0] for name, values in FIELDS.items()})
+# Where faults meet, one field alone says little.
+BASES: Final = (
+    HEALTHY,
+    HEALTHY,
+    replace(HEALTHY, enabled=False, status="off"),
+    replace(HEALTHY, enabled=False),
+    replace(HEALTHY, there=False),
+    replace(HEALTHY, ready=False),
+    replace(HEALTHY, declared=False),
+    replace(HEALTHY, expires=-1),
+    replace(HEALTHY, drift=True, mended=1),
+    replace(HEALTHY, types=("cx33",)),
+    replace(HEALTHY, regions=("fsn1",)),
+)
+
+
 def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from([usual] * (2 + 2 * len(others)) + list(others))
 
 
-recipes: Final = st.builds(
-    Recipe,
-    declared=mostly(True, False),
-    enabled=mostly(True, False),
-    protect=mostly(False, True),
-    expires=mostly(None, -1, 1, 1000),
-    types=mostly(*TYPES),
-    regions=mostly(("nbg1",), ("fsn1",), ("hel1", "nbg1"), ("mars1",)),
-    image=mostly("debian-12", "debian-13"),
-    ipv4=mostly(True, False),
-    backups=mostly(False, True),
-    ssh_from=mostly(False, True),
-    there=mostly(True, False),
-    status=mostly("running", "off", "off", "off", "unknown", "initializing", "stopping", "deleting"),
-    ready=mostly(True, False),
-    old=st.booleans(),
-    server_type=mostly("cx23", "cx33", "cpx11", "cpx22"),
-    server_backups=mostly(False, True),
-    protect_label=mostly(False, True),
-    former_name=mostly(False, True),
-    foreign_label=st.booleans(),
-    silence=mostly(None, *(str(cause) for cause in Silence)),
-    applied=mostly("finished", "begun", "lost", "newer"),
-    changed=mostly(False, True),
-    drift=st.booleans(),
-    secret_drift=mostly(False, True),
-    config_drift=mostly(False, True),
-    mended=mostly(None, 1, 30),
-    gateway=mostly("running", "stopped", "starting", "failed", "failing"),
-    stale=mostly(False, True),
-    record=st.booleans(),
-    obstacle=mostly(False, True),
-)
+# Faults by the dozen, and a few on a base: in a heap of faults one hides the other.
+wild: Final = st.builds(Recipe, **{name: mostly(*values) for name, values in FIELDS.items()})
+single: Final = st.sampled_from([(name, value) for name, values in FIELDS.items() for value in values])
+few: Final = st.lists(single, max_size=4)
+near: Final = st.builds(lambda base, faults: replace(base, **dict(faults)), st.sampled_from(BASES), few)
+recipes: Final = st.one_of(near, near, wild)
 
 
 @dataclass(frozen=True)
