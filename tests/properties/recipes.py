@@ -111,8 +111,7 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
 HEALTHY: Final = Recipe(**{name: values[0] for name, values in FIELDS.items()})
 # Where faults meet, one field alone says little.
 BASES: Final = (
-    HEALTHY,
-    HEALTHY,
+    *[HEALTHY] * 8,
     replace(HEALTHY, enabled=False, status="off"),
     replace(HEALTHY, enabled=False),
     replace(HEALTHY, there=False),
@@ -132,7 +131,7 @@ def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
 # Faults by the dozen, and a few on a base: in a heap of faults one hides the other.
 wild: Final = st.builds(Recipe, **{name: mostly(*values) for name, values in FIELDS.items()})
 single: Final = st.sampled_from([(name, value) for name, values in FIELDS.items() for value in values])
-few: Final = st.lists(single, max_size=4)
+few: Final = st.lists(single, max_size=3)
 near: Final = st.builds(lambda base, faults: replace(base, **dict(faults)), st.sampled_from(BASES), few)
 recipes: Final = st.one_of(near, near, wild)
 
@@ -165,7 +164,7 @@ options = st.builds(
     allow_replace=st.one_of(names, st.booleans()),
     repair=names,
     partial=mostly(False, True),
-    max_destroys=mostly(9, None, 0, 1, Percent(50), Percent(0)),
+    max_destroys=mostly(9, None, None, None, None, 0, 1, Percent(50), Percent(0)),
     requests_left=mostly(None, 5, 3600),
 )
 policies = st.fixed_dictionaries(
