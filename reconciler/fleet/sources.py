@@ -57,17 +57,23 @@ def load(path: FilePath) -> Sources:
     Raises ConfigError when a YAML file cannot be read or is no YAML map at all; other problems are in `problems`.
     """
     reader = Reader(path.parent)
-    main = check(compose(_fleet_file(reader, path), str(path), is_free))
+    composed = compose(_fleet_file(reader, path), str(path), is_free)
+    _check_number(path, composed)  # before each of them is looked at
+    main = check(composed)
     names, not_found = _included(main, reader, path)
     documents = {"": main}
     budget = MAX_NODES - _cost(main)
     for name, place in names.items():
         documents[name] = _included_document(main, reader, name, place, budget)
         budget -= _cost(documents[name])
-    children = sum(len(as_map(document.data.get("children"))) for document in documents.values())
+    _check_number(path, *documents.values())
+    return _gathered(documents, not_found, reader)
+
+
+def _check_number(path: FilePath, *documents: Document) -> None:
+    children = sum(len(as_map(document.data.get("children"))) for document in documents)
     if children > MAX_CHILDREN:
         raise failure(str(path), (0, 0), f"{children:,} children", f"a fleet has at most {MAX_CHILDREN:,}: make two")
-    return _gathered(documents, not_found, reader)
 
 
 def _cost(document: Document) -> int:
