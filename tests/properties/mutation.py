@@ -17,7 +17,7 @@ from tests.properties.mutants import MUTANTS, SPEAKING, Mutant
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COPIED: Final = ("reconciler", "tests/fakes", "tests/properties", "tests/extent.py", "tests/__init__.py", "schemas")
-EXAMPLES: Final = 3_000
+EXAMPLES: Final = 1_000
 PATIENCE: Final = 300  # seconds
 
 

@@ -5,6 +5,7 @@ The laws ask the recipe what ought to be planned, and never the values that the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -30,6 +31,7 @@ from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet, make_s
 NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
 SECRET: Final = "7700000001:planted-bot-token-that-nobody-may-see"
 PATH: Final = "sudoers.sha256"  # what drifts
+CHANGED_PATH: Final = "release.version"  # what another version in the file changes
 LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=NOW.tzinfo)
 
 
@@ -115,6 +117,8 @@ BASES: Final = (
     replace(HEALTHY, enabled=False, status="off"),
     replace(HEALTHY, enabled=False),
     replace(HEALTHY, there=False),
+    replace(HEALTHY, there=False, types=("cax11",)),
+    replace(HEALTHY, status="initializing", old=True),
     replace(HEALTHY, ready=False),
     replace(HEALTHY, declared=False),
     replace(HEALTHY, expires=-1),
@@ -130,8 +134,8 @@ def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
 
 # Faults by the dozen, and a few on a base: in a heap of faults one hides the other.
 wild: Final = st.builds(Recipe, **{name: mostly(*values) for name, values in FIELDS.items()})
-single: Final = st.sampled_from([(name, value) for name, values in FIELDS.items() for value in values])
-few: Final = st.lists(single, max_size=3)
+SINGLES: Final = [(name, value) for name, values in FIELDS.items() for value in values]
+few: Final = st.lists(st.sampled_from(SINGLES), max_size=3)
 near: Final = st.builds(lambda base, faults: replace(base, **dict(faults)), st.sampled_from(BASES), few)
 recipes: Final = st.one_of(near, near, wild)
 
@@ -205,6 +209,16 @@ def prepare(
     return Case(kept, children, fleet, catalog, options, SHARED if shared else (), strangers, policy or {})
 
 
+def every_single_fault() -> Iterator[Case]:
+    """Each fault alone on each base, some children to a world; with replacing allowed, and without prices."""
+    found = list(dict.fromkeys(replace(base, **{name: value}) for base in BASES for name, value in SINGLES))
+    for start in range(0, len(found), len(NAMES)):
+        few = dict(zip(NAMES, found[start : start + len(NAMES)], strict=False))
+        yield prepare(few, options=PlanOptions(max_destroys=9))
+        yield prepare(few, options=PlanOptions(allow_replace=True), others=30, shared=True)
+        yield prepare(few, prices=False, options=PlanOptions(partial=True, repair=frozenset(NAMES)), shared=True)
+
+
 def prepare_child(name: str, recipe: Recipe) -> Child:
     child = make_child(name, _case(recipe))
     if recipe.status == "initializing" and child.server and recipe.there:
@@ -229,7 +243,7 @@ def _case(recipe: Recipe) -> dict[str, Any]:
         "gateway": _gateway(recipe),
         "record": recipe.record,
         "silence": recipe.silence,
-        "repairs": {} if recipe.mended is None else {PATH: [recipe.mended] * 3},
+        "repairs": {} if recipe.mended is None else dict.fromkeys((PATH, CHANGED_PATH), [recipe.mended] * 3),
         "begun": recipe.applied == "begun",
     }
     if recipe.obstacle:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.extent import FULL
 from tests.properties.laws import LAWS
-from tests.properties.recipes import Case, cases
+from tests.properties.recipes import Case, cases, every_single_fault
 
 EXAMPLES = 5_000 if FULL else 500
 
@@ -26,3 +26,10 @@ def test_every_law_holds_in_every_world(case: Case) -> None:
     plan = case.planned()
     for law in LAWS:
         law(case, plan)
+
+
+def test_every_law_holds_with_every_single_fault() -> None:
+    for case in every_single_fault():
+        plan = case.planned()
+        for law in LAWS:
+            law(case, plan)

@@ -11,7 +11,7 @@ from typing import Final
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.properties.laws import LAWS
-from tests.properties.recipes import Case, cases
+from tests.properties.recipes import Case, cases, every_single_fault
 
 QUIET: Final = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 
@@ -33,17 +33,23 @@ def first_broken(examples: int) -> str:
     )
     @given(cases)
     def search(case: Case) -> None:
-        for law in LAWS:
-            try:
-                law(case, case.planned())
-            except Exception as error:
-                raise Broken(law.__name__) from error
+        _try(case)
 
     try:
+        for case in every_single_fault():
+            _try(case)
         search()
     except Broken as broken:
         return str(broken)
     return ""
+
+
+def _try(case: Case) -> None:
+    for law in LAWS:
+        try:
+            law(case, case.planned())
+        except Exception as error:
+            raise Broken(law.__name__) from error
 
 
 if __name__ == "__main__":
