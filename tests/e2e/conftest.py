@@ -11,10 +11,25 @@ import pytest
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.paths import Paths
 from tests.e2e.machinery import Operator
+from tests.extent import FULL
+
+# Matrices and long waits: `scripts/test --full` runs them, `scripts/test` says how many it leaves out.
+ONLY_IN_FULL = {
+    "test_host_contract.py",
+    "test_interrupted_steps.py",
+    "test_interruptions_simulated.py",
+    "test_no_secret_leaks.py",
+    "test_sandbox_rebuild.py",
+    "test_storms_simulated.py",
+}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What compares the machine before and after a sandbox comes first, while none is up."""
+    left_out = [item for item in items if not FULL and item.path.name in ONLY_IN_FULL]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: "leaves_no_trace" not in item.path.name)
 
 
