@@ -15,9 +15,10 @@ from typing import Any, Final, cast
 
 from reconciler.api import NOTHING_SPECIAL, FleetClient
 from reconciler.errors import CloudUnavailable, FleetError, HostTimedOut
-from reconciler.model import Command, Outcome, PlanOptions
+from reconciler.model import Command, Outcome, PlanOptions, Sync
 from reconciler.ports import Cloud, Dialer, Store
 from reconciler.sandbox.simulated.table import execute_half
+from reconciler.steps.server import CREATE_TIMEOUT
 from tests.fakes.fleets import FakeFleet
 
 CLOUD_WRITES: Final = frozenset(
@@ -212,3 +213,13 @@ def apply_until(
     with client.lock("fleet apply"), suppress(Died):
         return client.apply(client.plan(options=options), workers)
     return []
+
+
+def go_on(world: FakeFleet, options: PlanOptions = NOTHING_SPECIAL) -> None:
+    """One more apply; a second where the cloud was still at work on what it had been asked for."""
+    planned = world.client().plan(options=options).plan
+    outcomes = world.apply(1, options)
+    if Sync.PROGRESSING in planned.sync.values():
+        world.clock.sleep(CREATE_TIMEOUT + 1)
+        outcomes = world.apply(1, options)
+    assert all(not found.error for found in outcomes), outcomes

@@ -19,10 +19,8 @@ import pytest
 
 from reconciler.errors import FleetError
 from reconciler.managed import MANAGED
-from reconciler.model import Sync
-from reconciler.steps.server import CREATE_TIMEOUT
 from tests.crash.comparing import OF_ONE_UID, Untouched, differences, outcome, untouched, without_starts
-from tests.crash.dying import Fate, How, apply_until
+from tests.crash.dying import Fate, How, apply_until, go_on
 from tests.crash.scenarios import BYSTANDER, SCENARIOS, Scenario, finished_fleet
 from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
@@ -88,7 +86,7 @@ def _trial(
     if loss:
         shutil.rmtree(state / loss, ignore_errors=True)
     try:
-        _go_on(world, scenario)
+        go_on(world, scenario.options)
         world.clock.sleep(LONG_ENOUGH)
         found = without_starts(outcome(world))
         differ = list(differences(found, facts))
@@ -103,16 +101,6 @@ def _trial(
         shutil.rmtree(state, ignore_errors=True)
     where = f"{fate.how} effect {fate.moment} of {scenario} ({effects[fate.moment or 0]}), lost {loss!r}, {pause:.0f} s"
     return f"{where}: {'; '.join(differ)}" if differ else ""
-
-
-def _go_on(world: FakeFleet, scenario: Scenario) -> None:
-    """One more apply; a second where the cloud was still at work on what it had been asked for."""
-    planned = world.client().plan(options=scenario.options).plan
-    outcomes = world.apply(1, scenario.options)
-    if Sync.PROGRESSING in planned.sync.values():
-        world.clock.sleep(CREATE_TIMEOUT + 1)
-        outcomes = world.apply(1, scenario.options)
-    assert all(not found.error for found in outcomes), outcomes
 
 
 def _creates(world: FakeFleet) -> Counter[str]:

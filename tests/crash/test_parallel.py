@@ -16,7 +16,7 @@ import pytest
 from reconciler.errors import FleetError
 from reconciler.parallel import in_parallel
 from tests.crash.comparing import differences, outcome, without_starts
-from tests.crash.dying import Fate, How, Turns, apply_until
+from tests.crash.dying import Fate, How, Turns, apply_until, go_on
 from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
@@ -53,7 +53,7 @@ def test_the_next_apply_ends_what_three_began(state: Path, change: Any) -> None:
         _apply(world, fate)
         assert fate.effects[: moment + 1] == whole.effects[: moment + 1], "a moment is not always the same"
         world.clock.sleep(LONG_ENOUGH * (moment % 2))
-        world.apply(1)
+        go_on(world)
         found = list(differences(_end(world), wanted))
         found += [name for name, count in Counter(r.name for r in world.cloud.requests).items() if count != 1]
         wrong += [f"{fate.how} effect {moment} ({whole.effects[moment]}): {'; '.join(found)}"] if found else []
