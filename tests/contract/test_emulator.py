@@ -327,7 +327,7 @@ def test_what_a_stopped_process_left_half_done_is_settled(start_emulator: StartE
         unborn = order(before, name="unborn").json()["server"]
     with start_emulator(directory=tmp_path) as after:
         assert [server.name for server in after.world.servers.values()] == ["unborn"]
-        assert _status(after, unborn["id"]) == "off"
+        assert _status(after, unborn["id"]) == "initializing"
         assert {action["status"] for action in _actions(after, unborn["id"])} == {"error"}
         assert after.client.delete(f"/servers/{unborn['id']}").status_code == 200
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from reconciler.model import HostFacts
 from reconciler.sandbox.simulated.host import SimulatedHost
 from tests.crash.comparing import comparable
 from tests.kills.scene import Scene
 
-OF_ONE_PROCESS: Final = ("main_pid", "starts")
-OF_ONE_CHILD: Final = ("bot", "spec_digest")  # its name goes into them
+OF_ONE_MACHINE: Final = ("boot_id", "disk_free_mb", "memory_free_mb")
+OF_ONE_PROCESS: Final = ("main_pid", "starts", "restarts")
 LABELS_OF_ONE_CHILD: Final = ("/child", "/uid", "/nonce")
 
 
@@ -29,7 +30,7 @@ def outcome(scene: Scene) -> dict[str, Any]:
     return {
         "to do": [f"{action.kind} {action.child}" for action in planned.plan.actions],
         "said": [found.summary for found in planned.plan.diagnostics],
-        "facts": {name: _facts(child.facts) for name, child in planned.children.items()},
+        "facts": {name: comparable_facts(child.facts) for name, child in planned.children.items()},
         "hosts": {name: scene.ask(name, _host) for name in scene.servers()},
         "servers": {name: _server(row) for name, row in scene.servers().items()},
         "keys": sorted(key.name for key in cloud.ssh_keys.by_id.values()),
@@ -46,19 +47,20 @@ def marks(scene: Scene) -> dict[str, Marks]:
     }
 
 
-def _pid(host: SimulatedHost) -> int:
-    return host.systemd.state(host.gateway.unit_name).main_pid
-
-
-def _facts(facts: Any) -> dict[str, Any]:
+def comparable_facts(facts: HostFacts | None) -> dict[str, Any]:
+    """What is equal on the hosts of two children of which the file says the same."""
     found = comparable(facts)
     if found:
-        found.pop("boot_id")
-        found["applied"]["finished"] = found["applied"]["spec_digest"] != ""
-        for part, names in (("gateway", OF_ONE_PROCESS), ("applied", OF_ONE_CHILD)):
-            for name in names:
-                found[part].pop(name)
+        for name in OF_ONE_MACHINE:
+            found.pop(name)
+        for name in OF_ONE_PROCESS:
+            found["gateway"].pop(name)
+        found["applied"].pop("bot")
     return found
+
+
+def _pid(host: SimulatedHost) -> int:
+    return host.systemd.state(host.gateway.unit_name).main_pid
 
 
 def _host(host: SimulatedHost) -> dict[str, Any]:

@@ -33,20 +33,25 @@ class Ambush:
 
 def lie_in_wait(scene: Scene, interruptions: Interruptions) -> None:
     """For the children that there are, and for those that will be made."""
-    for child, row in scene.servers().items():
-        scene.stage.machines.make_trouble(row.id, Trouble(interruption=interruptions.get(child)))
+    for child, number in machines(scene).items():
+        scene.stage.machines.make_trouble(number, Trouble(interruption=interruptions.get(child)))
     scene.stage.cloud.machines = cast(Machines, Ambush(scene.stage.machines, interruptions))
 
 
 def missed(scene: Scene) -> list[str]:
     """The children whose interruption has not come."""
-    machines = scene.stage.machines
-    return [child for child, row in scene.servers().items() if machines.trouble(row.id).interruption is not None]
+    troubles = {child: scene.stage.machines.trouble(number) for child, number in machines(scene).items()}
+    return [child for child, trouble in troubles.items() if trouble.interruption is not None]
 
 
 def heal(scene: Scene) -> None:
-    for row in scene.servers().values():
-        scene.stage.machines.make_trouble(row.id, Trouble())
+    for number in machines(scene).values():
+        scene.stage.machines.make_trouble(number, Trouble())
+
+
+def machines(scene: Scene) -> dict[str, int]:
+    """By child; a server whose creation failed has none."""
+    return {spec.hostname.removeprefix("demo-"): spec.id for spec in scene.stage.machines.specs()}
 
 
 def kill_when_all_are_met(scene: Scene, *arguments: str) -> None:
@@ -54,7 +59,7 @@ def kill_when_all_are_met(scene: Scene, *arguments: str) -> None:
     declared, deadline = len(scene.declared()), time.monotonic() + PATIENCE
     with scene.start(*arguments) as process:
         try:
-            while len(scene.servers()) < declared or missed(scene):
+            while len(machines(scene)) < declared or missed(scene):
                 assert process.poll() is None, "it ended although nobody answers"
                 assert time.monotonic() < deadline, missed(scene)
                 time.sleep(EVERY)

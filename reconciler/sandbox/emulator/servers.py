@@ -135,7 +135,7 @@ async def refresh(world: World) -> None:
     resting = [server for server in world.servers.values() if not world.actions.is_locked(server.id)]
     for server, running in zip(resting, await _power_of(world, resting), strict=True):
         if not world.actions.is_locked(server.id):  # nor has it become so meanwhile
-            put(world, server, status=_at_rest(running))
+            put(world, server, status=_at_rest(world, server, running))
 
 
 async def resume(world: World) -> None:
@@ -158,7 +158,7 @@ async def runs(world: World, server_id: int | None) -> bool:
 
 async def rest(world: World, server: Server) -> None:
     """Its status is what its machine does."""
-    put(world, server, status=_at_rest(await runs(world, server.id)))
+    put(world, server, status=_at_rest(world, server, await runs(world, server.id)))
 
 
 async def until_running(world: World, server: Server) -> None:
@@ -252,5 +252,9 @@ async def _power_of(world: World, servers: Sequence[Server]) -> list[bool]:
     return await asyncio.to_thread(look)
 
 
-def _at_rest(running: bool) -> str:
-    return "running" if running else "off"
+def _at_rest(world: World, server: Server, running: bool) -> str:
+    """One whose creation failed never was anything else than being made."""
+    if running:
+        return "running"
+    making = (action for action in world.actions.of("server", server.id) if action.command == "create_server")
+    return "initializing" if any(action.error for action in making) else "off"
