@@ -7,7 +7,8 @@ is not interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -99,6 +100,37 @@ def test_the_network_is_cut_in_every_step(open_scene: OpenScene, both: tuple[Spa
         assert boots(scene) == dict.fromkeys((*numbers, CALM), 1)
 
 
+def test_a_step_at_the_cloud_loses_its_request_or_its_answer(open_scene: OpenScene) -> None:
+    """The steps that send no command to a host: by child what it needs, and the request that breaks off."""
+    steps: dict[str, tuple[dict[str, Any], str]] = {
+        "power-on": ({}, "POST /servers/{}/actions/poweron"),
+        "backups": ({"backups": True}, "POST /servers/{}/actions/enable_backup"),
+        "ssh-from": ({"access": {"ssh_from": ["127.0.0.0/8"]}}, "PUT /servers/{}"),
+    }
+    names = {f"{step}-{fault}": step for step in steps for fault in (CALM, "drop", "drop-before")}
+    with open_scene() as scene:
+        scene.declare({name: {} for name in names})
+        assert scene.fleet("apply", "--yes").code == 0
+        unplug(scene, [name for name, step in names.items() if step == "power-on"])
+        scene.declare({name: steps[step][0] for name, step in names.items()})
+        faulty = {name: step for name, step in names.items() if not name.endswith(CALM)}
+        requests = {name: steps[step][1].format(scene.servers()[name].id) for name, step in faulty.items()}
+        scene.stage.set_faults([f'{name.removeprefix(faulty[name] + "-")} "{on}"' for name, on in requests.items()])
+        scene.fleet("apply", "--yes")
+        assert scene.stage.cloud.faults.all == []
+        assert_next_apply_ends_it(scene, {name: f"{step}-{CALM}" for name, step in names.items()})
+        assert boots(scene) == {name: 2 if step == "power-on" else 1 for name, step in names.items()}
+
+
+def unplug(scene: Scene, names: list[str]) -> None:
+    """Off, and of a first apply that did not end."""
+    for name in names:
+        row = scene.servers()[name]
+        labels = {key: value for key, value in row.labels.items() if not key.endswith("/ready")}
+        scene.stage.machines.power_off(row.id)
+        scene.stage.cloud.servers.put(replace(row, labels=labels, status="off"))
+
+
 def middle(span: range, before: int = 0) -> Interruption:
     return Interruption(before + span[len(span) // 2], Moment.WITHIN, Fate.VANISHES)
 
@@ -112,14 +144,16 @@ def apply_interrupted(scene: Scene, fate: Fate) -> None:
     assert_next_apply_ends_it(scene)
 
 
-def assert_next_apply_ends_it(scene: Scene) -> None:
+def assert_next_apply_ends_it(scene: Scene, models: Mapping[str, str] | None = None) -> None:
+    """`models` says which undisturbed child each one must be like: `calm` unless told otherwise."""
     ended = scene.fleet("apply", "--yes")
     assert ended.code == 0, ended.output
     found = outcome(scene)
     assert (found["to do"], found["said"]) == ([], [])
     assert set(scene.creates().values()) == {1}
     for part in ("facts", "hosts", "servers"):
-        wrong = {name: list(differences(one, found[part][CALM])) for name, one in found[part].items()}
+        like = {name: found[part][models[name] if models else CALM] for name in found[part]}
+        wrong = {name: list(differences(one, like[name])) for name, one in found[part].items()}
         assert not {name: fields for name, fields in wrong.items() if fields}
 
 
