@@ -116,6 +116,7 @@ BASES: Final = (
     *[HEALTHY] * 8,
     replace(HEALTHY, enabled=False, status="off"),
     replace(HEALTHY, enabled=False),
+    replace(HEALTHY, status="off"),
     replace(HEALTHY, there=False),
     replace(HEALTHY, there=False, types=("cax11",)),
     replace(HEALTHY, status="initializing", old=True),

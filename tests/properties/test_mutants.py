@@ -12,7 +12,7 @@ from tests.extent import FULL
 from tests.properties.mutants import MUTANTS, Mutant
 from tests.properties.mutation import ROOT, copy_tree, law_against, mutated, uncovered
 
-TRIED = MUTANTS if FULL else MUTANTS[3::80]
+TRIED = MUTANTS if FULL else MUTANTS[20::90]
 
 
 @pytest.fixture(scope="module")
