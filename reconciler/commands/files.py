@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from reconciler.commands.shell import PREAMBLE, script
+from reconciler.commands.shell import PREAMBLE, exclusive, script
 from reconciler.model import Command
 
 GATEWAY_USER: Final = "openclaw"
@@ -66,10 +66,13 @@ def remove_file(path: str) -> Command:
 
 
 def clear_strays(directory: str, pattern: str, only: Sequence[str]) -> Command:
-    """Of what matches `pattern` in `directory`, only what matches one of `only` is left. For root's places."""
+    """Of what matches `pattern` in `directory`, only what matches one of `only` is left. For root's places.
+
+    Waits for an installation that is still at work although its operator was killed: it writes there, too.
+    """
     if _user_for(f"{_absolute(directory)}/any"):
         raise ValueError(f"{directory} belongs to the gateway's user")
-    return script(f"clear {directory}", _CLEAR, directory, pattern, *only)
+    return exclusive(f"clear {directory}", _CLEAR, directory, pattern, *only, timeout=600.0)
 
 
 def make_directory(path: str, owner: str, mode: str) -> Command:

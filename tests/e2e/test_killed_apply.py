@@ -83,4 +83,5 @@ def kill_after(operator: Operator, seconds: float) -> bool:
         print(f"killed after {seconds:.1f} s")
         return True
     print(f"ended within {seconds:.1f} s")
+    operator.fleet("journal", "-n", "20")  # what ended it
     return False
