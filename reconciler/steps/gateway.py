@@ -20,6 +20,8 @@ from reconciler.steps.work import Work
 READY_TIMEOUT: Final = 240.0  # three first starts at once on two cores took 18-29 s
 LOOK_EVERY: Final = 2.0
 LARGEST_CONFIG: Final = 1_000_000  # below the cap of what a host may answer
+# Its words for a file that somebody has edited into nonsense (measured): "…; fix (openclaw doctor) before patching".
+_INVALID_AS_IT_IS: Final = "the gateway refused config.patch: invalid config"
 
 _MEND: Final = "`fleet ssh {}`: mend it, or move it aside (its .bak files hold older states), then apply again"
 
@@ -73,9 +75,7 @@ def ensure_config(work: Work) -> bool:
         return False
     _validate(work, patch)
     # By RPC a key that needs a restart would restart the process in itself: unseen by systemd, with its old port.
-    if work.facts.gateway.ready and is_hot(patch):
-        _patch_live(work, patch)
-    else:
+    if not (work.facts.gateway.ready and is_hot(patch) and _patch_live(work, patch)):
         _write_stopped(work, patch)
     return True
 
@@ -179,7 +179,8 @@ def _validate(work: Work, patch: Json) -> None:
         )
 
 
-def _patch_live(work: Work, patch: Json) -> None:
+def _patch_live(work: Work, patch: Json) -> bool:
+    """Whether the gateway took it: none at all while the file is one that it could not start with."""
     current = call_gateway(work, "config.get", {})
     parameters: dict[str, Json] = {
         "raw": json.dumps(patch),
@@ -187,7 +188,13 @@ def _patch_live(work: Work, patch: Json) -> None:
         "replacePaths": list(list_paths(patch)),
         "note": "OpenClaw Deploy",
     }
-    call_gateway(work, "config.patch", parameters)
+    try:
+        call_gateway(work, "config.patch", parameters)
+    except HostError as refusal:
+        if not refusal.summary.startswith(_INVALID_AS_IT_IS):
+            raise
+        return False
+    return True
 
 
 def _write_stopped(work: Work, patch: Json) -> None:

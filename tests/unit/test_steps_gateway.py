@@ -179,6 +179,19 @@ def test_a_configuration_that_the_release_refuses_is_not_written(world: FakeFlee
     assert host.gateway.active == ("active" if runs else "inactive")
 
 
+def test_a_file_that_the_gateway_could_not_start_with_is_mended_while_it_is_stopped(
+    world: FakeFleet, host: FakeHost
+) -> None:
+    """It goes on with what it has read before, and takes no patch; what is ours in the file is still put right."""
+    config, host.gateway.knows_not = host.config(), ("madeUp",)
+    config["channels"]["telegram"]["dmPolicy"] = "open"
+    host.write_config({**config, "madeUp": True})
+    world.applied()
+    assert host.config()["channels"]["telegram"]["dmPolicy"] == "pairing"
+    assert (host.gateway.starts, host.gateway.active) == (2, "active")
+    assert as_wanted(world)
+
+
 @pytest.mark.parametrize("text", [b"", b" \n", b"[]", b"null"])
 def test_a_file_without_any_key_is_filled(world: FakeFleet, host: FakeHost, text: bytes) -> None:
     host.gateway.stop()

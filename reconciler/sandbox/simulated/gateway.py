@@ -24,12 +24,16 @@ CONFIGURATION_REFUSED: Final = 78  # its exit code (facts on real gateways, sect
 
 
 class SimulatedGateway:
-    """Tests set `suppressed`, `channel_error`, `wrong` (a fact to report instead) or `refusal`, and read the rest."""
+    """Tests set `suppressed`, `channel_error`, `wrong` (a fact to report instead) or `refusal`, and read the rest.
+
+    `knows_not` are keys at the top of openclaw.json that the release does not know: it takes no patch beside them.
+    """
 
     def __init__(self, host: SimulatedHost) -> None:
         self.suppress_at_start: list[str] = []
         self.channel_error: str | None = None
         self.wrong: dict[str, Json] = {}
+        self.knows_not: tuple[str, ...] = ()
         self.refusal = ""  # what it answers to every call that would change something
         self.unit: bytes | None = None  # the text that systemd started it by
         self.unit_name = ""
@@ -136,6 +140,8 @@ class SimulatedGateway:
             return refused("config changed since last load; re-run config.get and retry")
         if not set(list_paths(patch)) <= set(parameters["replacePaths"]):
             return refused("a list is replaced only where replacePaths says so")
+        if unknown := [key for key in self._config() if key in self.knows_not]:
+            return refused(f"invalid config: {unknown[0]}: Unrecognized key; fix (openclaw doctor) before patching")
         after = apply_patch(self._config(), patch)
         file = self._host.files[self.config_path]
         file.content = json.dumps({**after, "meta": {"touched": True}}).encode()
