@@ -34,6 +34,7 @@ from reconciler.ownership import settle
 from reconciler.planner import plan
 from reconciler.ports import Host, Ports
 from reconciler.selection import Selection, resolve
+from reconciler.steps.runs import may_be_unfinished, open_runs
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
 
@@ -65,6 +66,7 @@ class FleetClient:
     def __init__(self, fleet: Fleet, ports: Ports) -> None:
         self.fleet = fleet
         self._ports = ports
+        self._runs: frozenset[str] | None = None
 
     @classmethod
     def load(
@@ -107,8 +109,10 @@ class FleetClient:
 
     def address(self, server: Server) -> HostAddress:
         """How a child is reached and known. Raises HostError when it has no address or no uid."""
-        first_boot = server.label("ready") is None  # a first apply that failed is what people want to look at
-        return address_of(server, self.fleet, self._ports, first_boot)
+        runs = self._open_runs()
+        record = self._ports.store.records().get(server.child or "") if runs else None
+        # A first apply that failed is what people want to look at.
+        return address_of(server, self.fleet, self._ports, may_be_unfinished(server, runs, record))
 
     def refresh(self, names: Iterable[str] | None = None) -> Refreshed:
         """Rebuild the records in state/ from the live hosts; nothing else changes. The caller holds the lock."""
@@ -193,6 +197,12 @@ class FleetClient:
     def recognise(self) -> recovery.Recognition:
         """Whose servers these are, by the fleet key that this client was given. Raises CloudError."""
         return recovery.recognise(self.fleet, self._ports)
+
+    def _open_runs(self) -> frozenset[str]:
+        """Asked for once: a thousand addresses are written at a time."""
+        if self._runs is None:
+            self._runs = open_runs(self.fleet, self._ports.cloud.firewalls(self.fleet_id))
+        return self._runs
 
     def _plan(self, fleet: Fleet, names: Iterable[str] | None, options: PlanOptions) -> Planned:
         seen, now = observe(fleet, self._ports, names), self._ports.clock.now()

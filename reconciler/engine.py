@@ -6,10 +6,11 @@ action, and the other children go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import Final
 
+from reconciler import keys
 from reconciler.actions import MODULE_OF
 from reconciler.errors import CloudError, FleetError, LimitExceeded
 from reconciler.log import get_log
@@ -18,6 +19,7 @@ from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Step, Work
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
+from reconciler.steps.runs import Ending, close_runs, open_run
 
 WORKERS: Final = 32
 TRIES: Final = 3
@@ -37,25 +39,44 @@ def apply(
         _note(ports, run, event, durable=durable, **fields)
 
     # Once per run and not once per child: many threads at once would race for the same name.
-    shares = bool(plan.shared) or any(action.kind in _MAKING for action in plan.actions)
+    makes = any(action.kind in _MAKING for action in plan.actions)
+    shares = makes or bool(plan.shared)
     key_id = ensure_fleet_resources(fleet, ports, note) if shares else None
+    if makes:
+        open_run(fleet, ports, run)
     outcomes: list[Outcome] = []
+    works: list[Work] = []
     limits: list[LimitExceeded] = []  # once the project is full, no further server is asked for
     for _, group in groupby(plan.actions, key=lambda action: action.wave):
         wave = [(action, _work(action, fleet, children[action.child], ports, run, key_id)) for action in group]
         outcomes += in_parallel(lambda pair: _run(*pair, limits), wave, workers)
-    if shares:
-        _clear_up(fleet, ports, note)
+        works += [work for _, work in wave]
+    if shares or any(child.in_open_run for child in children.values()):
+        _clear_up(fleet, ports, note, _ending(run, children, works, outcomes))
     _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))
     return outcomes
 
 
-def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None]) -> None:
+def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending) -> None:
     """What fails here fails after all is done: it must not hide the outcomes, and the next plan shows it again."""
     try:
-        remove_unwanted_firewalls(fleet, ports, note)
+        firewalls = ports.cloud.firewalls(keys.fleet_id(ports.fleet_key))
+        close_runs(fleet, ports, firewalls, ending)
+        remove_unwanted_firewalls(fleet, ports, firewalls, note)
     except CloudError as error:
         note("firewalls-left", error=error.summary)
+
+
+def _ending(run: str, children: Mapping[str, Child], works: Iterable[Work], outcomes: Iterable[Outcome]) -> Ending:
+    """What the look has found, and then what became of it."""
+    is_first = {child.server.id: child.is_unfinished for child in children.values() if child.server}
+    is_first |= {work.server.id: work.is_first for work in works if work.server}
+    return Ending(
+        run,
+        finished=frozenset(number for number, first in is_first.items() if not first),
+        left=frozenset(number for number, first in is_first.items() if first),
+        made_all=all(one.code is OutcomeCode.DONE for one in outcomes if one.action.kind in _MAKING),
+    )
 
 
 def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, key_id: int | None) -> Work:
@@ -73,6 +94,7 @@ def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, ke
         child.server,
         facts=child.facts,
         left_alone=action.left_alone,
+        is_first=child.is_unfinished,
     )
 
 

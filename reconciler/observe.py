@@ -7,7 +7,7 @@ absence. Whose server is whose is settled in `ownership`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,6 +34,7 @@ from reconciler.ownership import Owned, name_before, settle
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
+from reconciler.steps.runs import may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import foreign_server, server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials, pinned, probe, uid_of
 
@@ -48,7 +49,8 @@ class Observation:
     """One look.
 
     `catalog` is None when it could not be read and nothing needs it. `shared` is how the fleet's firewalls differ from
-    what they shall be. `others` are the fleet's servers whose children nobody asked about.
+    what they shall be, and which runs have left their mark there. `others` are the fleet's servers whose children
+    nobody asked about.
     """
 
     children: dict[str, Child]
@@ -65,6 +67,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
     fleet_id = keys.fleet_id(ports.fleet_key)
     owned = settle(fleet, ports.cloud.servers(fleet_id))
     firewalls = ports.cloud.firewalls(fleet_id)
+    runs = open_runs(fleet, firewalls)
     records = ports.store.records()
     known = set(fleet.children) | set(owned)
     chosen = sorted(known if names is None else set(names))
@@ -72,15 +75,19 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
 
     def look(name: str) -> Child:
         found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
-        return _look(name, fleet, found, _record(records, name, fleet), ports)
+        return _look(name, fleet, found, _record(records, name, fleet), runs, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
-    others = tuple(owned[name].server for name in sorted(owned.keys() - children.keys()))
+    unseen = (owned[name].server for name in sorted(owned.keys() - children.keys()))
+    others = tuple(server for server in unseen if server is not None)
     return Observation(
         children,
         _catalog(children.values(), ports),
-        firewall_changes(wanted_firewalls(fleet, fleet_id), firewalls),
-        tuple(server for server in others if server is not None),
+        (
+            *firewall_changes(wanted_firewalls(fleet, fleet_id), firewalls),
+            *run_changes(fleet, runs, children.values(), others),
+        ),
+        others,
     )
 
 
@@ -107,12 +114,13 @@ def _needs_catalog(child: Child) -> bool:
     return child.server.server_type not in child.spec.server_types or bool(needs_new_server(child, None))
 
 
-def _look(name: str, fleet: Fleet, owned: Owned, record: Record | None, ports: Ports) -> Child:
+def _look(name: str, fleet: Fleet, owned: Owned, record: Record | None, runs: Collection[str], ports: Ports) -> Child:
     spec, server = fleet.children.get(name), owned.server
     child = Child(name, spec=spec, server=server, record=record, obstacle=owned.obstacle)
     if owned.obstacle is not None or server is None:
         return child
-    if server.status is ServerStatus.RUNNING and server.label("ready") is not None:
+    child = replace(child, in_open_run=may_be_unfinished(server, runs, record))
+    if server.status is ServerStatus.RUNNING and not server.is_unfinished:
         child = _asked(child, server, fleet, ports)
     if spec is None or not spec.enabled:
         return child
@@ -138,6 +146,8 @@ def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:
     try:
         return replace(child, facts=_facts(fleet, child.spec, server, ports))
     except HostError as error:
+        if child.is_unfinished:
+            return child  # nobody expects an answer yet
         detail = f"{error.summary}. {error.advice}" if error.advice else error.summary
         return replace(child, silence=_silence(error), silence_detail=detail)
 

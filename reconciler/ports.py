@@ -53,6 +53,9 @@ class Cloud(Protocol):
     def firewalls(self, fleet_id: str) -> tuple[Firewall, ...]:
         """All firewalls labelled with this fleet id, or an error."""
 
+    def label_firewall(self, firewall_id: int, labels: dict[str, str]) -> None:
+        """Replace the whole label set; NotFound when it is gone."""
+
     def delete_firewall(self, name: str) -> None:
         """Gone, or it was not there."""
 

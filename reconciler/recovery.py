@@ -11,6 +11,7 @@ from reconciler.commands.importing import prove_root
 from reconciler.errors import HostError
 from reconciler.model import Fleet, Server, ServerStatus
 from reconciler.ports import Ports
+from reconciler.steps.runs import may_be_unfinished, open_runs
 from reconciler.steps.server import server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 
@@ -40,18 +41,18 @@ def recognise(fleet: Fleet, ports: Ports) -> Recognition:
     children = tuple(sorted(server.child or server.name for server in servers))
     refusals = []
     running = sorted((server for server in servers if server.status is ServerStatus.RUNNING), key=lambda it: it.name)
+    runs = open_runs(fleet, ports.cloud.firewalls(fleet_id))
     for server in running[:LOGINS]:
-        problem = _login_problem(server, fleet, ports)
+        problem = _login_problem(server, fleet, ports, may_be_unfinished(server, runs, None))
         if problem is None:
             return Recognition(fleet_id, children, login=server.child)
         refusals.append(problem)
     return Recognition(fleet_id, children, refusals=tuple(refusals))
 
 
-def _login_problem(server: Server, fleet: Fleet, ports: Ports) -> str | None:
+def _login_problem(server: Server, fleet: Fleet, ports: Ports, first_boot: bool) -> str | None:
     try:
-        address = address_of(server, fleet, ports, first_boot=server.label("ready") is None)
-        host = ports.dialer.connect(address, CONNECT_TIMEOUT)
+        host = ports.dialer.connect(address_of(server, fleet, ports, first_boot), CONNECT_TIMEOUT)
         try:
             host.run(prove_root())
         finally:

@@ -22,7 +22,7 @@ def reason(child: Child, situation: Situation) -> Reason | None:
         return None
     if child.server is None:
         return _absent(child)
-    if child.server.label("ready") is None:
+    if child.is_unfinished:
         return Reason(ReasonCode.UNFINISHED, "its server exists, but the first apply did not finish")
     return None
 

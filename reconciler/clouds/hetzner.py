@@ -152,6 +152,9 @@ class HetznerCloud:
         with understood():
             return tuple(answers.firewall(row) for row in rows)
 
+    def label_firewall(self, firewall_id: int, labels: dict[str, str]) -> None:
+        self._api.ask(f"label firewall {firewall_id}", "PUT", f"/firewalls/{firewall_id}", {"labels": labels})
+
     def delete_firewall(self, name: str) -> None:
         for firewall in shared.firewalls_named(self._api, name):
             self.wait(shared.detach_firewall(self._api, firewall), _FIREWALL_PATIENCE)

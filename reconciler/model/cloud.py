@@ -59,6 +59,11 @@ class Server:
     def uid(self) -> str | None:
         return self.label("uid")
 
+    @property
+    def is_unfinished(self) -> bool:
+        """A first apply has failed on it, or it was imported; see steps/runs.py for one that was cut off."""
+        return self.label("unfinished") is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ServerRequest:

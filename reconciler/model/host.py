@@ -112,7 +112,8 @@ class Record:
 class Child:
     """Everything known about one child at one instant. `wanted` maps managed things to their wanted values.
 
-    `obstacle` is what the look found wrong with the child's identity: then nothing is planned for it.
+    `obstacle` is what the look found wrong with the child's identity: then nothing is planned for it. `in_open_run`:
+    the run that made its server has not said that it has ended, and we have no record of an apply that ended there.
     """
 
     name: str
@@ -124,3 +125,12 @@ class Child:
     wanted: Mapping[str, Json] = field(default_factory=dict)
     record: Record | None = None
     obstacle: Diagnostic | None = None
+    in_open_run: bool = False
+
+    @property
+    def is_unfinished(self) -> bool:
+        """There is a server, and no first apply has ended on it."""
+        if self.server is None:
+            return False
+        has_ended = self.facts is not None and self.facts.applied is not None
+        return self.server.is_unfinished or (self.in_open_run and not has_ended)

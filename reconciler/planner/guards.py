@@ -21,7 +21,7 @@ def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
             "put it back with `protect: false`, apply, and remove it then",
             address=child.name,
         )
-    if child.server.status not in SETTLED and not _made_in_vain(child.server, situation):
+    if child.server.status not in SETTLED and not _made_in_vain(child, child.server, situation):
         return Diagnostic(
             Severity.WARNING,
             f"{child.name}: its server is {child.server.status}; nothing is planned until that has ended",
@@ -32,9 +32,9 @@ def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
     return _host_obstacle(child) if shall_run(child, situation) else None
 
 
-def _made_in_vain(server: Server, situation: Situation) -> bool:
+def _made_in_vain(child: Child, server: Server, situation: Situation) -> bool:
     """The cloud has not brought it up in all the time that a create is waited for, and nothing was ever on it."""
-    is_new = server.status is ServerStatus.INITIALIZING and server.label("ready") is None
+    is_new = server.status is ServerStatus.INITIALIZING and child.is_unfinished
     return is_new and situation.now - server.created > timedelta(seconds=CREATE_TIMEOUT)
 
 

@@ -24,7 +24,7 @@ _LOGIN: Final = (
 def ensure_reachable(work: Work) -> bool:
     """A pinned connection, first boot over, and fresh facts."""
     work.host = _first_connection(work)
-    if work.existing().label("ready") is None:
+    if work.is_first:
         _wait_for_first_boot(work.host)
     work.look()
     return True
@@ -77,20 +77,18 @@ def _confirm(work: Work, address: HostAddress) -> None:
 
 def _first_connection(work: Work) -> Host:
     """To a child that is not finished yet also by the host key that came in user_data."""
-    is_new = work.existing().label("ready") is None
-    return _connect_patiently(work, address_of(work.existing(), work.fleet, work.ports, first_boot=is_new))
+    return _connect_patiently(work, address_of(work.existing(), work.fleet, work.ports, first_boot=work.is_first))
 
 
 def _connect_patiently(work: Work, address: HostAddress) -> Host:
     clock = work.ports.clock
-    is_new = work.existing().label("ready") is None
-    deadline = clock.monotonic() + (BOOT_TIMEOUT if is_new else ANSWER_TIMEOUT)
+    deadline = clock.monotonic() + (BOOT_TIMEOUT if work.is_first else ANSWER_TIMEOUT)
     while True:
         try:
             return work.ports.dialer.connect(address, CONNECT_TIMEOUT)
         except HostError as error:
             # A machine that boots refuses, then hangs, then lets nobody in until cloud-init has made the account.
-            if not (error.temporary or is_new) or clock.monotonic() > deadline:
+            if not (error.temporary or work.is_first) or clock.monotonic() > deadline:
                 raise
         clock.sleep(0.5)
 

@@ -21,7 +21,6 @@ NOT_SHOWN: Final = "(not shown)"
 # Names in applied.json for what is not on the host and still applied with it.
 LABELS: Final = "server labels"
 BACKUPS: Final = "server backups"
-_READY: Final = LABEL_PREFIX + "ready"
 
 
 def differences(child: Child) -> tuple[Change, ...]:
@@ -58,7 +57,7 @@ def wanted_labels(spec: ChildSpec, server: Server, declared_before: Iterable[str
     """Our labels and the declared ones; those declared before and no more are gone, those of others survive."""
     gone = {*declared_before, *SERVER_LABELS}
     kept = {name: value for name, value in server.labels.items() if name not in gone}
-    return {**kept, **server_labels(spec), _READY: "true"}
+    return {**kept, **server_labels(spec)}
 
 
 def cloud_digests(spec: ChildSpec) -> dict[str, str]:
@@ -90,9 +89,6 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
     assert child.server is not None
     applied = _applied(child)
     now, wanted = dict(child.server.labels), wanted_labels(child.spec, child.server, applied.labels if applied else ())
-    if child.facts is None:
-        wanted[_READY] = now.get(_READY, "")  # only its host can tell
-        now.setdefault(_READY, "")
     drift = _was_applied(child, LABELS)
     return tuple(
         _label_change(child.spec, name, now.get(name), wanted.get(name), drift=drift)

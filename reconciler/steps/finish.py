@@ -1,4 +1,4 @@
-"""The first and the last note on the host: an apply is at work, an apply has ended. Then label and record."""
+"""The first and the last note on the host: an apply is at work, an apply has ended. Then labels and record."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from reconciler.model import Applied, Child, ChildSpec, FileMode, Json, Record
 from reconciler.steps.comparison import cloud_digests, differences, wanted_labels
 from reconciler.steps.gateway import bot_name
 from reconciler.steps.repairs import REPAIR_PERIOD
+from reconciler.steps.runs import UNFINISHED
 from reconciler.steps.work import Work
 
 
@@ -54,13 +55,13 @@ def ensure_recorded(work: Work) -> bool:
         seeded_files=files_of_mode(spec, FileMode.SEED),
     )
     declared_before = before.labels if before else ()
-    is_first = work.existing().label("ready") is None
-    if not is_first:  # before the note, which forgets what was declared before: a label that is to go would stay
+    if not work.is_first:  # before the note, which forgets what was declared before: a label that is to go would stay
         _ensure_labels(work, declared_before)
     _write_applied(work, applied)
-    if is_first:
+    if work.is_first:  # after it: with the label `unfinished` goes what lets its first host key in
         _ensure_labels(work, declared_before)
     work.ports.store.save(_record(work, applied))
+    work.is_first = False
     return True
 
 
@@ -82,7 +83,7 @@ def with_repairs(
 
 def _drifted(work: Work) -> tuple[str, ...]:
     """Paths that were applied as they shall be and are not so now, but for those that are left alone."""
-    if work.existing().label("ready") is None:
+    if work.is_first:
         return ()  # a first apply that goes on has mended nothing
     child = Child(work.name, work.declared(), work.server, work.facts, wanted=work.wanted())
     return tuple(change.path for change in differences(child) if change.drift)
@@ -118,6 +119,7 @@ def _ensure_labels(work: Work, declared_before: Iterable[str]) -> None:
         # Read now: a label that somebody has put there since the plan must survive.
         server = work.ports.cloud.server(server.id) or server
     labels = wanted_labels(work.declared(), server, declared_before)
+    labels.pop(UNFINISHED, None)
     if labels != dict(server.labels):
         server = work.ports.cloud.set_labels(server.id, labels)
     work.server = server

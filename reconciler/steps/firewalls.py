@@ -8,7 +8,7 @@ others. A change that locks us out takes itself back.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -16,6 +16,7 @@ from reconciler import keys
 from reconciler.errors import HostError
 from reconciler.model import EVERYWHERE, LABEL_PREFIX, Change, Firewall, FirewallSpec, Fleet, Json, Server, ServerStatus
 from reconciler.ports import Ports
+from reconciler.steps.runs import may_be_unfinished, open_runs
 from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
 PROOF_PATIENCE: Final = 30.0  # seconds in which SSH must answer again after a change
@@ -64,18 +65,18 @@ def ensure_fleet_resources(fleet: Fleet, ports: Ports, note: Note) -> int:
     wanted = wanted_firewalls(fleet, fleet_id)
     for spec in wanted:
         if _differences(spec, live.get(spec.name)):
-            _mend(fleet, ports, note, spec, live.get(spec.name))
+            _mend(fleet, ports, note, spec, live)
     return ports.cloud.ensure_ssh_key(fleet.name, keys.cloud_key(ports.fleet_key), dict(wanted[0].labels))
 
 
-def remove_unwanted_firewalls(fleet: Fleet, ports: Ports, note: Note) -> None:
-    """Firewalls of ours that nobody wants any more are gone, at the end of an apply: labels have moved by then.
+def remove_unwanted_firewalls(fleet: Fleet, ports: Ports, live: Sequence[Firewall], note: Note) -> None:
+    """Of the live ones those that nobody wants any more are gone, at the end of an apply: labels have moved by then.
 
     One whose digest a server still carries stays, for without it that server would be open to all. Raises CloudError.
     """
     fleet_id = keys.fleet_id(ports.fleet_key)
     wanted = {spec.name for spec in wanted_firewalls(fleet, fleet_id)}
-    unwanted = [firewall for firewall in ports.cloud.firewalls(fleet_id) if firewall.name not in wanted]
+    unwanted = [firewall for firewall in live if firewall.name not in wanted]
     if not unwanted:
         return
     digests = {server.labels.get(_SSH_FROM, "") for server in ports.cloud.servers(fleet_id)}
@@ -100,7 +101,7 @@ def ensure_ssh_from(work: Work) -> bool:
     work.note("ssh-from-intended", durable=True, server=server.id, after=digest)
     work.server = work.ports.cloud.set_labels(server.id, after)
     work.ports.clock.sleep(_SPREADING)
-    if not _answers(server, work.fleet, work.ports, PROOF_PATIENCE):
+    if not _answers(server, work.fleet, work.ports, PROOF_PATIENCE, first_boot=work.is_first):
         work.server = work.ports.cloud.set_labels(server.id, before)
         raise _locked_out(work.name, "access.ssh_from")
     return True
@@ -122,8 +123,8 @@ def _words(words: Sequence[str]) -> Json:
     return list(words)
 
 
-def _mend(fleet: Fleet, ports: Ports, note: Note, spec: FirewallSpec, before: Firewall | None) -> None:
-    witness = _witness(fleet, ports, spec)
+def _mend(fleet: Fleet, ports: Ports, note: Note, spec: FirewallSpec, live: Mapping[str, Firewall]) -> None:
+    before, witness = live.get(spec.name), _witness(fleet, ports, spec, open_runs(fleet, live.values()))
     note("firewall-change-intended", durable=True, firewall=spec.name, rules=list(spec.rules))
     ports.cloud.ensure_firewall(spec)
     if witness is None or _answers(witness, fleet, ports, PROOF_PATIENCE):
@@ -136,7 +137,7 @@ def _mend(fleet: Fleet, ports: Ports, note: Note, spec: FirewallSpec, before: Fi
     raise _locked_out(witness.name, f"firewall {spec.name}")
 
 
-def _witness(fleet: Fleet, ports: Ports, spec: FirewallSpec) -> Server | None:
+def _witness(fleet: Fleet, ports: Ports, spec: FirewallSpec, runs: Collection[str]) -> Server | None:
     """A finished server under this firewall that answers now, so that its silence afterwards would say something."""
     digest = "" if spec.sources == EVERYWHERE else sources_digest(spec.sources)
     covered = (
@@ -144,19 +145,18 @@ def _witness(fleet: Fleet, ports: Ports, spec: FirewallSpec) -> Server | None:
         for server in ports.cloud.servers(keys.fleet_id(ports.fleet_key))
         if server.labels.get(_SSH_FROM, "") == digest
         and server.status is ServerStatus.RUNNING
-        and server.label("ready") is not None
+        and not may_be_unfinished(server, runs, None)
     )
     asked = islice(covered, _WITNESSES)
     return next((server for server in asked if _answers(server, fleet, ports, 0.0)), None)
 
 
-def _answers(server: Server, fleet: Fleet, ports: Ports, patience: float) -> bool:
+def _answers(server: Server, fleet: Fleet, ports: Ports, patience: float, *, first_boot: bool = False) -> bool:
     """Whether a new connection gets in, tried for so many seconds: an open one outlives any change of rules."""
-    address = address_of(server, fleet, ports, first_boot=server.label("ready") is None)
     deadline = ports.clock.monotonic() + patience
     while True:
         try:
-            ports.dialer.connect(address, CONNECT_TIMEOUT).close()
+            ports.dialer.connect(address_of(server, fleet, ports, first_boot), CONNECT_TIMEOUT).close()
         except HostError:
             if ports.clock.monotonic() >= deadline:
                 return False

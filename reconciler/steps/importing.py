@@ -134,7 +134,7 @@ def ensure_proven(work: Arrival) -> None:
 
 
 def ensure_ours(work: Arrival) -> None:
-    """Name and labels in one request, for they must agree. There is no `ready`: the next apply finishes it."""
+    """Name and labels in one request, for they must agree. One says `unfinished`: the next apply finishes it."""
     work.server = work.ports.cloud.rename(work.server.id, work.future.name, dict(work.future.labels))
 
 
@@ -157,6 +157,7 @@ def labels_of(fleet: Fleet, spec: ChildSpec, server: Server, uid: str, run: str,
         "child": spec.name,
         "uid": uid,
         "nonce": run,
+        "unfinished": "true",
         **({"protect": "true"} if spec.protect else {}),
     }
     return {**others, **spec.labels, **{LABEL_PREFIX + name: value for name, value in ours.items()}}

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from reconciler.model import LABEL_PREFIX
 from reconciler.steps.comparison import wanted_labels
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.work import Work
-
-_READY: Final = LABEL_PREFIX + "ready"
 
 
 def ensure_labels(work: Work) -> bool:
     """The labels that follow from the file, over what else is there. Whether its first apply ended stays as it was."""
     server = work.server = present(work)
     labels = wanted_labels(work.declared(), server)
-    if _READY not in server.labels:
-        labels.pop(_READY)
     if labels == dict(server.labels):
         return False
     work.server = when_unlocked(work, lambda: work.ports.cloud.set_labels(server.id, labels))

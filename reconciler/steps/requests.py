@@ -11,16 +11,17 @@ from typing import Final
 from reconciler.model import Kind
 
 SHARED: Final = 3  # firewalls at the beginning and at the end, and the fleet's key
+RUN: Final = 3  # where servers are made: the run is noted at the default firewall, and in the end no more
 FIREWALL: Final = 3  # one that differs: a listing for a server that answers, a look by its name, the change
 
 _OF_KIND: Final[Mapping[Kind, int]] = {
-    Kind.CREATE: 2,  # the server with its labels, and the label `ready`
+    Kind.CREATE: 1,  # the server with its labels
     Kind.UPDATE: 1,  # a look at its labels
     Kind.RESIZE: 6,  # a look, the power button, a look whether it worked, the change, power, a look at its labels
     Kind.RESTART: 0,
     Kind.START: 1,
     Kind.STOP: 4,  # a look, the power button, a look whether it worked, a look at its labels
-    Kind.REPLACE: 4,  # a look and the deletion, then as a create
+    Kind.REPLACE: 3,  # a look and the deletion, then as a create
     Kind.DESTROY: 2,
 }
 

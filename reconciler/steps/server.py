@@ -41,7 +41,7 @@ def ensure_server(work: Work) -> bool:
     refused: dict[str, CloudError] = {}
     for server_type, region in candidates(work.declared(), None):
         try:
-            work.server = _created(work, server_type, region)
+            work.server, work.is_first = _created(work, server_type, region), True
             return True
         except (OutOfStock, ActionFailed) as refusal:
             refused[f"{server_type} in {region}"] = refusal

@@ -54,6 +54,7 @@ class Work:
     host: Host | None = None
     facts: HostFacts | None = None
     left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
+    is_first: bool = False  # no first apply has ended on the server yet; then its first host key is taken
     newest: str | None = None  # what `latest` means to a child that is being made
     _materials: Materials | None = None
     _overheard: set[Secret] = field(default_factory=set)  # what stands in the agent's own keys

@@ -126,9 +126,21 @@ def test_servers_have_different_addresses(bench: Bench) -> None:
 
 def test_labels_are_replaced_as_a_whole(bench: Bench) -> None:
     server = created(bench)
-    changed = bench.cloud.set_labels(server.id, {"openclaw-deploy/fleet-id": "f1", "ready": ""})
-    assert changed.labels == {"openclaw-deploy/fleet-id": "f1", "ready": ""}
+    changed = bench.cloud.set_labels(server.id, {"openclaw-deploy/fleet-id": "f1", "theirs": ""})
+    assert changed.labels == {"openclaw-deploy/fleet-id": "f1", "theirs": ""}
     assert found(bench, server.id) == changed
+
+
+def test_labels_of_a_firewall_are_replaced_as_a_whole(bench: Bench) -> None:
+    bench.cloud.ensure_firewall(firewall())
+    [wall] = bench.cloud.firewalls("f1")
+    bench.cloud.label_firewall(wall.id, {**wall.labels, "openclaw-deploy/run-5a": "true"})
+    [changed] = bench.cloud.firewalls("f1")
+    assert changed == replace(wall, labels={**wall.labels, "openclaw-deploy/run-5a": "true"})
+    bench.cloud.label_firewall(wall.id, dict(wall.labels))
+    assert bench.cloud.firewalls("f1") == (wall,)
+    with pytest.raises(NotFound):
+        bench.cloud.label_firewall(wall.id + 1, {})
 
 
 def test_name_and_labels_change_together(bench: Bench) -> None:

@@ -29,7 +29,7 @@ from reconciler.model import (
     ServerRequest,
     ServerStatus,
 )
-from reconciler.steps.requests import FIREWALL, SHARED, requests_of
+from reconciler.steps.requests import FIREWALL, RUN, SHARED, requests_of
 from tests.contract.conftest import TOKEN, Emulator, HastyClock, StartEmulator
 from tests.fakes.dialer import FakeDialer
 from tests.fakes.fleets import FakeFleet
@@ -130,7 +130,7 @@ def test_each_kind_takes_as_many_requests_as_plans_say(wired: Callable[..., Wire
 def test_what_all_share_takes_the_same_for_any_number_of_children(wired: Callable[..., Wired]) -> None:
     bench = wired("alice", "bob", "carol")
     bench.took(Kind.CREATE, "alice")
-    assert bench.took(Kind.CREATE, "bob", "carol").shared == SHARED
+    assert bench.took(Kind.CREATE, "bob", "carol").shared == SHARED + RUN
 
 
 def test_a_firewall_changed_outside_takes_as_many_requests_as_plans_say(wired: Callable[..., Wired]) -> None:

@@ -23,7 +23,7 @@ def outcome(world: FakeFleet) -> dict[str, Any]:
     return {
         "to do": [f"{action.kind} {action.child}" for action in planned.plan.actions],
         "shared": [change.path for change in planned.plan.shared],
-        "firewalls": {name: (wall.rules, wall.selectors) for name, wall in world.cloud.walls.items()},
+        "firewalls": {name: (wall.rules, wall.selectors, wall.labels) for name, wall in world.cloud.walls.items()},
         "keys": {name: key.public_key for name, key in world.cloud.keys.items()},
         "servers": {server.name: _server(world, server.id) for server in world.cloud.by_id.values()},
         "facts": {name: comparable(child.facts) for name, child in planned.children.items()},

@@ -23,7 +23,7 @@ from tests.fakes.fleets import FakeFleet
 
 CLOUD_WRITES: Final = frozenset(
     {
-        *("ensure_ssh_key", "ensure_firewall", "restore_firewall", "delete_firewall"),
+        *("ensure_ssh_key", "ensure_firewall", "restore_firewall", "label_firewall", "delete_firewall"),
         *("create_server", "delete_server", "set_labels", "rename", "change_type", "set_backups"),
         *("power_on", "power_off", "shutdown", "reboot"),
     }

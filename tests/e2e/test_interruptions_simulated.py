@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from reconciler.actions import create, update
-from reconciler.model import ChildSpec
+from reconciler.model import LABEL_PREFIX, ChildSpec
 from reconciler.sandbox.simulated.trouble import Fate, Interruption, Moment
 from reconciler.steps import CONVERGE
 from tests.crash.comparing import differences
@@ -126,7 +126,7 @@ def unplug(scene: Scene, names: list[str]) -> None:
     """Off, and of a first apply that did not end."""
     for name in names:
         row = scene.servers()[name]
-        labels = {key: value for key, value in row.labels.items() if not key.endswith("/ready")}
+        labels = {**row.labels, f"{LABEL_PREFIX}unfinished": "true"}
         scene.stage.machines.power_off(row.id)
         scene.stage.cloud.servers.put(replace(row, labels=labels, status="off"))
 

@@ -86,6 +86,13 @@ class FakeProject:
                 raise NotFound(f"no firewall {firewall.id}")
             self.walls[found.name] = replace(found, rules=firewall.rules, selectors=firewall.selectors)
 
+    def label_firewall(self, firewall_id: int, labels: dict[str, str]) -> None:
+        with self._call("label_firewall"):
+            found = next((wall for wall in self.walls.values() if wall.id == firewall_id), None)
+            if found is None:
+                raise NotFound(f"no firewall {firewall_id}")
+            self.walls[found.name] = replace(found, labels=dict(labels))
+
     def delete_firewall(self, name: str) -> None:
         with self._call("delete_firewall"):
             self.walls.pop(name, None)

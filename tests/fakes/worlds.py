@@ -80,7 +80,6 @@ def make_server(child: str, **changes: Any) -> Server:
         "openclaw-deploy/fleet": "demo",
         "openclaw-deploy/child": child,
         "openclaw-deploy/uid": UID,
-        "openclaw-deploy/ready": "true",
     } | changes.pop("labels", {})
     values: dict[str, Any] = {
         "id": 1000,
@@ -153,7 +152,7 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
     wanted = wanted_values(spec, make_materials(name, case.get("bot_token", ""))) if spec else {}
     if case.get("silence"):
         return Child(name, spec, server, silence=Silence(case["silence"]), silence_detail="no answer", wanted=wanted)
-    if server.status is not ServerStatus.RUNNING or server.label("ready") is None:
+    if server.status is not ServerStatus.RUNNING or server.is_unfinished:
         return Child(name, spec, server, wanted=wanted, record=record)
     applied = Applied(
         tool=case.get("applied_tool", "0.1.0"),

@@ -34,7 +34,7 @@ def outcome(scene: Scene) -> dict[str, Any]:
         "hosts": {name: scene.ask(name, _host) for name in scene.servers()},
         "servers": {name: _server(row) for name, row in scene.servers().items()},
         "keys": sorted(key.name for key in cloud.ssh_keys.by_id.values()),
-        "firewalls": {wall.name: (wall.rules, wall.selectors) for wall in cloud.firewalls.by_id.values()},
+        "firewalls": {wall.name: (wall.rules, wall.selectors, wall.labels) for wall in cloud.firewalls.by_id.values()},
         "addresses": len(cloud.primary_ips),
     }
 

@@ -283,7 +283,7 @@ def _spec(recipe: Recipe) -> dict[str, Any]:
 
 def _server(recipe: Recipe) -> dict[str, Any]:
     labels: dict[str, str | None] = {"theirs": "kept"} if recipe.foreign_label else {}
-    labels["openclaw-deploy/ready"] = "true" if recipe.ready else None
+    labels["openclaw-deploy/unfinished"] = None if recipe.ready else "true"
     labels["openclaw-deploy/protect"] = "true" if recipe.protect_label else None
     return {
         "status": ServerStatus(recipe.status),

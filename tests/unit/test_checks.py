@@ -64,7 +64,7 @@ FAILING.append(("spend", spending(spent=20.01), Health.DEGRADED, "over its limit
 WITHOUT_DATA: list[tuple[str, Child, Health]] = [
     (
         "ssh",
-        make_child("alice", {"spec": {}, "server": {"labels": {"openclaw-deploy/ready": None}}}),
+        make_child("alice", {"spec": {}, "server": {"labels": {"openclaw-deploy/unfinished": "true"}}}),
         Health.UNREACHABLE,
     ),
     ("gateway", child_with(ready=None), Health.DEGRADED),

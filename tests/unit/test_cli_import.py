@@ -90,7 +90,7 @@ def test_an_import_gives_it_name_labels_account_and_keys_and_leaves_what_is_not_
     assert take_in(server="77").code == 0
     server, uid = world.server("bob"), keys.imported_uid(FLEET_KEY, 77)
     assert {"team": "pets", "tier": "gold"}.items() <= server.labels.items()
-    assert ours(server).keys() == {"fleet", "fleet-id", "child", "uid", "nonce", "protect"}
+    assert ours(server).keys() == {"fleet", "fleet-id", "child", "uid", "nonce", "unfinished", "protect"}
     assert (server.child, server.uid, server.label("fleet-id")) == ("bob", uid, keys.fleet_id(FLEET_KEY))
     assert host.shown_key == keys.public_key(keys.host_key(FLEET_KEY, uid, 1))
     login = keys.public_key(keys.login_key(FLEET_KEY, uid, 1))
@@ -207,7 +207,7 @@ def test_what_cannot_be_imported_is_told_and_left_as_it_is(
 
 
 def test_a_server_of_another_fleet_is_taken_over_only_when_told_to(world: FakeFleet, take_in: Importer) -> None:
-    before = {LABEL_PREFIX + name: "theirs" for name in ("fleet", "fleet-id", "child", "uid", "ready", "protect")}
+    before = {LABEL_PREFIX + name: "theirs" for name in ("fleet", "fleet-id", "child", "uid", "nonce", "protect")}
     by_hand(world, before)
     said = take_in()
     assert said.code == 4

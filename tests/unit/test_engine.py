@@ -144,7 +144,7 @@ def test_a_child_that_is_off_still_follows_the_file_at_the_cloud(one: FakeFleet)
     one.apply()
     server = one.server("carol")
     assert (server.status, server.child, server.backups) == (ServerStatus.OFF, "carol", True)
-    assert (server.label("protect"), server.label("ready"), server.labels["team"]) == ("true", "true", "blue")
+    assert (server.label("protect"), server.is_unfinished, server.labels["team"]) == ("true", False, "blue")
     assert one.planned() == []
 
 

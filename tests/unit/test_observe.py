@@ -22,8 +22,6 @@ from reconciler.observe import LOOK_UPS, Observation, observe
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, make_server
 
-READY = LABEL_PREFIX + "ready"
-
 
 @pytest.fixture
 def world(state: Path) -> FakeFleet:
@@ -190,7 +188,7 @@ def test_servers_of_children_that_nobody_asked_about_are_counted(world: FakeFlee
 
 
 def test_a_server_that_is_not_finished_is_not_asked(world: FakeFleet) -> None:
-    relabel(world, ready=None)
+    relabel(world, unfinished="true")
     world.dialer.met.clear()
     child = alice(world)
     assert (child.facts, child.silence) == (None, None)
@@ -210,7 +208,7 @@ def test_the_first_host_key_is_an_alarm_once_the_first_apply_has_finished(world:
     world.host("alice").files[f"{files.HOST_KEY_PATH}.pub"].content = f"{first}\n".encode()
     assert alice(world).silence is Silence.WRONG_HOST_KEY
     assert world.planned() == []
-    relabel(world, ready=None)
+    relabel(world, unfinished="true")
     world.apply()
     assert world.host("alice").shown_key == keys.public_key(keys.host_key(FLEET_KEY, uid, 1))
     assert alice(world).facts is not None

@@ -56,7 +56,7 @@ def mend(world: FakeFleet) -> Notes:
 
 def clear_up(world: FakeFleet) -> Notes:
     notes = Notes()
-    remove_unwanted_firewalls(world.fleet(), world.ports(), notes)
+    remove_unwanted_firewalls(world.fleet(), world.ports(), world.cloud.firewalls(FLEET_ID), notes)
     return notes
 
 

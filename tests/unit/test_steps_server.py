@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from reconciler import keys
-from reconciler.errors import CommandFailed, HostRefused, LoginRefused, Unauthorized, WrongHostKey
+from reconciler.errors import CommandFailed, HostRefused, LoginRefused, WrongHostKey
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, OutcomeCode, ServerStatus
+from reconciler.steps.runs import UNFINISHED
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import WANTED_FIREWALL, FakeHost
 from tests.fakes.worlds import FLEET_KEY
@@ -86,9 +87,9 @@ def test_a_booting_host_is_waited_for(fresh: FakeFleet) -> None:
 
 
 def test_first_boots_own_errors_are_shown(fresh: FakeFleet) -> None:
-    fresh.cloud.fail_next("set_labels", Unauthorized("the token may only read"))
-    fresh.apply()
-    host = fresh.host("alice")
+    fresh.applied()
+    server, host = fresh.server("alice"), fresh.host("alice")
+    fresh.cloud.set_labels(server.id, {**server.labels, UNFINISHED: "true"})
     host.fails = [("wait for cloud-init", CommandFailed("cloud-init: no space left on device"))]
     [outcome] = fresh.apply()
     assert outcome.error == "reach: cloud-init: no space left on device"
