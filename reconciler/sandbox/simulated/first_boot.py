@@ -55,7 +55,8 @@ def lay_down(host: SimulatedHost, config: Any) -> None:
     """What cloud-init puts on the disk before anything of it is started."""
     keys = config.get("ssh_keys", {})
     host.files[HOST_KEY] = File(keys.get("ed25519_private", "").encode(), mode="0600")
-    host.files[f"{HOST_KEY}.pub"] = File(f"{keys.get('ed25519_public', '').strip()}\n".encode())
+    # cloud-init 22.4 writes both halves alike, the public one as it was given (measured).
+    host.files[f"{HOST_KEY}.pub"] = File(keys.get("ed25519_public", "").encode(), mode="0600")
     # cloud-init makes root's file whether there are keys for it or not.
     host.directories["/root/.ssh"] = "root:root", "0700"
     host.files["/root/.ssh/authorized_keys"] = File(b"", mode="0600")

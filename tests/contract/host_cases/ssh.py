@@ -43,7 +43,7 @@ CASES: Final = (
         "a fresh machine shows the host key of its user data",
         [],
         [
-            (file(f"{HOST_KEY_PATH}.pub"), holding(public_file(FIRST_HOST_KEY))),
+            (file(f"{HOST_KEY_PATH}.pub"), holding(keys.public_key(FIRST_HOST_KEY).encode(), mode="0600")),
             (file(HOST_KEY_PATH), holding(FIRST_HOST_KEY.reveal().encode(), mode="0600")),
         ],
         is_fresh=True,
