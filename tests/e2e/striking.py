@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import threading
@@ -79,8 +78,7 @@ class Place:
         said: list[str] = []
 
         def ran() -> bool:
-            line = f"sudo -n sh -c {shlex.quote(text + '; echo done')}"
-            done = self.operator.run("ssh", "kim", "--", line)
+            done = self.operator.run("ssh", "kim", "--", "sudo", "-n", "sh", "-c", f"{text}; echo done")
             said[:] = [done.stdout]
             return done.stdout.endswith("done\n")
 
