@@ -6,7 +6,7 @@ A price is no offer: retired and sold-out types keep theirs. Only the catalogue'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from decimal import Decimal
 
 from reconciler.model import Catalog, Change, Child, ChildSpec, Server, ServerType
@@ -28,6 +28,21 @@ def in_stock(catalog: Catalog, region: str, architecture: str | None = None) -> 
     kinds = (kind for kind in catalog.types.values() if kind.regions.get(region))
     fitting = (kind for kind in kinds if architecture in (None, kind.architecture))
     return [kind.name for kind in sorted(fitting, key=lambda kind: (_price(kind, region), kind.name))]
+
+
+def alternatives(catalog: Catalog, architecture: str | None, refused: Set[tuple[str, str]]) -> dict[str, list[str]]:
+    """What can be ordered besides the types and regions that were refused, by region; regions without any are left out.
+
+    A refusal is newer than the catalogue, which may go on to list what it was about.
+    """
+    offers = {region: in_stock(catalog, region, architecture) for region in catalog.regions}
+    left = {region: [name for name in names if (name, region) not in refused] for region, names in offers.items()}
+    return {region: names for region, names in left.items() if names}
+
+
+def architecture_of(spec: ChildSpec, catalog: Catalog) -> str | None:
+    """That of the first listed type that the cloud knows."""
+    return next((catalog.types[name].architecture for name in spec.server_types if name in catalog.types), None)
 
 
 def resize_targets(server: Server, spec: ChildSpec, catalog: Catalog | None) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 from typing import Final
 
 from reconciler import keys
 from reconciler.errors import ActionFailed, CloudError, CloudUnavailable, NameTaken, OutOfStock
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, ChildSpec, Fleet, Server, ServerRequest, ServerStatus
-from reconciler.offers import candidates, in_stock
+from reconciler.model import LABEL_PREFIX, Catalog, ChildSpec, Fleet, Server, ServerRequest, ServerStatus
+from reconciler.offers import alternatives, architecture_of, candidates
 from reconciler.steps.firewalls import sources_digest
 from reconciler.steps.guards import reread, when_unlocked
 from reconciler.steps.work import Work
@@ -38,13 +39,13 @@ def ensure_server(work: Work) -> bool:
     """
     if work.server is not None and not _made_in_vain(work):
         return False
-    refused: dict[str, CloudError] = {}
+    refused: dict[tuple[str, str], CloudError] = {}
     for server_type, region in candidates(work.declared(), None):
         try:
             work.server, work.is_first = _created(work, server_type, region), True
             return True
         except (OutOfStock, ActionFailed) as refusal:
-            refused[f"{server_type} in {region}"] = refusal
+            refused[server_type, region] = refusal
             work.note("candidate-refused", server_type=server_type, region=region, error=refusal.summary)
             work.ports.progress(work.name, f"no {server_type} in {region}", 0.0)
     raise _none_left(work, refused)
@@ -65,8 +66,10 @@ def ensure_replaceable(work: Work) -> bool:
     if work.server is None:
         return False
     catalog = work.ports.cloud.catalog()
-    if next(candidates(work.declared(), catalog), None) is None:
-        raise OutOfStock(f"no new server for {work.name} can be had now; the old one was kept", _instead(work))
+    spec = work.declared()
+    if next(candidates(spec, catalog), None) is None:
+        advice = _instead(spec, catalog, set(candidates(spec, None)))
+        raise OutOfStock(f"no new server for {work.name} can be had now; the old one was kept", advice)
     work.hang_up()
     _delete(work)
     work.server, work.facts = None, None
@@ -156,26 +159,34 @@ def _delete_failed(work: Work, server: Server) -> None:
         ) from failure
 
 
-def _none_left(work: Work, refused: dict[str, CloudError]) -> CloudError:
+def _none_left(work: Work, refused: dict[tuple[str, str], CloudError]) -> CloudError:
     last = list(refused.values())[-1]
     if all(isinstance(refusal, ActionFailed) for refusal in refused.values()):
         return last
-    tried = ", ".join(refused)
-    return OutOfStock(f"no server can be had for {work.name}; tried {tried}: {last.summary}", _instead(work))
-
-
-def _instead(work: Work) -> str:
-    """What the catalogue has in the child's regions, cheapest first."""
-    spec = work.declared()
+    tried = ", ".join(f"{server_type} in {region}" for server_type, region in refused)
     try:
-        catalog = work.ports.cloud.catalog()
+        advice = _instead(work.declared(), work.ports.cloud.catalog(), set(refused))
     except CloudError:
-        return "choose another server_type or region, or try again later"
-    known = catalog.types.get(spec.server_types[0])
-    architecture = known.architecture if known else None
-    offers = {region: in_stock(catalog, region, architecture) for region in spec.regions}
-    had = "; ".join(f"in {region}: {', '.join(types) or 'nothing'}" for region, types in offers.items())
-    return f"list more server_types or regions; to be had now {had}"
+        advice = "choose another server_type or region, or try again later"
+    return OutOfStock(f"no server can be had for {work.name}; tried {tried}: {last.summary}", advice)
+
+
+def _instead(spec: ChildSpec, catalog: Catalog, refused: Set[tuple[str, str]]) -> str:
+    """What else there is of the child's architecture: in its regions, else in others, else what is left to do."""
+    architecture = architecture_of(spec, catalog)
+    if architecture is not None and architecture not in catalog.images.get(spec.image, ()):
+        return f"there is no image {spec.image} for {architecture} servers: choose another image"
+    had = alternatives(catalog, architecture, refused)
+    if any(region in had for region in spec.regions):
+        here = (f"in {region}: {', '.join(had.get(region, ['nothing else']))}" for region in spec.regions)
+        return f"list more server_types or regions; to be had now {'; '.join(here)}"
+    kind = f"{architecture} server" if architecture else "server"
+    if had:
+        elsewhere = ", ".join(f"{region} (from {types[0]})" for region, types in had.items())
+        return f"list more regions; no other {kind} can be had now in {', '.join(spec.regions)}, but in {elsewhere}"
+    return (
+        f"no other {kind} can be had now in any region: apply again later, or list server_types of another architecture"
+    )
 
 
 def _request(work: Work, uid: str, server_type: str, region: str) -> ServerRequest:

@@ -292,6 +292,7 @@ SPEAKING: Final = frozenset(
         *("planner/stock._wrong_image", "planner/stock._sold_out", "planner/stock._available", "planner/stock._few"),
         *("planner/notices.about_action", "planner/notices._monthly", "planner/notices._change_text"),
         *("planner/notices._diagnostic", "actions/start._state", "offers.in_stock", "offers._price"),
+        *("offers.alternatives", "offers.architecture_of"),
         *("steps/comparison._was_applied", "steps/comparison.cloud_digests", "steps/comparison._applied"),
         *("steps/repairs.leaving_alone", "steps/repairs._with_value", "steps/repairs.mended_often"),
     }

@@ -10,6 +10,7 @@ import pytest
 from reconciler.errors import ActionFailed, CloudError, CloudUnavailable, LimitExceeded, OutOfStock, Refused
 from reconciler.model import OutcomeCode, ServerStatus
 from reconciler.steps.server import ensure_replaceable, ensure_server, server_labels
+from tests.fakes.catalog import REGIONS as SOLD_IN
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.works import make_work
 from tests.fakes.worlds import make_server, make_spec
@@ -47,6 +48,40 @@ def test_when_nothing_can_be_had_the_error_says_what_was_tried_and_what_there_is
     assert "alice; tried cpx22 in nbg1, cpx22 in fsn1, cpx32 in nbg1, cpx32 in fsn1" in raised.value.summary
     assert raised.value.advice.endswith("in nbg1: cpx12; in fsn1: cpx12")
     assert world.cloud.by_id == {}
+
+
+def advice_when_refused(world: FakeFleet, *regions: str) -> str:
+    """Of a child that shall be a cpx22, which the catalogue goes on to list: its word on stock is no promise."""
+    world.change("alice", server_types=("cpx22",), regions=regions)
+    for region in regions:
+        world.cloud.fail_next("create_server", OutOfStock(f"error during placement in {region}"))
+    with pytest.raises(OutOfStock) as raised:
+        ensure_server(make_work(world, "alice")[0])
+    return raised.value.advice
+
+
+def test_what_was_just_refused_is_not_what_can_be_had(world: FakeFleet) -> None:
+    assert advice_when_refused(world, "nbg1").endswith("to be had now in nbg1: cpx12, cpx32")
+
+
+def test_a_region_without_anything_else_is_told_from_one_with_something(world: FakeFleet) -> None:
+    world.cloud.sold_out |= {("cpx12", "nbg1"), ("cpx32", "nbg1")}
+    advice = "list more server_types or regions; to be had now in nbg1: nothing else; in fsn1: cpx12, cpx32"
+    assert advice_when_refused(world, "nbg1", "fsn1") == advice
+
+
+def test_where_its_regions_have_nothing_else_the_others_are_named_with_their_cheapest_type(world: FakeFleet) -> None:
+    world.cloud.sold_out |= {("cpx12", "nbg1"), ("cpx32", "nbg1"), ("cpx12", "hel1")}
+    advice = (
+        "list more regions; no other x86 server can be had now in nbg1, but in fsn1 (from cpx12), hel1 (from cpx22)"
+    )
+    assert advice_when_refused(world, "nbg1") == advice
+
+
+def test_where_no_region_has_anything_else_that_is_said_with_what_is_left_to_do(world: FakeFleet) -> None:
+    world.cloud.sold_out |= {(kind, region) for kind in ("cpx12", "cpx32") for region in SOLD_IN}
+    advice = advice_when_refused(world, *SOLD_IN)
+    assert advice.startswith("no other x86 server can be had now in any region: apply again later, or list")
 
 
 def test_a_catalogue_that_cannot_be_read_does_not_hide_that_nothing_can_be_had(world: FakeFleet) -> None:
@@ -158,16 +193,18 @@ def test_nothing_is_deleted_while_no_new_server_can_be_had(world: FakeFleet) -> 
     before = dict(world.cloud.by_id)
     world.cloud.sold_out |= {(kind, region) for kind in TYPES for region in REGIONS}
     work, notes = make_work(world, "alice")
-    with pytest.raises(OutOfStock, match="the old one was kept"):
+    with pytest.raises(OutOfStock, match="the old one was kept") as raised:
         ensure_replaceable(work)
+    assert raised.value.advice.endswith("to be had now in nbg1: cpx12; in fsn1: cpx12")
     assert (world.cloud.by_id, notes.events) == (before, [])
 
 
 def test_nothing_is_deleted_where_the_image_is_not_there_for_the_type(world: FakeFleet) -> None:
     world.applied()
     world.change("alice", image="debian-99")
-    with pytest.raises(OutOfStock):
+    with pytest.raises(OutOfStock) as raised:
         ensure_replaceable(make_work(world, "alice")[0])
+    assert raised.value.advice == "there is no image debian-99 for x86 servers: choose another image"
     assert world.server("alice").status is ServerStatus.RUNNING
 
 
