@@ -13,7 +13,17 @@ from typing import Final
 from reconciler.actions import MODULE_OF
 from reconciler.model import Action, Change, Child, Diagnostic, Kind, Plan
 from reconciler.render.plan import creation_facts, server_text
-from reconciler.render.summary import ORDER, REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, takes
+from reconciler.render.summary import (
+    ORDER,
+    REFUSED,
+    WORST_FIRST,
+    costs,
+    counts,
+    monthly,
+    nothing_to_do,
+    shared_kind,
+    takes,
+)
 from reconciler.render.text import harmless, value_text
 
 LONGEST: Final = 60_000  # characters; GitHub takes 65,536 in a comment
@@ -52,7 +62,8 @@ def _document(plan: Plan, children: Mapping[str, Child], *, whole: bool) -> str:
     for kind in ORDER:
         lines += _kind(kind, plan, children, whole=whole)
     if plan.shared:
-        lines += ["#### Firewalls of the fleet", "", *(f"- {_change(change)}" for change in plan.shared), ""]
+        lines.append(f"#### {code(MODULE_OF[shared_kind(plan)].SYMBOL)} Firewalls of the fleet")
+        lines += ["", *(f"- {_change(change)}" for change in plan.shared), ""]
     lines.append(escaped(nothing_to_do(plan)) if plan.is_empty else f"**{escaped(counts(plan))}**")
     lines += ["", escaped(costs(plan) if plan.is_empty else f"{costs(plan)} {takes(plan)}")]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ from typing import Final
 
 from reconciler.actions import MODULE_OF
 from reconciler.model import Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server, Severity
-from reconciler.render.summary import REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, takes
+from reconciler.render.summary import REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, shared_kind, takes
 from reconciler.render.text import folded, harmless, value_text
 
 Line = tuple[str, str | None]  # the text, and its colour in click's names
@@ -89,7 +89,8 @@ def _lines(plan: Plan, children: Mapping[str, Child]) -> Iterator[Line]:
     for action in plan.actions:
         yield from _action_lines(action, children[action.child], plan, width)
     if plan.shared:
-        yield "  ~ the fleet's firewalls at the cloud", "yellow"
+        kind = shared_kind(plan)
+        yield f"{MODULE_OF[kind].SYMBOL:>3} the fleet's firewalls at the cloud", COLORS[kind]
         yield from ((f"      {change_text(change)}", None) for change in plan.shared)
     if plan.diagnostics and not plan.is_empty:
         yield "", None

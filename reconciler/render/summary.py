@@ -14,12 +14,19 @@ REFUSED: Final = "The fleet's policy refuses this plan: nothing of it will be ap
 
 
 def counts(plan: Plan) -> str:
-    """`2 to create, 1 to destroy`; firewalls are counted as the one thing they are."""
+    """`2 to create, 1 firewall to make`."""
     numbers = {kind: sum(action.kind is kind for action in plan.actions) for kind in ORDER}
     parts = [f"{number} to {kind}" for kind, number in numbers.items() if number]
     if plan.shared:
-        parts.append("the fleet's firewalls to mend")
+        parts.append(_firewalls(plan))
     return ", ".join(parts)
+
+
+def shared_kind(plan: Plan) -> Kind:
+    """What happens to the fleet's firewalls, where it is the same for all that change; else they are updated."""
+    if all(change.before is None for change in plan.shared):
+        return Kind.CREATE
+    return Kind.DESTROY if all(change.after is None for change in plan.shared) else Kind.UPDATE
 
 
 def nothing_to_do(plan: Plan) -> str:
@@ -52,6 +59,15 @@ def costs(plan: Plan) -> str:
 
 def takes(plan: Plan) -> str:
     return f"Takes about {count_text(plan.requests, 'API request')}."
+
+
+def _firewalls(plan: Plan) -> str:
+    """Those that are made or removed are one change each; one that is mended may be several."""
+    kind = shared_kind(plan)
+    if kind is Kind.UPDATE:
+        return "the fleet's firewalls to mend"
+    number = count_text(len(plan.shared), "firewall", "firewalls")
+    return f"{number} to {'make' if kind is Kind.CREATE else 'remove'}"
 
 
 def _change(plan: Plan) -> str:

@@ -21,6 +21,7 @@ from reconciler.model import (
     Change,
     Child,
     Diagnostic,
+    Json,
     Kind,
     Outcome,
     OutcomeCode,
@@ -277,6 +278,24 @@ def test_markdown_has_a_table_per_kind_and_folds_the_details() -> None:
         "**1 to update**\n\n"
         "Costs: 5.99 EUR a month, as before (list prices, net). Takes about 9 API requests.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "heading", "total"),
+    [
+        (None, ["ssh"], "#### `+` Firewalls of the fleet", "**1 firewall to make**"),
+        (["ssh"], None, "#### `-` Firewalls of the fleet", "**1 firewall to remove**"),
+        ([], ["ssh"], "#### `~` Firewalls of the fleet", "**the fleet's firewalls to mend**"),
+    ],
+)
+def test_markdown_tells_firewalls_that_are_made_from_those_that_are_mended(
+    before: Json, after: Json, heading: str, total: str
+) -> None:
+    children = {"alice": make_child("alice", {"spec": {}})}
+    shared = (Change("firewall demo", before, after),)
+    text = plan_markdown(plan(make_fleet(children), children, make_catalog(), NOW, PlanOptions(), shared), children)
+    assert heading in text
+    assert total in text
 
 
 @given(st.text(max_size=40))
