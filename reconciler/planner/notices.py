@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.actions.conditions import has_expired, shall_go, shall_run
-from reconciler.model import Action, Catalog, Change, Child, Diagnostic, Kind, Server, Severity, Situation
+from reconciler.model import LATEST, Action, Catalog, Change, Child, Diagnostic, Kind, Server, Severity, Situation
 from reconciler.offers import needs_new_server
 from reconciler.planner import money
 from reconciler.steps.comparison import left_alone
 from reconciler.steps.repairs import REPAIRS
+from reconciler.steps.work import pinned
 
 SOON: Final = timedelta(days=7)
 
@@ -81,6 +82,8 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
             f"it was ordered before {money.PRICE_RISE:%Y-%m-%d} and may cost less than its list price now; "
             "after this the present list price is charged"
         )
+    if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE:
+        yield f"the new server gets the newest OpenClaw of that moment{_present_release(child)}"
     if child.spec and action.kind is not Kind.DESTROY and child.server.backups and not child.spec.backups:
         yield "switching the cloud's backups off deletes those there are"
 
@@ -109,6 +112,12 @@ def _about_expiry(child: Child, expires: datetime, situation: Situation) -> Iter
             f"{child.name} expired on {when}, so no server is made for it",
             "take it out of the fleet file, or give it a later `expires`",
         )
+
+
+def _present_release(child: Child) -> str:
+    assert child.spec is not None
+    version = pinned(child.spec, child.facts).version
+    return "" if version == LATEST else f"; this one has {version}"
 
 
 def _monthly(server: Server, catalog: Catalog | None) -> str:

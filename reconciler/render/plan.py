@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Final
 
 from reconciler.actions import MODULE_OF
-from reconciler.model import Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server, Severity
+from reconciler.model import LATEST, Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server, Severity
 from reconciler.render.summary import REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, shared_kind, takes
 from reconciler.render.text import folded, harmless, value_text
 
@@ -66,7 +66,7 @@ def creation_facts(spec: ChildSpec, action: Action) -> dict[str, str]:
     """What a new child will be, by short names."""
     return {
         "server": _wanted_server(spec, action),
-        "release": f"OpenClaw {spec.version}, {spec.model.provider}/{spec.model.name}",
+        "release": f"OpenClaw {_release(spec)}, {spec.model.provider}/{spec.model.name}",
         "bot": str(spec.bot_token),
         "users": f"{spec.users.policy}, allowed: {', '.join(map(str, spec.users.allowed)) or 'nobody yet'}",
     }
@@ -134,6 +134,11 @@ def _wanted_server(spec: ChildSpec, action: Action) -> str:
     if len(spec.server_types) == len(spec.regions) == 1:
         return text
     return f"{text}; the first to be had of {', '.join(spec.server_types)} in {', '.join(spec.regions)}"
+
+
+def _release(spec: ChildSpec) -> str:
+    """Only the child's own host asks which one is the newest, so no plan knows."""
+    return f"{spec.version} (the newest release when it is made)" if spec.version == LATEST else spec.version
 
 
 def _diagnostic_lines(plan: Plan) -> Iterator[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from reconciler import keys
 from reconciler.diff import apply_patch
 from reconciler.managed import Materials, digests, wanted_values
 from reconciler.model import (
+    LATEST,
     Applied,
     Catalog,
     Child,
@@ -149,7 +151,7 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
         return Child(name, spec=spec, server=server, record=record, obstacle=obstacle)
     before = make_spec(name, **(case["spec"] or {} if spec else {}) | case.get("applied_spec", {}))
     applied_values = wanted_values(before, make_materials(name))
-    wanted = wanted_values(spec, make_materials(name, case.get("bot_token", ""))) if spec else {}
+    wanted = wanted_values(_pinned(spec, before), make_materials(name, case.get("bot_token", ""))) if spec else {}
     if case.get("silence"):
         return Child(name, spec, server, silence=Silence(case["silence"]), silence_detail="no answer", wanted=wanted)
     if server.status is not ServerStatus.RUNNING or server.is_unfinished:
@@ -201,6 +203,11 @@ def _type(
 ) -> ServerType:
     regions = {region: region in sold for region in ("nbg1", "fsn1", "hel1")}
     return ServerType(name, architecture, 2, 4, regions, dict.fromkeys(regions, price), frozenset(retired), disk)
+
+
+def _pinned(spec: ChildSpec, before: ChildSpec) -> ChildSpec:
+    """As a look has it: `latest` is what the last apply brought the child to."""
+    return replace(spec, version=before.version) if spec.version == LATEST else spec
 
 
 def _hours_ago(hours: list[float]) -> tuple[str, ...]:

@@ -291,6 +291,7 @@ SPEAKING: Final = frozenset(
         *("planner/money._servers", "planner/policy._says", "planner/policy._servers"),
         *("planner/stock._wrong_image", "planner/stock._sold_out", "planner/stock._available", "planner/stock._few"),
         *("planner/notices.about_action", "planner/notices._monthly", "planner/notices._change_text"),
+        "planner/notices._present_release",
         *("planner/notices._diagnostic", "actions/start._state", "offers.in_stock", "offers._price"),
         *("offers.alternatives", "offers.architecture_of"),
         *("steps/comparison._was_applied", "steps/comparison.cloud_digests", "steps/comparison._applied"),

@@ -22,8 +22,10 @@ from reconciler.model import (
     FileMode,
     Fleet,
     HostAddress,
+    Kind,
     Outcome,
     OutcomeCode,
+    PlanOptions,
     WorkspaceFile,
 )
 from reconciler.ports import Dialer, Host
@@ -350,6 +352,16 @@ def test_latest_is_the_newest_when_a_child_is_made_and_no_reason_to_change_it(st
     world.applied()
     assert host.gateway.version != "2099.1.1"
     assert world.store.records()["alice"].version == host.gateway.version
+
+
+def test_a_new_server_for_a_child_of_latest_gets_the_newest_of_that_moment(state: Path) -> None:
+    world = FakeFleet(state, ("alice",))
+    world.change("alice", version="2026.9.5")
+    world.applied()
+    world.change("alice", version=LATEST, image="debian-13")
+    [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset(("alice",))))
+    assert (outcome.action.kind, outcome.code) == (Kind.REPLACE, OutcomeCode.DONE)
+    assert note(world.host("alice"))["version"] == "2026.9.6"
 
 
 @pytest.mark.parametrize("said", ["", "latest", "2026.9.6/../..", "<html>", "2026.9.6\n2026.9.7"])
