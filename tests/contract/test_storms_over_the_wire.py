@@ -39,6 +39,7 @@ from tests.fakes.worlds import make_spec
 
 SEEDS: Final = range(10)
 CHILDREN: Final = 50 if FULL else 15
+NAMES: Final = tuple(f"c{number:02d}" for number in range(CHILDREN))
 SUBNET: Final = IPv4Network("127.84.0.0/24")  # loopback, so that no address has to be made
 PORT: Final = 2284
 TYPES: Final = ("cpx22", "cpx32")
@@ -101,8 +102,7 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def wired(host: Host) -> Iterator[Wired]:
-    names = tuple(f"c{number:02d}" for number in range(CHILDREN))
+def wired(host: Host, names: tuple[str, ...] = NAMES) -> Iterator[Wired]:
     with SimulatedMachines(listen, port=PORT, boot_seconds=0) as machines, tempfile.TemporaryDirectory() as place:
         world = World(machines, SUBNET, 10, requests_per_hour=1_000_000)
         app = build_app(world, TOKEN)

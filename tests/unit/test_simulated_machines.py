@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,18 @@ def test_only_the_authorized_key_of_the_login_account_gets_in(
     connected().close()
     with pytest.raises(LoginRefused):
         FabricDialer().connect(stranger, 5)
+
+
+def test_keys_are_tried_one_after_the_other_on_one_connection(machines: SimulatedMachines) -> None:
+    """As sshd has it, to which each of paramiko's tries begins with a request for the service of logins."""
+    connected().close()
+    offered = tuple(keys.login_key(KEY, "uid", generation) for generation in (4, 3, 2, 1))
+    host = FabricDialer().connect(replace(address(1), login_keys=offered), 5)
+    host.run(WRITE)
+    host.close()
+    assert is_written(machines)
+    with pytest.raises(LoginRefused):
+        FabricDialer().connect(replace(address(1), login_keys=offered[:-1]), 5)
 
 
 def test_what_nobody_knows_ends_with_127_and_is_kept(machines: SimulatedMachines) -> None:

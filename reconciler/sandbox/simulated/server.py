@@ -19,6 +19,7 @@ from reconciler.sandbox.simulated.host import SimulatedHost
 
 INPUT_LIMIT: Final = 64 << 20  # bytes of stdin
 TIMED_OUT: Final = 124  # what timeout(1) answers
+LOGIN_SERVICE: Final = b"ssh-userauth"
 NO_SHELL: Final = b"This machine is simulated: it has no shell and knows only the commands of OpenClaw Deploy.\n"
 
 # One quick algorithm of each kind: the handshake is most of what a look costs.
@@ -86,6 +87,12 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def public_key_auth_supported(self) -> bool:
+        """Asked at every try and every refusal.
+
+        paramiko asks for the service of logins again before each further key. sshd lets it until somebody is in, and
+        asyncssh hangs up, unless it awaits that very request.
+        """
+        self._connection._next_service = LOGIN_SERVICE
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
