@@ -90,6 +90,12 @@ class Cloud(Protocol):
 
     def reboot(self, server_id: int) -> tuple[int, ...]: ...
 
+    def open_actions(self, server_id: int) -> tuple[int, ...]:
+        """The ids of the server's actions that have not succeeded: still running, or failed. NotFound when it is gone.
+
+        For whoever has not got them with an answer.
+        """
+
     def wait(self, action_ids: Sequence[int], timeout: float) -> None:
         """Until all have succeeded; ActionFailed when one fails, CloudUnavailable when time is up."""
 

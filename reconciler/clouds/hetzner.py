@@ -126,6 +126,11 @@ class HetznerCloud:
     def reboot(self, server_id: int) -> tuple[int, ...]:
         return self._act(server_id, "reboot")
 
+    def open_actions(self, server_id: int) -> tuple[int, ...]:
+        rows = self._api.list_all(f"list the actions of server {server_id}", f"/servers/{server_id}/actions")
+        with understood():
+            return tuple(row["id"] for row in rows if row["status"] != "success")
+
     def wait(self, action_ids: Sequence[int], timeout: float) -> None:
         """One poller for all threads. A hiccup of the API is waited out."""
         self._waiting.wait(action_ids, timeout)
@@ -203,11 +208,11 @@ class _Api:
     def list_all(self, doing: str, path: str, **params: str) -> list[Any]:
         """Every row, or an error: a listing whose pages don't add up is repeated once."""
         for _ in range(2):
-            pages = self._pages(doing, path, params)
+            pages, key = self._pages(doing, path, params), path.rpartition("/")[2]
             with understood():
                 totals = {page["meta"]["pagination"]["total_entries"] for page in pages}
-                rows = {row["id"]: row for page in pages for row in page[path.strip("/")]}
-                seen = sum(len(page[path.strip("/")]) for page in pages)
+                rows = {row["id"]: row for page in pages for row in page[key]}
+                seen = sum(len(page[key]) for page in pages)
             if totals == {len(rows)} and seen == len(rows):
                 return list(rows.values())
         advice = "Something changes it faster than it can be read; try again in a moment."

@@ -123,7 +123,7 @@ def _created(work: Work, server_type: str, region: str) -> Server:
         taken = _taken_over(work, request.name)
         if taken is None:
             raise
-        return taken
+        server, actions = taken, work.ports.cloud.open_actions(taken.id)
     work.note("created", durable=True, name=request.name, server=server.id)
     try:
         work.ports.cloud.wait(actions, CREATE_TIMEOUT)

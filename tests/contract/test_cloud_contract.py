@@ -143,6 +143,15 @@ def test_labels_of_a_firewall_are_replaced_as_a_whole(bench: Bench) -> None:
         bench.cloud.label_firewall(wall.id + 1, {})
 
 
+def test_a_servers_open_actions_are_those_that_run_or_have_failed(bench: Bench) -> None:
+    server, actions = bench.cloud.create_server(request_for())
+    assert set(bench.cloud.open_actions(server.id)) <= set(actions)
+    bench.cloud.wait(actions, 10)
+    assert bench.cloud.open_actions(server.id) == ()
+    with pytest.raises(NotFound):
+        bench.cloud.open_actions(server.id + 1)
+
+
 def test_name_and_labels_change_together(bench: Bench) -> None:
     server = created(bench)
     other = created(bench, request_for("theirs", {}))

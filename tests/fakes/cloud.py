@@ -54,6 +54,7 @@ class FakeCloud(FakeProject):
         self._now = now
         self._actions: dict[int, Running] = {}
         self._ended: dict[int, ActionFailed | None] = {}
+        self._of: dict[int, int] = {}  # every action's server
 
     # --- what tests do to it ----------------------------------------------------------------------------------
 
@@ -146,6 +147,13 @@ class FakeCloud(FakeProject):
         with self._call("reboot"):
             return self._act(server_id, lambda: self._give_power(server_id, again=True))
 
+    def open_actions(self, server_id: int) -> tuple[int, ...]:
+        with self._call("open_actions"):
+            self._known(server_id)
+            running = [number for number, action in self._actions.items() if action.server_id == server_id]
+            failed = [number for number, failure in self._ended.items() if failure and self._of[number] == server_id]
+            return tuple(sorted((*running, *failed)))
+
     def wait(self, action_ids: Sequence[int], timeout: float) -> None:
         with self._call("wait"):
             for number in action_ids:
@@ -219,6 +227,7 @@ class FakeCloud(FakeProject):
     ) -> tuple[int, ...]:
         number = next(self._ids)
         self._actions[number] = Running(server_id, self._now(), effect, undo)
+        self._of[number] = server_id
         return (number,)
 
     def _finish(self, number: int) -> None:

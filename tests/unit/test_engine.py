@@ -236,12 +236,19 @@ def test_no_secret_is_written_or_said(world: FakeFleet) -> None:
 
 def test_a_lost_answer_of_create_is_found_by_our_nonce(one: FakeFleet) -> None:
     one.cloud.fail_next("create_server", CloudUnavailable("the connection broke off"), committed=True)
-    client = one.client()
-    client.apply(client.plan())
-    one.cloud.add(replace(one.server("alice"), status=one.server("alice").status.RUNNING))
-    one.apply()
+    one.applied()
     assert one.planned() == []
     assert len(one.cloud.requests) == 1
+
+
+def test_a_server_whose_answer_was_lost_and_whose_creation_fails_gives_way_to_the_next_candidate(
+    one: FakeFleet,
+) -> None:
+    one.change("alice", regions=("nbg1", "fsn1"))
+    one.cloud.broken = {("cpx22", "nbg1")}
+    one.cloud.fail_next("create_server", CloudUnavailable("the connection broke off"), committed=True)
+    one.applied()
+    assert (one.server("alice").region, len(one.cloud.by_id)) == ("fsn1", 1)
 
 
 def test_an_answer_that_says_taken_after_our_own_create_is_ours(one: FakeFleet) -> None:
