@@ -18,6 +18,7 @@ ONLY_IN_FULL = {
     "test_host_contract.py",
     "test_interrupted_steps.py",
     "test_interruptions_simulated.py",
+    "test_life_of_a_child.py",
     "test_no_secret_leaks.py",
     "test_sandbox_rebuild.py",
     "test_storms_simulated.py",

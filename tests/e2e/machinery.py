@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from reconciler.sandbox.info import SandboxInfo
+from reconciler.sandbox.paths import Paths
+
 FLEET = [sys.executable, "-m", "reconciler"]
 
 
@@ -72,6 +77,15 @@ class Operator:
         """Run a shell line on the machine as the gateway's account; ends with `exit N`."""
         line = f"sudo -n runuser -u openclaw -- sh -c '{command}' 2>&1; echo exit $?"
         return self.on(child, "sh", "-c", line).strip()
+
+
+def ask_cloud(method: str, path: str, **more: Any) -> Any:
+    """What the sandbox's cloud answers to a request that is not the product's."""
+    info = SandboxInfo.from_file(Paths.default().info)
+    headers = {"Authorization": f"Bearer {Path(info.token_file).read_text().strip()}"}
+    answer = httpx.request(method, f"{info.endpoint}{path}", headers=headers, **more)
+    answer.raise_for_status()
+    return answer.json()
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:

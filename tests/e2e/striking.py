@@ -10,20 +10,16 @@ import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import yaml
 
 from reconciler.api import FleetClient, Planned
 from reconciler.model import Secret
 from reconciler.sandbox.client import SandboxClient
-from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.network import SWITCH
-from reconciler.sandbox.paths import Paths
 from reconciler.steps import CONVERGE
-from tests.e2e.machinery import FLEET, Operator, wait_until
+from tests.e2e.machinery import FLEET, Operator, ask_cloud, wait_until
 
 CHILD: Final[dict[str, Any]] = {
     "region": "nbg1",
@@ -87,19 +83,12 @@ class Place:
 
     def machine(self) -> int:
         """The emulator's id of kim's server, which names its machine too."""
-        (row,) = self.api("GET", "/servers", params={"name": "steps-kim"})["servers"]
+        (row,) = ask_cloud("GET", "/servers", params={"name": "steps-kim"})["servers"]
         return int(row["id"])
 
     def reset(self, machine: int) -> None:
         """The plug is pulled and put back."""
-        self.api("POST", f"/servers/{machine}/actions/reset")
-
-    def api(self, method: str, path: str, **more: Any) -> Any:
-        info = SandboxInfo.from_file(Paths.default().info)
-        headers = {"Authorization": f"Bearer {Path(info.token_file).read_text().strip()}"}
-        answer = httpx.request(method, f"{info.endpoint}{path}", headers=headers, **more)
-        answer.raise_for_status()
-        return answer.json()
+        ask_cloud("POST", f"/servers/{machine}/actions/reset")
 
     def look(self) -> Planned:
         """What the product sees of both children."""
