@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +20,12 @@ import yaml
 from reconciler.managed import files
 from reconciler.sandbox.client import SandboxClient
 from tests.e2e.machinery import Operator, ask_cloud, wait_until
+from tests.e2e.striking import BRIDGE, plug
 
 pytestmark = pytest.mark.e2e
 
 OLDER, NEWER = "2026.9.5", "2026.9.6"
-NOTE: Final = f"{files.WORKSPACE}/NOTES.md"
+NOTE: Final = f"{files.HOME}/.openclaw/NOTES.md"
 CHILD: Final[dict[str, Any]] = {
     "region": "nbg1",
     "server_type": "cx23",
@@ -122,6 +124,27 @@ def test_another_version_is_installed_beside_and_switched_to(story: Story) -> No
     assert story.marks() == before
     assert set(story.root(f"ls {files.RELEASES}").split()) == {OLDER, NEWER}
     assert story.root(f"cat {NOTE}") == "remember"
+
+
+def test_a_change_at_the_cloud_that_cuts_us_off_is_taken_back(story: Story) -> None:
+    """The sandbox's cloud keeps no packet away, so the cable is pulled in the moment in which its firewall would."""
+    before, labels, machine = story.marks(), story.server()["labels"], story.server()["id"]
+    story.declare(server_type="cx33", version=NEWER, access={"ssh_from": ["203.0.113.0/24"]})
+    journal = story.operator.directory / "state/journal.jsonl"
+    with ThreadPoolExecutor(1) as pool:
+        applying = pool.submit(story.operator.run, "apply", "--yes", timeout=300)
+        wait_until(lambda: "ssh-from-intended" in journal.read_text(), "the label is about to change")
+        wait_until(lambda: story.server()["labels"] != labels, "the label has changed")
+        plug(machine, "nomaster")
+        try:
+            done = applying.result()
+        finally:
+            plug(machine, "master", BRIDGE)
+    assert (done.returncode, "so the change was taken back" in done.stdout) == (1, True), done
+    assert story.server()["labels"] == labels
+    story.declare(server_type="cx33", version=NEWER)
+    story.apply()
+    assert (story.marks(), story.status()["health"]) == (before, "HEALTHY")
 
 
 def test_a_lost_key_comes_back_from_a_copy_and_from_nothing_else(story: Story) -> None:
