@@ -106,11 +106,11 @@ def test_a_server_made_by_hand_comes_under_the_fleet(story: Story) -> None:
 
 def test_a_resize_keeps_address_disk_and_memory(story: Story) -> None:
     story.root(f"echo remember | install -o openclaw -g openclaw -m 600 /dev/stdin {NOTE}")
-    before, address = story.marks(), story.status()["address"]
+    before, address = story.marks(), story.server()["public_net"]["ipv4"]["ip"]
     story.declare(server_type="cx33")
     assert "rosa  resize" in story.apply()
     after = story.marks()
-    assert (after[0], story.status()["address"]) == (before[0], address)
+    assert (after[0], story.server()["public_net"]["ipv4"]["ip"]) == (before[0], address)
     assert after[1] != before[1], "it was off"
     assert (story.server()["server_type"]["name"], story.server()["primary_disk_size"]) == ("cx33", 40)
     assert (story.status()["health"], story.root(f"cat {NOTE}")) == ("HEALTHY", "remember")
