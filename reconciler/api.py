@@ -34,7 +34,7 @@ from reconciler.ownership import settle
 from reconciler.planner import plan
 from reconciler.ports import Host, Ports
 from reconciler.selection import Selection, resolve
-from reconciler.steps.runs import may_be_unfinished, open_runs
+from reconciler.steps.runs import Runs, may_be_unfinished, open_runs
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
 
@@ -66,7 +66,7 @@ class FleetClient:
     def __init__(self, fleet: Fleet, ports: Ports) -> None:
         self.fleet = fleet
         self._ports = ports
-        self._runs: frozenset[str] | None = None
+        self._runs: Runs | None = None
 
     @classmethod
     def load(
@@ -198,7 +198,7 @@ class FleetClient:
         """Whose servers these are, by the fleet key that this client was given. Raises CloudError."""
         return recovery.recognise(self.fleet, self._ports)
 
-    def _open_runs(self) -> frozenset[str]:
+    def _open_runs(self) -> Runs:
         """Asked for once: a thousand addresses are written at a time."""
         if self._runs is None:
             self._runs = open_runs(self.fleet, self._ports.cloud.firewalls(self.fleet_id))

@@ -52,30 +52,32 @@ def apply(
         outcomes += in_parallel(lambda pair: _run(*pair, limits), wave, workers)
         works += [work for _, work in wave]
     if shares or any(child.in_open_run for child in children.values()):
-        _clear_up(fleet, ports, note, _ending(run, children, works, outcomes))
+        _clear_up(fleet, ports, note, _ending(run, children, works, outcomes), shares)
     _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))
     return outcomes
 
 
-def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending) -> None:
+def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending, shares: bool) -> None:
     """What fails here fails after all is done: it must not hide the outcomes, and the next plan shows it again."""
     try:
         firewalls = ports.cloud.firewalls(keys.fleet_id(ports.fleet_key))
         close_runs(fleet, ports, firewalls, ending)
-        remove_unwanted_firewalls(fleet, ports, firewalls, note)
+        if shares:
+            remove_unwanted_firewalls(fleet, ports, firewalls, note)
     except CloudError as error:
         note("firewalls-left", error=error.summary)
 
 
 def _ending(run: str, children: Mapping[str, Child], works: Iterable[Work], outcomes: Iterable[Outcome]) -> Ending:
     """What the look has found, and then what became of it."""
-    is_first = {child.server.id: child.is_unfinished for child in children.values() if child.server}
-    is_first |= {work.server.id: work.is_first for work in works if work.server}
+    seen = {child.server.id for child in children.values() if child.server and not child.is_unfinished}
+    made = [(work, outcome) for work, outcome in zip(works, outcomes, strict=True) if outcome.action.kind in _MAKING]
+    there = {work.server.id: work.is_first for work, _ in made if work.server}
     return Ending(
         run,
-        finished=frozenset(number for number, first in is_first.items() if not first),
-        left=frozenset(number for number, first in is_first.items() if first),
-        made_all=all(one.code is OutcomeCode.DONE for one in outcomes if one.action.kind in _MAKING),
+        finished=frozenset(seen | {number for number, is_first in there.items() if not is_first}),
+        left=frozenset(number for number, is_first in there.items() if is_first),
+        made_all=all(outcome.code is OutcomeCode.DONE for _, outcome in made),
     )
 
 

@@ -34,7 +34,7 @@ from reconciler.ownership import Owned, name_before, settle
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
-from reconciler.steps.runs import may_be_unfinished, open_runs, run_changes
+from reconciler.steps.runs import UNFINISHED, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import foreign_server, server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials, pinned, probe, uid_of
 
@@ -85,7 +85,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
         _catalog(children.values(), ports),
         (
             *firewall_changes(wanted_firewalls(fleet, fleet_id), firewalls),
-            *run_changes(fleet, runs, children.values(), others),
+            *run_changes(fleet, runs, children.values(), others, ports.clock.now()),
         ),
         others,
     )
@@ -116,10 +116,10 @@ def _needs_catalog(child: Child) -> bool:
 
 def _look(name: str, fleet: Fleet, owned: Owned, record: Record | None, runs: Collection[str], ports: Ports) -> Child:
     spec, server = fleet.children.get(name), owned.server
-    child = Child(name, spec=spec, server=server, record=record, obstacle=owned.obstacle)
+    in_open_run = server is not None and may_be_unfinished(server, runs, record)
+    child = Child(name, spec=spec, server=server, record=record, obstacle=owned.obstacle, in_open_run=in_open_run)
     if owned.obstacle is not None or server is None:
         return child
-    child = replace(child, in_open_run=may_be_unfinished(server, runs, record))
     if server.status is ServerStatus.RUNNING and not server.is_unfinished:
         child = _asked(child, server, fleet, ports)
     if spec is None or not spec.enabled:
@@ -148,8 +148,12 @@ def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:
     except HostError as error:
         if child.is_unfinished:
             return child  # nobody expects an answer yet
-        detail = f"{error.summary}. {error.advice}" if error.advice else error.summary
-        return replace(child, silence=_silence(error), silence_detail=detail)
+        silence = _silence(error)
+        told = [error.summary, error.advice]
+        if silence is Silence.WRONG_HOST_KEY and child.record is None:
+            told.append(f"If its first apply has never ended, give it the label {UNFINISHED}=true and apply")
+        detail = ". ".join(part.rstrip(".") for part in told if part)
+        return replace(child, silence=silence, silence_detail=detail)
 
 
 def _facts(fleet: Fleet, spec: ChildSpec | None, server: Server, ports: Ports) -> HostFacts:

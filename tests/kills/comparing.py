@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.model import HostFacts
 from reconciler.sandbox.simulated.host import SimulatedHost
-from tests.crash.comparing import comparable
+from tests.crash.comparing import comparable, lasting
 from tests.kills.scene import Scene
 
 OF_ONE_MACHINE: Final = ("boot_id", "disk_free_mb", "memory_free_mb")
@@ -34,7 +34,9 @@ def outcome(scene: Scene) -> dict[str, Any]:
         "hosts": {name: scene.ask(name, _host) for name in scene.servers()},
         "servers": {name: _server(row) for name, row in scene.servers().items()},
         "keys": sorted(key.name for key in cloud.ssh_keys.by_id.values()),
-        "firewalls": {wall.name: (wall.rules, wall.selectors, wall.labels) for wall in cloud.firewalls.by_id.values()},
+        "firewalls": {
+            wall.name: (wall.rules, wall.selectors, lasting(wall.labels)) for wall in cloud.firewalls.by_id.values()
+        },
         "addresses": len(cloud.primary_ips),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from reconciler import keys
 from reconciler.errors import HostTimedOut, Unauthorized, WrongHostKey
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, Outcome, OutcomeCode, Silence
-from reconciler.steps.runs import UNFINISHED, open_run
+from reconciler.steps.runs import LONGEST_RUN, UNFINISHED, Ending, close_runs, open_run
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY
 
 THREE = ("alice", "bob", "carol")
 SILENT = HostTimedOut("no packet came")
+LONG = LONGEST_RUN.total_seconds() + 1
 
 
 @pytest.fixture
@@ -104,8 +106,9 @@ def test_nothing_is_made_that_no_mark_tells_of(fresh: FakeFleet) -> None:
 
 
 def test_the_host_tells_that_its_first_apply_has_ended(cut_off: FakeFleet) -> None:
-    assert cut_off.planned() == []
-    assert shared(cut_off) == ["firewall demo: open runs"]
+    assert (cut_off.planned(), shared(cut_off)) == ([], []), "it may still be at work somewhere"
+    cut_off.clock.sleep(LONG)
+    assert (cut_off.planned(), shared(cut_off)) == ([], ["firewall demo: open runs"])
     cut_off.apply()
     assert (marks(cut_off), unfinished(cut_off), shared(cut_off)) == ([], set(), [])
 
@@ -167,6 +170,7 @@ def test_a_run_is_closed_when_what_it_left_is_destroyed(cut_off: FakeFleet) -> N
 def test_a_run_that_was_cut_off_before_its_first_server_is_closed(fresh: FakeFleet) -> None:
     fresh.applied()
     open_run(fresh.fleet(), fresh.ports(), "f00d")
+    fresh.clock.sleep(LONG)
     assert shared(fresh) == ["firewall demo: open runs"]
     fresh.apply()
     assert (marks(fresh), shared(fresh)) == ([], [])
@@ -179,3 +183,69 @@ def test_the_label_of_one_that_is_switched_off_stays(fresh: FakeFleet) -> None:
     fresh.change("bob", enabled=False)
     fresh.apply()
     assert unfinished(fresh) == {"bob"}
+
+
+# --- what nobody can tell ------------------------------------------------------------------------------------
+
+
+def test_a_server_in_doubt_keeps_its_run_open(cut_off: FakeFleet) -> None:
+    """Its label is lost and put back, as the plan advises; in between somebody applies."""
+    show_first_key(cut_off, "bob")
+    del cut_off.host("bob").files[files.APPLIED_PATH]
+    server = cut_off.server("bob")
+    without = {name: value for name, value in server.labels.items() if name != LABEL_PREFIX + "uid"}
+    cut_off.cloud.set_labels(server.id, without)
+    cut_off.change("alice", labels={"team": "blue"})
+    assert failed(cut_off.apply()) == set()
+    cut_off.cloud.set_labels(server.id, dict(server.labels))
+    assert cut_off.planned() == ["create bob: unfinished"]
+    assert failed(cut_off.apply()) == set()
+    assert (marks(cut_off), cut_off.planned()) == ([], [])
+
+
+def test_a_run_that_has_just_begun_somewhere_else_stays_open(fresh: FakeFleet) -> None:
+    fresh.applied()
+    open_run(fresh.fleet(), fresh.ports(), "f00d")
+    [mark] = marks(fresh)
+    fresh.cloud.delete_server(fresh.server("alice").id)
+    fresh.clock.sleep(60)
+    assert failed(fresh.apply()) == set()
+    assert marks(fresh) == [mark]
+    fresh.clock.sleep(LONG)
+    fresh.apply()
+    assert marks(fresh) == []
+
+
+def test_what_fails_says_so_also_when_the_mark_was_lost(fresh: FakeFleet) -> None:
+    fresh.applied()
+    bob, others = fresh.server("bob").id, frozenset({fresh.server("alice").id, fresh.server("carol").id})
+    ending = Ending(nonce_of(fresh, "bob"), finished=others, left=frozenset({bob}), made_all=False)
+    close_runs(fresh.fleet(), fresh.ports(), tuple(fresh.cloud.walls.values()), ending)
+    assert unfinished(fresh) == {"bob"}
+
+
+def test_a_finished_child_that_is_off_is_not_called_unfinished(cut_off: FakeFleet) -> None:
+    server = cut_off.server("bob")
+    cut_off.cloud.wait(cut_off.cloud.power_off(server.id), 10)
+    cut_off.change("bob", enabled=False)
+    cut_off.change("alice", labels={"team": "blue"})
+    assert failed(cut_off.apply()) == set()
+    assert (len(marks(cut_off)), unfinished(cut_off), cut_off.planned()) == (1, set(), [])
+    cut_off.change("bob", enabled=True)
+    assert failed(cut_off.apply()) == set()
+    assert (marks(cut_off), unfinished(cut_off), cut_off.planned()) == ([], set(), [])
+
+
+def test_a_partial_apply_that_closes_a_run_leaves_the_firewalls_alone(cut_off: FakeFleet) -> None:
+    cut_off.cloud.walls["demo-ssh-9e63"] = replace(cut_off.cloud.walls["demo"], id=99, name="demo-ssh-9e63")
+    cut_off.change("alice", labels={"team": "blue"})
+    client = cut_off.client()
+    client.apply(client.plan(["alice"]))
+    assert set(cut_off.cloud.walls) == {"demo", "demo-ssh-9e63"}
+
+
+def test_an_alarm_of_somebody_unknown_says_how_a_half_made_server_is_named(fresh: FakeFleet) -> None:
+    fresh.applied()
+    fresh.store.forget("bob")
+    show_first_key(fresh, "bob")
+    assert f"{UNFINISHED}=true" in fresh.client().plan().children["bob"].silence_detail
