@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler import keys
+from reconciler.bots import bot_obstacles
 from reconciler.errors import CloudError, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
 from reconciler.managed import wanted_values
 from reconciler.model import (
@@ -78,6 +79,8 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
         return _look(name, fleet, found, _record(records, name, fleet), runs, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
+    for name, diagnostic in bot_obstacles(children, ports).items():
+        children[name] = replace(children[name], obstacle=diagnostic)
     unseen = (owned[name].server for name in sorted(owned.keys() - children.keys()))
     others = tuple(server for server in unseen if server is not None)
     return Observation(
@@ -149,10 +152,9 @@ def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:
         if child.is_unfinished:
             return child  # nobody expects an answer yet
         silence = _silence(error)
-        told = [error.summary, error.advice]
+        detail = f"{error.summary}. {error.advice}" if error.advice else error.summary
         if silence is Silence.WRONG_HOST_KEY and child.record is None:
-            told.append(f"If its first apply has never ended, give it the label {UNFINISHED}=true and apply")
-        detail = ". ".join(part.rstrip(".") for part in told if part)
+            detail += f" If its first apply has never ended, give the server the label {UNFINISHED}=true and apply."
         return replace(child, silence=silence, silence_detail=detail)
 
 

@@ -21,6 +21,7 @@ from reconciler.managed.things import (
     directory,
     file,
     plain,
+    secret_digest,
     secret_file,
     text_file,
     unit,
@@ -39,6 +40,7 @@ __all__ = [
     "digests",
     "entry_named",
     "looks",
+    "secret_digest",
     "wanted_values",
 ]
 

@@ -110,9 +110,17 @@ def unit(name: str, unit_name: str) -> Managed:
     return plain(name, {"kind": "unit", "name": unit_name}, {"enabled": "enabled", "active": "active"})
 
 
+def secret_digest(secret: Secret, digest_key: Secret) -> str:
+    """What the probe says of a file that holds just this secret, on the host whose digests have that key."""
+    return _keyed(secret.reveal().encode(), digest_key)
+
+
+def _keyed(content: bytes, digest_key: Secret) -> str:
+    return hmac.new(bytes.fromhex(digest_key.reveal()), content, hashlib.sha256).hexdigest()
+
+
 def _fingerprint(content: bytes, materials: Materials, *, secret: bool) -> dict[str, Json]:
     # A plain hash of a short secret could be guessed, so secrets are digested with a key of this child's own.
     if secret:
-        key = bytes.fromhex(materials.digest_key.reveal())
-        return {"hmac": hmac.new(key, content, hashlib.sha256).hexdigest()}
+        return {"hmac": _keyed(content, materials.digest_key)}
     return {"sha256": hashlib.sha256(content).hexdigest()}

@@ -26,7 +26,7 @@ from reconciler.render.outcome import outcome_lines
 from reconciler.steps.repairs import REPAIRS
 from reconciler.steps.work import gather_materials
 from tests.fakes.fleets import FakeFleet
-from tests.fakes.worlds import FLEET_KEY, make_server
+from tests.fakes.worlds import FLEET_KEY, make_server, make_spec
 
 ONE = ("alice",)
 PAUSES = [engine.PAUSE * 2**attempt for attempt in range(engine.TRIES - 1)]
@@ -98,7 +98,8 @@ def test_one_childs_failure_leaves_the_others_alone(world: FakeFleet) -> None:
 def test_waves_come_one_after_the_other(world: FakeFleet) -> None:
     world.applied()
     before = len(world.events())
-    world.specs["carol"] = replace(world.specs.pop("alice"), name="carol")
+    del world.specs["alice"]
+    world.specs["carol"] = make_spec("carol", server_type="cpx22")
     world.host("bob").gateway.stop()
     assert {outcome.code for outcome in world.apply()} == {OutcomeCode.DONE}
     order = [f"{event.event} {event.fields.get('child')}" for event in world.events()[before:]]
@@ -130,6 +131,8 @@ def test_stops_come_before_creates(world: FakeFleet) -> None:
     order = [str(event.fields["child"]) for event in world.events()[before:] if event.event == "action-started"]
     assert order == ["bob", "alan"]
     assert world.server("bob").status is ServerStatus.OFF
+    del world.specs["alan"]
+    world.apply()
     world.change("bob", enabled=True)
     world.apply()
     assert world.server("bob").status is ServerStatus.RUNNING

@@ -1,0 +1,101 @@
+"""Two children never have one bot, however it is referred to, and none takes a bot that a live gateway still has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import SecretError
+from reconciler.model import OutcomeCode, Secret, SecretRef
+from tests.fakes.fleets import FakeFleet
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Implements Secrets: bot tokens by the locator of their reference."""
+
+    tokens: Mapping[str, str]
+
+    def bot_token(self, reference: SecretRef) -> Secret:
+        if reference.locator not in self.tokens:
+            raise SecretError(f"{reference} is not set")
+        return Secret(self.tokens[reference.locator])
+
+    def model_key(self, reference: SecretRef) -> Secret:
+        return Secret("model-key")
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    """alice and bob, each with a bot."""
+    world = FakeFleet(state)
+    world.secrets = Kept({"A": "111:aaa", "B": "222:bbb", "B_AGAIN": "222:renewed", "C": "333:ccc"})  # type: ignore[assignment]
+    for name, locator in (("alice", "A"), ("bob", "B")):
+        world.change(name, bot_token=SecretRef("env", locator))
+    return world.applied()
+
+
+def said(world: FakeFleet) -> dict[str, str]:
+    return {found.address: found.summary for found in world.client().plan().plan.diagnostics}
+
+
+def renamed(world: FakeFleet, old: str, new: str) -> None:
+    """In the file, and nobody says that it is the same."""
+    world.move(old, new)
+    world.moved.clear()
+
+
+def test_two_references_to_one_bot_are_told_before_anything_is_done(world: FakeFleet) -> None:
+    world.change("alice", bot_token=SecretRef("env", "B_AGAIN"))
+    assert said(world) == {
+        "alice": "alice has the same bot as bob",
+        "bob": "bob has the same bot as alice",
+    }
+    assert (world.planned(), world.apply()) == ([], [])
+
+
+def test_so_are_those_of_children_that_are_still_to_be_made(state: Path) -> None:
+    world = FakeFleet(state, ("alice", "bob", "carol"))
+    world.secrets = Kept({"A": "111:aaa", "B": "111:aaa", "C": "333:ccc"})  # type: ignore[assignment]
+    for name in world.names:
+        world.change(name, bot_token=SecretRef("env", name[0].upper()))
+    assert world.planned() == ["create carol: declared"]
+
+
+def test_one_of_two_that_is_off_has_no_bot(world: FakeFleet) -> None:
+    world.change("bob", enabled=False)
+    world.apply()
+    world.change("alice", bot_token=SecretRef("env", "B"))
+    assert world.planned() == ["update alice: changed"]
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE]
+
+
+def test_a_bot_is_taken_over_when_its_old_holder_is_gone(world: FakeFleet) -> None:
+    renamed(world, "bob", "carl")
+    assert world.planned() == ["destroy bob: removed"]
+    assert said(world) == {"carl": "carl: its bot is still that of bob, so nothing is planned for it"}
+    world.apply()
+    assert world.planned() == ["create carl: declared"]
+
+
+def test_a_bot_is_taken_over_when_its_old_holder_has_another(world: FakeFleet) -> None:
+    world.change("alice", bot_token=SecretRef("env", "C"))
+    world.change("bob", bot_token=SecretRef("env", "A"))
+    assert world.planned() == ["update alice: changed"]
+    world.apply()
+    assert world.planned() == ["update bob: changed"]
+    world.apply()
+    assert (world.planned(), said(world)) == ([], {})
+
+
+def test_a_child_that_was_moved_keeps_its_bot(world: FakeFleet) -> None:
+    world.move("bob", "carl")
+    assert world.planned() == ["update carl: changed"]
+
+
+def test_a_token_that_cannot_be_had_is_an_error_where_it_is_needed(world: FakeFleet) -> None:
+    world.specs["dora"] = replace(world.specs["alice"], name="dora", bot_token=SecretRef("env", "NOT_SET"))
+    assert world.planned() == ["create dora: declared"]
