@@ -92,6 +92,15 @@ def unseal(data: bytes, key: Secret) -> PlanFile:
     )
 
 
+def looks_like_one(data: bytes) -> bool:
+    """Whether this is a plan file of any key and format, so that another one may take its place."""
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(body, dict) and {"format", "fleet_id", "made_at", "mac"} <= body.keys()
+
+
 def check_binding(agreed: PlanFile, fleet_id: str, file_digest: str, now: datetime) -> None:
     """Before anybody looks at a host. Raises Refused."""
     if agreed.bound.fleet_id != fleet_id:

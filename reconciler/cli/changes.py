@@ -11,6 +11,7 @@ import click
 from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, show_lines, whoever_reads
+from reconciler.cli.plan_file import read_plan_file, refuse_to_overwrite, write_plan_file
 from reconciler.cli.plan_options import max_destroys_option, plan_options, with_plan_options
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
@@ -27,7 +28,12 @@ FORMATS = ("text", "json", "markdown")
 @click.command()
 @with_selection(NONE_IS_ALL)
 @with_plan_options
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Keep the plan for: fleet apply --plan.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the plan for: fleet apply --plan. Overwrites nothing but an older plan file.",
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to show it.  [default: text]")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is something to do.")
@@ -44,12 +50,14 @@ def plan(
     detailed_exitcode: bool,
 ) -> int:
     """Show what `fleet apply` would do, and why. Changes nothing."""
+    if out is not None:
+        refuse_to_overwrite(out)
     client = open_client(settings)
     options = plan_options(client, allow_replace, repair, max_destroys)
     planned = client.plan(names_of(client, selection), options)
     _show(settings, planned, "json" if as_json else form)
     if out is not None and not planned.plan.is_refused:
-        _write_plan_file(out, client.seal(planned, selection))
+        write_plan_file(out, client.seal(planned, selection))
         click.echo(
             f"The plan is kept in {out} for 24 hours. To do this and no more: fleet apply --plan {out}", err=True
         )
@@ -88,7 +96,7 @@ def apply(
         raise UsageProblem("the plan file says for which children and with which options", "give --plan FILE alone")
     client = open_client(settings)
     with whoever_reads() as output, client.lock("fleet apply"):
-        agreed = client.unseal(_read_plan_file(plan_file)) if plan_file else None
+        agreed = client.unseal(read_plan_file(plan_file)) if plan_file else None
         if agreed:
             selection, options = agreed.bound.selection, agreed.bound.options
         else:
@@ -182,18 +190,3 @@ def _run(client: FleetClient, planned: Planned, settings: Settings, parallel: in
     if failed and len(failed) == len(outcomes):
         return 1
     return 3 if failed or _has_errors(planned) else 0
-
-
-def _write_plan_file(path: Path, data: bytes) -> None:
-    from reconciler.cli.private import write_private
-
-    write_private(path, data)
-
-
-def _read_plan_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageProblem(
-            f"cannot read the plan file {path}: {error.strerror}", "make one: fleet plan --out FILE"
-        ) from error

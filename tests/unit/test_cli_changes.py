@@ -76,6 +76,36 @@ def test_what_policy_refuses_is_not_applied_and_not_kept(orphans: CommandLine, t
     assert orphans.world.cloud.by_id == before
 
 
+@pytest.mark.parametrize("present", ["fleet: demo\n", "{}", "[1]", "{", ""])
+def test_a_plan_is_not_kept_in_a_file_that_holds_something_else(
+    fleet: CommandLine, tmp_path: Path, present: str
+) -> None:
+    out = tmp_path / "fleet.yaml"
+    out.write_text(present)
+    said = fleet("plan", "--out", str(out))
+    assert (said.code, said.out, out.read_text()) == (4, "", present)
+    assert "is no plan file" in said.err
+
+
+def test_a_plan_is_not_kept_in_what_is_no_file(fleet: CommandLine, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("pipe", "link"):
+        assert fleet("plan", "--out", str(tmp_path / name)).code == 4
+    for name in ("", ".", "..", str(tmp_path)):
+        said = fleet("plan", "--out", name)
+        assert (said.code, "is a directory" in said.err) == (64, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_plan_takes_the_place_of_an_older_one(fleet: CommandLine, tmp_path: Path) -> None:
+    out = tmp_path / "plan"
+    assert fleet("plan", "--out", str(out)).code == 0
+    fleet.world.applied()
+    assert fleet("plan", "--out", str(out)).code == 0
+    assert json.loads(out.read_text())["actions"] == {}
+
+
 def test_a_limit_of_ones_own_is_given_once_and_kept_with_the_plan(orphans: CommandLine, tmp_path: Path) -> None:
     out = str(tmp_path / "plan")
     assert orphans("plan", "--max-destroys", "2", "--out", out).code == 0

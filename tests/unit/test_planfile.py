@@ -46,7 +46,7 @@ def test_a_kept_plan_is_applied_without_asking(fleet: CommandLine, out: str) -> 
 
 
 def test_a_plan_file_is_private_also_where_another_file_was(fleet: CommandLine, out: str) -> None:
-    Path(out).write_text("old")
+    fleet("plan", "--out", out)
     Path(out).chmod(0o644)
     fleet("plan", "--out", out)
     assert stat.S_IMODE(Path(out).stat().st_mode) == 0o600
