@@ -11,10 +11,17 @@ def has_expired(child: Child, situation: Situation) -> bool:
 
 
 def shall_go(child: Child, situation: Situation) -> bool:
-    """Nobody wants its server any more. Protection wins over an expiry; what is gone from the file has no spec."""
-    return child.spec is None or (has_expired(child, situation) and not child.spec.protect)
+    """Nobody wants its server any more, or one for it. What is gone from the file has no spec.
+
+    Protection wins over an expiry as long as there is a server to protect: none is made for whose time is over.
+    """
+    return child.spec is None or (has_expired(child, situation) and not _keeps_its_server(child))
 
 
 def shall_run(child: Child, situation: Situation) -> bool:
     """Declared, switched on, and its time has not come."""
     return child.spec is not None and child.spec.enabled and not shall_go(child, situation)
+
+
+def _keeps_its_server(child: Child) -> bool:
+    return child.spec is not None and child.spec.protect and child.server is not None

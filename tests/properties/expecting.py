@@ -56,7 +56,7 @@ def shall_run(recipe: Recipe) -> bool:
 
 
 def is_unwanted(recipe: Recipe) -> bool:
-    return not recipe.declared or (is_over(recipe) and not recipe.protect)
+    return not recipe.declared or (is_over(recipe) and not (recipe.protect and recipe.there))
 
 
 def is_over(recipe: Recipe) -> bool:

@@ -32,7 +32,7 @@ def what_takes_a_new_server_is_said(case: Case, plan: Plan) -> None:
             continue
         needs = expecting.shall_run(recipe) and recipe.there and expecting.needs_other_server(recipe, prices(case))
         pending = needs and not (case.options.may_replace(name) and not recipe.protect)
-        expired = expecting.is_over(recipe) and recipe.protect
+        expired = expecting.is_over(recipe) and recipe.protect and recipe.there
         said = [found for found in _about(plan, name) if found.severity is Severity.REFUSED]
         assert len(said) == pending + expired, said
         assert not (pending and name in replaced)
