@@ -157,6 +157,7 @@ class FleetClient:
             max_destroys = len(names)
         options = PlanOptions(partial=True, max_destroys=max_destroys)
         planned = self._plan(replace(self.fleet, children=kept), names, options)
+        self._refuse_protected_servers(planned)
         asked = Reason(ReasonCode.ASKED, "asked for by name; its server and the memory on it are deleted")
         actions = tuple(replace(action, reason=asked) for action in planned.plan.actions)
         return replace(planned, plan=replace(planned.plan, actions=actions))
@@ -170,6 +171,16 @@ class FleetClient:
         if planned.plan.is_refused:
             raise Refused("the plan is refused, so nothing was changed", "see above for what stands against it")
         return engine.apply(self.fleet, planned.plan, planned.children, self._ports, workers)
+
+    def _refuse_protected_servers(self, planned: Planned) -> None:
+        """The file has given up the protection of these, and no apply has taken it from their servers yet."""
+        labelled = (name for name, child in planned.children.items() if child.server and child.server.label("protect"))
+        protected = [name for name in labelled if name in self.fleet.children]
+        if protected:
+            raise Refused(
+                f"still protected, for the fleet file's `protect: false` is not applied yet: {', '.join(protected)}",
+                f"take the protection from the server first: fleet apply {' '.join(protected)}",
+            )
 
     # --- plan files ---------------------------------------------------------------------------------------------
 

@@ -140,6 +140,27 @@ def test_a_protected_child_is_not_destroyed_and_neither_are_the_others(fleet: Co
     assert len(fleet.world.cloud.by_id) == 2
 
 
+def test_a_protection_that_the_file_gave_up_holds_until_it_is_applied(fleet: CommandLine) -> None:
+    fleet.world.change("bob", protect=True)
+    fleet.world.applied()
+    fleet.world.change("bob", protect=False)
+    said = fleet("destroy", "--all", "--yes")
+    assert (said.code, said.out, len(fleet.world.cloud.by_id)) == (4, "", 2)
+    assert "fleet apply bob" in said.err
+    assert fleet("apply", "bob", "--yes").code == 0
+    assert fleet("destroy", "--all", "--yes").code == 0
+    assert fleet.world.cloud.by_id == {}
+
+
+def test_a_protected_server_that_no_child_declares_is_to_be_put_back_first(fleet: CommandLine) -> None:
+    fleet.world.change("bob", protect=True)
+    fleet.world.applied()
+    del fleet.world.specs["bob"]
+    said = fleet("destroy", "bob", "--yes")
+    assert (said.code, len(fleet.world.cloud.by_id)) == (4, 2)
+    assert "put it back" in said.out
+
+
 def test_nobody_to_ask_is_a_refusal(fleet: CommandLine) -> None:
     said = fleet("apply")
     assert said.code == 4
