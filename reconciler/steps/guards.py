@@ -36,6 +36,17 @@ def reread(work: Work, *also: Identity) -> Server | None:
     return now
 
 
+def deletable(work: Work) -> Server | None:
+    """The same, where it is to be deleted: refused as well when somebody has protected it since the plan saw it."""
+    planned, now = work.existing(), reread(work)
+    if now is not None and now.label("protect") and not planned.label("protect"):
+        raise Refused(
+            f"server {now.name} ({now.id}) was protected after the plan was made, so it is not deleted",
+            "find out who has put the label on it, then run `fleet plan` again",
+        )
+    return now
+
+
 def present(work: Work, *also: Identity) -> Server:
     """The same, where it must still be there. Raises Refused, NotFound."""
     now = reread(work, *also)

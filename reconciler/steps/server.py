@@ -12,7 +12,7 @@ from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, Catalog, ChildSpec, Fleet, Server, ServerRequest, ServerStatus
 from reconciler.offers import alternatives, architecture_of, candidates
 from reconciler.steps.firewalls import sources_digest
-from reconciler.steps.guards import reread, when_unlocked
+from reconciler.steps.guards import deletable, reread, when_unlocked
 from reconciler.steps.work import Work
 
 # Hetzner's own module waits 30 minutes for a create; users see 10-35 s (facts on the API, "Durations").
@@ -52,7 +52,7 @@ def ensure_server(work: Work) -> bool:
 
 
 def ensure_deleted(work: Work) -> bool:
-    """The server is gone. Refused when it is not, now, exactly the one that the plan meant."""
+    """The server is gone. Refused when it is not, now, exactly the one that the plan meant, or protected since."""
     _delete(work)
     work.ports.store.forget(work.name)
     return True
@@ -86,7 +86,7 @@ def foreign_server(name: str, found: Server) -> NameTaken:
 
 
 def _delete(work: Work) -> None:
-    now = reread(work)
+    now = deletable(work)
     if now is None:
         return
     work.note("delete-intended", durable=True, server=now.id, name=now.name)

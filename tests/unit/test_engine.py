@@ -304,6 +304,19 @@ def test_a_server_whose_labels_changed_since_the_plan_is_not_deleted(world: Fake
     assert "delete-intended" not in words(world.events())
 
 
+def test_a_server_that_was_protected_since_the_plan_is_not_deleted(world: FakeFleet) -> None:
+    world.applied()
+    client = world.client()
+    planned = client.plan_destruction(["alice"])
+    server = world.server("alice")
+    protected = world.cloud.set_labels(server.id, {**server.labels, LABEL_PREFIX + "protect": "true"})
+    [outcome] = client.apply(planned)
+    assert outcome.code is OutcomeCode.FAILED
+    assert "was protected after the plan was made" in outcome.error
+    assert world.server("alice") == protected
+    assert "delete-intended" not in words(world.events())
+
+
 def test_a_server_that_is_gone_already_is_deleted(world: FakeFleet) -> None:
     world.applied()
     client = world.client()

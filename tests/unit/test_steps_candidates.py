@@ -215,3 +215,13 @@ def test_a_server_that_is_another_one_by_now_is_not_replaced(world: FakeFleet) -
     with pytest.raises(Refused):
         ensure_replaceable(work)
     assert world.server("alice") == other
+
+
+def test_a_server_that_was_protected_since_the_plan_is_not_replaced(world: FakeFleet) -> None:
+    world.applied()
+    work, notes = make_work(world, "alice")
+    server = world.server("alice")
+    protected = world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/protect": "true"})
+    with pytest.raises(Refused, match="was protected after the plan was made"):
+        ensure_replaceable(work)
+    assert (world.server("alice"), notes.events) == (protected, [])
