@@ -14,9 +14,7 @@ import click
 from reconciler.cli.options import Settings
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-UNFOLDED = 400  # columns; piped output is never folded to a width that nobody has
+    from reconciler.render.table import Sheet
 
 
 def show_lines(lines: Iterable[tuple[str, str | None]], settings: Settings) -> None:
@@ -25,17 +23,18 @@ def show_lines(lines: Iterable[tuple[str, str | None]], settings: Settings) -> N
         click.secho(line, fg=color, color=settings.color)
 
 
-def show_table(table: Table, settings: Settings) -> None:
+def show_table(table: Sheet, settings: Settings) -> None:
+    """As wide as the terminal; piped output is not made for a width that nobody has."""
     from rich.console import Console
 
-    from reconciler.render.text import line_start_harmless
+    from reconciler.render.table import table_lines
 
-    width = None if sys.stdout.isatty() else UNFOLDED
-    console = Console(width=width, no_color=not settings.color, highlight=False)
+    console = Console(no_color=not settings.color, highlight=False)
     with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        click.echo(line_start_harmless(line.rstrip()), color=settings.color)
+        for line in table_lines(table, console.width if sys.stdout.isatty() else None):
+            console.print(line, soft_wrap=True)
+    for text in captured.get().splitlines():
+        click.echo(text.rstrip(), color=settings.color)
 
 
 @contextlib.contextmanager

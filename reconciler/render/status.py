@@ -6,32 +6,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from rich.table import Table
 from rich.text import Text
 
 from reconciler.checks import judge
 from reconciler.model import Child, Finding, Health, Json, Server, Sync, Verdict
+from reconciler.render.table import NOTHING, Sheet
 from reconciler.render.text import harmless
 
+STATUS = ("CHILD", "HEALTH", "SYNC", "VERSION", "BOT", "ADDRESS", "FINDING")
+LIST = ("CHILD", "STATUS", "ID", "TYPE", "REGION", "ADDRESS", "CREATED")
 COLORS = {Health.HEALTHY: "green", Health.DEGRADED: "yellow", Health.OFFLINE: "red", Health.UNREACHABLE: "red"}
 
 
-def status_table(children: Mapping[str, Child], sync: Mapping[str, Sync]) -> Table:
-    """One line per child: both axes, what runs, and the first finding that is not OK."""
-    table = _table("CHILD", "HEALTH", "SYNC", "VERSION", "BOT", "ADDRESS", "FINDING")
-    for name, child in sorted(children.items()):
-        health, findings = _judged(child, sync[name])
-        gateway = child.facts.gateway if child.facts else None
-        table.add_row(
-            Text(name),
-            Text(health, style=COLORS[health]) if health else Text("-"),
-            Text(sync[name]),
-            _text(gateway.version if gateway else None),
-            _text(f"@{bot}" if (bot := _bot(child)) else None),
-            _text(child.server.address if child.server else None),
-            _text(_first_problem(findings) if health else "switched off, as the fleet file says"),
-        )
-    return table
+def status_table(children: Mapping[str, Child], sync: Mapping[str, Sync]) -> Sheet:
+    """A row per child: both axes, what runs, and the first finding that is not OK."""
+    return Sheet(STATUS, tuple(_status_row(child, sync[name]) for name, child in sorted(children.items())))
 
 
 def status_json(children: Mapping[str, Child], sync: Mapping[str, Sync]) -> Json:
@@ -39,17 +28,9 @@ def status_json(children: Mapping[str, Child], sync: Mapping[str, Sync]) -> Json
     return [_child_json(child, sync[name]) for name, child in sorted(children.items())]
 
 
-def server_table(servers: Mapping[str, Server | None]) -> Table:
+def server_table(servers: Mapping[str, Server | None]) -> Sheet:
     """The cloud's own view, without any SSH."""
-    table = _table("CHILD", "STATUS", "ID", "TYPE", "REGION", "ADDRESS", "CREATED")
-    for name, server in sorted(servers.items()):
-        if server is None:
-            table.add_row(Text(name), "no server", *["-"] * 5)
-            continue
-        created = f"{server.created:%Y-%m-%d %H:%M}"
-        cells = (server.status, str(server.id), server.server_type, server.region, server.address or "-", created)
-        table.add_row(Text(name), *(Text(harmless(cell)) for cell in cells))
-    return table
+    return Sheet(LIST, tuple(_server_row(name, server) for name, server in sorted(servers.items())))
 
 
 def server_json(servers: Mapping[str, Server | None]) -> Json:
@@ -58,20 +39,35 @@ def server_json(servers: Mapping[str, Server | None]) -> Json:
     return value
 
 
+def _status_row(child: Child, sync: Sync) -> tuple[Text, ...]:
+    health, findings = _judged(child, sync)
+    gateway = child.facts.gateway if child.facts else None
+    return (
+        Text(child.name),
+        Text(health, style=COLORS[health]) if health else Text(NOTHING),
+        Text(sync),
+        _text(gateway.version if gateway else None),
+        _text(f"@{bot}" if (bot := _bot(child)) else None),
+        _text(child.server.address if child.server else None),
+        _text(_first_problem(findings) if health else "switched off, as the fleet file says"),
+    )
+
+
+def _server_row(name: str, server: Server | None) -> tuple[Text, ...]:
+    if server is None:
+        return (Text(name), Text("no server"), *(Text(NOTHING) for _ in LIST[2:]))
+    created = f"{server.created:%Y-%m-%d %H:%M}"
+    cells = (server.status, str(server.id), server.server_type, server.region, server.address, created)
+    return (Text(name), *(_text(cell) for cell in cells))
+
+
 def _judged(child: Child, sync: Sync) -> tuple[Health | None, tuple[Finding, ...]]:
     """What shall be off has no health."""
     return (None, ()) if sync is Sync.SUSPENDED else judge(child)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column != "FINDING", overflow="fold")
-    return table
-
-
 def _text(value: str | None) -> Text:
-    return Text(harmless(value)) if value else Text("-")
+    return Text(harmless(value)) if value else Text(NOTHING)
 
 
 def _first_problem(findings: tuple[Finding, ...]) -> str | None:

@@ -17,11 +17,6 @@ _COMMAND_AT_START: Final = re.compile(r"(?<!\S)::(?=[A-Za-z])")
 _COMMAND_ANYWHERE: Final = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 
 
-def line_start_harmless(line: str) -> str:
-    """A line that was folded after `harmless`: its new beginning is no CI command either."""
-    return _COMMAND_AT_START.sub(r"\\x3a:", line)
-
-
 def harmless(text: str) -> str:
     """Text from outside for a terminal or a CI log: what does not print, and what begins a CI command, as an escape."""
     printable = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from rich.console import Console
 
 from reconciler.errors import ConfigError, FleetError
 from reconciler.model import (
@@ -39,6 +38,7 @@ from reconciler.render.markdown import FEW, LONGEST, code, escaped, plan_markdow
 from reconciler.render.outcome import outcome_lines
 from reconciler.render.plan import plan_json, plan_lines
 from reconciler.render.status import server_json, server_table, status_json, status_table
+from reconciler.render.table import Sheet, table_lines
 from reconciler.render.text import LONGEST_VALUE, count_text, harmless, json_text, seconds_text, value_text
 from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet, make_materials, make_server
 
@@ -47,11 +47,12 @@ EVIL_MARKDOWN = "`</details><img src=x>|@all ::error::x ##vso[x] \x1b[2J"
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\nalice  HEALTHY\u202e\u2066\u200b\x00\x9b31m"
 
 
-def piped(table: object) -> str:
-    console = Console(width=400, no_color=True, highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    return captured.get()
+def piped(table: Sheet) -> str:
+    return shown(table, None)
+
+
+def shown(table: Sheet, width: int | None) -> str:
+    return "".join(f"{line.plain.rstrip()}\n" for line in table_lines(table, width))
 
 
 def planned(children: dict[str, Child]) -> Plan:
@@ -164,6 +165,46 @@ def test_a_long_finding_is_not_folded_when_piped() -> None:
     lines = piped(status_table(children, {"alice": Sync.IN_SYNC})).splitlines()
     assert len(lines) == 2
     assert lines[1].rstrip().endswith("word end")
+
+
+LONG = ("a-child-with-a-very-long-name", "a-child-with-a-very-long-nam2")
+
+
+def test_what_does_not_fit_on_a_terminal_stands_below_its_row() -> None:
+    servers = {name: make_server(name, id=number) for name, number in zip(LONG, (1003, 1009), strict=True)}
+    assert shown(server_table(servers), 80) == (
+        "CHILD                          STATUS   ID    TYPE  REGION  ADDRESS\n"
+        "a-child-with-a-very-long-nam2  running  1009  cx23  nbg1    192.0.2.10\n"
+        "  CREATED 2026-11-22 12:00\n"
+        "a-child-with-a-very-long-name  running  1003  cx23  nbg1    192.0.2.10\n"
+        "  CREATED 2026-11-22 12:00\n"
+    )
+    children = {
+        LONG[0]: make_child(LONG[0], {"spec": {}, "silence": "refused"}),
+        "bob": make_child("bob", {"spec": {}}),
+    }
+    assert shown(status_table(children, planned(children).sync), 80) == (
+        "CHILD                          HEALTH       SYNC     VERSION   BOT  ADDRESS\n"
+        "a-child-with-a-very-long-name  UNREACHABLE  UNKNOWN  -         -    192.0.2.10\n"
+        "  FINDING ssh: refused: no answer\n"
+        "bob                            HEALTHY      IN_SYNC  2026.9.6  -    192.0.2.10\n"
+    )
+
+
+@pytest.mark.parametrize("width", [*range(24, 110, 5)])
+def test_on_a_terminal_of_any_width_only_a_name_is_ever_shortened(width: int) -> None:
+    gateway = {"channel_connected": False, "channel_error": "word " * 40 + "end"}
+    children = {
+        LONG[0]: make_child(LONG[0], {"spec": {}, "gateway": gateway}),
+        LONG[1]: make_child(LONG[1], {"spec": {}, "silence": "refused"}),
+    }
+    text = shown(status_table(children, planned(children).sync), width)
+    words = text.split()
+    for word in ("DEGRADED", "UNREACHABLE", "IN_SYNC", "UNKNOWN", "2026.9.6", "192.0.2.10", "end", "refused:"):
+        assert word in words
+    assert words.count("word") == 40
+    assert all(name in words for name in LONG) or any(word.endswith("…") for word in words)
+    assert width < 30 or all(len(line) <= width for line in text.splitlines())
 
 
 def test_what_a_host_says_cannot_drive_the_terminal() -> None:
