@@ -120,6 +120,8 @@ def run(arguments: Sequence[str], opener: Callable[..., FleetClient] | None = No
         return TERMINATED
     except BrokenPipeError:
         return _without_reader()
+    except OSError as error:
+        return _output_lost() or _bug(error)
     except Exception as error:
         return _bug(error)
     return code if isinstance(code, int) else 0
@@ -135,6 +137,19 @@ def _without_reader() -> int:
 
     to_nowhere(sys.stdout)
     return 1
+
+
+def _output_lost() -> int:
+    """0 when that was not it, which one more line tells: where there is no place it fails too."""
+    from reconciler.cli.output import to_nowhere
+
+    try:
+        click.echo()
+    except OSError as error:
+        click.echo(f"Error: cannot write the output: {error.strerror}", err=True)
+        to_nowhere(sys.stdout)
+        return 1
+    return 0
 
 
 def _bug(error: Exception) -> int:

@@ -145,6 +145,23 @@ def test_a_reader_that_has_gone_is_no_error_message(here: Path) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["--version"], ["validate"], ["journal"]])
+def test_a_full_disk_under_the_output_is_one_line(here: Path, arguments: list[str], unbuffered: str) -> None:
+    run(["init"])
+    (here / "state" / "journal.jsonl").write_text('{"event": "x", "at": "2026-11-22", "run": "", "fields": {}}\n')
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"Error: cannot write the output: No space left on device\n")
+
+
 def test_what_init_writes_into_state_is_what_this_project_keeps_there() -> None:
     assert (ROOT / "state" / "README.md").read_text() == STATE_README
     assert (ROOT / "state" / ".gitignore").read_text() == STATE_GITIGNORE
