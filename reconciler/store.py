@@ -64,15 +64,8 @@ class DirectoryStore:
 
         Any other line that cannot be read is an event `unreadable` with its number: one bad line hides no history.
         """
-        if not self._journal.exists():
-            return
-        try:
-            lines = self._journal.read_bytes().split(b"\n")[:-1]
-        except OSError as error:
-            raise StateError(
-                f"cannot read {self._journal}: {error.strerror}",
-                "see to whom it belongs, or name another directory with --state-dir",
-            ) from error
+        with self._reading():
+            lines = self._journal.read_bytes().split(b"\n")[:-1] if self._journal.exists() else []
         for number, line in enumerate(lines, start=1):
             event = _event(line)
             if event is not None:
@@ -83,7 +76,9 @@ class DirectoryStore:
     def records(self) -> dict[str, Record]:
         """Every readable record; a broken one is left out, for it decides nothing."""
         found = {}
-        for path in sorted(self._records.glob("*.json")):
+        with self._reading():
+            there = sorted(self._records.iterdir()) if self._records.is_dir() else []
+        for path in (path for path in there if path.suffix == ".json"):
             try:
                 record = Record(**json.loads(path.read_text(encoding="utf-8")))
             except (OSError, ValueError, TypeError):
@@ -109,6 +104,16 @@ class DirectoryStore:
             raise StateError(
                 f"cannot make the state directory {self._directory}: {error.strerror}",
                 "name another one with --state-dir",
+            ) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StateError(
+                f"cannot read {error.filename or self._directory}: {error.strerror}",
+                "see to whom it belongs, or name another directory with --state-dir",
             ) from error
 
     @contextmanager
