@@ -12,6 +12,7 @@ import click
 from reconciler.cli import starter
 from reconciler.cli.options import Settings, with_settings
 from reconciler.errors import FleetError, Refused, StateError
+from reconciler.newfile import write_new
 from reconciler.render.text import count_text
 
 if TYPE_CHECKING:
@@ -94,9 +95,8 @@ def _write(files: dict[Path, str], key_file: Path, key: Secret) -> None:
     try:
         for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as stream:
-                made.append(path)
-                stream.write(text)
+            write_new(path, text.encode(), 0o666)
+            made.append(path)
         fleet_key.write(key_file, key)
     except (OSError, FleetError) as error:
         for path in made:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler import keys
 from reconciler.errors import SecretError
 from reconciler.model import Fleet, Secret, SecretRef
+from reconciler.newfile import write_new
 from reconciler.secrets import file
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.value import secret_from
@@ -52,14 +52,10 @@ def default_path(fleet_name: str, environ: Mapping[str, str]) -> Path:
 
 
 def write(path: Path, key: Secret) -> None:
-    """A new file, mode 0600, on disk when this returns. Raises SecretError when it exists or cannot be made."""
+    """A new file, mode 0600, whole and on disk afterwards. Raises SecretError when it exists or cannot be made."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(key.reveal() + "\n")
-            stream.flush()
-            os.fsync(descriptor)
+        write_new(path, f"{key.reveal()}\n".encode("ascii"), 0o600)
     except FileExistsError as error:
         raise SecretError(
             f"there is a fleet key at {path} already", "It is not overwritten. Choose another name: --name NAME"

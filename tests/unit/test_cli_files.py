@@ -84,6 +84,30 @@ def test_an_init_that_fails_half_way_leaves_nothing(here: Path, monkeypatch: pyt
     assert set(files_in(here)) == {"file"}
 
 
+# No file of the process may grow: what a full disk is, without one.
+LIMITED = """
+import resource, sys
+from reconciler.cli.main import run
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, -1))
+sys.exit(run(["init", "--name", "demo"]))
+"""
+
+
+def test_an_init_on_a_full_disk_leaves_nothing_in_the_way_of_the_next(here: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "Error: cannot write fleet.yaml: File too large\n  Mend that path.\n")
+    assert files_in(here.parent) == {}
+    assert run(["init", "--name", "demo"]) == 0
+
+
 def test_a_name_that_no_fleet_can_have_is_a_usage_error(here: Path) -> None:
     assert run(["init", "--name", "my-fleet"]) == 64
     assert files_in(here.parent) == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from reconciler.secrets.allowed import allowed_sources
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.sandbox import SandboxSecrets
 
+ROOT = Path(__file__).parent.parent.parent
 VALUE = "7123456789:not-a-real-token-but-a-secret"
 KEY = keys.make_key(bytes(range(32)))
 OTHER_KEY = keys.make_key(bytes(range(1, 33)))
@@ -132,6 +135,29 @@ def test_the_key_file_lies_where_the_environment_says() -> None:
     assert fleet_key.default_path("demo", {"FLEET_CONFIG_HOME": "/a", "XDG_CONFIG_HOME": "/b"}) == Path("/a/demo.key")
     assert fleet_key.default_path("demo", {"XDG_CONFIG_HOME": "/b"}) == Path("/b/openclaw-deploy/demo.key")
     assert fleet_key.default_path("demo", {}) == Path.home() / ".config/openclaw-deploy/demo.key"
+
+
+# No file of the process may grow: what a full disk is, without one.
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from reconciler.errors import SecretError
+from reconciler.secrets import fleet_key
+from tests.unit.test_secrets import KEY
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, -1))
+try:
+    fleet_key.write(Path(sys.argv[1]), KEY)
+except SecretError as error:
+    sys.exit(error.summary)
+"""
+
+
+def test_a_key_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "demo.key"
+    argv = [sys.executable, "-c", LIMITED, str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (1, f"the fleet key cannot be written to {path}: File too large\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_file_is_private_whatever_the_umask_and_is_never_overwritten(tmp_path: Path) -> None:
