@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reconciler.model import Catalog, Child, ChildSpec, Diagnostic, Server, Severity
-from reconciler.offers import candidates, in_stock, resize_target, resize_targets
+from reconciler.offers import architecture_of, candidates, in_stock, resize_target, resize_targets
 
 
 def shortage(child: Child, catalog: Catalog | None, *, new_server: bool) -> Diagnostic | None:
@@ -53,21 +53,25 @@ def _mixed(spec: ChildSpec, catalog: Catalog) -> tuple[str, str] | None:
 def _not_made(spec: ChildSpec, catalog: Catalog) -> tuple[str, str] | None:
     if next(candidates(spec, catalog), None) is not None:
         return None
-    return _unknown(spec, catalog) or _wrong_image(spec, catalog) or _sold_out(spec, catalog)
+    return (
+        _unknown(spec, catalog, architecture_of(spec, catalog))
+        or _wrong_image(spec, catalog)
+        or _sold_out(spec, catalog)
+    )
 
 
 def _not_resized(server: Server | None, spec: ChildSpec, catalog: Catalog) -> tuple[str, str] | None:
     if server is None or server.server_type in spec.server_types or resize_target(server, spec, catalog) is not None:
         return None
     if not resize_targets(server, spec, catalog):
-        return _unknown(spec, catalog)
+        return _unknown(spec, catalog, server.architecture)
     names = " or ".join(spec.server_types)
     problem = f"it cannot be resized from {server.server_type} to {names} in {server.region} now"
     return problem, _available(catalog, [server.region], server.architecture)
 
 
-def _unknown(spec: ChildSpec, catalog: Catalog) -> tuple[str, str] | None:
-    """A word that the cloud does not know."""
+def _unknown(spec: ChildSpec, catalog: Catalog, architecture: str | None) -> tuple[str, str] | None:
+    """A word that the cloud does not know; what could stand for it is of the architecture, where that is known."""
     regions = [region for region in spec.regions if region not in catalog.regions]
     types = [name for name in spec.server_types if name not in catalog.types]
     if spec.image not in catalog.images:
@@ -75,7 +79,7 @@ def _unknown(spec: ChildSpec, catalog: Catalog) -> tuple[str, str] | None:
     if regions:
         return f"there is no region {' or '.join(regions)}", f"regions: {', '.join(catalog.regions)}"
     if types:
-        return f"there is no server type {' or '.join(types)}", _available(catalog, spec.regions)
+        return f"there is no server type {' or '.join(types)}", _available(catalog, spec.regions, architecture)
     return None
 
 

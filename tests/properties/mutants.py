@@ -117,7 +117,7 @@ MUTANTS: Final = (
         ("if len(found) < 2:", "if len(found) < 3:"),
         ("if next(candidates(spec, catalog), None) is not None:", "if True:"),
         ("or resize_target(server, spec, catalog) is not None", ""),
-        ("if not resize_targets(server, spec, catalog):\n        return _unknown(spec, catalog)", "pass"),
+        ("if not resize_targets(server, spec, catalog):", "if False:"),
         ('if types:\n        return f"there is no server type', 'if False:\n        return f"there is no server type'),
         ("and server.region in kind.retired", ""),
     ),
