@@ -17,6 +17,7 @@ _RUNNING = "gateway"
 _CONFIG = "config"
 _UNREADABLE = "config.error"  # the probe's own words
 NOT_SHOWN: Final = "(not shown)"
+OTHER_NETWORKS: Final = "(other networks)"
 
 # Names in applied.json for what is not on the host and still applied with it.
 LABELS: Final = "server labels"
@@ -99,7 +100,7 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
 
 def _label_change(spec: ChildSpec, name: str, before: str | None, after: str | None, *, drift: bool) -> Change:
     if name == LABEL_PREFIX + "ssh-from":  # a digest says nothing to a person
-        return Change("access.ssh_from", before, list(spec.ssh_from) or None, drift=drift)
+        return Change("access.ssh_from", before and OTHER_NETWORKS, list(spec.ssh_from) or None, drift=drift)
     return Change(f"labels.{name}", before, after, drift=drift)
 
 
