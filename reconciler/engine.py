@@ -7,14 +7,15 @@ action, and the other children go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
 from reconciler import keys
 from reconciler.actions import MODULE_OF
-from reconciler.errors import CloudError, FleetError, LimitExceeded
+from reconciler.errors import CloudError, FleetError, LimitExceeded, Refused
 from reconciler.log import get_log
-from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan, masked
+from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan, SecretRef, masked
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Step, Work
@@ -46,15 +47,37 @@ def apply(
         open_run(fleet, ports, run)
     outcomes: list[Outcome] = []
     works: list[Work] = []
-    limits: list[LimitExceeded] = []  # once the project is full, no further server is asked for
+    hindrances = _Hindrances()
     for _, group in groupby(plan.actions, key=lambda action: action.wave):
         wave = [(action, _work(action, fleet, children[action.child], ports, run, key_id)) for action in group]
-        outcomes += in_parallel(lambda pair: _run(*pair, limits), wave, workers)
+        outcomes += in_parallel(lambda pair: _run(*pair, hindrances), wave, workers)
         works += [work for _, work in wave]
     if shares or any(child.in_open_run for child in children.values()):
         _clear_up(fleet, ports, note, _ending(run, children, works, outcomes), shares)
     _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))
     return outcomes
+
+
+@dataclass(slots=True)
+class _Hindrances:
+    """What has failed in this run and stands in the way of others."""
+
+    full: LimitExceeded | None = None  # the project: no further server is asked for
+    holders: dict[SecretRef, str] = field(default_factory=dict)  # bots of children that could not be stopped
+
+    def check(self, work: Work) -> None:
+        """Raises LimitExceeded or Refused for what cannot go well any more."""
+        if self.full is not None and work.server is None:
+            raise LimitExceeded(f"not tried, the project is full: {self.full.summary}", self.full.advice)
+        holder = self.holders.get(work.spec.bot_token) if work.spec else None
+        if holder is not None and holder != work.name:
+            raise Refused(f"not tried, its bot is still that of {holder}, which could not be stopped", "see there")
+
+    def note(self, failure: FleetError, action: Action, work: Work) -> None:
+        if isinstance(failure, LimitExceeded):
+            self.full = self.full or failure
+        if action.kind is Kind.STOP and work.spec is not None:
+            self.holders[work.spec.bot_token] = work.name
 
 
 def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending, shares: bool) -> None:
@@ -100,21 +123,18 @@ def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, ke
     )
 
 
-def _run(action: Action, work: Work, limits: list[LimitExceeded]) -> Outcome:
-    started, current = work.ports.clock.monotonic(), ""
+def _run(action: Action, work: Work, hindrances: _Hindrances) -> Outcome:
+    started, current = work.ports.clock.monotonic(), MODULE_OF[action.kind].STEPS[0].name
     steps: list[tuple[str, float]] = []
     work.note("action-started", kind=action.kind, reason=action.reason.code)
     try:
-        if limits and work.server is None:
-            current = "server"
-            raise LimitExceeded(f"not tried, the project is full: {limits[0].summary}", limits[0].advice)
+        hindrances.check(work)
         for step in MODULE_OF[action.kind].STEPS:
             current = step.name
             _run_step(step, work, steps)
     except Exception as error:
         failure = error if isinstance(error, FleetError) else _unforeseen(error)
-        if isinstance(failure, LimitExceeded):
-            limits.append(failure)
+        hindrances.note(failure, action, work)
         summary = masked(failure.summary, work.secrets)
         work.note("action-failed", kind=action.kind, step=current, error=summary)
         seconds = work.ports.clock.monotonic() - started

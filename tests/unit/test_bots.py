@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import SecretError
+from reconciler.errors import SecretError, Unauthorized
 from reconciler.model import OutcomeCode, Secret, SecretRef
 from tests.fakes.fleets import FakeFleet
 
@@ -99,3 +99,12 @@ def test_a_child_that_was_moved_keeps_its_bot(world: FakeFleet) -> None:
 def test_a_token_that_cannot_be_had_is_an_error_where_it_is_needed(world: FakeFleet) -> None:
     world.specs["dora"] = replace(world.specs["alice"], name="dora", bot_token=SecretRef("env", "NOT_SET"))
     assert world.planned() == ["create dora: declared"]
+
+
+def test_a_bot_is_not_taken_from_who_could_not_be_stopped(world: FakeFleet) -> None:
+    world.change("bob", enabled=False)
+    world.specs["carol"] = replace(world.specs["alice"], name="carol", bot_token=world.specs["bob"].bot_token)
+    world.cloud.fail_next("shutdown", Unauthorized("the token may only read"))
+    errors = {outcome.action.child: outcome.error for outcome in world.apply()}
+    assert errors["carol"] == "server: not tried, its bot is still that of bob, which could not be stopped"
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE, OutcomeCode.DONE]
