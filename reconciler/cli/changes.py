@@ -34,7 +34,7 @@ FORMATS = ("text", "json", "markdown")
     metavar="FILE",
     help="Keep the plan for: fleet apply --plan. Overwrites nothing but an older plan file.",
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to show it.  [default: text]")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="How to show it.  [default: text]")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is something to do.")
 @with_settings
@@ -45,17 +45,19 @@ def plan(
     repair: tuple[str, ...],
     max_destroys: int | Percent | None,
     out: Path | None,
-    form: str,
+    form: str | None,
     as_json: bool,
     detailed_exitcode: bool,
 ) -> int:
     """Show what `fleet apply` would do, and why. Changes nothing."""
+    if as_json and form not in (None, "json"):
+        raise UsageProblem(f"--json and --format {form} do not go together", "give one of them")
     if out is not None:
         refuse_to_overwrite(out)
     client = open_client(settings)
     options = plan_options(client, allow_replace, repair, max_destroys)
     planned = client.plan(names_of(client, selection), options)
-    _show(settings, planned, "json" if as_json else form)
+    _show(settings, planned, "json" if as_json else form or "text")
     if out is not None and not planned.plan.is_refused:
         write_plan_file(out, client.seal(planned, selection))
         click.echo(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.errors import SecretError
+from reconciler.errors import FleetError, SecretError, UsageProblem
 from reconciler.model import SecretRef
 from reconciler.secrets import cmd, env, file, hcloud
 
@@ -59,25 +59,25 @@ def allowed_sources(
 
     The default is every kind, under CI only `env:FLEET_SECRET_*`. `cmd:` needs its program named in any case: an
     absolute path, or a bare name that PATH finds now. Programs of option and variable add up; a program that is not
-    here is not allowed. Raises SecretError for a kind that does not exist.
+    here is not allowed. Raises for a kind that does not exist: UsageProblem for the option's, else SecretError.
     """
     named = (*programs, *filter(None, environ.get("FLEET_ALLOW_CMD", "").split(":")))
     found = frozenset(path for name in named for path in _found(name, environ))
     if sources is not None:
-        return AllowedSources(_kinds(sources, "--allow-sources"), found, "with --allow-sources")
+        return AllowedSources(_kinds(sources, "--allow-sources", UsageProblem), found, "with --allow-sources")
     if environ.get("FLEET_ALLOW_SOURCES"):
-        kinds = _kinds(environ["FLEET_ALLOW_SOURCES"], "FLEET_ALLOW_SOURCES")
+        kinds = _kinds(environ["FLEET_ALLOW_SOURCES"], "FLEET_ALLOW_SOURCES", SecretError)
         return AllowedSources(kinds, found, "with FLEET_ALLOW_SOURCES")
     if environ.get("CI", "").lower() not in ("", "0", "false"):
         return AllowedSources((CI_VARIABLES,), found, "under CI")
     return AllowedSources(KINDS, found, "by default")
 
 
-def _kinds(text: str, place: str) -> tuple[str, ...]:
+def _kinds(text: str, place: str, problem: type[FleetError]) -> tuple[str, ...]:
     kinds = tuple(kind.strip() for kind in text.split(","))
     for kind in kinds:
         if kind not in KINDS:
-            raise SecretError(f'{place}: "{kind}" is no kind of reference', f"It can be: {', '.join(KINDS)}")
+            raise problem(f'{place}: "{kind}" is no kind of reference', f"It can be: {', '.join(KINDS)}")
     return kinds
 
 
