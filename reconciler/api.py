@@ -158,7 +158,7 @@ class FleetClient:
         options = PlanOptions(partial=True, max_destroys=max_destroys)
         planned = self._plan(replace(self.fleet, children=kept), names, options)
         self._refuse_protected_servers(planned)
-        asked = Reason(ReasonCode.ASKED, "asked for by name; its server and the memory on it are deleted")
+        asked = Reason(ReasonCode.ASKED, "asked for on the command line; its server and the memory on it are deleted")
         actions = tuple(replace(action, reason=asked) for action in planned.plan.actions)
         return replace(planned, plan=replace(planned.plan, actions=actions))
 

@@ -123,11 +123,12 @@ def test_a_limit_is_a_number_or_a_share(orphans: CommandLine, tmp_path: Path, li
     assert orphans("plan", "--max-destroys", "101%").code == 64
 
 
-def test_destroy_asks_for_each_by_name_so_the_default_limit_does_not_hold(fleet: CommandLine) -> None:
+def test_what_is_asked_for_on_the_command_line_is_not_held_to_the_default_limit(fleet: CommandLine) -> None:
     fleet.world.applied()
     assert fleet("destroy", "--all", "--yes", "--max-destroys", "1").code == 4
     assert len(fleet.world.cloud.by_id) == 2
-    assert fleet("destroy", "--all", "--yes").code == 0
+    said = fleet("destroy", "--all", "--yes")
+    assert (said.code, said.out.count("asked for on the command line")) == (0, 2)
     assert fleet.world.cloud.by_id == {}
 
 
