@@ -126,6 +126,7 @@ BASES: Final = (
     replace(HEALTHY, drift=True, mended=1),
     replace(HEALTHY, types=("cx33",)),
     replace(HEALTHY, regions=("fsn1",)),
+    replace(HEALTHY, expires=-1, protect=True, there=False),
 )
 
 
