@@ -46,11 +46,9 @@ def parse(sources: Sources) -> Fleet:
     data = sources.main.data
     cloud, name = as_map(data["cloud"]), str(data["fleet"])
     problems: Problems = {}
-    specs = {
-        child.name: _spec(child, workspace_files(child, sources, name, problems))
-        for child in sorted(children.values(), key=lambda child: child.name)
-    }
+    files = workspace_files(children.values(), sources, name, problems)
     _raise_if_any(problems.values())
+    specs = {child: _spec(children[child], of_child) for child, of_child in files.items()}
     return Fleet(
         name=name,
         provider=Provider(cloud["provider"]),

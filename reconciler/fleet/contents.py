@@ -3,44 +3,100 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import yaml
 
-from reconciler.document import Problem, shown
+from reconciler.document import MAX_PROBLEMS, Problem, failure_of, shown
 from reconciler.fleet.blocks import Layered, as_map
+from reconciler.fleet.effort import TemplateProblem, TooMuchForAll, Work
 from reconciler.fleet.settings import listed
 from reconciler.fleet.sources import Content, Sources
-from reconciler.fleet.templates import TemplateProblem, filled, is_template
+from reconciler.fleet.templates import Templates, filled
 from reconciler.model import Diagnostic, FileMode, Severity, WorkspaceFile
 
 MAX_BYTES: Final = 1024 * 1024  # of one child
+MAX_FILES: Final = 500_000  # of all children: each takes some 150 bytes, whatever is in it
+_STEPS: Final = 1_000_000  # for the templates of all children, and more for each of them
+_STEPS_PER_CHILD: Final = 500
 
 _PATH: Final = re.compile("[A-Za-z0-9._@+/-]{1,200}")  # as the schema says; what a directory holds it has not seen
 
 Problems: TypeAlias = dict[tuple[str, int], Problem]  # by file and line
 
 
-def workspace_files(child: Layered, sources: Sources, fleet: str, problems: Problems) -> dict[str, WorkspaceFile]:
-    """Every file by its path in the workspace. What is wrong goes to `problems`, once for each place."""
+@dataclass(slots=True)
+class _Left:
+    """What is left to all children together, and the bytes of each text, which many of them may share."""
+
+    templates: Templates
+    files: int = MAX_FILES
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def take_file(self, content: str) -> int:
+        """The size of one more file. Raises TooMuchForAll."""
+        self.files -= 1
+        if self.files < 0:
+            raise TooMuchForAll(f"all children together have more than {MAX_FILES:,} files")
+        if content.isascii():
+            return len(content)
+        if content not in self.sizes:
+            self.sizes[content] = len(content.encode())
+        return self.sizes[content]
+
+
+def workspace_files(
+    children: Iterable[Layered], sources: Sources, fleet: str, problems: Problems
+) -> dict[str, Mapping[str, WorkspaceFile]]:
+    """The files of each child, by their paths in its workspace. What is wrong goes to `problems`, once for each place.
+
+    Raises ConfigError when all together take more than a fleet may, and when there are too many problems.
+    """
+    some = sorted(children, key=lambda child: child.name)
+    left = _Left(Templates(Work(_STEPS + _STEPS_PER_CHILD * len(some))))
+    found: dict[str, Mapping[str, WorkspaceFile]] = {}
+    for child in some:
+        try:
+            found[child.name] = _files(child, sources, fleet, problems, left)
+        except TooMuchForAll as error:
+            advice = "make them shorter or fewer, or make two fleets of it"
+            raise failure_of([child.source(("files",)).problem(("files",), str(error), advice, at_key=True)]) from error
+        if len(problems) > MAX_PROBLEMS:
+            raise failure_of(problems.values())
+    return found
+
+
+def _files(
+    child: Layered, sources: Sources, fleet: str, problems: Problems, left: _Left
+) -> Mapping[str, WorkspaceFile]:
     found: dict[str, WorkspaceFile] = {}
     variables = _variables(child, fleet)
-    entries = {path: entry for path, entry in as_map(child.values.get("files")).items() if entry is not None}
-    # Directories first: a file that has an entry of its own is not what the directory says.
-    for path in sorted(entries, key=lambda path: (not path.endswith("/"), path)):
-        entry = entries[path]
-        for below, text in _texts(entry, sources.contents):
-            try:
-                content = filled(text, variables) if entry.get("template", True) and is_template(text) else text
-            except TemplateProblem as problem:
-                place = _place(child, path, below, problem, sources)
-                problems.setdefault(place, _unfilled(child, path, below, problem, place))
-                continue
-            found[path + below] = WorkspaceFile(content, FileMode(entry.get("mode", FileMode.SEED)))
-    for wrong in _whole_problems(child, found):
+    size = 0
+    for path, entry, below, text in _entries(child, sources):
+        try:
+            is_template = entry.get("template", True)
+            content = filled(text, variables, left.templates, MAX_BYTES) if is_template else text
+        except TemplateProblem as problem:
+            place = _place(child, path, below, problem, sources)
+            problems.setdefault(place, _unfilled(child, path, below, problem, place))
+            continue
+        found[path + below] = WorkspaceFile(content, FileMode(entry.get("mode", FileMode.SEED)))
+        size += left.take_file(content)
+        if size > MAX_BYTES:
+            break
+    for wrong in _whole_problems(child, found, size):
         problems.setdefault((wrong.diagnostic.file, wrong.diagnostic.line), wrong)
     return dict(sorted(found.items()))
+
+
+def _entries(child: Layered, sources: Sources) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
+    """Path, entry, path below it and text. Directories first: a file with an entry of its own is not what they say."""
+    entries = {path: entry for path, entry in as_map(child.values.get("files")).items() if entry is not None}
+    for path in sorted(entries, key=lambda path: (not path.endswith("/"), path)):
+        for below, text in _texts(entries[path], sources.contents):
+            yield path, entries[path], below, text
 
 
 def _variables(child: Layered, fleet: str) -> dict[str, Any]:
@@ -86,12 +142,11 @@ def _unfilled(child: Layered, path: str, below: str, problem: TemplateProblem, p
     return Problem((*child.own.path, "files", path), found)
 
 
-def _whole_problems(child: Layered, files: Mapping[str, WorkspaceFile]) -> Iterator[Problem]:
+def _whole_problems(child: Layered, files: Mapping[str, WorkspaceFile], size: int) -> Iterator[Problem]:
     block = child.source(("files",))
-    size = sum(len(file.content.encode()) for file in files.values())
     if size > MAX_BYTES:
-        summary = f"the files of {child.own.words} have {size:,} bytes together"
-        yield block.problem(("files",), summary, f"at most {MAX_BYTES:,} fit: leave some out", at_key=True)
+        summary = f"the files of {child.own.words} have more than {MAX_BYTES:,} bytes together"
+        yield block.problem(("files",), summary, "leave some out", at_key=True)
     for path in files:
         if not _PATH.fullmatch(path):
             summary = f"the files of {child.own.words} have {shown(path)}, which is no path for a workspace"

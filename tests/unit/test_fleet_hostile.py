@@ -61,6 +61,17 @@ def bombs(kind: str, ends: tuple[str, str]) -> str:
     return f"{HEAD}{ALICE}    config:\n{''.join(levels)}"
 
 
+LOOPS = f"""\"{"{% for a in 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' %}" * 8}{"{% endfor %}" * 8}\""""
+LOOP = "{% for a in '" + "a" * 9000 + "' %}{{ a }}{% endfor %}"
+DOUBLED = f"""\"{{% set a = 'aaaa' %}}{"{% set a = a ~ a %}" * 34}{{{{ a }}}}\""""
+
+
+def for_many(children: int, template: str) -> bytes:
+    """Children that take one template from the defaults."""
+    of_all = HEAD.replace("children:", f'  files: {{A: {{text: "{template}"}}}}\nchildren:')
+    return (of_all + "".join(f"  a{n}: {{bot: {{token: env:B{n}}}}}\n" for n in range(children))).encode()
+
+
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "aliases of aliases in lists": (lambda: bombs("list", ("[", "]")).encode(), "aliases make this file too big"),
     "aliases of aliases in maps": (
@@ -124,8 +135,26 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "there are more problems",
     ),
     "a template that never ends": (
-        lambda: (HEAD + ALICE + """    files: {A: {text: "{{ 'a' * 9999999999 }}"}}\n""").encode(),
-        "the operator * is not for templates",
+        lambda: (HEAD + ALICE + f"    files: {{A: {{text: {LOOPS}}}}}\n").encode(),
+        "it takes more than 100,000 steps",
+    ),
+    "a template that doubles itself": (
+        lambda: (HEAD + ALICE + f"    files: {{A: {{text: {DOUBLED}}}}}\n").encode(),
+        "it takes more than 100,000 steps",
+    ),
+    "a template that would fill the memory for 2,000 children": (
+        lambda: for_many(2_000, "{{ name }}" + "a" * 250_000),
+        "what is filled in for all children takes more than 64 MiB",
+    ),
+    "a template that takes long for 500 children": (
+        lambda: for_many(500, LOOP),
+        "the templates of all children take too many steps",
+    ),
+    "16 MB of templates": (
+        lambda: (
+            HEAD + ALICE + "    files:\n" + "".join(f"      a{n}: {{text: '{'{{1}}' * 50_000}'}}\n" for n in range(60))
+        ).encode(),
+        "it has more than 10,000 words and signs",
     ),
 }
 
