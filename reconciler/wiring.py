@@ -17,6 +17,7 @@ from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
 from reconciler.secrets import fleet_key
 from reconciler.secrets.allowed import allowed_sources
+from reconciler.secrets.for_children import SecretsForChildren, cloud_token
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.sandbox import SandboxSecrets
 from reconciler.store import DirectoryStore
@@ -87,7 +88,9 @@ def _outside(
         token = _sandbox_token(info)
         return HetznerCloud(token, clock, info.endpoint), SandboxSecrets(key), _sandbox_endpoints(info)
     assert fleet.token is not None, "the schema asks for a token where the provider is hetzner"
-    return HetznerCloud(resolver.resolve(fleet.token), clock), resolver, Endpoints(node=OFFICIAL_NODE)
+    token = cloud_token(resolver, fleet.token, key)
+    secrets = SecretsForChildren(resolver, {"the fleet key": key, "the cloud's API token": token})
+    return HetznerCloud(token, clock), secrets, Endpoints(node=OFFICIAL_NODE)
 
 
 def _sandbox_token(info: SandboxInfo) -> Secret:

@@ -25,12 +25,21 @@ _REQUIRED: Final[Mapping[Path, str]] = {
     ("model", "name"): "write it under the child or under defaults, for example: model: {name: claude-sonnet-4-6}",
     ("model", "key"): "write it under the child or under defaults, for example: model: {key: env:ANTHROPIC_API_KEY}",
 }
+_USUAL_TOKEN: Final = SecretRef("env", "HCLOUD_TOKEN")
+_OWN_VARIABLES: Final[Mapping[SecretRef, str]] = {
+    SecretRef("env", "FLEET_KEY"): "the fleet key",
+    _USUAL_TOKEN: "the cloud's API token",
+    SecretRef("env", "FLEET_SANDBOX_TOKEN"): "the sandbox's API token",
+}
+_OF_CHILDREN: Final = {("bot", "token"): "a bot token", ("model", "key"): "a model key"}
 _ALLOWED: Final = {"regions": "region", "server_types": "server_type", "versions": "version"}
 
 
 def problems_of(sources: Sources, children: Mapping[str, Layered]) -> Iterator[Problem]:
     """Everything wrong between the blocks of the fleet."""
     yield from _cloud(sources.main)
+    yield from _cloud_token(sources.main)
+    yield from _secrets_of_the_fleet(sources)
     yield from _moves(sources)
     yield from _too_many(sources)
     troubled = {path for problem in sources.problems for path in (problem.path, problem.meant) if path}
@@ -57,6 +66,40 @@ def _cloud(main: Document) -> Iterator[Problem]:
     if provider == Provider.SANDBOX and "token" in cloud:
         advice = "remove it: the sandbox makes its own token and reads no real one"
         yield main.problem(("cloud", "token"), 'provider "sandbox" takes no token', advice, at_key=True)
+
+
+def _cloud_token(main: Document) -> Iterator[Problem]:
+    """The API token goes to the cloud: it is nothing else as well."""
+    path: Path = ("cloud", "token")
+    token = _reference_at(main, path)
+    if token is None:
+        return
+    wrong = _own_secrets(main, {("key",): "the fleet key"})
+    if token in wrong and token != _USUAL_TOKEN:
+        advice = "name the place of a token that is made for the cloud alone"
+        yield main.problem(path, f"cloud.token is {wrong[token]}, which would go to the cloud", advice)
+
+
+def _secrets_of_the_fleet(sources: Sources) -> Iterator[Problem]:
+    """What opens all servers goes to none of them."""
+    own = _own_secrets(sources.main, {("cloud", "token"): "the cloud's API token", ("key",): "the fleet key"})
+    for block in sources.blocks:
+        for path, what in _OF_CHILDREN.items():
+            text = block.sound(*path)
+            found = own.get(reference(text)) if isinstance(text, str) else None
+            if found is not None:
+                summary = f"{'.'.join(path)} of {block.words} is {found}, which would go to a server"
+                yield block.problem(path, summary, f"name the place of {what}")
+
+
+def _own_secrets(main: Document, places: Mapping[Path, str]) -> dict[SecretRef, str]:
+    written = {_reference_at(main, path): name for path, name in places.items()}
+    return {**_OWN_VARIABLES, **{found: name for found, name in written.items() if found is not None}}
+
+
+def _reference_at(main: Document, path: Path) -> SecretRef | None:
+    text = value_at(main.data, path)
+    return reference(text) if isinstance(text, str) and main.is_sound(path) else None
 
 
 def _moves(sources: Sources) -> Iterator[Problem]:

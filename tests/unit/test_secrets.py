@@ -16,6 +16,7 @@ from reconciler.errors import SecretError
 from reconciler.model import Fleet, Provider, Secret, SecretRef
 from reconciler.secrets import fleet_key
 from reconciler.secrets.allowed import allowed_sources
+from reconciler.secrets.for_children import SecretsForChildren, cloud_token
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.sandbox import SandboxSecrets
 
@@ -172,3 +173,20 @@ def test_a_key_file_is_private_whatever_the_umask_and_is_never_overwritten(tmp_p
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert path.read_text() == KEY.reveal() + "\n"
+
+
+@pytest.mark.parametrize("name", ["the fleet key", "the cloud's API token"])
+def test_no_reference_of_a_child_leads_to_a_secret_of_the_fleet(tmp_path: Path, name: str) -> None:
+    own = {"the fleet key": KEY, "the cloud's API token": Secret(VALUE)}
+    for_children = SecretsForChildren(references(tmp_path, {"A": own[name].reveal() + " ", "B": "another"}), own)
+    for resolve in (for_children.bot_token, for_children.model_key):
+        with pytest.raises(SecretError, match=f"^env:A: what is there is {name}, which does not go to a server"):
+            resolve(SecretRef("env", "A"))
+        assert resolve(SecretRef("env", "B")) == Secret("another")
+
+
+def test_the_fleet_key_is_not_sent_to_the_cloud(tmp_path: Path) -> None:
+    found = references(tmp_path, {"A": KEY.reveal(), "B": VALUE})
+    with pytest.raises(SecretError, match=r"^env:A: what is there is the fleet key, which does not go to the cloud"):
+        cloud_token(found, SecretRef("env", "A"), KEY)
+    assert cloud_token(found, SecretRef("env", "B"), KEY) == Secret(VALUE)
