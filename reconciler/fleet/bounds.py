@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from reconciler.probe_program.looks import is_secret, is_written_out
+
 Keys: TypeAlias = tuple[str, ...]
 
 # What we set in openclaw.json ourselves, or keep empty, and the key of fleet.yaml that says it. managed/ sets no other;
@@ -36,7 +38,6 @@ CLOSED: Final[Mapping[str, str]] = {
 }
 
 _ADDRESSES: Final = frozenset({"apiroot", "baseurl"})
-_SECRET_KEY: Final = re.compile(r"(token|apikey|password|passwd|passphrase|secret|privatekey)$")
 
 
 def forbidden(config: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str]]:
@@ -78,9 +79,16 @@ def _objection(path: Keys, value: Any) -> tuple[str, str] | None:
     plain = re.sub("[^a-z0-9]", "", path[-1].lower())
     if plain in _ADDRESSES or "proxy" in plain:
         return f"config may not set {name}", "it would send what the agent says, and its secrets, elsewhere"
-    if _SECRET_KEY.search(plain) and isinstance(value, str) and value:
+    if is_secret(path[-1]) and _is_written_out(value):
         return (
             f"{name} looks like a secret written out",
             "a fleet file holds no secret: a child has those of its bot and its model",
         )
     return None
+
+
+def _is_written_out(value: Any) -> bool:
+    """Something other than a switch, at any depth of lists; what is in a map has a key of its own."""
+    if isinstance(value, list):
+        return any(_is_written_out(item) for item in value)
+    return is_written_out(value) and value != ""

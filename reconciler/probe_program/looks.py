@@ -26,7 +26,11 @@ from reconciler.probe_program.system import (
 from reconciler.probe_program.tree import is_intact
 
 # A secret belongs into a file of its own; one that somebody wrote inline is not carried into plans and logs.
-SECRET_KEYS = re.compile(r"(token|apikey|password|passwd|passphrase|secret|privatekey)$|^(key|authorization|cookie)$")
+# `maxTokens` is none: of "tokens" only those that somebody gets in with.
+SECRET_KEYS = re.compile(
+    "(token|apikeys?|passwords?|passwd|passphrases?|secrets?|privatekeys?|credentials?|authorization|cookies?)$"
+    "|^keys?$|^(access|api|auth|bearer|bot|id|refresh|)tokens$"
+)
 LONGEST_VALUE = 65536  # characters of one value; whoever writes more shall not fill our whole answer
 MOST_NAMES = 20  # of what does not belong somewhere: more says nothing more
 UNFINISHED = (".openclaw-lifecycle-pending", "dist/openclaw-install-guard")
@@ -132,12 +136,17 @@ def without_secrets(value: Any, name: str) -> Any:
         return {inner: without_secrets(more, inner) for inner, more in value.items()}
     if isinstance(value, list):
         return [without_secrets(more, name) for more in value]
-    return "(inline secret)" if isinstance(value, str) and is_secret(name) else value
+    return "(inline secret)" if is_written_out(value) and is_secret(name) else value
 
 
 def is_secret(name: str) -> bool:
     """Whether what stands at a key of this name is one."""
     return SECRET_KEYS.search(re.sub("[^a-z0-9]", "", name.lower())) is not None
+
+
+def is_written_out(value: Any) -> bool:
+    """A PIN is a number; a switch is no secret."""
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
 def secrets_in(look: Any) -> list[str]:
@@ -153,7 +162,7 @@ def inline_secrets(value: Any, name: str) -> list[str]:
         return [secret for inner, more in value.items() for secret in inline_secrets(more, inner)]
     if isinstance(value, list):
         return [secret for more in value for secret in inline_secrets(more, name)]
-    return [value] if isinstance(value, str) and is_secret(name) else []
+    return [str(value)] if is_written_out(value) and is_secret(name) else []
 
 
 def look_at_unit(look: Any, key: bytes) -> Any:

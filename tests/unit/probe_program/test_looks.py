@@ -95,6 +95,19 @@ DOCUMENTS: dict[str, tuple[str, Json]] = {
         '{"gateway": {"auth": {"mode": "token", "token": "oops"}}}',
         {"gateway": {"auth": {"mode": "token", "token": "(inline secret)"}}},
     ),
+    "inline secrets of other kinds": (
+        '{"gateway": {"auth": {"password": 12345678, "Access_Tokens": ["oops"], "maxTokens": 4, "needsToken": true}}}',
+        {
+            "gateway": {
+                "auth": {
+                    "password": "(inline secret)",
+                    "Access_Tokens": ["(inline secret)"],
+                    "maxTokens": 4,
+                    "needsToken": True,
+                }
+            }
+        },
+    ),
     "a value where a map should be": ('{"gateway": "off", "gone": null}', {"gone": None}),
     "no JSON": ("{not json", {"error": "not JSON"}),
     "no object": ("[1]", {"error": "not JSON"}),
