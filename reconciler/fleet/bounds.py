@@ -26,18 +26,24 @@ OWN_KEYS: Final[Mapping[Keys, str]] = {
     ("channels", "telegram", "tokenFile"): "write bot: {token: ...}",
     ("channels", "telegram", "dmPolicy"): "write users: {policy: ...}",
     ("channels", "telegram", "allowFrom"): "write users: {allowed: [...]}",
+    ("channels", "telegram", "accounts"): "a child has one bot: write bot: {...} and users: {...}",
     ("commands", "ownerAllowFrom"): "write users: {owner: ...}",
     ("session", "dmScope"): "it stays per-channel-peer: people must not read each other",
     ("logging", "file"): "the place is fixed: /var/log/openclaw/openclaw.log",
 }
+INCLUDE: Final = "$include"  # OpenClaw puts the keys of another file there
 CLOSED: Final[Mapping[str, str]] = {
     "gateway": "it is reached over SSH alone, and set up by fleet itself",
     "plugins": "a plugin is code that runs beside every secret of the child",
+    "hooks": "it opens the gateway to requests from outside, and runs code beside every secret of the child",
     "secrets": "fleet sets up where secrets are found",
     "update": "version: says which release runs",
 }
 
-_ADDRESSES: Final = frozenset({"apiroot", "baseurl"})
+_ELSEWHERE: Final = re.compile("apiroot|baseurl|proxy|endpoint$")
+_PROGRAMS: Final = (("mcp", "servers", "*", "command"), ("agents", "defaults", "cliBackends"))
+_OF_PROGRAMS: Final = re.compile("^(NODE|LD|DYLD|OPENCLAW)_|^(PATH|HOME|BASH_ENV|ENV)$", re.IGNORECASE)
+_SECRET_SOURCES: Final = frozenset({"env", "exec", "file", "store"})
 
 
 def forbidden(config: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str]]:
@@ -76,15 +82,30 @@ def _objection(path: Keys, value: Any) -> tuple[str, str] | None:
     holds = [own for own in OWN_KEYS if own[: len(path)] == path]
     if holds and not isinstance(value, Mapping):
         return f"{name} must be a map: fleet sets {'.'.join(holds[0])} in it", "write the keys that you want to set"
-    plain = re.sub("[^a-z0-9]", "", path[-1].lower())
-    if plain in _ADDRESSES or "proxy" in plain:
+    if path[-1] == INCLUDE:
+        return f"config may not set {name}", "it would bring in what nobody has looked at: write the keys here"
+    if _ELSEWHERE.search(re.sub("[^a-z0-9]", "", path[-1].lower())):
         return f"config may not set {name}", "it would send what the agent says, and its secrets, elsewhere"
+    if _runs_a_program(path):
+        return f"config may not set {name}", "it would run a program beside every secret of the child"
+    if isinstance(value, Mapping) and value.get("source") in _SECRET_SOURCES and "id" in value:
+        return f"config may not set {name} to a secret", "the secrets of a child are for its bot and its model alone"
     if is_secret(path[-1]) and _is_written_out(value):
         return (
             f"{name} looks like a secret written out",
             "a fleet file holds no secret: a child has those of its bot and its model",
         )
     return None
+
+
+def _runs_a_program(path: Keys) -> bool:
+    """A program that is named, or a variable that loads one into another."""
+    of_environment = path[0] == "env" and len(path) > 1 and _OF_PROGRAMS.search(path[-1]) is not None
+    return of_environment or any(_matches(path, program) for program in _PROGRAMS)
+
+
+def _matches(path: Keys, pattern: Keys) -> bool:
+    return len(path) == len(pattern) and all(key in (part, "*") for part, key in zip(path, pattern, strict=True))
 
 
 def _is_written_out(value: Any) -> bool:

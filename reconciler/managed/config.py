@@ -23,7 +23,7 @@ from reconciler.model import ChildSpec, Endpoints, Json, ModelSettings
 
 # A key listed here and absent from `wanted_config` must be absent on the host: nobody redirects the bot or puts a
 # secret inline unseen.
-MANAGED_KEYS: Final[tuple[tuple[str, ...], ...]] = (
+_KEYS: Final[tuple[tuple[str, ...], ...]] = (
     ("gateway", "mode"),
     ("gateway", "port"),
     ("gateway", "bind"),
@@ -41,12 +41,18 @@ MANAGED_KEYS: Final[tuple[tuple[str, ...], ...]] = (
     ("channels", "telegram", "proxy"),
     ("channels", "telegram", "dmPolicy"),
     ("channels", "telegram", "allowFrom"),
+    ("channels", "telegram", "accounts"),
     ("commands", "ownerAllowFrom"),
     ("plugins", "entries", "admin-http-rpc"),
     ("session", "dmScope"),
     ("update", "checkOnStart"),
     ("logging", "file"),
 )
+# What is in another file is not looked at, and the gateway merges it with what is here: no key of ours may come from
+# there.
+INCLUDE: Final = "$include"
+_INCLUDES: Final = tuple(sorted({(*key[:end], INCLUDE) for key in _KEYS for end in range(len(key))}))
+MANAGED_KEYS: Final[tuple[tuple[str, ...], ...]] = (*_KEYS, *_INCLUDES)
 
 # Without an owner OpenClaw makes the first approved stranger its owner (facts on OpenClaw, section 5). Telegram gives
 # nobody the id 0, so this owner is nobody.
@@ -94,7 +100,7 @@ def config_patch(live: Json, wanted: Json, keys: Iterable[tuple[str, ...]]) -> J
 
 def is_hot(patch: Json) -> bool:
     """Whether a running gateway takes over the whole patch without a restart."""
-    return all(any(key[: len(hot)] == hot for hot in HOT) for key in _leaves(patch))
+    return all(key[-1:] != (INCLUDE,) and any(key[: len(hot)] == hot for hot in HOT) for key in _leaves(patch))
 
 
 def wanted_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:

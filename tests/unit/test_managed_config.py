@@ -78,6 +78,7 @@ def test_a_key_is_taken_away_without_its_neighbours(live: Json, wanted: Json, pa
         ({"secrets": {"providers": {"x": {"source": "file"}}}}, False),
         ({"browser": {"enabled": True}}, False),
         ({"channels": None}, False),
+        ({"agents": {"$include": None}}, False),  # the gateway writes no file that includes others
     ],
 )
 def test_only_what_the_gateway_takes_over_at_once_goes_to_it_while_it_runs(patch: Json, hot: bool) -> None:

@@ -157,12 +157,29 @@ def test_the_agents_own_keys_survive(world: FakeFleet, host: FakeHost, runs: boo
     assert after["channels"]["telegram"]["allowFrom"] == ["42"]
 
 
-def test_a_managed_key_that_nobody_wants_is_taken_away(world: FakeFleet, host: FakeHost) -> None:
-    config = host.config()
-    config["channels"]["telegram"]["proxy"] = "http://elsewhere.example"
-    host.write_config(config)
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"channels": {"telegram": {"proxy": "http://elsewhere.example"}}},
+        {"channels": {"telegram": {"accounts": {"other": {"dmPolicy": "open"}}}}},
+        {"channels": {"telegram": {"$include": "./theirs.json5"}}},
+        {"agents": {"$include": "./theirs.json5"}},
+        {"$include": "./theirs.json5"},
+    ],
+    ids=str,
+)
+def test_a_managed_key_that_nobody_wants_is_taken_away(world: FakeFleet, host: FakeHost, theirs: Any) -> None:
+    before = host.config()
+    host.write_config(merged(before, theirs))
+    assert host.config() != before
     world.applied()
-    assert "proxy" not in host.config()["channels"]["telegram"]
+    assert {name: value for name, value in host.config().items() if name != "meta"} == before  # the gateway's own
+
+
+def merged(one: Any, other: Any) -> Any:
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return other
+    return {**one, **{key: merged(one.get(key), value) for key, value in other.items()}}
 
 
 @pytest.mark.parametrize("runs", [True, False])
