@@ -22,6 +22,9 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TEXT_TAGS = frozenset({_TAG + "str", _TAG + "timestamp", _TAG + "value"})
+_COLLECTION_TAGS = frozenset({_TAG + "map", _TAG + "seq"})
+_TRUE = frozenset({"yes", "true", "on"})
+_WORDS = {_TAG + "null": frozenset({"", "~", "null"}), _TAG + "bool": _TRUE | {"no", "false", "off"}}
 MAX_PROBLEMS = 100
 MAX_KEY = 1000
 
@@ -101,6 +104,8 @@ def compose(
     """
     root = root_map(raw, file, advice, budget)
     walk = _Walk(file, is_free, budget, nodes={(): (root, root)})
+    if root.tag not in _COLLECTION_TAGS:
+        walk.unread_tag((), root)
     data = walk.map(root, ())
     return Document(file, data, walk.nodes).with_problems(walk.problems)
 
@@ -166,6 +171,9 @@ class _Walk:
                 (*path, ""), node, "merge keys (<<) are not read here", 'write what children share under "defaults"'
             )
             return None
+        if node.tag not in _PLAIN_TEXT_TAGS and node.tag not in _SCALARS:
+            self.unread_tag((*path, ""), node)
+            return None
         key = str(node.value)
         if len(key) > MAX_KEY:
             self.report((*path, ""), node, f"a key of more than {MAX_KEY:,} characters", "write a shorter one")
@@ -191,6 +199,8 @@ class _Walk:
         if len(path) > MAX_DEPTH:
             raise failure(self.file, position(node), "aliases nest this too deep", "write the values out")
         self.open.add(id(node))
+        if node.tag not in _COLLECTION_TAGS:
+            self.unread_tag(path, node)
         data: Json = self.list(node, path) if isinstance(node, yaml.SequenceNode) else self.map(node, path)
         self.open.remove(id(node))
         return data
@@ -223,11 +233,17 @@ class _Walk:
             )
             return 0
         if node.tag not in _SCALARS:
-            self.report(
-                path, node, f"the YAML tag {shown(node.tag.replace(_TAG, '!!'))} is not read here", "remove the tag"
-            )
+            self.unread_tag(path, node)
+            return text
+        if node.tag in _WORDS and text.lower() not in _WORDS[node.tag]:
+            summary = f"the YAML tag {shown(node.tag.replace(_TAG, '!!'))} does not fit what stands here"
+            self.report(path, node, summary, "remove the tag")
             return text
         return _SCALARS[node.tag](text)
+
+    def unread_tag(self, path: Path, node: yaml.Node) -> None:
+        summary = f"the YAML tag {shown(node.tag.replace(_TAG, '!!'))} is not read here"
+        self.report(path, node, summary, "remove the tag")
 
     def unprintable(self, text: str, path: Path, node: yaml.Node) -> None:
         if not self.is_free(path):
@@ -247,7 +263,7 @@ _PLAIN_SECRET = (
 )
 _SCALARS: Mapping[str, Callable[[str], Json]] = {
     _TAG + "null": lambda _: None,
-    _TAG + "bool": lambda text: text.lower() in ("yes", "true", "on"),
+    _TAG + "bool": lambda text: text.lower() in _TRUE,
     _TAG + "int": int,
     _TAG + "float": float,
 }

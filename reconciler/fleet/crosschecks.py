@@ -112,6 +112,9 @@ def _moves(sources: Sources) -> Iterator[Problem]:
     arrives = {move["to"]: index for index, move in reversed(list(enumerate(moves)))}
     for index, move in enumerate(moves):
         old, new, place = move["from"], move["to"], ("moved", index)
+        if old == new:
+            yield main.problem(place, f"moved from {shown(old)} to itself", "remove this entry")
+            continue
         first = min(leaves[old], arrives[new])
         if first < index:
             what = f"from {shown(old)}" if leaves[old] == first else f"to {shown(new)}"
@@ -123,7 +126,7 @@ def _moves(sources: Sources) -> Iterator[Problem]:
         if new not in sources.children and new not in leaves:
             advice = "declare it under children, or remove this entry"
             yield main.problem((*place, "to"), f"moved to {shown(new)}, which is not declared", advice)
-    yield from _loops(main, {move["from"]: move["to"] for move in moves})
+    yield from _loops(main, {move["from"]: move["to"] for move in moves if move["from"] != move["to"]})
 
 
 def _loops(main: Document, moves: Mapping[str, str]) -> Iterator[Problem]:

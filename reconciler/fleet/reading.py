@@ -99,7 +99,7 @@ class Reader:
 
     def is_same(self, name: str, path: Path) -> bool:
         """Whether `name` is the file at `path`."""
-        return (self._root / name).resolve() == path.resolve()
+        return _resolved(self._root / name) == _resolved(path)
 
     def digest(self) -> str:
         """SHA-256, hex, over the names and bytes of everything that was read. The fleet file's own name is empty."""
@@ -114,7 +114,7 @@ class Reader:
             raise Unreadable("is an absolute path", _INSIDE)
         if "\0" in name:
             raise Unreadable("holds a NUL character", _INSIDE)
-        path = (self._root / name).resolve()
+        path = _resolved(self._root / name)
         if not path.is_relative_to(self._root):
             raise Unreadable("is outside the directory of the fleet file", _INSIDE)
         return path
@@ -127,6 +127,18 @@ class Reader:
         self._left -= len(raw)
         self._read[name] = raw
         return raw
+
+
+def _resolved(path: Path) -> Path:
+    """Where the path ends, all links followed. Raises Unreadable where they go in a circle."""
+    try:
+        found = path.resolve()
+        is_whole = found.resolve() == found  # later Pythons stop at such a link and leave the rest as it is
+    except RuntimeError:
+        is_whole = False
+    if not is_whole:
+        raise Unreadable("is a link that leads back to itself", "name a file, or mend the link")
+    return found
 
 
 def _files_below(top: Path) -> Iterator[Path]:

@@ -48,6 +48,8 @@ def expiry(text: str) -> datetime | None:
 
 def network(text: str) -> str:
     """A CIDR as it is usually written; a single address is the network of it alone. Raises ValueError."""
+    if "%" in text:
+        raise ValueError("a zone")
     return str(ipaddress.ip_network(text))
 
 
@@ -94,8 +96,10 @@ def _networks(block: Block) -> Iterator[Problem]:
 
 
 def _network_advice(text: str) -> str:
+    if "%" in text:
+        return "what stands behind the % names an interface of one machine: leave it out"
     try:
-        return f"it has bits set behind its prefix: write {ipaddress.ip_network(text, strict=False)}"
+        return f"it has bits set behind its prefix: write {shown(ipaddress.ip_network(text, strict=False))}"
     except ValueError:
         return "write a CIDR, such as 203.0.113.0/24 or 2001:db8::/32"
 

@@ -32,8 +32,16 @@ def resolve(locator: str, base_dir: Path, environ: Mapping[str, str]) -> Secret:
     Raises SecretError when the file is not there, not private, too big or not what it should be.
     """
     name, pointer = file_and_pointer(locator)
-    path = base_dir / Path(name).expanduser()
+    path = base_dir / _expanded(name)
     return only_line(path) if pointer is None else _text_at(path, pointer)
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        user = name.partition("/")[0]
+        raise SecretError(f"{user} is nobody's home directory here", private_file.MEND) from error
 
 
 def only_line(path: Path) -> Secret:

@@ -36,7 +36,7 @@ def test_there_are_cases() -> None:
 def test_case(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = tmp_path / "here"
     if case.is_dir():
-        shutil.copytree(case, here)
+        shutil.copytree(case, here, symlinks=True)
     else:
         here.mkdir()
         shutil.copy(case, here / "fleet.yaml")

@@ -50,6 +50,11 @@ def test_a_file_beside_the_fleet_file_is_resolved_without_its_last_newline(tmp_p
     assert references(tmp_path).model_key(secret_file(tmp_path, VALUE + "\n")) == Secret(VALUE)
 
 
+def test_the_home_of_somebody_who_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="~nobody-here is nobody's home directory here"):
+        references(tmp_path).bot_token(SecretRef("file", "~nobody-here/token"))
+
+
 def test_a_missing_variable_is_named_with_who_needs_it(tmp_path: Path) -> None:
     reference = SecretRef("env", "ALICE_BOT_TOKEN")
     with pytest.raises(SecretError) as caught:
