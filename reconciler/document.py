@@ -16,7 +16,19 @@ import yaml
 
 from reconciler.errors import ConfigError
 from reconciler.model import Diagnostic, Json
-from reconciler.yamltext import MAX_DEPTH, MAX_NODES, MAX_TEXT, START, Position, diagnostic, failure, position, root_map
+from reconciler.yamltext import (
+    CHILDREN,
+    MAX_DEPTH,
+    MAX_NODES,
+    MAX_TEXT,
+    START,
+    Position,
+    diagnostic,
+    failure,
+    more_for_children,
+    position,
+    root_map,
+)
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -103,6 +115,8 @@ def compose(
     values it may have. Raises ConfigError when the bytes are no single YAML map, or have more.
     """
     root = root_map(raw, file, advice, budget)
+    maps = [value.value for key, value in root.value if key.value == CHILDREN and isinstance(value, yaml.MappingNode)]
+    budget += more_for_children(sum(map(len, maps)))
     walk = _Walk(file, is_free, budget, nodes={(): (root, root)})
     if root.tag not in _COLLECTION_TAGS:
         walk.unread_tag((), root)

@@ -17,8 +17,11 @@ Position: TypeAlias = tuple[int, int]  # line and column, from 1; (0, 0) for the
 
 START = "a fleet file begins with a line such as `fleet: demo`; `fleet init` writes one in an empty directory"
 
+CHILDREN = "children"
 MAX_DEPTH = 20
-MAX_NODES = 400_000  # keys and values: 10,000 children with 20 settings each, in some 200 MB of memory
+MAX_NODES = 400_000  # keys and values, in some 200 MB of memory
+NODES_PER_CHILD = 40  # and so many more for each child: ten settings, with what is in them
+MAX_RICH_CHILDREN = 10_000  # of one file
 MAX_TEXT = 1024 * 1024  # characters of one value
 
 if TYPE_CHECKING:
@@ -36,10 +39,18 @@ class _Loader(_Base):
 
     depth = 0
     budget = MAX_NODES
+    is_in_children = False
+    children = 0
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         self.depth += 1
         self.budget -= 1
+        is_value = isinstance(current_index, yaml.Node)  # of a map, whose key this is; a list counts
+        if self.depth == 2:
+            self.is_in_children = is_value and current_index.value == CHILDREN
+        elif self.depth == 3 and self.is_in_children and is_value:
+            self.children += 1
+            self.budget += NODES_PER_CHILD if self.children <= MAX_RICH_CHILDREN else 0
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=current_node.start_mark)
         if self.budget < 0:
@@ -69,6 +80,11 @@ def root_map(raw: bytes, file: str, advice: str, budget: int) -> yaml.MappingNod
         kind = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         raise failure(file, position(root), f"the file must be a map (key: value), not {kind}", advice)
     return root
+
+
+def more_for_children(children: int) -> int:
+    """How many keys and values a file with so many children may have above the others."""
+    return NODES_PER_CHILD * min(children, MAX_RICH_CHILDREN)
 
 
 def position(node: yaml.Node) -> Position:

@@ -17,7 +17,7 @@ from reconciler.fleet.blocks import Block, as_map, rebased
 from reconciler.fleet.reading import Reader, Unreadable
 from reconciler.schema import check, is_free
 from reconciler.wording import words
-from reconciler.yamltext import MAX_NODES, failure
+from reconciler.yamltext import MAX_NODES, failure, more_for_children
 
 MAX_INCLUDED = 1000
 MAX_CHILDREN = 20_000  # in all files together; the schema says the same for one
@@ -66,7 +66,7 @@ def load(path: FilePath) -> Sources:
     for name, place in names.items():
         documents[name] = _included_document(main, reader, name, place, budget)
         budget -= _cost(documents[name])
-    _check_number(path, *documents.values())
+        _check_number(path, *documents.values())
     return _gathered(documents, not_found, reader)
 
 
@@ -77,8 +77,8 @@ def _check_number(path: FilePath, *documents: Document) -> None:
 
 
 def _cost(document: Document) -> int:
-    """What a document takes of the budget: each entry is a key and a value."""
-    return 2 * len(document.nodes)
+    """What a document takes of the budget: each entry is a key and a value, and children bring their own."""
+    return max(0, 2 * len(document.nodes) - more_for_children(len(as_map(document.data.get("children")))))
 
 
 def _fleet_file(reader: Reader, path: FilePath) -> bytes:

@@ -81,6 +81,14 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "50 MB of children": (lambda: (HEAD + ALICE).encode() + b"  a: {}\n" * 6_553_600, "bigger than 16 MiB"),
     "16 MB of values": (lambda: b"a: [" + b"x," * 8_000_000 + b"]\n", "more than 400,000 keys and values"),
     "16 MB of empty maps": (lambda: b"a: [" + b"{}," * 5_000_000 + b"]\n", "more than 400,000 keys and values"),
+    "16 MB of values in children that are no map": (
+        lambda: b"children: [" + b"x," * 8_000_000 + b"]\n",
+        "more than 400,000 keys and values",
+    ),
+    "16 MB of values in one child": (
+        lambda: b"children: {a: [" + b"x," * 8_000_000 + b"]}\n",
+        "more than 400,000 keys and values",
+    ),
     "16 MB of one word": (lambda: b"fleet: " + b"a" * 16_000_000 + b"\n", "a text of more than 1,048,576 characters"),
     "16 MB of one key": (lambda: b'? "' + b"a" * 16_000_000 + b'"\n: x\n', "a key of more than 1,000 characters"),
     "16 MB of digits": (lambda: b"fleet: " + b"1" * 16_000_000 + b"\n", "a text of more than 1,048,576 characters"),
@@ -203,6 +211,32 @@ def test_ten_thousand_children_load_in_seconds(tmp_path: Path) -> None:
     said, seconds, _ = loaded(tmp_path / "fleet.yaml")
     assert said == ""
     assert seconds < 6
+
+
+RICH = """\
+  a{0}:
+    group: eu
+    bot: {{token: env:B{0}}}
+    region: [fsn1, nbg1]
+    server_type: [cx23, cx33]
+    users: {{policy: allowlist, allowed: [4242, 1{0}], owner: 4242}}
+    labels: {{team: blue, tier: one}}
+    protect: true
+    files: {{SOUL.md: {{text: "You are {{{{ name }}}}, number {0}."}}, skills/a.md: {{text: x, mode: managed}}}}
+    config: {{agents: {{defaults: {{thinkingDefault: low}}}}}}
+    vars: {{city: Bonn, tone: kind}}
+    access: {{ssh_from: [203.0.113.0/24]}}
+    expires: 2027-12-31
+"""
+
+
+def test_ten_thousand_children_with_many_settings_and_templates_of_their_own_load(tmp_path: Path) -> None:
+    head = HEAD.replace("children:", "groups: {eu: {region: nbg1}}\nchildren:")
+    (tmp_path / "fleet.yaml").write_text(head + "".join(RICH.format(number) for number in range(10_000)), "utf-8")
+    said, seconds, megabytes = loaded(tmp_path / "fleet.yaml")
+    assert said == ""
+    assert seconds < 12
+    assert megabytes < 600
 
 
 def assert_it_ends_soon(file: Path, expected: str) -> None:
