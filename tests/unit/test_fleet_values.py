@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.errors import ConfigError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.model import Percent
 
@@ -84,3 +85,19 @@ def test_a_share_is_rounded_down_but_never_to_nothing(percent: int, total: int, 
 
 def test_loading_a_fleet_without_templates_does_not_import_jinja(directory: Path) -> None:
     subprocess.run([sys.executable, "-c", LOAD], cwd=directory, check=True, timeout=60)
+
+
+def test_a_link_that_leads_back_to_itself_is_said_where_it_is_named(directory: Path) -> None:
+    (directory / "loop.yaml").symlink_to("loop.yaml")
+    (directory / "soul.md").unlink()
+    (directory / "soul.md").symlink_to("soul.md")
+    text = FLEET.replace("include: more.yaml", 'include: [loop.yaml, "l*.yaml", loop.yaml/../more.yaml]')
+    (directory / "fleet.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as raised:
+        load_fleet(directory / "fleet.yaml")
+    assert [(found.line, found.summary) for found in raised.value.diagnostics] == [
+        (4, 'include: "loop.yaml" is a link that leads back to itself'),
+        (4, 'include: "l*.yaml" is a link that leads back to itself'),
+        (4, 'include: "loop.yaml/../more.yaml" finds no file'),
+        (7, '"soul.md" is a link that leads back to itself'),
+    ]
