@@ -66,7 +66,7 @@ class FleetClient:
     def __init__(self, fleet: Fleet, ports: Ports) -> None:
         self.fleet = fleet
         self._ports = ports
-        self._runs: Runs | None = None
+        self._told: tuple[Runs, dict[str, Record]] | None = None
 
     @classmethod
     def load(
@@ -109,8 +109,8 @@ class FleetClient:
 
     def address(self, server: Server) -> HostAddress:
         """How a child is reached and known. Raises HostError when it has no address or no uid."""
-        runs = self._open_runs()
-        record = self._ports.store.records().get(server.child or "") if runs else None
+        runs, records = self._half_made()
+        record = records.get(server.child or "")
         # A first apply that failed is what people want to look at.
         return address_of(server, self.fleet, self._ports, may_be_unfinished(server, runs, record))
 
@@ -209,11 +209,12 @@ class FleetClient:
         """Whose servers these are, by the fleet key that this client was given. Raises CloudError."""
         return recovery.recognise(self.fleet, self._ports)
 
-    def _open_runs(self) -> Runs:
-        """Asked for once: a thousand addresses are written at a time."""
-        if self._runs is None:
-            self._runs = open_runs(self.fleet, self._ports.cloud.firewalls(self.fleet_id))
-        return self._runs
+    def _half_made(self) -> tuple[Runs, dict[str, Record]]:
+        """What tells of a first apply that has not ended. Read once: a thousand addresses are written at a time."""
+        if self._told is None:
+            runs = open_runs(self.fleet, self._ports.cloud.firewalls(self.fleet_id))
+            self._told = runs, self._ports.store.records() if runs else {}
+        return self._told
 
     def _plan(self, fleet: Fleet, names: Iterable[str] | None, options: PlanOptions) -> Planned:
         seen, now = observe(fleet, self._ports, names), self._ports.clock.now()

@@ -6,14 +6,14 @@ and acts on nothing. A bot's number, the part of its token before the colon, is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from reconciler import keys
 from reconciler.diff import value_at
 from reconciler.errors import SecretError
 from reconciler.managed import secret_digest
-from reconciler.model import Child, Diagnostic, Secret, Severity
+from reconciler.model import Child, ChildSpec, Diagnostic, Json, Secret, Severity
 from reconciler.ports import Ports
 from reconciler.steps.work import uid_of
 
@@ -25,13 +25,27 @@ def bot_obstacles(children: Mapping[str, Child], ports: Ports) -> dict[str, Diag
     tokens = dict(_tokens(children, ports))
     by_bot: dict[str, list[str]] = {}
     for name, token in tokens.items():
-        by_bot.setdefault(token.reveal().partition(":")[0], []).append(name)
+        by_bot.setdefault(_number(token), []).append(name)
     found = {name: _same_bot(name, names) for names in by_bot.values() if len(names) > 1 for name in names}
-    for name in tokens.keys() - found.keys():
-        child = children[name]
-        if _takes_another(child) and (holder := _holder(child, tokens[name], children, ports)) is not None:
+    takers = [name for name in tokens.keys() - found.keys() if _takes_another(children[name])]
+    held = list(_held(children.values(), ports)) if takers else []
+    for name in takers:
+        holder = next((other for other, live, key in held if live == secret_digest(tokens[name], key)), name)
+        if holder != name:
             found[name] = _still_held(name, holder)
     return found
+
+
+def bot_number(spec: ChildSpec, ports: Ports) -> str | None:
+    """The bot's own number; None where its token cannot be had."""
+    try:
+        return _number(ports.secrets.bot_token(spec.bot_token))
+    except SecretError:
+        return None
+
+
+def _number(token: Secret) -> str:
+    return token.reveal().partition(":")[0]
 
 
 def _tokens(children: Mapping[str, Child], ports: Ports) -> Iterator[tuple[str, Secret]]:
@@ -50,17 +64,14 @@ def _takes_another(child: Child) -> bool:
     return child.facts is None or child.facts.managed.get(_LIVE) != child.wanted.get(_LIVE)
 
 
-def _holder(child: Child, token: Secret, children: Mapping[str, Child], ports: Ports) -> str | None:
-    """Who has that token on its host and keeps it, if anybody. Each host digests its own with a key of its own."""
-    for other in children.values():
-        is_stopped_first = other.spec is not None and not other.spec.enabled  # in the first wave
-        if other.name == child.name or is_stopped_first or other.facts is None:
+def _held(children: Iterable[Child], ports: Ports) -> Iterator[tuple[str, Json, Secret]]:
+    """Who keeps a token on its host: its digest, and the key of that. Who shall be off is stopped in the first wave."""
+    for child in children:
+        if child.facts is None or child.server is None or (child.spec is not None and not child.spec.enabled):
             continue
-        assert other.server is not None
-        live = value_at(other.facts.managed.get(_LIVE), ("hmac",))
-        if live is not None and live == secret_digest(token, keys.digest_key(ports.fleet_key, uid_of(other.server))):
-            return other.name
-    return None
+        live = value_at(child.facts.managed.get(_LIVE), ("hmac",))
+        if live is not None:
+            yield child.name, live, keys.digest_key(ports.fleet_key, uid_of(child.server))
 
 
 def _same_bot(name: str, names: list[str]) -> Diagnostic:

@@ -13,9 +13,10 @@ from typing import Final
 
 from reconciler import keys
 from reconciler.actions import MODULE_OF
+from reconciler.bots import bot_number
 from reconciler.errors import CloudError, FleetError, LimitExceeded, Refused
 from reconciler.log import get_log
-from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan, SecretRef, masked
+from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan, masked
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Step, Work
@@ -63,21 +64,21 @@ class _Hindrances:
     """What has failed in this run and stands in the way of others."""
 
     full: LimitExceeded | None = None  # the project: no further server is asked for
-    holders: dict[SecretRef, str] = field(default_factory=dict)  # bots of children that could not be stopped
+    holders: dict[str, str] = field(default_factory=dict)  # by a bot's number, the child that could not be stopped
 
     def check(self, work: Work) -> None:
         """Raises LimitExceeded or Refused for what cannot go well any more."""
         if self.full is not None and work.server is None:
             raise LimitExceeded(f"not tried, the project is full: {self.full.summary}", self.full.advice)
-        holder = self.holders.get(work.spec.bot_token) if work.spec else None
+        holder = self.holders.get(bot_number(work.spec, work.ports) or "") if self.holders and work.spec else None
         if holder is not None and holder != work.name:
             raise Refused(f"not tried, its bot is still that of {holder}, which could not be stopped", "see there")
 
     def note(self, failure: FleetError, action: Action, work: Work) -> None:
         if isinstance(failure, LimitExceeded):
             self.full = self.full or failure
-        if action.kind is Kind.STOP and work.spec is not None:
-            self.holders[work.spec.bot_token] = work.name
+        if action.kind is Kind.STOP and work.spec is not None and (bot := bot_number(work.spec, work.ports)):
+            self.holders[bot] = work.name
 
 
 def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending, shares: bool) -> None:

@@ -116,7 +116,7 @@ def secret_digest(secret: Secret, digest_key: Secret) -> str:
 
 
 def _keyed(content: bytes, digest_key: Secret) -> str:
-    return hmac.new(bytes.fromhex(digest_key.reveal()), content, hashlib.sha256).hexdigest()
+    return hmac.digest(bytes.fromhex(digest_key.reveal()), content, "sha256").hex()
 
 
 def _fingerprint(content: bytes, materials: Materials, *, secret: bool) -> dict[str, Json]:

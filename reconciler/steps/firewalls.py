@@ -127,14 +127,22 @@ def _mend(fleet: Fleet, ports: Ports, note: Note, spec: FirewallSpec, live: Mapp
     before, witness = live.get(spec.name), _witness(fleet, ports, spec, open_runs(fleet, live.values()))
     note("firewall-change-intended", durable=True, firewall=spec.name, rules=list(spec.rules))
     ports.cloud.ensure_firewall(spec)
-    if witness is None or _answers(witness, fleet, ports, PROOF_PATIENCE):
-        return
+    try:
+        if witness is None or _answers(witness, fleet, ports, PROOF_PATIENCE):
+            return
+    except BaseException:  # a person who waits for the proof may press Ctrl-C
+        _put_back(ports, note, spec, before)
+        raise
+    _put_back(ports, note, spec, before)
+    raise _locked_out(witness.name, f"firewall {spec.name}")
+
+
+def _put_back(ports: Ports, note: Note, spec: FirewallSpec, before: Firewall | None) -> None:
     note("firewall-revert-intended", durable=True, firewall=spec.name)
     if before is None:
         ports.cloud.delete_firewall(spec.name)
     else:
         ports.cloud.restore_firewall(before)
-    raise _locked_out(witness.name, f"firewall {spec.name}")
 
 
 def _witness(fleet: Fleet, ports: Ports, spec: FirewallSpec, runs: Collection[str]) -> Server | None:

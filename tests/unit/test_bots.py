@@ -101,9 +101,10 @@ def test_a_token_that_cannot_be_had_is_an_error_where_it_is_needed(world: FakeFl
     assert world.planned() == ["create dora: declared"]
 
 
-def test_a_bot_is_not_taken_from_who_could_not_be_stopped(world: FakeFleet) -> None:
+@pytest.mark.parametrize("locator", ["B", "B_AGAIN"])
+def test_a_bot_is_not_taken_from_who_could_not_be_stopped(world: FakeFleet, locator: str) -> None:
     world.change("bob", enabled=False)
-    world.specs["carol"] = replace(world.specs["alice"], name="carol", bot_token=world.specs["bob"].bot_token)
+    world.specs["carol"] = replace(world.specs["alice"], name="carol", bot_token=SecretRef("env", locator))
     world.cloud.fail_next("shutdown", Unauthorized("the token may only read"))
     errors = {outcome.action.child: outcome.error for outcome in world.apply()}
     assert errors["carol"] == "server: not tried, its bot is still that of bob, which could not be stopped"

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler import keys
 from reconciler.errors import HostError, NameTaken
-from reconciler.model import Change, FirewallSpec, OutcomeCode
+from reconciler.model import Change, FirewallSpec, HostAddress, OutcomeCode
 from reconciler.steps.firewalls import (
     PROOF_PATIENCE,
     ensure_fleet_resources,
@@ -19,7 +19,9 @@ from reconciler.steps.firewalls import (
     sources_digest,
     wanted_firewalls,
 )
+from tests.fakes.dialer import FakeDialer
 from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeHost
 from tests.fakes.works import Notes, make_work
 from tests.fakes.worlds import FLEET_KEY
 
@@ -146,6 +148,24 @@ def test_a_change_that_locks_us_out_is_taken_back(world: FakeFleet) -> None:
     assert world.clock.monotonic() - started >= PROOF_PATIENCE
     assert notes.events == ["firewall-change-intended", "firewall-revert-intended"]
     assert "access.ssh_from" in raised.value.advice
+
+
+def test_a_change_is_taken_back_when_a_person_does_not_wait_for_its_proof(world: FakeFleet) -> None:
+    world.cloud.change_wall("demo", "in tcp 22 from 198.51.100.0/24", "in tcp 8080 from 0.0.0.0/0")
+    before, connect = dict(world.cloud.walls), world.dialer.connect
+
+    class Impatient(FakeDialer):
+        """Whoever wants to get in after the change is interrupted."""
+
+        def connect(self, address: HostAddress, timeout: float) -> FakeHost:
+            if world.cloud.walls != before:
+                raise KeyboardInterrupt
+            return connect(address, timeout)
+
+    world.dialer = Impatient(world.cloud, world.clock)
+    with pytest.raises(KeyboardInterrupt):
+        ensure_fleet_resources(world.fleet(), world.ports(), Notes())
+    assert world.cloud.walls == before
 
 
 def test_a_new_firewall_that_locks_us_out_is_gone_again(world: FakeFleet) -> None:
