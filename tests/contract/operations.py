@@ -277,7 +277,7 @@ OPERATIONS: tuple[Operation, ...] = (
     act("primary_ips/change_protection", "ip", {"delete": True},
         lambda c, s: c.primary_ips.change_protection(_ip(s), True), "primary-ip enable-protection ip"),
     # --- images ---
-    *reading("images", "snap", "", acts=True),
+    *reading("images", "snap", "image", acts=True),
     put("images", "snap", {"description": "kept", "labels": {"a": "b"}},
         lambda c, s: c.images.update(Image(id=s["snap"]), "kept", labels={"a": "b"}),
         "image update $snap --description kept"),
