@@ -18,6 +18,7 @@ from reconciler.errors import SandboxError
 from reconciler.sandbox import cgroups, lifecycle
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
+from tests.e2e.machinery import Operator
 from tests.e2e.traces import difference, snapshot
 
 pytestmark = pytest.mark.e2e
@@ -58,6 +59,19 @@ def test_taking_a_sandbox_down_twice_is_no_error(before: dict[str, object]) -> N
     lifecycle.up(PATHS, _silent)
 
     assert [lifecycle.down(PATHS), lifecycle.down(PATHS)] == [True, False]
+    assert difference(before, snapshot()) == {}
+
+
+def test_a_sandbox_of_simulated_machines_says_so_and_leaves_no_trace(before: dict[str, object], tmp_path: Path) -> None:
+    operator = Operator(tmp_path, tmp_path)
+    assert "The machines are SIMULATED" in operator.fleet("sandbox", "up", "--simulated", timeout=300)
+    operator.fleet("init", "--sandbox", "--name", "shadows")
+    operator.fleet("apply", "--yes")
+    assert [child["health"] for child in operator.status().values()] == ["HEALTHY"]
+    assert "SIMULATED" in operator.fleet("sandbox", "status")
+
+    operator.fleet("sandbox", "down")
+
     assert difference(before, snapshot()) == {}
 
 

@@ -17,7 +17,8 @@ from reconciler.sandbox.simulated.keys import public_key
 from reconciler.sandbox.simulated.releases import is_intact
 
 SECRET_KEYS: Final = re.compile(
-    r"(token|apikey|password|passwd|passphrase|secret|privatekey)$|^(key|authorization|cookie)$"
+    "(token|apikeys?|passwords?|passwd|passphrases?|secrets?|privatekeys?|credentials?|authorization|cookies?)$"
+    "|^keys?$|^(access|api|auth|bearer|bot|id|refresh|)tokens$"
 )
 LONGEST_VALUE: Final = 65536  # characters
 MOST_NAMES: Final = 20
@@ -132,7 +133,8 @@ def _without_secrets(value: Any, name: str) -> Any:
         return {inner: _without_secrets(more, inner) for inner, more in value.items()}
     if isinstance(value, list):
         return [_without_secrets(more, name) for more in value]
-    return "(inline secret)" if isinstance(value, str) and _is_secret(name) else value
+    is_written_out = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return "(inline secret)" if is_written_out and _is_secret(name) else value
 
 
 def _is_secret(name: str) -> bool:

@@ -37,9 +37,10 @@ CASES: Final = (
     ),
     Case(
         "a secret written inline is not carried away",
-        [config({"auth": {"token": "hush", "list": [{"apiKey": "hush"}]}, "tokens": {"token": 5}})],
-        [(json_keys(PATH, ("auth",), ("tokens",)),
-          {"auth": {"token": "(inline secret)", "list": [{"apiKey": "(inline secret)"}]}, "tokens": {"token": 5}})],
+        [config({"auth": {"token": "hush", "list": [{"apiKey": "hush"}]}, "pins": {"password": 5, "maxTokens": 5}})],
+        [(json_keys(PATH, ("auth",), ("pins",)),
+          {"auth": {"token": "(inline secret)", "list": [{"apiKey": "(inline secret)"}]},
+           "pins": {"password": "(inline secret)", "maxTokens": 5}})],
     ),
     Case(
         "a secret written inline is known by its key, however that is spelled",
