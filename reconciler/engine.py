@@ -72,7 +72,8 @@ class _Hindrances:
             raise LimitExceeded(f"not tried, the project is full: {self.full.summary}", self.full.advice)
         holder = self.holders.get(bot_number(work.spec, work.ports) or "") if self.holders and work.spec else None
         if holder is not None and holder != work.name:
-            raise Refused(f"not tried, its bot is still that of {holder}, which could not be stopped", "see there")
+            summary = f"not tried, its bot is still that of {holder}, which could not be stopped"
+            raise Refused(summary, f"mend what keeps {holder} from stopping, then apply again")
 
     def note(self, failure: FleetError, action: Action, work: Work) -> None:
         if isinstance(failure, LimitExceeded):

@@ -1,4 +1,4 @@
-"""A file that was not there before: whole, or not there at all, and never in the place of another."""
+"""A file that was not there before: whole, or not there at all when it fails, and never in the place of another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXE
 
 
 def write_new(path: Path, data: bytes, mode: int) -> None:
-    """`path` with exactly `data`, on the disk when this returns. Raises FileExistsError; OSError with nothing left."""
+    """`path` with exactly `data`, on the disk when this returns. Raises FileExistsError; OSError with nothing left.
+
+    Killed between its last two calls it leaves an empty file. A hard link would not, but some file systems have none.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with os.fdopen(os.open(fresh, _NEW, mode), "wb") as file:
