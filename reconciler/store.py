@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from reconciler import wholefile
 from reconciler.errors import LockHeld, StateError
 from reconciler.model import Event, Record
 from reconciler.ports import Clock
@@ -91,7 +92,7 @@ class DirectoryStore:
         text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
         with self._writing():
             self._records.mkdir(mode=0o700, exist_ok=True)
-            _replace(self._records / f"{record.child}.json", text)
+            wholefile.replace(self._records / f"{record.child}.json", text.encode(), 0o600)
 
     def forget(self, child: str) -> None:
         with self._writing():
@@ -152,13 +153,3 @@ def _end_of_last_line(file: BinaryIO) -> int:
         if found >= 0:
             return start + found + 1
     return 0
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)

@@ -12,8 +12,8 @@ import click
 from reconciler.cli import starter
 from reconciler.cli.options import Settings, with_settings
 from reconciler.errors import FleetError, Refused, StateError
-from reconciler.newfile import write_new
 from reconciler.render.text import count_text
+from reconciler.wholefile import write_new
 
 if TYPE_CHECKING:
     from reconciler.model import Secret

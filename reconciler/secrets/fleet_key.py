@@ -8,10 +8,10 @@ from pathlib import Path
 from reconciler import keys
 from reconciler.errors import SecretError
 from reconciler.model import Fleet, Secret, SecretRef
-from reconciler.newfile import write_new
 from reconciler.secrets import file
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.value import secret_from
+from reconciler.wholefile import write_new
 
 VARIABLE = "FLEET_KEY"
 

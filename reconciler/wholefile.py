@@ -1,0 +1,52 @@
+"""Files that are written whole or not at all: a new one never in the place of another, or one in the other's place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+
+
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """`path` with exactly `data`, on the disk when this returns. Raises FileExistsError; OSError with nothing left."""
+    with _written(path, data, mode) as fresh:
+        try:
+            os.link(fresh, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # A file system without hard links: killed between these two calls, an empty file is left.
+            os.close(os.open(path, _NEW, mode))  # the name is ours, or somebody else's
+            fresh.replace(path)
+
+
+def replace(path: Path, data: bytes, mode: int) -> None:
+    """`path` with exactly `data` and `mode`, also where another file was; a link there is replaced, not followed.
+
+    On the disk when this returns. Raises OSError, with whatever was there still there.
+    """
+    with _written(path, data, mode) as fresh:
+        fresh.replace(path)
+
+
+@contextmanager
+def _written(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    """The data in a file beside `path`, which is gone afterwards unless it got another name."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with os.fdopen(os.open(fresh, _NEW, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield fresh
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # not the name that it had while it was written
+        raise
+    finally:
+        fresh.unlink(missing_ok=True)
