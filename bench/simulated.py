@@ -41,7 +41,7 @@ REQUEST = {
         "port": files.PORT, "token_path": files.GATEWAY_TOKEN_PATH, "unit": files.UNIT,
         "started_path": files.STARTED_PATH,
     },
-    "applied_path": files.APPLIED_PATH,
+    "applied_path": files.APPLIED_PATH, "bot_token_path": files.TELEGRAM_TOKEN_PATH,
 }  # fmt: skip
 
 

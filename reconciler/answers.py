@@ -30,6 +30,7 @@ def parse_answer(printed: bytes) -> HostFacts:
             applied=_applied(answer["applied"]),
             disk_free_mb=int(answer["disk_free_mb"]),
             memory_free_mb=int(answer["memory_free_mb"]),
+            bot=_text(answer["bot"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise HostError(

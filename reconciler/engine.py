@@ -13,7 +13,6 @@ from typing import Final
 
 from reconciler import keys
 from reconciler.actions import MODULE_OF
-from reconciler.bots import bot_number
 from reconciler.errors import CloudError, FleetError, LimitExceeded, Refused
 from reconciler.log import get_log
 from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan, masked
@@ -51,7 +50,7 @@ def apply(
     hindrances = _Hindrances()
     for _, group in groupby(plan.actions, key=lambda action: action.wave):
         wave = [(action, _work(action, fleet, children[action.child], ports, run, key_id)) for action in group]
-        outcomes += in_parallel(lambda pair: _run(*pair, hindrances), wave, workers)
+        outcomes += in_parallel(lambda pair: _run(*pair, children[pair[0].child], hindrances), wave, workers)
         works += [work for _, work in wave]
     if shares or any(child.in_open_run for child in children.values()):
         _clear_up(fleet, ports, note, _ending(run, children, works, outcomes), shares)
@@ -66,20 +65,21 @@ class _Hindrances:
     full: LimitExceeded | None = None  # the project: no further server is asked for
     holders: dict[str, str] = field(default_factory=dict)  # by a bot's number, the child that could not be stopped
 
-    def check(self, work: Work) -> None:
+    def check(self, work: Work, child: Child) -> None:
         """Raises LimitExceeded or Refused for what cannot go well any more."""
         if self.full is not None and work.server is None:
             raise LimitExceeded(f"not tried, the project is full: {self.full.summary}", self.full.advice)
-        holder = self.holders.get(bot_number(work.spec, work.ports) or "") if self.holders and work.spec else None
-        if holder is not None and holder != work.name:
+        holder = self.holders.get(child.bot) if child.bot else None
+        if holder is not None and holder != child.name:
             summary = f"not tried, its bot is still that of {holder}, which could not be stopped"
             raise Refused(summary, f"mend what keeps {holder} from stopping, then apply again")
 
-    def note(self, failure: FleetError, action: Action, work: Work) -> None:
+    def note(self, failure: FleetError, action: Action, child: Child) -> None:
         if isinstance(failure, LimitExceeded):
             self.full = self.full or failure
-        if action.kind is Kind.STOP and work.spec is not None and (bot := bot_number(work.spec, work.ports)):
-            self.holders[bot] = work.name
+        if action.kind is Kind.STOP:
+            bots = (child.bot, child.facts and child.facts.bot)
+            self.holders |= {bot: child.name for bot in bots if bot}
 
 
 def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending, shares: bool) -> None:
@@ -125,18 +125,18 @@ def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, ke
     )
 
 
-def _run(action: Action, work: Work, hindrances: _Hindrances) -> Outcome:
+def _run(action: Action, work: Work, child: Child, hindrances: _Hindrances) -> Outcome:
     started, current = work.ports.clock.monotonic(), MODULE_OF[action.kind].STEPS[0].name
     steps: list[tuple[str, float]] = []
     work.note("action-started", kind=action.kind, reason=action.reason.code)
     try:
-        hindrances.check(work)
+        hindrances.check(work, child)
         for step in MODULE_OF[action.kind].STEPS:
             current = step.name
             _run_step(step, work, steps)
     except Exception as error:
         failure = error if isinstance(error, FleetError) else _unforeseen(error)
-        hindrances.note(failure, action, work)
+        hindrances.note(failure, action, child)
         summary = masked(failure.summary, work.secrets)
         work.note("action-failed", kind=action.kind, step=current, error=summary)
         seconds = work.ports.clock.monotonic() - started

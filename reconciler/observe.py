@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler import keys
-from reconciler.bots import bot_obstacles
 from reconciler.errors import CloudError, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
 from reconciler.managed import wanted_values
 from reconciler.model import (
@@ -37,7 +36,7 @@ from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
 from reconciler.steps.runs import UNFINISHED, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import foreign_server, server_name
-from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials, pinned, probe, uid_of
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, pinned, probe, uid_of
 
 WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, section 1.2)
 # With more children missing than this, nobody is looked up by name: it would cost a request each, and a server that
@@ -79,8 +78,6 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
         return _look(name, fleet, found, _record(records, name, fleet), runs, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
-    for name, diagnostic in bot_obstacles(children, ports).items():
-        children[name] = replace(children[name], obstacle=diagnostic)
     unseen = (owned[name].server for name in sorted(owned.keys() - children.keys()))
     others = tuple(server for server in unseen if server is not None)
     return Observation(
@@ -121,7 +118,11 @@ def _look(name: str, fleet: Fleet, owned: Owned, record: Record | None, runs: Co
     spec, server = fleet.children.get(name), owned.server
     in_open_run = server is not None and may_be_unfinished(server, runs, record)
     child = Child(name, spec=spec, server=server, record=record, obstacle=owned.obstacle, in_open_run=in_open_run)
-    if owned.obstacle is not None or server is None:
+    if owned.obstacle is not None:
+        return child
+    if spec is not None:
+        child = replace(child, bot=bot_of(spec, ports))
+    if server is None:
         return child
     if server.status is ServerStatus.RUNNING and not server.is_unfinished:
         child = _asked(child, server, fleet, ports)

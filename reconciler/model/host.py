@@ -71,7 +71,10 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """One probe's answer. `managed` maps each entry of MANAGED to its live value (None: not there)."""
+    """One probe's answer. `managed` maps each entry of MANAGED to its live value (None: not there).
+
+    `bot` is the number of the bot whose token is on the host, for its gateway to use.
+    """
 
     boot_id: str
     clock: float
@@ -81,6 +84,7 @@ class HostFacts:
     applied: Applied | None
     disk_free_mb: int
     memory_free_mb: int
+    bot: str | None = None
 
 
 class Silence(StrEnum):
@@ -114,6 +118,7 @@ class Child:
 
     `obstacle` is what the look found wrong with the child's identity: then nothing is planned for it. `in_open_run`:
     the run that made its server has not said that it has ended, and we have no record of an apply that ended there.
+    `bot` is the number of the bot that the file gives it; None where it gives none, or its token cannot be had now.
     """
 
     name: str
@@ -126,6 +131,7 @@ class Child:
     record: Record | None = None
     obstacle: Diagnostic | None = None
     in_open_run: bool = False
+    bot: str | None = None
 
     @property
     def is_unfinished(self) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -25,6 +26,7 @@ from reconciler.model import (
     Situation,
 )
 from reconciler.planner import money
+from reconciler.planner.bots import bot_obstacles
 from reconciler.planner.judging import judge
 from reconciler.planner.policy import breaches
 from reconciler.planner.requests import requests_of_apply
@@ -48,7 +50,7 @@ def plan(
     among `children`, because only some were asked for: they count for policy and for the bill.
     """
     situation = Situation(now, catalog, options)
-    children = dict(sorted(children.items()))
+    children = _hindered(dict(sorted(children.items())))
     judged = {name: judge(child, situation) for name, child in children.items()}
     found = [judgement.action for judgement in judged.values() if judgement.action is not None]
     actions = tuple(sorted(found, key=lambda action: (action.wave, action.child)))
@@ -75,6 +77,12 @@ def plan(
         requests,
         sum(money.keeps_old_price(server) for server in servers),
     )
+
+
+def _hindered(children: Mapping[str, Child]) -> dict[str, Child]:
+    """The same with what stands between them, which no child can tell alone."""
+    obstacles = bot_obstacles(children)
+    return {**children, **{name: replace(children[name], obstacle=found) for name, found in obstacles.items()}}
 
 
 def _touches_shared(actions: Sequence[Action], servers: Sequence[Server], options: PlanOptions) -> bool:

@@ -1,13 +1,14 @@
 """Where the probe starts: the request in, the answer out.
 
 Request: {"root", "digest_key" (hex), "looks": {name: {"kind", ...}}, "gateway": {"port", "token_path", "unit",
-"started_path"}, "applied_path"}. Answer: see `reconciler.answers`.
+"started_path"}, "applied_path", "bot_token_path"}. Answer: see `reconciler.answers`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from typing import Any
@@ -42,7 +43,14 @@ def answer(request: Any) -> dict[str, Any]:
         "applied": applied,
         "disk_free_mb": disk.f_bavail * disk.f_frsize >> 20,
         "memory_free_mb": reading.memory_free_mb(),
+        "bot": bot_number(reading.content(request["bot_token_path"])),
     }
+
+
+def bot_number(token: Any) -> Any:
+    """The part of a Telegram token before the colon: it names the bot, and is no secret. None of what is no token."""
+    found = re.match(rb"([0-9]{1,20}):", token or b"")
+    return found.group(1).decode() if found else None
 
 
 def told_to_gateway(looks: Any) -> list[str]:

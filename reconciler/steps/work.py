@@ -10,7 +10,7 @@ from reconciler import keys
 from reconciler.answers import parse_answer
 from reconciler.commands import run_probe
 from reconciler.diff import value_at
-from reconciler.errors import HostError
+from reconciler.errors import HostError, SecretError
 from reconciler.managed import Materials, digests, files, looks, wanted_values
 from reconciler.model import (
     LABEL_PREFIX,
@@ -146,6 +146,15 @@ def pinned(spec: ChildSpec, facts: HostFacts | None) -> ChildSpec:
     return replace(spec, version=version) if isinstance(version, str) else spec
 
 
+def bot_of(spec: ChildSpec, ports: Ports) -> str | None:
+    """The number of a child's bot, the part of its token before the colon: no secret. None without such a token."""
+    try:
+        number, colon, _ = ports.secrets.bot_token(spec.bot_token).reveal().partition(":")
+    except SecretError:
+        return None  # an error where the token is needed
+    return number if colon and number.isdecimal() else None
+
+
 def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> Materials:
     """Derive this child's keys and resolve its secrets. Raises SecretError."""
     subject = ports.fleet_key, uid, fleet.ssh_generation
@@ -191,5 +200,6 @@ def probe(host: Host, fleet: Fleet, uid: str, ports: Ports, spec: ChildSpec | No
             "spent": spec is not None and spec.model.spend_limit is not None,
         },
         "applied_path": files.APPLIED_PATH,
+        "bot_token_path": files.TELEGRAM_TOKEN_PATH,
     }
     return parse_answer(host.run(run_probe(request)).stdout)

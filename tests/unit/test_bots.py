@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import SecretError, Unauthorized
+from reconciler.managed import files
 from reconciler.model import OutcomeCode, Secret, SecretRef
 from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeFile
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,16 @@ def test_a_bot_is_taken_over_when_its_old_holder_has_another(world: FakeFleet) -
     assert world.planned() == ["update bob: changed"]
     world.apply()
     assert (world.planned(), said(world)) == ([], {})
+
+
+def test_a_token_that_somebody_put_on_a_host_is_seen_there(world: FakeFleet) -> None:
+    """bob's bot is given to alice by hand, and bob's own host asks for it no more."""
+    for name, token in (("alice", b"222:bbb"), ("bob", b"999:other")):
+        world.host(name).files[files.TELEGRAM_TOKEN_PATH] = FakeFile(token, "openclaw:openclaw", "0400")
+    assert world.planned() == ["update alice: drifted"]
+    assert said(world) == {"bob": "bob: its bot is still that of alice, so nothing is planned for it"}
+    world.apply()
+    assert world.planned() == ["update bob: drifted"]
 
 
 def test_a_child_that_was_moved_keeps_its_bot(world: FakeFleet) -> None:

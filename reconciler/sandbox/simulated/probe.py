@@ -27,8 +27,14 @@ def probe(host: SimulatedHost, call: Call) -> bytes:
         "applied": applied,
         "disk_free_mb": 30_000,
         "memory_free_mb": 2_000,
+        "bot": _bot(host, request["bot_token_path"]),
     }
     return json.dumps(answer).encode()
+
+
+def _bot(host: SimulatedHost, path: str) -> str | None:
+    number, colon, _ = host.content(path).decode("utf-8", "replace").partition(":")
+    return number if colon and number.isdecimal() else None
 
 
 def _answer(host: SimulatedHost, look: Any, key: bytes) -> Json:

@@ -117,6 +117,7 @@ def _request(case: Case) -> Json:
             "started_path": case.started,
         },
         "applied_path": APPLIED,
+        "bot_token_path": files.TELEGRAM_TOKEN_PATH,
     }
 
 

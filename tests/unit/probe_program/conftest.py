@@ -67,6 +67,7 @@ class Disk:
                 "spent": self.asks_what_was_spent,
             },
             "applied_path": "/var/lib/openclaw-deploy/applied.json",
+            "bot_token_path": "/etc/openclaw/telegram.token",
         }
         return subprocess.run(
             [sys.executable, "-I", "-c", BOOTSTRAP],

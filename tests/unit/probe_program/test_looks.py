@@ -44,6 +44,17 @@ def test_a_secret_is_told_by_a_keyed_digest_only(disk: Disk) -> None:
     assert disk.look(kind="file", path="/etc/x", secret=True) == {"hmac": keyed, "mode": "0600", "owner": "root:root"}
 
 
+@pytest.mark.parametrize(
+    ("token", "number"),
+    [("123456:secret-part", "123456"), ("secret-part", None), ("x1:y", None), ("", None), ("1" * 30 + ":x", None)],
+)
+def test_of_a_bots_token_the_number_is_told_and_nothing_else(disk: Disk, token: str, number: str | None) -> None:
+    disk.write("/etc/openclaw/telegram.token", token, 0o400)
+    facts = disk.probe()
+    assert facts.bot == number
+    assert "secret-part" not in repr(facts)
+
+
 PLANTED: dict[str, Callable[[Path], object]] = {
     "a link to somewhere": lambda path: path.symlink_to("/etc/shadow"),
     "a pipe that nobody writes": os.mkfifo,

@@ -1,0 +1,66 @@
+"""Whose bot is whose. Two gateways that ask Telegram for one bot's messages drive each other out, over and over. Pure.
+
+The file's references are compared when it is read; here what they lead to is, by the bots' numbers, and what the hosts
+have.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from reconciler.model import Child, Diagnostic, Severity
+
+
+def bot_obstacles(children: Mapping[str, Child]) -> dict[str, Diagnostic]:
+    """By child, why nothing may be planned for it: another one shall have the same bot, or still holds it."""
+    takers = [
+        child
+        for child in children.values()
+        if child.bot and child.obstacle is None and child.spec and child.spec.enabled
+    ]
+    wanting, holding = _by_bot((child.name, child.bot) for child in takers), _by_bot(_held(children.values()))
+    found = {}
+    for child in takers:
+        rivals = wanting[child.bot] - {child.name}
+        holders = holding[child.bot]
+        if rivals:
+            found[child.name] = _same_bot(child.name, rivals)
+        elif holders and child.name not in holders:
+            found[child.name] = _still_held(child.name, min(holders))
+    return found
+
+
+def _held(children: Iterable[Child]) -> Iterable[tuple[str, str | None]]:
+    """Who keeps which bot's token on its host. Who shall be off is stopped in the first wave, so it lets go in time."""
+    return (
+        (child.name, child.facts.bot)
+        for child in children
+        if child.facts and (child.spec is None or child.spec.enabled)
+    )
+
+
+def _by_bot(pairs: Iterable[tuple[str, str | None]]) -> defaultdict[str | None, set[str]]:
+    found: defaultdict[str | None, set[str]] = defaultdict(set)
+    for name, bot in pairs:
+        found[bot].add(name)
+    return found
+
+
+def _same_bot(name: str, rivals: Iterable[str]) -> Diagnostic:
+    return Diagnostic(
+        Severity.ERROR,
+        f"{name} has the same bot as {' and '.join(sorted(rivals))}",
+        "give each child a bot of its own, or switch all but one off (`enabled: false`); nothing is planned for them",
+        address=name,
+    )
+
+
+def _still_held(name: str, holder: str) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{name}: its bot is still that of {holder}, so nothing is planned for it",
+        f"apply, and plan again when {holder} has let go of it: gone, off (`enabled: false`), or with another bot. "
+        f"If {name} is {holder} under another name, say so under `moved` instead, and it keeps its memory",
+        address=name,
+    )
