@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.model import Child, Situation
+from reconciler.model import Child, Silence, Situation
+from reconciler.steps.firewalls import is_unproven
 
 
 def has_expired(child: Child, situation: Situation) -> bool:
@@ -21,6 +22,12 @@ def shall_go(child: Child, situation: Situation) -> bool:
 def shall_run(child: Child, situation: Situation) -> bool:
     """Declared, switched on, and its time has not come."""
     return child.spec is not None and child.spec.enabled and not shall_go(child, situation)
+
+
+def is_locked_out(child: Child) -> bool:
+    """It does not answer after a change of `access.ssh_from` that its apply did not live to prove or take back."""
+    is_silent = child.silence in (Silence.TIMED_OUT, Silence.REFUSED)
+    return is_silent and child.server is not None and is_unproven(child.server)
 
 
 def _keeps_its_server(child: Child) -> bool:

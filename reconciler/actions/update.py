@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.actions.conditions import shall_run
+from reconciler.actions.conditions import is_locked_out, shall_run
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import CONVERGE, Step
 from reconciler.steps.comparison import to_mend
@@ -19,7 +19,11 @@ NOTES: Final[tuple[str, ...]] = ()
 
 def reason(child: Child, situation: Situation) -> Reason | None:
     """Something managed differs, or the host was never told that it is finished."""
-    if child.facts is None or not shall_run(child, situation):
+    if not shall_run(child, situation):
+        return None
+    if is_locked_out(child):
+        return Reason(ReasonCode.UNFINISHED, "it does not answer since an apply changed its access.ssh_from and died")
+    if child.facts is None:
         return None
     found = to_mend(child, situation)
     if not found:

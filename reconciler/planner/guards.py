@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reconciler import __version__
-from reconciler.actions.conditions import shall_run
+from reconciler.actions.conditions import is_locked_out, shall_run
 from reconciler.model import SETTLED, Child, Diagnostic, Server, ServerStatus, Severity, Situation
 from reconciler.steps.server import CREATE_TIMEOUT
 
@@ -39,7 +39,7 @@ def _made_in_vain(child: Child, server: Server, situation: Situation) -> bool:
 
 
 def _host_obstacle(child: Child) -> Diagnostic | None:
-    if child.silence is not None:
+    if child.silence is not None and not is_locked_out(child):
         return Diagnostic(
             Severity.ERROR,
             f"{child.name} does not answer ({child.silence}): nothing is planned for it",

@@ -25,6 +25,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "stop-intended": "about to stop server {name}",
     "power-off-intended": "about to switch the server off",
     "firewall-change-intended": "about to change the firewall {firewall}",
+    "ssh-from-revert-intended": "nobody gets in since its access.ssh_from was changed: about to take that back",
     "firewall-revert-intended": "the change of the firewall {firewall} locked us out: about to take it back",
     "firewall-delete-intended": "about to delete the firewall {firewall}",
     "firewalls-left": "firewalls that nobody needs are left: {error}",

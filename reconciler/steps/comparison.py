@@ -18,6 +18,7 @@ _CONFIG = "config"
 _UNREADABLE = "config.error"  # the probe's own words
 NOT_SHOWN: Final = "(not shown)"
 OTHER_NETWORKS: Final = "(other networks)"
+UNPROVEN: Final = "(changed, and nobody has got in since)"
 
 # Names in applied.json for what is not on the host and still applied with it.
 LABELS: Final = "server labels"
@@ -101,6 +102,8 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
 def _label_change(spec: ChildSpec, name: str, before: str | None, after: str | None, *, drift: bool) -> Change:
     if name == LABEL_PREFIX + "ssh-from":  # a digest says nothing to a person
         return Change("access.ssh_from", before and OTHER_NETWORKS, list(spec.ssh_from) or None, drift=drift)
+    if name == LABEL_PREFIX + "ssh-from-before":
+        return Change("access.ssh_from", UNPROVEN, list(spec.ssh_from) or None)
     return Change(f"labels.{name}", before, after, drift=drift)
 
 

@@ -2,7 +2,8 @@
 
 The cloud adds up the rules of all firewalls of a server, so each server must be selected by exactly one of ours: those
 with `access.ssh_from` carry the label `ssh-from`, a digest of the addresses, and the default firewall selects the
-others. A change that locks us out takes itself back.
+others. A change that locks us out is taken back by the apply that made it; if that one died, by the next, to which the
+label `ssh-from-before` tells what was there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _PROOF_PAUSE: Final = 2.0
 _SPREADING: Final = 5.0  # seconds until a new label has moved a server to another firewall: no action tells
 _WITNESSES: Final = 3  # servers that are asked for one that answers before the change
 _SSH_FROM: Final = LABEL_PREFIX + "ssh-from"
+_UNPROVEN: Final = LABEL_PREFIX + "ssh-from-before"  # the digest before a change after which nobody has got in yet
+_ALL: Final = "everywhere"  # the digest of no restriction, for a label that must have a value
 
 Note = Callable[..., None]
 
@@ -79,7 +82,8 @@ def remove_unwanted_firewalls(fleet: Fleet, ports: Ports, live: Sequence[Firewal
     unwanted = [firewall for firewall in live if firewall.name not in wanted]
     if not unwanted:
         return
-    digests = {server.labels.get(_SSH_FROM, "") for server in ports.cloud.servers(fleet_id)}
+    servers = ports.cloud.servers(fleet_id)
+    digests = {server.labels.get(label, "") for server in servers for label in (_SSH_FROM, _UNPROVEN)}
     needed = {_restricted_name(fleet, digest) for digest in digests}
     for firewall in unwanted:
         if firewall.name not in needed:
@@ -93,18 +97,50 @@ def ensure_ssh_from(work: Work) -> bool:
     ensure_fleet_resources has made that firewall. Raises HostError when it does not answer any more.
     """
     server, digest = work.existing(), sources_digest(work.declared().ssh_from)
-    if server.labels.get(_SSH_FROM, "") == digest:
+    if server.labels.get(_SSH_FROM, "") == digest and not is_unproven(server):
         return False
     server = work.ports.cloud.server(server.id) or server  # a label put there since the plan must survive
-    before = dict(server.labels)
-    after = {key: value for key, value in before.items() if key != _SSH_FROM} | ({_SSH_FROM: digest} if digest else {})
+    before = _before(server)
     work.note("ssh-from-intended", durable=True, server=server.id, after=digest)
-    work.server = work.ports.cloud.set_labels(server.id, after)
-    work.ports.clock.sleep(_SPREADING)
+    work.server = _move(work, server, digest, unproven=before or _ALL)
     if not _answers(server, work.fleet, work.ports, PROOF_PATIENCE, first_boot=work.is_first):
-        work.server = work.ports.cloud.set_labels(server.id, before)
+        work.server = _move(work, server, before)
         raise _locked_out(work.name, "access.ssh_from")
+    work.server = work.ports.cloud.set_labels(server.id, _labels(server, digest))
     return True
+
+
+def is_unproven(server: Server) -> bool:
+    """An apply has moved it to another firewall, and died before anybody got in from there."""
+    return _UNPROVEN in server.labels
+
+
+def ensure_way_back(work: Work) -> bool:
+    """A change of who may reach SSH that an apply has made and not lived to prove is taken back when nobody gets in."""
+    server = work.existing()
+    if not is_unproven(server) or _answers(server, work.fleet, work.ports, 0.0, first_boot=work.is_first):
+        return False
+    server = work.ports.cloud.server(server.id) or server
+    work.note("ssh-from-revert-intended", durable=True, server=server.id)
+    work.server = _move(work, server, _before(server))
+    return True
+
+
+def _before(server: Server) -> str:
+    found = server.labels.get(_UNPROVEN, server.labels.get(_SSH_FROM, ""))
+    return "" if found == _ALL else found
+
+
+def _move(work: Work, server: Server, digest: str, unproven: str = "") -> Server:
+    moved = work.ports.cloud.set_labels(server.id, _labels(server, digest, unproven))
+    work.ports.clock.sleep(_SPREADING)
+    return moved
+
+
+def _labels(server: Server, digest: str, unproven: str = "") -> dict[str, str]:
+    ours = {_SSH_FROM: digest, _UNPROVEN: unproven}
+    kept = {name: value for name, value in server.labels.items() if name not in ours}
+    return kept | {name: value for name, value in ours.items() if value}
 
 
 def _differences(spec: FirewallSpec, found: Firewall | None) -> list[Change]:

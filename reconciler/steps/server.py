@@ -17,7 +17,7 @@ from reconciler.steps.work import Work
 
 # Hetzner's own module waits 30 minutes for a create; users see 10-35 s (facts on the API, "Durations").
 CREATE_TIMEOUT: Final = 600.0
-SERVER_LABELS: Final = tuple(LABEL_PREFIX + name for name in ("protect", "ssh-from"))
+SERVER_LABELS: Final = tuple(LABEL_PREFIX + name for name in ("protect", "ssh-from", "ssh-from-before"))
 
 
 def server_name(fleet: Fleet, child: str) -> str:

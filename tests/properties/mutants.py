@@ -43,7 +43,7 @@ MUTANTS: Final = (
         ("and not _made_in_vain(child, child.server, situation)", ""),
         ("if shall_run(child, situation) else None", ""),
         ("return _host_obstacle(child) if", "return None if"),
-        ("if child.silence is not None:", "if False:"),
+        ("if child.silence is not None and not is_locked_out(child):", "if False:"),
         ("and _is_newer(child.facts.applied.tool)", "and False"),
         ("return numbers(tool) > numbers(__version__)", "return numbers(tool) >= numbers(__version__)"),
         ("return is_new and", "return"),
@@ -78,7 +78,7 @@ MUTANTS: Final = (
     ),
     *_of(
         "planner/__init__",
-        ("children = dict(sorted(children.items()))", "pass"),
+        ("children = _hindered(dict(sorted(children.items())))", "children = _hindered(children)"),
         ("key=lambda action: (action.wave, action.child)", "key=lambda action: action.child"),
         ("shared = shared if _touches_shared(actions, servers, options) else ()", "pass"),
         ("servers = [*others, *(", "servers = [*("),

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from reconciler import keys
-from reconciler.errors import HostError, NameTaken
-from reconciler.model import Change, FirewallSpec, HostAddress, OutcomeCode
+from reconciler.errors import HostError, NameTaken, WrongHostKey
+from reconciler.model import Change, FirewallSpec, HostAddress, Kind, OutcomeCode, ReasonCode
 from reconciler.steps.firewalls import (
     PROOF_PATIENCE,
     ensure_fleet_resources,
     ensure_ssh_from,
     firewall_changes,
+    is_unproven,
     remove_unwanted_firewalls,
     sources_digest,
     wanted_firewalls,
 )
+from tests.fakes.clock import FakeClock
 from tests.fakes.dialer import FakeDialer
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
@@ -227,3 +230,67 @@ def test_a_server_that_does_not_answer_from_its_new_firewall_moves_back(world: F
         ensure_ssh_from(work)
     assert world.server("alice") == server
     assert names_of(world, "alice") == ["demo"]
+
+
+# --- the apply that moved it has died --------------------------------------------------------------------------
+
+
+def killed_while_moving(world: FakeFleet, sources: tuple[str, ...]) -> None:
+    """Of the apply that takes alice there nothing happens after the label is set."""
+    world.change("alice", ssh_from=sources)
+    mend(world)
+    work, _ = make_work(world, "alice")
+    with patch.object(FakeClock, "sleep", side_effect=Killed), pytest.raises(Killed):
+        ensure_ssh_from(work)
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_the_next_apply_takes_a_lock_out_back(world: FakeFleet) -> None:
+    server = world.server("alice")
+    killed_while_moving(world, ELSEWHERE)
+    (action,) = world.client().plan().plan.actions
+    assert (action.kind, action.reason.code) == (Kind.UPDATE, ReasonCode.UNFINISHED)
+    assert action.reason.text == "it does not answer since an apply changed its access.ssh_from and died"
+    assert [outcome.error for outcome in world.apply()] == [
+        "ssh from: alice no longer answered SSH after the change of access.ssh_from, so the change was taken back"
+    ]
+    assert world.server("alice").labels == server.labels
+    world.change("alice", ssh_from=OFFICE)
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE]
+    assert world.planned() == []
+
+
+def test_a_lock_out_is_over_when_the_file_is_mended(world: FakeFleet) -> None:
+    server = world.server("alice")
+    killed_while_moving(world, ELSEWHERE)
+    world.change("alice", ssh_from=())
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE]
+    assert (world.server("alice").labels, world.planned()) == (server.labels, [])
+
+
+def test_where_we_get_in_the_next_apply_proves_it(world: FakeFleet) -> None:
+    killed_while_moving(world, OFFICE)
+    assert world.planned() == ["update alice: changed"]
+    world.apply()
+    assert world.server("alice").labels.keys() >= {"openclaw-deploy/ssh-from"}
+    assert not is_unproven(world.server("alice"))
+    assert world.planned() == []
+
+
+def test_a_child_that_is_silent_for_another_reason_is_left_alone(world: FakeFleet) -> None:
+    killed_while_moving(world, OFFICE)
+    world.dialer.silent[world.server("alice").id] = WrongHostKey("192.0.2.1 shows a key that is not its own")
+    assert world.planned() == []
+
+
+def test_the_firewall_that_a_server_may_go_back_to_stays(world: FakeFleet) -> None:
+    world.change("alice", ssh_from=OFFICE)
+    apply(world)
+    killed_while_moving(world, ELSEWHERE)
+    assert clear_up(world).events == []
+    world.change("alice", ssh_from=())
+    apply(world)
+    assert set(world.cloud.walls) == {"demo"}
