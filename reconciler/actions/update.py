@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.actions.conditions import is_locked_out, shall_run
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import CONVERGE, Step
-from reconciler.steps.comparison import to_mend
+from reconciler.steps.comparison import differences_at_cloud, to_mend
 from reconciler.steps.reshape import ensure_renamed
 
 KIND: Final = Kind.UPDATE
@@ -22,7 +22,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if not shall_run(child, situation):
         return None
     if is_locked_out(child):
-        return Reason(ReasonCode.UNFINISHED, "it does not answer since an apply changed its access.ssh_from and died")
+        text = "it does not answer since an apply changed its access.ssh_from and died"
+        return Reason(ReasonCode.UNFINISHED, text, differences_at_cloud(child))
     if child.facts is None:
         return None
     found = to_mend(child, situation)
