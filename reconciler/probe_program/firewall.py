@@ -13,7 +13,7 @@ import os
 import re
 from typing import Any
 
-from reconciler.probe_program.reading import at, content, fields, output, text
+from reconciler.probe_program.reading import at, content, fields, listed, text
 
 PRISTINE = "/usr/share/ufw/iptables"
 TABLES = ("table ip filter", "table ip6 filter", "table inet openclaw_deploy")  # the first two are iptables'
@@ -39,13 +39,6 @@ def look_at_firewall(look: Any, key: bytes) -> Any:
     }
     # A change that was never confirmed takes itself back soon: it is not what is wanted, whatever it looks like.
     return {**answer, "unconfirmed": True} if os.path.lexists(at("/run/openclaw-deploy/firewall-before")) else answer
-
-
-def listed(*command: str) -> list[str]:
-    try:
-        return output(*command).splitlines()
-    except FileNotFoundError:
-        return []
 
 
 def policy(chain: str, live: list[str]) -> str:

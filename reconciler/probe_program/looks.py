@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.probe_program.firewall import look_at_firewall
-from reconciler.probe_program.reading import at, content, fields, opened, output, parsed, rights, strays, text
+from reconciler.probe_program.reading import at, content, fields, listed, opened, output, parsed, rights, strays, text
 from reconciler.probe_program.system import (
     look_at_loaded,
     look_at_paths,
@@ -174,9 +174,9 @@ def look_at_unit(look: Any, key: bytes) -> Any:
 
 def look_at_rules(look: Any, key: bytes) -> Any:
     """The lines of an nft table that is in force; null when there is none."""
-    listed = output("nft", "list", "table", *look["table"])
     # Some versions name reject's default, others do not.
-    lines = [line.strip().replace(" with icmp port-unreachable", "") for line in listed.splitlines()]
+    found = listed("nft", "list", "table", *look["table"])
+    lines = [line.strip().replace(" with icmp port-unreachable", "") for line in found]
     return [line for line in lines if line] or None
 
 

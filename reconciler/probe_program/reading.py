@@ -96,6 +96,14 @@ def output(*command: str, seconds: float = PROGRAM_SECONDS) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
+def listed(*command: str) -> list[str]:
+    """The lines that a program prints; none where somebody has removed its package, which a look must outlive."""
+    try:
+        return output(*command).splitlines()
+    except FileNotFoundError:
+        return []
+
+
 def fields(lines: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines.splitlines() if "=" in line and not line.startswith("#"))
 

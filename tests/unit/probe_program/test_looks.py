@@ -96,6 +96,28 @@ def test_a_package_counts_only_when_wholly_installed(disk: Disk) -> None:
     assert disk.look(kind="packages", names=["ufw", "curl", "git"]) == {"ufw": True, "curl": False, "git": False}
 
 
+def test_rules_of_a_table_are_told_as_they_are_in_force(disk: Disk) -> None:
+    disk.prints("nft", "table inet t {\n\tchain c {\n\t\treject with icmp port-unreachable\n\t}\n}\n")
+    assert disk.look(kind="rules", table=["inet", "t"]) == ["table inet t {", "chain c {", "reject", "}", "}"]
+    disk.prints("nft", "")
+    assert disk.look(kind="rules", table=["inet", "t"]) is None
+
+
+def test_a_host_without_a_package_of_ours_can_be_looked_at(disk: Disk) -> None:
+    """Or nobody could see that it is missing, and no apply would install it again."""
+    (disk.root / "bin/nft").unlink()
+    disk.prints("dpkg-query", "ufw ii \n")
+    facts = disk.probe(
+        {
+            "packages": {"kind": "packages", "names": ["nftables", "ufw"]},
+            "rules": {"kind": "rules", "table": ["inet", "t"]},
+            "firewall": {"kind": "firewall"},
+        }
+    )
+    assert facts.managed["packages"] == {"nftables": False, "ufw": True}
+    assert facts.managed["rules"] is None
+
+
 KEYS: Json = [["gateway", "bind"], ["gateway", "auth"], ["channels", "telegram", "allowFrom"], ["gone"]]
 DOCUMENTS: dict[str, tuple[str, Json]] = {
     "managed keys only": (
