@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.managed import files
+from reconciler.managed import PACKAGES, files
 
 NODE: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
 NPM: Final = f"{NODE}/lib/node_modules/npm/package.json"
@@ -77,7 +77,8 @@ CASES: Final[dict[str, Damage]] = {
     "sudoers": of_file(files.SUDOERS_PATH),
     "other sudoers": not_to_be(f"echo '{THEIRS}' >/etc/sudoers.d/theirs; chmod 0440 /etc/sudoers.d/theirs"),
     "packages": Damage(
-        deleted="dpkg --remove --force-depends xz-utils >/dev/null 2>&1", without="what else is installed is not ours"
+        deleted=f"dpkg --remove --force-depends {' '.join(PACKAGES)} >/dev/null 2>&1",
+        without="what else is installed is not ours",
     ),
     "firewall": Damage(
         changed="ufw default allow incoming",
@@ -160,20 +161,23 @@ CASES: Final[dict[str, Damage]] = {
 
 # systemd reads all units again when one is disabled.
 ORDER_OF_CHANGE: Final = (*(name for name in CASES if name != "units as loaded"), "units as loaded")
-# Deletions that take others with them: the directory goes, and what is in it; so these come last.
+# Deletions that take others with them come last: a directory goes with what is in it, a package with its programs.
+_LAST: Final = ("config", "home", "account", "packages")
 ORDER_OF_DELETION: Final = (
-    *(name for name in CASES if not name.endswith("directory") and name not in ("home", "account", "config")),
-    *("config", "home", "account"),
+    *(name for name in CASES if not name.endswith("directory") and name not in _LAST),
+    *_LAST,
     *(name for name in CASES if name.endswith("directory")),
 )
+# What is seen and mended along with something else when all of a kind are done at once: it must be so alone as well.
+ALONE: Final = (("units as loaded", "changed"), ("units as loaded", "added"), ("gateway", "changed"))
 
 
 KINDS: Final = ("changed", "deleted", "added")
 
 
-def script(kind: str) -> str:
-    """All damages of this kind in one script; a line that fails is a case that proves nothing."""
-    names = ORDER_OF_DELETION if kind == "deleted" else ORDER_OF_CHANGE
+def script(kind: str, alone: str = "") -> str:
+    """All damages of this kind in one script, or one alone; a line that fails is a case that proves nothing."""
+    names = (alone,) if alone else ORDER_OF_DELETION if kind == "deleted" else ORDER_OF_CHANGE
     lines = [(name, getattr(CASES[name], kind)) for name in names if getattr(CASES[name], kind)]
     return "\n".join(
         f"sh -ec {shlex.quote(line)} >/dev/null || {{ echo 'no damage done: {name}'; exit 1; }}" for name, line in lines

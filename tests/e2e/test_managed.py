@@ -9,16 +9,16 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
 
 from reconciler import commands
-from reconciler.managed import MANAGED, files
+from reconciler.managed import MANAGED, PACKAGES, files
 from reconciler.sandbox.client import SandboxClient
 from tests.e2e.machinery import Operator, wait_until
-from tests.e2e.managed_cases import FOREIGN_KEY, KINDS, SKILL, damaged, edited, script
+from tests.e2e.managed_cases import ALONE, FOREIGN_KEY, KINDS, SKILL, damaged, edited, script
 
 CHILD: dict[str, Any] = {
     "region": "nbg1",
@@ -38,6 +38,18 @@ CHILD: dict[str, Any] = {
         "SOUL.md": {"text": "You are {{ name }}.\n"},
         "skills/greet/SKILL.md": {"text": "---\nname: greet\ndescription: says hello\n---\n", "mode": "managed"},
     },
+}
+
+WRITTEN_TO: Final = (
+    *("/etc/openclaw*", "/etc/systemd/system/openclaw-*", "/etc/ssh/sshd_config.d", "/etc/sudoers.d"),
+    *("/usr/local/lib/openclaw-deploy", "/var/lib/openclaw-deploy", f"{files.LOGIN_HOME}/.ssh"),
+    *("/run/openclaw*", "/var/log/openclaw"),
+)
+# Debian's and cloud-init's, the gateway's log, and what a host notes until its next boot.
+OTHERS: Final = {
+    *("/etc/ssh/sshd_config.d", "/etc/sudoers.d", "/etc/sudoers.d/README", "/etc/sudoers.d/90-cloud-init-users"),
+    *(f"{files.LOGIN_HOME}/.ssh", "/var/log/openclaw", "/var/log/openclaw/openclaw.log"),
+    *("/run/openclaw-deploy", "/run/openclaw-deploy.lock", "/run/openclaw-gateway", files.STARTED_PATH),
 }
 
 
@@ -61,13 +73,22 @@ def test_the_newest_release_is_pinned_when_the_child_is_made(operator: Operator)
 
 
 def test_no_file_of_ours_is_without_an_entry(operator: Operator) -> None:
-    """Every path in our directories is a managed file, a managed directory, or in a tree that has a fingerprint."""
+    """Every path where we write is a managed file, a managed directory, in a tree that has a fingerprint, or OTHERS."""
     known = {entry.file.path for entry in MANAGED if entry.file} | {e.directory.path for e in MANAGED if e.directory}
     known |= {files.APPLIED_PATH, files.CURRENT, f"/opt/openclaw/node-{files.NODE_VERSION}"}
     version = operator.status()["mia"]["gateway"]["version"]
-    places = "/etc/openclaw* /usr/local/lib/openclaw-deploy /var/lib/openclaw-deploy /etc/systemd/system/openclaw-*"
-    found = root(operator, f"find {places}; find /opt/openclaw -maxdepth 1; find {files.RELEASES} -maxdepth 1").split()
-    assert set(found) - known == {f"{files.RELEASES}/{version}"}
+    whole = " ".join(WRITTEN_TO)
+    found = root(operator, f"find {whole}; find /opt/openclaw -maxdepth 1; find {files.RELEASES} -maxdepth 1").split()
+    assert set(found) - known - OTHERS == {f"{files.RELEASES}/{version}"}
+    assert OTHERS - set(found) == set()
+
+
+@pytest.mark.parametrize(("name", "kind"), ALONE)
+def test_what_differs_alone_is_seen_and_mended(operator: Operator, name: str, kind: str) -> None:
+    root(operator, script(kind, alone=name))
+    assert {entry_of(change["path"]) for change in planned_changes(operator)} == {name}
+    operator.fleet("apply", "--yes", timeout=900)
+    assert_in_sync(operator)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,6 +96,8 @@ def test_one_apply_mends_every_damage(operator: Operator, kind: str) -> None:
     root(operator, script(kind))
     seen = planned_changes(operator)
     assert damaged(kind) - {entry_of(change["path"]) for change in seen} == set()
+    missing = {f"packages.{name}" for name in PACKAGES} if kind == "deleted" else set()
+    assert missing - {change["path"] for change in seen} == set()
     # With our notes deleted nobody can say whether it was the file or the host that changed.
     assert kind == "deleted" or all(change["drift"] for change in seen), [c for c in seen if not c["drift"]]
     operator.fleet("apply", "--yes", timeout=900)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from reconciler.managed import MANAGED
-from tests.e2e.managed_cases import CASES, KINDS, damaged, script
+from tests.e2e.managed_cases import ALONE, CASES, KINDS, damaged, script
 
 
 def test_every_entry_has_a_case_and_every_case_an_entry() -> None:
@@ -21,6 +21,8 @@ def test_a_case_damages_in_every_way_or_says_why_not(name: str) -> None:
     assert (len(ways) < len(KINDS)) == (CASES[name].without != "")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_damages_are_shell(kind: str) -> None:
-    assert subprocess.run(["sh", "-n", "-c", script(kind)], capture_output=True, check=False).stderr == b""
+@pytest.mark.parametrize(("alone", "kind"), [*(("", kind) for kind in KINDS), *ALONE])
+def test_the_damages_are_shell(alone: str, kind: str) -> None:
+    text = script(kind, alone)
+    assert text
+    assert subprocess.run(["sh", "-n", "-c", text], capture_output=True, check=False).stderr == b""
