@@ -22,6 +22,7 @@ from tests.contract.host_cases.case import Case, check
 from tests.contract.host_cases.ssh import FIRST_HOST_KEY, HOST_KEY, LOGIN_KEY
 
 PORT = 2283
+KNOCK_SECONDS = 1
 NUMBERS = count(1)
 
 
@@ -52,7 +53,11 @@ class SimulatedHosted:
         self._machines.reboot(self._id)
 
     def wait(self, seconds: float) -> None:
+        self.close()
         self._clock.waited += seconds
+
+    def knock(self) -> None:
+        FabricDialer().connect(self._address, KNOCK_SECONDS).close()
 
     def close(self) -> None:
         if self._host is not None:

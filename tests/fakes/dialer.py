@@ -47,6 +47,8 @@ class FakeDialer:
             raise self.silent[server.id]
         host = self._booted(server)
         host.tick()
+        if not host.answers(self.source, address.port):
+            raise HostTimedOut(f"the firewall of {address.address} keeps {self.source} away")
         if host.shown_key not in address.host_keys:
             raise WrongHostKey(f"{address.address} shows a key that is not its own")
         if not any(host.lets_in(address.user, public_key(key.reveal())) for key in address.login_keys):

@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from reconciler.sandbox.simulated import first_boot
@@ -123,6 +124,14 @@ class SimulatedHost:
         self.sshd_config = b"".join(self.files[path].content for path in drop_ins)
         self.private_key = self.content(HOST_KEY)
         self.shown_key = public_key(self.private_key.decode())
+
+    def answers(self, source: str, port: int = 22) -> bool:
+        """Whether the firewall lets a new connection from this address in; those that there are stay."""
+        rules = [rule.partition(" from ") for rule in self.firewall["rules"]]
+        return not self.firewall["enabled"] or any(
+            name == f"{port}/tcp" and (not network or ip_address(source) in ip_network(network))
+            for name, _, network in rules
+        )
 
     def lets_in(self, user: str, key: str) -> bool:
         """Whether sshd accepts this public key ("ssh-ed25519 AAAA…") for `user` by what it has read."""

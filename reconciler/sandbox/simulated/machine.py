@@ -170,10 +170,11 @@ class Machine:
     def _accept(self) -> None:
         assert self._listener is not None
         try:
-            sock, _ = self._listener.accept()
+            sock, (source, *_) = self._listener.accept()
         except OSError:
             return
-        if self.trouble.answer is Answer.HANGS:
+        self.host.tick()
+        if self.trouble.answer is Answer.HANGS or not self.host.answers(source):
             self._silent.add(sock)
             return
         sock.setblocking(False)

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
+import pytest
+
 from reconciler.commands import run_probe
+from reconciler.errors import HostError
 from reconciler.managed import files
 from reconciler.model import Command, Completed, Json
 
@@ -37,7 +40,10 @@ class Hosted(Protocol):
         """The ACPI way; back when it returns."""
 
     def wait(self, seconds: float) -> None:
-        """On the machine's clock."""
+        """On the machine's clock; what comes next comes over a new connection."""
+
+    def knock(self) -> None:
+        """A new connection, which tells nothing of the one that is open. Raises HostError where it gets nobody in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,14 @@ class Wait:
     seconds: float
 
 
-Step = Command | Reboot | Wait
+@dataclass(frozen=True, slots=True)
+class LockedOut:
+    """Nobody gets in any more, for this reason; whoever is in stays in."""
+
+    error: type[HostError]
+
+
+Step = Command | Reboot | Wait | LockedOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,9 @@ def _do(host: Hosted, step: Step) -> Completed:
             host.reboot()
         case Wait(seconds):
             host.wait(seconds)
+        case LockedOut(error):
+            with pytest.raises(error):
+                host.knock()
         case Command():
             return host.run(replace(step, check=False))
     return Completed(0, b"", b"")

@@ -14,19 +14,21 @@ from reconciler.commands import (
     rotate_host_key,
     set_aside_drop_ins,
 )
+from reconciler.errors import LoginRefused
+from reconciler.managed import files
 from reconciler.model import Command, Secret
-from tests.contract.host_cases.case import Case, Wait, file, holding
+from tests.contract.host_cases.case import Case, LockedOut, Wait, file, holding
 
 KEY: Final = keys.make_key(b"contract" * 4)
 FIRST_HOST_KEY: Final = keys.host_key(KEY, "contract", 0)
 HOST_KEY: Final = keys.host_key(KEY, "contract", 1)
 LOGIN_KEY: Final = keys.login_key(KEY, "contract", 1)
-HOST_KEY_PATH: Final = "/etc/ssh/ssh_host_ed25519_key"
 DROP_INS: Final = "/etc/ssh/sshd_config.d"
 DROP_IN: Final = f"{DROP_INS}/50-contract.conf"
 OTHER: Final = b"# by a test\nX11Forwarding yes\n"
 RULE: Final = "fleet ALL=(ALL:ALL) NOPASSWD: ALL\n"
 PAST_THE_REVERT: Final = Wait(70)
+NOBODY: Final = b"AllowUsers nobody\n"
 GOOD: Final = b"# by a test\nX11Forwarding no\n"
 
 
@@ -43,8 +45,8 @@ CASES: Final = (
         "a fresh machine shows the host key of its user data",
         [],
         [
-            (file(f"{HOST_KEY_PATH}.pub"), holding(keys.public_key(FIRST_HOST_KEY).encode(), mode="0600")),
-            (file(HOST_KEY_PATH), holding(FIRST_HOST_KEY.reveal().encode(), mode="0600")),
+            (file(f"{files.HOST_KEY_PATH}.pub"), holding(keys.public_key(FIRST_HOST_KEY).encode(), mode="0600")),
+            (file(files.HOST_KEY_PATH), holding(FIRST_HOST_KEY.reveal().encode(), mode="0600")),
         ],
         is_fresh=True,
     ),
@@ -52,14 +54,14 @@ CASES: Final = (
         "a host key is replaced with both its halves",
         [rotate_host_key(HOST_KEY, keys.public_key(HOST_KEY))],
         [
-            (file(f"{HOST_KEY_PATH}.pub"), holding(public_file(HOST_KEY))),
-            (file(HOST_KEY_PATH), holding(HOST_KEY.reveal().encode(), mode="0600")),
+            (file(f"{files.HOST_KEY_PATH}.pub"), holding(public_file(HOST_KEY))),
+            (file(files.HOST_KEY_PATH), holding(HOST_KEY.reveal().encode(), mode="0600")),
         ],
     ),
     Case(
         "a host key that is not the wanted one is refused",
         [rotate_host_key(HOST_KEY, keys.public_key(HOST_KEY)), rotate_host_key(FIRST_HOST_KEY, "ssh-ed25519 AAAA")],
-        [(file(f"{HOST_KEY_PATH}.pub"), holding(public_file(HOST_KEY)))],
+        [(file(f"{files.HOST_KEY_PATH}.pub"), holding(public_file(HOST_KEY)))],
         codes=[0, 1],
     ),
     Case("sshd reads what lies on the disk", [configure(GOOD), reload_sshd()], [(file(DROP_IN), holding(GOOD))]),
@@ -70,9 +72,10 @@ CASES: Final = (
         codes=[0, 255, 0, 0],
     ),
     Case(
-        "a change of the way in takes itself back when nobody confirms it",
-        [configure(GOOD), arm_access(), configure(OTHER), reload_sshd(), PAST_THE_REVERT],
-        [(file(DROP_IN), holding(GOOD))],
+        "who is shut out by a change of the way in gets in again when nobody confirms it",
+        [configure(GOOD), arm_access(), configure(OTHER), install_file(files.SSHD_PATH, NOBODY, "root:root", "0644"),
+         reload_sshd(), LockedOut(LoginRefused), PAST_THE_REVERT],
+        [(file(DROP_IN), holding(GOOD)), (file(files.SSHD_PATH), holding(files.SSHD.encode()))],
     ),
     Case(
         "a confirmed change of the way in stays",

@@ -12,8 +12,9 @@ from reconciler.commands import (
     repair_packages,
     wait_for_cloud_init,
 )
+from reconciler.errors import HostTimedOut
 from reconciler.model import Json
-from tests.contract.host_cases.case import Case, Reboot, Step, Wait, packages
+from tests.contract.host_cases.case import Case, LockedOut, Reboot, Step, Wait, packages
 
 FIREWALL: Final[Json] = {"kind": "firewall"}
 CLOSED: Final[dict[str, Json]] = {"enabled": True, "incoming": "deny", "outgoing": "allow", "foreign": []}
@@ -48,9 +49,9 @@ CASES: Final = (
         [(FIREWALL, {**CLOSED, "rules": ["22/tcp"]})],
     ),
     Case(
-        "an unconfirmed firewall takes itself back to the last confirmed one",
-        [*UFW, apply_firewall((22,), HERE), confirm_firewall(), apply_firewall((22,)), apply_firewall((22, 80)),
-         PAST_THE_REVERT],
+        "a firewall that shuts us out takes itself back to the last confirmed one",
+        [*UFW, apply_firewall((22,), HERE), confirm_firewall(), apply_firewall((22,)), apply_firewall((80,)),
+         LockedOut(HostTimedOut), PAST_THE_REVERT],
         [(FIREWALL, {**CLOSED, "rules": list(HERE_RULES)})],
     ),
     Case(
