@@ -27,6 +27,13 @@ from tests.contract.scene import RULE, SELECTED
 Ids: TypeAlias = Mapping[str, int]
 Call: TypeAlias = Callable[[Client, Ids], object]
 
+# What starts an action on a server without being one of its actions.
+_ACTING_ELSEWHERE = (
+    "DELETE /servers/{id}",
+    "POST /primary_ips/{id}/actions/assign",
+    "POST /primary_ips/{id}/actions/unassign",
+)
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -54,8 +61,8 @@ class Operation:
     @property
     def needs_unlocked_server(self) -> bool:
         """One action at a time: all that starts one on a server."""
-        acts = self.method == "POST" and self.path.startswith(("/servers/{id}/actions/", "/primary_ips/{id}/actions/"))
-        return self.is_served and ((acts and "change_" not in self.path) or self.name == "DELETE /servers/{id}")
+        acts = self.method == "POST" and self.path.startswith("/servers/{id}/actions/")
+        return self.is_served and (acts or self.name in _ACTING_ELSEWHERE)
 
 
 def get(path: str, on: str = "", python: Call | None = None, cli: str = "", status: int = 200) -> Operation:

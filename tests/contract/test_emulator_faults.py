@@ -144,6 +144,15 @@ def test_a_budget_is_counted_in_the_headers(emulator: Emulator) -> None:
     assert code(emulator.client.get("/actions/1"))[0] == 404, "the actions' bucket is another"
 
 
+def test_the_budget_of_actions_is_that_of_their_polls_alone(emulator: Emulator) -> None:
+    emulator.world.faults.set(checked("budget", "actions", "2"))
+    answers = [emulator.client.get(path) for path in ("/actions?id=1", "/actions/1", "/actions/1")]
+    assert [answer.headers["RateLimit-Limit"] for answer in answers] == ["2", "2", "2"]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
+    assert [code(answer) for answer in answers] == [(200, ""), (404, "not_found"), (429, "rate_limit_exceeded")]
+    assert emulator.client.get("/locations").status_code == 200, "the requests' bucket is another"
+
+
 def test_a_faster_cloud_refills_faster(emulator: Emulator) -> None:
     emulator.world.faults.set(checked("speed", "budget", "2"))
     emulator.world.requests.drain()
