@@ -32,6 +32,7 @@ pytestmark = pytest.mark.e2e
 
 FRESH, USED = 900_011, 900_012
 BOOT_SECONDS = 90
+KNOCK_SECONDS = 5
 
 
 class RealHosted:
@@ -58,6 +59,9 @@ class RealHosted:
     def wait(self, seconds: float) -> None:
         self.close()
         time.sleep(seconds)
+
+    def knock(self) -> None:
+        FabricDialer().connect(self._address, KNOCK_SECONDS).close()
 
     def close(self) -> None:
         if self._host is not None:
