@@ -15,6 +15,7 @@ from reconciler import commands
 from reconciler.api import FleetClient
 from reconciler.errors import CommandFailed, HostError, HostTimedOut, LoginRefused
 from reconciler.managed import files
+from reconciler.managed.config import NOBODY
 from reconciler.model import (
     LATEST,
     Command,
@@ -260,8 +261,32 @@ def test_a_key_of_an_apply_that_did_not_end_is_known_for_ours(world: FakeFleet, 
     assert host.config()["tools"] == {}
 
 
+def approve(host: FakeHost, sender: int) -> None:
+    """As `openclaw pairing approve` (measured): the first sender becomes the owner where the configuration has none."""
+    config = host.config()
+    if not config["commands"].get("ownerAllowFrom"):
+        host.write_config({**config, "commands": {**config["commands"], "ownerAllowFrom": [f"telegram:{sender}"]}})
+    store = f"{files.HOME}/.openclaw/state/openclaw.sqlite"
+    host.files[store] = FakeFile(f"telegram {sender}".encode(), "openclaw:openclaw", "0600")
+
+
+def test_a_pairing_approved_gives_no_action_and_makes_nobody_an_owner(world: FakeFleet, host: FakeHost) -> None:
+    approve(host, 4242)
+    assert host.config()["commands"]["ownerAllowFrom"] == [NOBODY]
+    assert world.planned() == []
+
+
+def test_an_owner_whom_an_approval_has_made_is_one_no_more(world: FakeFleet, host: FakeHost) -> None:
+    config = host.config()
+    host.write_config({**config, "commands": {}})
+    approve(host, 4242)
+    assert host.config()["commands"]["ownerAllowFrom"] == ["telegram:4242"]
+    assert world.planned() == ["update alice: drifted"]
+    world.applied()
+    assert host.config()["commands"]["ownerAllowFrom"] == [NOBODY]
+
+
 AGENTS: dict[str, Any] = {
-    "a pairing approved": {},  # kept outside openclaw.json (measured)
     "doctor --fix": {"wizard": {"lastRunCommand": "doctor"}, "plugins": {"entries": {"anthropic": {"enabled": True}}}},
     "a bump of meta": {"meta": {"lastTouchedVersion": "2026.9.7"}},
     "the agent's edit": {"tools": {"profile": "coding"}, "channels": {"telegram": {"streaming": "off"}}},
@@ -276,7 +301,6 @@ def test_what_is_not_ours_gives_no_action(world: FakeFleet, host: FakeHost, thei
         return {**one, **{key: merged(one.get(key), value) for key, value in other.items()}} if both else other
 
     host.write_config(merged(host.config(), theirs))
-    host.files[f"{files.HOME}/.openclaw/credentials/telegram-allowFrom.json"] = FakeFile(b"[]", "openclaw:openclaw")
     assert world.planned() == []
 
 
