@@ -12,7 +12,7 @@ import pytest
 from reconciler import keys
 from reconciler.errors import HostError
 from reconciler.managed import files
-from reconciler.model import Command, Completed, HostAddress
+from reconciler.model import Command, Completed, Endpoints, HostAddress, NodeDistribution
 from reconciler.ports import Host
 from reconciler.sandbox.ports import MachineSpec
 from reconciler.sandbox.simulated.machines import SimulatedMachines
@@ -37,6 +37,8 @@ class SimulatedTime:
 
 class SimulatedHosted:
     """Implements case.Hosted."""
+
+    endpoints = Endpoints({"x86_64": NodeDistribution(files.NODE_VERSION, "https://nodejs.org/node", "0" * 64)})
 
     def __init__(self, machines: SimulatedMachines, clock: SimulatedTime, spec: MachineSpec) -> None:
         self._machines, self._clock, self._id = machines, clock, spec.id

@@ -15,7 +15,7 @@ from reconciler import keys
 from reconciler.commands import wait_for_cloud_init
 from reconciler.errors import HostError
 from reconciler.managed import files
-from reconciler.model import Command, Completed, HostAddress
+from reconciler.model import Command, Completed, Endpoints, HostAddress
 from reconciler.ports import Host
 from reconciler.sandbox import lifecycle
 from reconciler.sandbox.info import SandboxInfo
@@ -33,12 +33,16 @@ pytestmark = pytest.mark.e2e
 FRESH, USED = 900_011, 900_012
 BOOT_SECONDS = 90
 KNOCK_SECONDS = 5
+MEMORY_MB = 4096  # a gateway runs
 
 
 class RealHosted:
     """Implements case.Hosted on an nspawn machine."""
 
-    def __init__(self, machines: NspawnMachines, spec: MachineSpec) -> None:
+    def __init__(self, machines: NspawnMachines, spec: MachineSpec, info: SandboxInfo) -> None:
+        self.endpoints = Endpoints(
+            {"x86_64": info.node}, info.telegram_api_root, info.model_base_url, npm_registry=info.npm_registry
+        )
         self._machines, self._id = machines, spec.id
         host_keys = tuple(keys.public_key(key) for key in (FIRST_HOST_KEY, HOST_KEY))
         self._address = HostAddress(spec.address, 22, files.LOGIN_USER, (LOGIN_KEY,), host_keys)
@@ -99,7 +103,7 @@ def hosts() -> Iterator[dict[bool, RealHosted]]:
         for number, is_fresh in ((FRESH, True), (USED, False)):
             spec = spec_of(number, str(info.network[number % 100 + 200]))
             machines.create(spec)
-            made[is_fresh] = RealHosted(machines, spec)
+            made[is_fresh] = RealHosted(machines, spec, info)
         for host in made.values():
             host.run(wait_for_cloud_init(BOOT_SECONDS))
         yield made
@@ -120,7 +124,7 @@ def test_a_real_machine_does_as_the_case_says(case: Case, hosts: dict[bool, Real
 def spec_of(number: int, address: str) -> MachineSpec:
     login, first = keys.public_key(LOGIN_KEY), keys.public_key(FIRST_HOST_KEY)
     user_data = files.user_data(login, FIRST_HOST_KEY, first).reveal()
-    return MachineSpec(number, f"contract-{number}", address, "debian-12", user_data, 1024)
+    return MachineSpec(number, f"contract-{number}", address, "debian-12", user_data, MEMORY_MB)
 
 
 def apt_sources(info: SandboxInfo) -> tuple[str, ...]:

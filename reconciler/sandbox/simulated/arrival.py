@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.sandbox.simulated.calls import Call
+from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.disk import Account, File, exists
 from reconciler.sandbox.simulated.host import SimulatedHost
 
@@ -23,9 +23,14 @@ def survey(host: SimulatedHost, call: Call) -> bytes:
 def make_login_account(host: SimulatedHost, call: Call) -> None:
     name, sudoers = call.arguments
     home, owner = f"/home/{name}", f"{name}:{name}"
+    if name == "root":
+        raise Fails("root is root")
     before = host.accounts.get(name)
     host.accounts[name] = Account(before.home if before else home, "/bin/sh")
-    host.directories.setdefault(home, (owner, "0700"))
+    if before is None:
+        host.directories.setdefault(home, (owner, "0700"))
+    if b"=" not in call.stdin:
+        raise Fails("sudo does not understand its rule")
     host.files[sudoers] = File(call.stdin, mode="0440")
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.contract.host_cases import accounts, disk, gateway, ssh, system, units
+from tests.contract.host_cases import accounts, disk, gateway, importing, releases, ssh, system, units
 from tests.contract.host_cases.case import Case
 
-_ALL: Final = (*accounts.CASES, *ssh.CASES, *system.CASES, *gateway.CASES, *disk.CASES, *units.CASES)
+_ALL: Final = (
+    *accounts.CASES,
+    *ssh.CASES,
+    *system.CASES,
+    *gateway.CASES,
+    *disk.CASES,
+    *units.CASES,
+    *importing.CASES,
+    *releases.CASES,
+)
 CASES: Final[tuple[Case, ...]] = tuple(sorted(_ALL, key=lambda case: not case.is_fresh))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+import re
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -18,12 +20,13 @@ import pytest
 from reconciler.commands import run_probe
 from reconciler.errors import HostError
 from reconciler.managed import files
-from reconciler.model import Command, Completed, Json
+from reconciler.model import Command, Completed, Endpoints, Json
 
 DIGEST_KEY: Final = "5a" * 32
 APPLIED: Final = "/var/lib/openclaw-deploy/contract.json"  # nothing of the product's own
 OF_ONE_MACHINE: Final = ("boot_id", "clock", "disk_free_mb", "memory_free_mb")
-OF_ONE_RUN: Final = ("main_pid", "journal")
+OF_ONE_RUN: Final = ("main_pid", "journal", "channel_activity")
+READY_SECONDS: Final = 120
 NOT_RUNNING: Final[dict[str, Json]] = {
     "active": "inactive", "sub": "dead", "result": "success", "restarts": 0, "exit_status": 0, "starts": 0,
     "stale": [], "loopback_only": None,
@@ -31,7 +34,9 @@ NOT_RUNNING: Final[dict[str, Json]] = {
 
 
 class Hosted(Protocol):
-    """A machine under test."""
+    """A machine under test, and whence it may fetch."""
+
+    endpoints: Endpoints
 
     def run(self, command: Command) -> Completed:
         """Over the open connection, or a new one where that broke off."""
@@ -63,7 +68,13 @@ class LockedOut:
     error: type[HostError]
 
 
-Step = Command | Reboot | Wait | LockedOut
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The gateway is ready, and its channel has moved."""
+
+
+# What fetches from outside is told from where.
+Step = Command | Callable[[Endpoints], Command] | Reboot | Wait | LockedOut | Ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +82,17 @@ class Case:
     """`does` end with `codes` (all 0 where none are given); then each look in `sees` gives its answer.
 
     `gateway` is what the facts of `unit`, whose starts are noted in `started`, have other than those of a unit that
-    does not run; `says` is what the last command prints; `applied` what applied.json says.
+    does not run, which `token` lets answer; `says` is what the last command prints; `applied` what applied.json says.
     """
 
     name: str
     does: Sequence[Step] = ()
     sees: Sequence[tuple[Json, Any]] = ()
     codes: Sequence[int] = ()
-    says: bytes = b""
+    says: bytes | re.Pattern[bytes] = b""
     unit: str = files.UNIT
     started: str = "/run/contract/never-started.json"
+    token: str = "/etc/contract.token"  # where it is, not what it is
     gateway: dict[str, Json] = field(default_factory=dict)
     applied: Json = None
     is_fresh: bool = False
@@ -91,10 +103,10 @@ class Case:
 
 def check(case: Case, host: Hosted) -> None:
     """Do it, and compare everything that the probe says."""
-    ends = [_do(host, step) for step in case.does]
+    ends = [_do(host, step, case) for step in case.does]
     assert [end.exit_code for end in ends] == list(case.codes or [0] * len(ends)), [end.stderr for end in ends]
-    assert not case.says or ends[-1].stdout == case.says
-    answer: dict[str, Any] = json.loads(host.run(run_probe(_request(case))).stdout)
+    assert _is_said(case.says, ends[-1].stdout if ends else b"")
+    answer = _probed(host, case)
     for name in OF_ONE_MACHINE:
         del answer[name]
     for name in OF_ONE_RUN:
@@ -107,8 +119,10 @@ def check(case: Case, host: Hosted) -> None:
     }
 
 
-def _do(host: Hosted, step: Step) -> Completed:
+def _do(host: Hosted, step: Step, case: Case) -> Completed:
     match step:
+        case Ready():
+            _await_ready(host, case)
         case Reboot():
             host.reboot()
         case Wait(seconds):
@@ -118,7 +132,27 @@ def _do(host: Hosted, step: Step) -> Completed:
                 host.knock()
         case Command():
             return host.run(replace(step, check=False))
+        case _:
+            return host.run(replace(step(host.endpoints), check=False))
     return Completed(0, b"", b"")
+
+
+def _await_ready(host: Hosted, case: Case) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not ((found := _probed(host, case)["gateway"]).get("ready") and found.get("channel_activity")):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.3)
+
+
+def _probed(host: Hosted, case: Case) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(host.run(run_probe(_request(case))).stdout)
+    return answer
+
+
+def _is_said(wanted: bytes | re.Pattern[bytes], said: bytes) -> bool:
+    if isinstance(wanted, re.Pattern):
+        return wanted.fullmatch(said) is not None
+    return wanted in (b"", said)
 
 
 def _request(case: Case) -> Json:
@@ -128,7 +162,7 @@ def _request(case: Case) -> Json:
         "looks": {str(number): look for number, (look, _) in enumerate(case.sees)},
         "gateway": {
             "port": files.PORT,
-            "token_path": "/etc/contract.token",
+            "token_path": case.token,
             "unit": case.unit,
             "started_path": case.started,
         },

@@ -1,4 +1,4 @@
-"""Cases on JSON that others write, and on a gateway that is not there: starting a real one costs too much here."""
+"""Cases on JSON that others write, and on a gateway that is not there; one that runs is in releases.py."""
 
 from __future__ import annotations
 

@@ -1,0 +1,128 @@
+"""Cases on Node, on an OpenClaw release and on a gateway that runs. A real machine installs one release for all."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from reconciler.commands import (
+    daemon_reload,
+    fetch_archive,
+    gateway_rpc,
+    install_file,
+    install_release,
+    make_directory,
+    make_symlink,
+    make_system_user,
+    newest_release,
+    restart_unit,
+    validate_config,
+)
+from reconciler.managed import files
+from reconciler.managed.config import wanted_config
+from reconciler.model import Command, Endpoints, Json
+from tests.contract.host_cases.case import Case, Ready, Reboot, Step, directory, release, rights
+from tests.fakes.worlds import make_spec
+
+NODE: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
+VERSION: Final = "2026.9.6"
+NOWHERE: Final = "http://127.0.0.1:9/node.tar.gz"
+OURS: Final = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
+SECRETS: Final = {
+    files.GATEWAY_TOKEN_PATH: b"token-of-the-contract",
+    files.TELEGRAM_TOKEN_PATH: b"4242:contract",
+    files.MODEL_KEY_PATH: b"key-of-the-contract",
+}
+INTACT: Final[Json] = {**rights("0755"), "program": True, "intact": True}
+RELEASE: Final[Json] = {
+    **rights("0755"),
+    "version": VERSION,
+    "complete": True,
+    "link": f"{files.RELEASES}/{VERSION}",
+    "intact": True,
+}
+HEALTHY: Final[dict[str, Json]] = {
+    "active": "active",
+    "sub": "running",
+    "starts": 1,
+    "loopback_only": True,
+    "version": VERSION,
+    "ready": True,
+    "failing": [],
+    "suppressed": [],
+    "token_accepted": True,
+    "anonymous_refused": True,
+    "channel_connected": True,
+    "channel_error": None,
+}
+
+
+def fetch(endpoints: Endpoints) -> Command:
+    node = endpoints.node["x86_64"]
+    return fetch_archive(node.url, node.sha256, NODE)
+
+
+def fetch_again(endpoints: Endpoints) -> Command:
+    return fetch_archive(NOWHERE, endpoints.node["x86_64"].sha256, NODE)
+
+
+def ask_newest(endpoints: Endpoints) -> Command:
+    return newest_release(NODE, endpoints.npm_registry)
+
+
+def install(endpoints: Endpoints) -> Command:
+    return install_release(VERSION, NODE, endpoints.npm_registry, 600)
+
+
+def config(endpoints: Endpoints) -> bytes:
+    return json.dumps(wanted_config(make_spec("contract"), endpoints)).encode()
+
+
+def configure(endpoints: Endpoints) -> Command:
+    return install_file(files.CONFIG_PATH, config(endpoints), OURS, "0600", "0700")
+
+
+def judge(endpoints: Endpoints) -> Command:
+    return validate_config(VERSION, files.NODE_VERSION, config(endpoints))
+
+
+ACCOUNT: Final = make_system_user(files.SERVICE_USER, files.HOME)
+INSTALLED: Final[tuple[Step, ...]] = (
+    *(ACCOUNT, fetch, install),
+    make_symlink(f"{files.RELEASES}/{VERSION}", files.CURRENT),
+)
+STARTED: Final[tuple[Step, ...]] = (
+    Reboot(),  # what other cases have started is not counted
+    *INSTALLED,
+    make_directory(files.HOME, OURS, "0700"),
+    make_directory(files.SECRETS_DIRECTORY, f"root:{files.SERVICE_USER}", "0750"),
+    *(install_file(path, secret, OURS, "0400") for path, secret in SECRETS.items()),
+    configure,
+    install_file(files.STAMP_PATH, files.STAMP.encode(), "root:root", "0755"),
+    install_file(files.UNIT_PATH, files.GATEWAY_UNIT.encode(), "root:root", "0644"),
+    *(daemon_reload(), restart_unit(files.UNIT), Ready()),
+)
+CASES: Final = (
+    Case("what an archive holds is root's and intact", [fetch], [(directory(NODE, "bin/node"), INTACT)]),
+    Case(
+        "an archive that is there is not fetched again", [fetch, fetch_again], [(directory(NODE, "bin/node"), INTACT)]
+    ),
+    Case("the registry names its newest release", [fetch, ask_newest], says=re.compile(rb"\d{4}\.\d+\.\d+\n")),
+    Case("a release is complete, root's and intact", INSTALLED, [(release(files.CURRENT), RELEASE)]),
+    Case("a release that is there stays as it is", [*INSTALLED, install], [(release(files.CURRENT), RELEASE)]),
+    Case("a release judges a configuration", [*INSTALLED, judge], says=re.compile(rb'(?s).*"valid": ?true.*')),
+    Case(
+        "a configuration that is no JSON is refused",
+        [*INSTALLED, validate_config(VERSION, files.NODE_VERSION, b"{")],
+        codes=[0, 0, 0, 0, 1],
+    ),
+    Case(
+        "a gateway that runs is well, and answers to the token that lies on its host",
+        [*STARTED, gateway_rpc("config.get", {})],
+        says=re.compile(rb'(?s).*"ok": ?true.*"hash".*'),
+        started=files.STARTED_PATH,
+        token=files.GATEWAY_TOKEN_PATH,
+        gateway=HEALTHY,
+    ),
+)
