@@ -19,7 +19,7 @@ import pytest
 
 from reconciler.errors import FleetError
 from reconciler.managed import MANAGED
-from tests.crash.comparing import OF_ONE_UID, Untouched, differences, outcome, untouched, without_starts
+from tests.crash.comparing import OF_ONE_UID, Untouched, differences, outcome, untouched
 from tests.crash.dying import Fate, How, apply_until, go_on
 from tests.crash.scenarios import BYSTANDER, SCENARIOS, Scenario, finished_fleet
 from tests.extent import FULL
@@ -65,7 +65,7 @@ def _undisturbed(scenario: Scenario, finished: FakeFleet, state: Path) -> Wanted
     outcomes = apply_until(world, fate, scenario.options)
     assert all(not found.error for found in outcomes), outcomes
     world.clock.sleep(LONG_ENOUGH)
-    wanted = without_starts(outcome(world))
+    wanted = outcome(world)
     assert (wanted["to do"], wanted["shared"]) == ([], [])
     assert _creates(world) == scenario.creates
     assert untouched(world, BYSTANDER) == before
@@ -88,7 +88,7 @@ def _trial(
     try:
         go_on(world, scenario.options)
         world.clock.sleep(LONG_ENOUGH)
-        found = without_starts(outcome(world))
+        found = outcome(world)
         differ = list(differences(found, facts))
         if untouched(world, BYSTANDER) != bystander:
             differ.append(f"{BYSTANDER} was touched")

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.errors import FleetError
 from reconciler.parallel import in_parallel
-from tests.crash.comparing import differences, outcome, without_starts
+from tests.crash.comparing import differences, outcome
 from tests.crash.dying import Fate, How, Turns, apply_until, go_on
 from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
@@ -85,4 +85,4 @@ def _apply(world: FakeFleet, fate: Fate) -> None:
 
 def _end(world: FakeFleet) -> dict[str, Any]:
     world.clock.sleep(LONG_ENOUGH)
-    return without_starts(outcome(world))
+    return outcome(world)
