@@ -20,7 +20,7 @@ from reconciler.model import Diagnostic, FileMode, Severity, WorkspaceFile
 MAX_BYTES: Final = 1024 * 1024  # of one child
 MAX_FILES: Final = 500_000  # of all children: each takes some 150 bytes, whatever is in it
 _STEPS: Final = 1_000_000  # for the templates of all children, and more for each of them
-_STEPS_PER_CHILD: Final = 500
+_STEPS_PER_CHILD: Final = 700
 
 _PATH: Final = re.compile("[A-Za-z0-9._@+/-]{1,200}")  # as the schema says; what a directory holds it has not seen
 

@@ -63,6 +63,7 @@ def bombs(kind: str, ends: tuple[str, str]) -> str:
 
 LOOPS = f"""\"{"{% for a in 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' %}" * 8}{"{% endfor %}" * 8}\""""
 LOOP = "{% for a in '" + "a" * 9000 + "' %}{{ a }}{% endfor %}"
+SEARCH = "{% set a = '" + "a" * 2400 + "' %}{% set b = 'b" + "a" * 98 + "' %}" + "{% if b in a %}{% endif %}" * 600
 DOUBLED = f"""\"{{% set a = 'aaaa' %}}{"{% set a = a ~ a %}" * 34}{{{{ a }}}}\""""
 
 
@@ -163,6 +164,19 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
             HEAD + ALICE + "    files:\n" + "".join(f"      a{n}: {{text: '{'{{1}}' * 50_000}'}}\n" for n in range(60))
         ).encode(),
         "it has more than 10,000 words and signs",
+    ),
+    "templates that take long to compile": (
+        lambda: (
+            HEAD
+            + ALICE
+            + "    files:\n"
+            + "".join(f"      a{n}: {{text: '{n}{'{{name|upper}}' * 900}'}}\n" for n in range(100))
+        ).encode(),
+        "the templates of all children take too many steps",
+    ),
+    "a template that looks for what is nearly there": (
+        lambda: for_many(200, SEARCH),
+        "the templates of all children take too many steps",
     ),
 }
 
