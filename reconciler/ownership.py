@@ -26,14 +26,15 @@ def settle(fleet: Fleet, servers: Iterable[Server]) -> dict[str, Owned]:
     A server that no child can be found for goes under its own name.
     """
     successors = {before: after for after, before in fleet.moved.items()}
-    owned: dict[str, Owned] = {}
+    clear: dict[str, list[Server]] = {}
     doubtful: list[Server] = []
     for server in sorted(servers, key=lambda server: server.id):
         if _is_clear(fleet, server):
             assert server.child is not None
-            _give(owned, _follow(server.child, successors), server)
+            clear.setdefault(_follow(server.child, successors), []).append(server)
         else:
             doubtful.append(server)
+    owned = {child: Owned(found[0], _too_many(child, found)) for child, found in clear.items()}
     for server in doubtful:
         _doubt(owned, fleet, server, successors)
     return owned
@@ -50,18 +51,10 @@ def _is_clear(fleet: Fleet, server: Server) -> bool:
 
 
 def _follow(child: str, successors: Mapping[str, str]) -> str:
-    """The child's last name; a circle ends where it began."""
-    seen = {child}
-    while (successor := successors.get(child)) is not None and successor not in seen:
-        seen.add(successor)
-        child = successor
+    """The child's last name: `moved` goes in no circle, the fleet file was checked for that."""
+    while child in successors:
+        child = successors[child]
     return child
-
-
-def _give(owned: dict[str, Owned], child: str, server: Server) -> None:
-    """Its server; with a second one, which only `moved` can bring about, neither is touched."""
-    first = owned.get(child, Owned()).server
-    owned[child] = Owned(server) if first is None else Owned(first, _two_servers(child, first, server))
 
 
 def _doubt(owned: dict[str, Owned], fleet: Fleet, server: Server, successors: Mapping[str, str]) -> None:
@@ -69,9 +62,14 @@ def _doubt(owned: dict[str, Owned], fleet: Fleet, server: Server, successors: Ma
     prefix = server_name(fleet, "")
     by_name = server.name.removeprefix(prefix) if server.name.startswith(prefix) else None
     claims = {_follow(name, successors) for name in (by_name, server.child) if name is not None}
-    unclear = sorted(claims - owned.keys()) or [server.name]
+    unclear = sorted(claims - owned.keys()) or [_own_name(owned, fleet, server)]
     for child in unclear:
         owned[child] = Owned(server, _unclear(child, server))
+
+
+def _own_name(owned: Mapping[str, Owned], fleet: Fleet, server: Server) -> str:
+    """That of the server; with its id where a child has the same name by chance."""
+    return f"{server.name} ({server.id})" if server.name in {*owned, *fleet.children} else server.name
 
 
 def _unclear(child: str, server: Server) -> Diagnostic:
@@ -85,11 +83,14 @@ def _unclear(child: str, server: Server) -> Diagnostic:
     )
 
 
-def _two_servers(child: str, first: Server, second: Server) -> Diagnostic:
+def _too_many(child: str, servers: list[Server]) -> Diagnostic | None:
+    """What only `moved` can bring about: then none of them is touched."""
+    if len(servers) == 1:
+        return None
     return Diagnostic(
         Severity.ERROR,
-        f"{child} has two servers: {first.name} ({first.id}) and {second.name} ({second.id})",
+        f"{child} has more than one server: {' and '.join(f'{server.name} ({server.id})' for server in servers)}",
         "`moved:` gives it the older name's server, and it has one of its own: take the entry out of `moved`, "
-        "or delete one of the two; nothing is planned for it",
+        "or delete all but one; nothing is planned for it",
         address=child,
     )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -54,7 +54,7 @@ def plan(
     judged = {name: judge(child, situation) for name, child in children.items()}
     found = [judgement.action for judgement in judged.values() if judgement.action is not None]
     actions = tuple(sorted(found, key=lambda action: (action.wave, action.child)))
-    servers = [*others, *(child.server for child in children.values() if child.server)]
+    servers = _each_once((*others, *(child.server for child in children.values() if child.server)))
     shared = shared if _touches_shared(actions, servers, options) else ()
     delta = money.total(None if action.monthly is None else Decimal(action.monthly) for action in actions)
     bill = money.total((delta, *(money.server_cost(catalog, server) for server in servers)))
@@ -83,6 +83,11 @@ def _hindered(children: Mapping[str, Child]) -> dict[str, Child]:
     """The same with what stands between them, which no child can tell alone."""
     obstacles = bot_obstacles(children)
     return {**children, **{name: replace(children[name], obstacle=found) for name, found in obstacles.items()}}
+
+
+def _each_once(servers: Iterable[Server]) -> list[Server]:
+    """Where it is in doubt whose a server is, it stands in the way of several children."""
+    return list({server.name: server for server in servers}.values())
 
 
 def _touches_shared(actions: Sequence[Action], servers: Sequence[Server], options: PlanOptions) -> bool:
