@@ -84,7 +84,8 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
         )
     if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE:
         yield f"the new server gets the newest OpenClaw of that moment{_present_release(child)}"
-    if child.spec and action.kind is not Kind.DESTROY and child.server.backups and not child.spec.backups:
+    applies = action.kind not in (Kind.START, Kind.DESTROY)  # a start changes nothing but that it runs
+    if child.spec and applies and child.server.backups and not child.spec.backups:
         yield "switching the cloud's backups off deletes those there are"
 
 
