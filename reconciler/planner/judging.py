@@ -85,7 +85,7 @@ def _shortage(child: Child, action: Action | None, situation: Situation) -> Diag
 def _blocked_sync(child: Child) -> Sync:
     if child.spec is None:
         return Sync.UNDECLARED
-    is_moving = child.silence is None and child.server is not None and child.server.status not in SETTLED
+    is_moving = child.server is not None and child.server.status not in SETTLED
     return Sync.PROGRESSING if is_moving else Sync.UNKNOWN
 
 
