@@ -38,7 +38,7 @@ def judge(child: Child, situation: Situation) -> Judgement:
     pending = [found for found in (missing, notices.needs_replacement(child, situation)) if found]
     finding = notices.mended_too_often(child, situation)
     told = [*pending, *([finding] if finding else []), *notices.about_time_and_rest(child, action, situation)]
-    if action is None and shall_run(child, situation) and (pending or finding):
+    if action is None and (pending or finding):
         return Judgement(None, tuple(told), Sync.PENDING if pending else Sync.DRIFTED)
     return Judgement(action, tuple(told), _sync(child, action, situation))
 
