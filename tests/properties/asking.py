@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model import Action, Change
-from tests.properties.recipes import Case, Recipe
+from reconciler.model import Action, Change, Diagnostic, Plan
+from tests.properties.cases import Case
+from tests.properties.recipes import Recipe
 
 
 def each(case: Case) -> Iterator[tuple[str, Recipe]]:
@@ -18,3 +19,7 @@ def prices(case: Case) -> bool:
 
 def changes(action: Action) -> tuple[Change, ...]:
     return action.reason.changes
+
+
+def about(plan: Plan, name: str) -> list[Diagnostic]:
+    return [found for found in plan.diagnostics if found.address == name]

@@ -13,9 +13,10 @@ from tests.properties.recipes import Recipe
 Wanted = tuple[Kind, ReasonCode]
 
 DISKS: Final = {"cx23": 40, "cx33": 80, "cx43": 160, "cpx22": 80, "cax11": 40, "cpx11": 40}
-IN_STOCK: Final = {"cx23", "cx33", "cpx22", "cax11"}
+REGIONS: Final = ("nbg1", "fsn1", "hel1")  # every server is in nbg1
+STOCK: Final = {"cx23": REGIONS, "cx33": REGIONS, "cpx22": ("nbg1", "fsn1"), "cax11": ("nbg1", "fsn1")}
 ARM: Final = {"cax11"}
-REGIONS: Final = {"nbg1", "fsn1", "hel1"}  # every server is in nbg1
+IMAGES: Final = {"debian-12": {"x86", "arm"}, "debian-13": {"x86"}}
 MOVING: Final = {"initializing", "stopping", "deleting"}
 
 
@@ -60,7 +61,7 @@ def is_unwanted(recipe: Recipe) -> bool:
 
 
 def is_over(recipe: Recipe) -> bool:
-    return recipe.declared and recipe.expires is not None and recipe.expires < 0
+    return recipe.declared and recipe.expires is not None and recipe.expires <= 0
 
 
 def is_made_in_vain(recipe: Recipe) -> bool:
@@ -78,7 +79,7 @@ def is_seen(recipe: Recipe) -> bool:
 def is_left_alone(name: str, recipe: Recipe, options: PlanOptions) -> bool:
     """The drift that was mended three times within a day, and nobody says that it shall be once more."""
     often = recipe.mended is not None and recipe.mended < 24 and recipe.applied != "lost"
-    return is_seen(recipe) and recipe.drift and often and name not in options.repair and recipe.applied != "lost"
+    return recipe.declared and is_seen(recipe) and recipe.drift and often and name not in options.repair
 
 
 def can_be_made(recipe: Recipe, prices: bool) -> bool:
@@ -89,25 +90,46 @@ def first_to_be_had(recipe: Recipe, prices: bool) -> tuple[str, str] | None:
     """Type and region. Without prices nobody knows what is in stock."""
     if not prices:
         return recipe.types[0], recipe.regions[0]
-    images = {"debian-12": {True, False}, "debian-13": {False}}[recipe.image]
-    types = [kind for kind in recipe.types if kind in IN_STOCK and (kind in ARM) in images]
-    regions = [region for region in recipe.regions if region in REGIONS]
-    return (types[0], regions[0]) if types and regions else None
+    types = [kind for kind in recipe.types if architecture(kind) in IMAGES.get(recipe.image, ())]
+    offers = [(kind, region) for kind in types for region in recipe.regions if region in STOCK.get(kind, ())]
+    return offers[0] if offers else None
+
+
+def architecture(kind: str) -> str:
+    return "arm" if kind in ARM else "x86"
 
 
 def mixes(recipe: Recipe) -> bool:
-    return len({kind in ARM for kind in recipe.types}) > 1
+    return len({architecture(kind) for kind in recipe.types if kind in DISKS}) > 1
 
 
 def needs_other_server(recipe: Recipe, prices: bool) -> bool:
+    return bool(what_it_never_becomes(recipe, prices))
+
+
+def what_it_never_becomes(recipe: Recipe, prices: bool) -> list[str]:
+    """What the file says, and no server can be changed to."""
     known = [kind for kind in recipe.types if kind in DISKS]
     never = prices and recipe.server_type not in recipe.types and bool(known) and not fitting(recipe)
-    return recipe.image != "debian-12" or "nbg1" not in recipe.regions or not recipe.ipv4 or never
+    said = {
+        "image": recipe.image != "debian-12",
+        "region": "nbg1" not in recipe.regions,
+        "ipv4": not recipe.ipv4,
+        "server_type": never,
+    }
+    return [word for word, is_so in said.items() if is_so]
 
 
 def fitting(recipe: Recipe) -> list[str]:
-    disk = DISKS[recipe.server_type]
+    disk = (
+        40 if recipe.small_disk else DISKS.get(recipe.server_type, 0)
+    )  # nobody knows that of a type which the cloud has forgotten
     return [kind for kind in recipe.types if kind in DISKS and kind not in ARM and DISKS[kind] >= disk]
+
+
+def resizable(recipe: Recipe) -> list[str]:
+    """The fitting types that are to be had where the server is."""
+    return [kind for kind in fitting(recipe) if "nbg1" in STOCK.get(kind, ())]
 
 
 def _stopped(recipe: Recipe) -> Wanted | None:
@@ -133,7 +155,7 @@ def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> W
         return (Kind.REPLACE, ReasonCode.CHANGED) if can_be_made(recipe, prices) else None
     if not recipe.ready:
         return Kind.CREATE, ReasonCode.UNFINISHED
-    if prices and recipe.server_type not in recipe.types and IN_STOCK.intersection(fitting(recipe)):
+    if prices and recipe.server_type not in recipe.types and resizable(recipe):
         return Kind.RESIZE, ReasonCode.CHANGED
     return _mended(name, recipe, options) or _started(recipe)
 
@@ -141,15 +163,23 @@ def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> W
 def _mended(name: str, recipe: Recipe, options: PlanOptions) -> Wanted | None:
     if not is_seen(recipe):
         return None
-    changes = cloud_changes(recipe) + (["version"] if recipe.changed else [])
-    drifts = drifted(name, recipe, options) + cloud_drifts(recipe)
-    if recipe.applied == "lost":  # then nobody knows who changed it
-        changes, drifts = changes + drifts, []
+    changes, drifts = to_mend(name, recipe, options)
     if changes:
         return Kind.UPDATE, ReasonCode.CHANGED
     if drifts:
         return Kind.UPDATE, ReasonCode.DRIFTED
     return (Kind.UPDATE, ReasonCode.UNFINISHED) if recipe.applied in ("lost", "begun") else None
+
+
+def to_mend(name: str, recipe: Recipe, options: PlanOptions) -> tuple[list[str], list[str]]:
+    """What the file changed, and what somebody else did."""
+    at_cloud = cloud_differences(recipe)
+    changes = cloud_changes(recipe) + (["version"] if recipe.changed and not recipe.latest else [])
+    changes += at_cloud if recipe.rewritten else []
+    drifts = drifted(name, recipe, options) + ([] if recipe.rewritten else at_cloud)
+    if recipe.applied == "lost":  # then nobody knows who changed it
+        return changes + drifts, []
+    return changes, drifts
 
 
 def drifted(name: str, recipe: Recipe, options: PlanOptions) -> list[str]:
@@ -162,8 +192,8 @@ def cloud_changes(recipe: Recipe) -> list[str]:
     return ["name"] if recipe.former_name else []
 
 
-def cloud_drifts(recipe: Recipe) -> list[str]:
-    """The last apply is told to have left backups and labels as the file says them."""
+def cloud_differences(recipe: Recipe) -> list[str]:
+    """Drift where the last apply has left backups and labels as the file still says them."""
     backups = ["backups"] if recipe.backups != recipe.server_backups else []
     labels = ["labels"] if recipe.protect != recipe.protect_label or recipe.ssh_from else []
     return backups + labels

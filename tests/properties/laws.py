@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from reconciler.model import Plan
-from tests.properties import laws_of_actions, laws_of_words
-from tests.properties.recipes import Case
+from tests.properties import laws_of_actions, laws_of_advice, laws_of_words
+from tests.properties.cases import Case
 
 Law = Callable[[Case, Plan], None]
 
@@ -25,16 +25,22 @@ LAWS: Final[tuple[Law, ...]] = (
     laws_of_actions.what_policy_forbids_is_refused,
     laws_of_words.who_is_not_planned_for_is_told_why,
     laws_of_words.what_takes_a_new_server_is_said,
-    laws_of_words.what_the_cloud_does_not_have_is_said,
+    laws_of_advice.what_the_cloud_does_not_have_is_said,
+    laws_of_advice.what_can_be_had_instead_is_said,
     laws_of_actions.what_is_aimed_at_is_the_first_that_can_be_had,
     laws_of_words.what_is_mended_again_and_again_waits_for_a_person,
-    laws_of_words.who_expires_or_sleeps_is_told_of,
-    laws_of_words.retired_types_are_noted,
-    laws_of_words.in_sync_is_who_was_seen_and_is_right,
+    laws_of_words.who_expires_is_told_of,
+    laws_of_advice.who_sleeps_is_told_what_it_costs,
+    laws_of_advice.retired_types_are_noted,
+    laws_of_words.each_child_stands_to_the_file_as_its_world_says,
     laws_of_words.every_action_says_why,
     laws_of_words.a_secret_is_in_no_output,
     laws_of_actions.what_is_not_the_files_stays,
+    laws_of_words.each_action_says_what_it_changes_in_the_bill,
     laws_of_words.the_bill_is_the_sum_of_its_parts,
-    laws_of_words.requests_are_told_of_where_there_is_something_to_do,
+    laws_of_words.requests_are_added_up,
+    laws_of_words.whoever_asks_for_more_than_is_left_is_warned,
+    laws_of_advice.what_an_action_gives_up_is_said,
+    laws_of_advice.older_servers_are_counted,
     laws_of_actions.shared_things_are_left_alone_by_who_asks_for_some,
 )

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from reconciler.model import Action, Diagnostic, Kind, Plan, ReasonCode, Severity, Sync
+from reconciler.model import Action, Kind, Plan, ReasonCode, Severity, Sync
+from reconciler.planner.requests import LOOK
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.plan import plan_json, plan_lines
-from tests.properties import expecting
-from tests.properties.asking import changes, each, prices
-from tests.properties.recipes import PATH, SECRET, Case, Recipe
+from reconciler.steps.requests import FIREWALL, RUN, SHARED, requests_of
+from tests.properties import bill, expecting, lacking
+from tests.properties.asking import about, changes, each, prices
+from tests.properties.cases import Case
+from tests.properties.recipes import PATH, SECRET, Recipe
 
-PRICES: Final = {"cx23": "5.49", "cx33": "8.49", "cx43": "15.99", "cpx22": "19.49", "cax11": "5.99", "cpx11": "5.49"}
-IPV4: Final = Decimal("0.50")
+HOW_IT_STANDS: Final = {
+    "stopped": "its unit was stopped",
+    "failed": "its unit failed (exit-code, exit 78)",
+    "failing": "it fails again and again (exit-code, exit 1)",
+}
+STATES: Final[Mapping[Kind, Callable[[Recipe], str]]] = {
+    Kind.START: lambda recipe: "the server is off" if recipe.status == "off" else HOW_IT_STANDS[recipe.gateway],
+    Kind.RESTART: lambda recipe: "/etc/openclaw/telegram",
+}
 
 
 def who_is_not_planned_for_is_told_why(case: Case, plan: Plan) -> None:
     for name, recipe in each(case):
         blocked = expecting.blocked(recipe)
         if blocked:
-            assert [found.severity for found in _about(plan, name)][:1] == [blocked]
+            assert [found.severity for found in about(plan, name)][:1] == [blocked]
 
 
 def what_takes_a_new_server_is_said(case: Case, plan: Plan) -> None:
@@ -33,68 +43,53 @@ def what_takes_a_new_server_is_said(case: Case, plan: Plan) -> None:
         needs = expecting.shall_run(recipe) and recipe.there and expecting.needs_other_server(recipe, prices(case))
         pending = needs and not (case.options.may_replace(name) and not recipe.protect)
         expired = expecting.is_over(recipe) and recipe.protect and recipe.there
-        said = [found for found in _about(plan, name) if found.severity is Severity.REFUSED]
+        said = [found.summary for found in about(plan, name) if found.severity is Severity.REFUSED]
         assert len(said) == pending + expired, said
+        if pending:
+            kept = "is protected: it is not replaced for" if case.options.may_replace(name) else "takes a new server"
+            [summary] = [it for it in said if kept in it]
+            assert all(f"{word} " in summary for word in expecting.what_it_never_becomes(recipe, prices(case)))
         assert not (pending and name in replaced)
-
-
-def what_the_cloud_does_not_have_is_said(case: Case, plan: Plan) -> None:
-    for name, recipe in each(case):
-        if not expecting.blocked(recipe):
-            errors = [found for found in _about(plan, name) if found.severity is Severity.ERROR]
-            assert bool(errors) == (expecting.shall_run(recipe) and _is_short(name, recipe, case)), errors
 
 
 def what_is_mended_again_and_again_waits_for_a_person(case: Case, plan: Plan) -> None:
     actions = {action.child: action for action in plan.actions}
-    for name, recipe in _runnable(case):
+    for name, recipe in each(case):
+        if expecting.blocked(recipe):
+            continue
         waits = expecting.is_left_alone(name, recipe, case.options)
-        warned = any("mended 3 times" in found.summary for found in _about(plan, name))
-        assert warned == waits
+        warned = any(f"changed again: {PATH}" in found.summary for found in about(plan, name))
+        assert warned == (waits and expecting.shall_run(recipe))
         if name in actions:
             assert actions[name].left_alone == ((PATH,) if waits else ())
             assert not waits or all(change.path not in actions[name].left_alone for change in changes(actions[name]))
 
 
-def who_expires_or_sleeps_is_told_of(case: Case, plan: Plan) -> None:
-    acted = {action.child for action in plan.actions}
+def who_expires_is_told_of(case: Case, plan: Plan) -> None:
     for name, recipe in each(case):
         if expecting.blocked(recipe) or not recipe.declared:
             continue
-        notes = " ".join(found.summary for found in _about(plan, name))
-        soon = recipe.expires == 1 and recipe.there
-        over = recipe.expires == -1 and (recipe.protect or not recipe.there)
-        asleep = not recipe.enabled and recipe.there and name not in acted
+        notes = " ".join(found.summary for found in about(plan, name))
+        soon = recipe.expires in (1, 168) and recipe.there
+        over = recipe.expires in (-1, 0) and (recipe.protect or not recipe.there)
         assert ("expires on" in notes, "expired on" in notes) == (soon, over)
-        assert ("is switched off and still costs" in notes) == asleep
 
 
-def retired_types_are_noted(case: Case, plan: Plan) -> None:
-    retired = [recipe for recipe in case.found.values() if recipe.declared and recipe.there and _is_retired(recipe)]
-    assert any("is retired in" in found.summary for found in plan.diagnostics if found.severity is Severity.NOTE) == (
-        bool(retired) and prices(case)
-    )
-
-
-def in_sync_is_who_was_seen_and_is_right(case: Case, plan: Plan) -> None:
+def each_child_stands_to_the_file_as_its_world_says(case: Case, plan: Plan) -> None:
     acted = {action.child: action for action in plan.actions}
     for name, recipe in each(case):
-        sync = plan.sync[name]
-        if name in acted and recipe.declared:
-            drift = acted[name].reason.code in (ReasonCode.DRIFTED, ReasonCode.STOPPED, ReasonCode.GONE)
-            assert sync is (Sync.DRIFTED if drift else Sync.PENDING)
-        if sync is Sync.IN_SYNC:
-            assert expecting.is_seen(recipe) or not expecting.shall_run(recipe)
-            assert not (recipe.drift and expecting.is_seen(recipe))
-            assert not expecting.needs_other_server(recipe, prices(case)) or not expecting.shall_run(recipe)
-        assert (sync is Sync.UNDECLARED) == (not recipe.declared)
-        if sync is Sync.PROGRESSING:
-            assert recipe.status in expecting.MOVING
+        assert plan.sync[name] is _sync(name, recipe, case, acted.get(name))
 
 
 def every_action_says_why(case: Case, plan: Plan) -> None:
     for action in plan.actions:
         assert action.reason.text.strip()
+        if action.kind is Kind.UPDATE and action.reason.changes:
+            changed, drifted = expecting.to_mend(action.child, case.found[action.child], case.options)
+            assert ("the fleet file" in action.reason.text.replace("not in the fleet file", "")) == bool(changed)
+            assert ("drift" in action.reason.text) == bool(drifted)
+        if action.kind in STATES:
+            assert STATES[action.kind](case.found[action.child]) in action.reason.text
         if action.reason.code in (ReasonCode.CHANGED, ReasonCode.DRIFTED) and action.kind is Kind.UPDATE:
             assert action.reason.changes
         if action.reason.code is ReasonCode.DRIFTED:
@@ -109,73 +104,65 @@ def a_secret_is_in_no_output(case: Case, plan: Plan) -> None:
         assert "bot-token" not in text
 
 
+def each_action_says_what_it_changes_in_the_bill(case: Case, plan: Plan) -> None:
+    for action in plan.actions:
+        changed = bill.difference(action, case.found[action.child], prices(case))
+        assert action.monthly == (None if changed is None else bill.to_the_cent(changed))
+
+
 def the_bill_is_the_sum_of_its_parts(case: Case, plan: Plan) -> None:
-    if not prices(case):
-        assert plan.total is None or not (plan.actions or case.others or any(it.there for it in case.found.values()))
-        return
-    kept = {action.child: action for action in plan.actions}
-    after = [_cost(kept.get(name), recipe) for name, recipe in each(case)]
-    before = [_cost(None, recipe) for _, recipe in each(case)]
-    others = sum((Decimal(PRICES["cx23"]) + IPV4 for _ in case.others), Decimal(0))
-    delta = sum(after, Decimal(0)) - sum(before, Decimal(0))
-    assert plan.monthly is not None
-    assert plan.total is not None
-    assert abs(Decimal(plan.monthly) - delta) <= Decimal("0.05")
-    assert abs(Decimal(plan.total) - sum(after, Decimal(0)) - others) <= Decimal("0.05")
+    """What is unknown of one part is unknown of the sum."""
+    recipes = [recipe for _, recipe in each(case)]
+    changed = bill.added_up([bill.difference(it, case.found[it.child], prices(case)) for it in plan.actions])
+    others = [bill.of_server("cx23", "nbg1") if prices(case) else None for _ in case.others]
+    before = bill.added_up([*others, *(bill.as_it_is(recipe, prices(case)) for recipe in recipes)])
+    _is_about(plan.monthly, changed)
+    _is_about(plan.total, bill.added_up([before, changed]))
+    assert plan.currency == ("EUR" if prices(case) else None)
 
 
-def requests_are_told_of_where_there_is_something_to_do(case: Case, plan: Plan) -> None:
-    assert (plan.requests > 0) == (not plan.is_empty)
+def requests_are_added_up(case: Case, plan: Plan) -> None:
+    """What each takes is measured by tests/contract/test_requests.py."""
+    servers = len(case.others) + sum(recipe.there for _, recipe in each(case))
+    asked = [LOOK + servers // 50, *(requests_of(action.kind) for action in plan.actions)]
+    is_made = [action for action in plan.actions if action.kind in (Kind.CREATE, Kind.REPLACE)]
+    asked += [RUN] if is_made else []  # one run, however many it makes
+    asked += [FIREWALL] * len(plan.shared)
+    asked += [SHARED] if is_made or plan.shared else []  # who lives behind the firewalls has to know them
+    assert plan.requests == (0 if plan.is_empty else sum(asked))
+
+
+def whoever_asks_for_more_than_is_left_is_warned(case: Case, plan: Plan) -> None:
     left = case.options.requests_left
     warned = any("API requests" in found.summary for found in plan.diagnostics)
     assert warned == (left is not None and plan.requests > left)
 
 
-def _runnable(case: Case) -> Iterator[tuple[str, Recipe]]:
-    """Children that shall run and for which something may be planned."""
-    for name, recipe in each(case):
-        if expecting.shall_run(recipe) and not expecting.blocked(recipe):
-            yield name, recipe
+def _is_about(said: str | None, wanted: Decimal | None) -> None:
+    """Each action's part is rounded to the cent."""
+    assert (said is None) == (wanted is None)
+    assert said is None or wanted is None or abs(Decimal(said) - wanted) <= Decimal("0.05")
 
 
-def _about(plan: Plan, name: str) -> list[Diagnostic]:
-    return [found for found in plan.diagnostics if found.address == name]
+def _sync(name: str, recipe: Recipe, case: Case, action: Action | None) -> Sync:
+    if not recipe.declared:
+        return Sync.UNDECLARED
+    if expecting.blocked(recipe):
+        return Sync.PROGRESSING if recipe.there and recipe.status in expecting.MOVING else Sync.UNKNOWN
+    if action is not None:
+        is_drift = action.reason.code in (ReasonCode.DRIFTED, ReasonCode.STOPPED, ReasonCode.GONE)
+        return Sync.DRIFTED if is_drift else Sync.PENDING
+    if expecting.shall_run(recipe):
+        return _sync_at_rest(name, recipe, case)
+    return Sync.IN_SYNC if recipe.enabled else Sync.SUSPENDED
 
 
-def _is_short(name: str, recipe: Recipe, case: Case) -> bool:
-    """Whether its server, or another type for it, is not to be had."""
-    if not prices(case):
-        return False
-    if expecting.mixes(recipe):
-        return True
-    replaced = (
-        recipe.there
-        and case.options.may_replace(name)
-        and not recipe.protect
-        and expecting.needs_other_server(recipe, True)
-    )
-    if not recipe.there or replaced:
-        return not expecting.can_be_made(recipe, True)
-    if recipe.server_type in recipe.types:
-        return False
-    fitting = expecting.fitting(recipe)
-    unknown = not all(kind in PRICES for kind in recipe.types) or not expecting.REGIONS.issuperset(recipe.regions)
-    return unknown if not fitting else not expecting.IN_STOCK.intersection(fitting)
-
-
-def _is_retired(recipe: Recipe) -> bool:
-    return recipe.server_type == "cpx11"
-
-
-def _cost(action: Action | None, recipe: Recipe) -> Decimal:
-    """Of one child in a month, as it is or after the action."""
-    kind = action.kind if action else None
-    if kind is Kind.DESTROY or not (recipe.there or kind is Kind.CREATE):
-        return Decimal(0)
-    is_new = not recipe.there or kind is Kind.REPLACE
-    server_type = action.server_type if action and action.server_type else recipe.server_type
-    told = kind is not None and kind not in (Kind.START, Kind.RESTART)
-    backups = recipe.backups if told else recipe.server_backups
-    ipv4 = recipe.ipv4 if is_new else True
-    price = Decimal(PRICES[server_type])
-    return price * (Decimal("1.2") if backups else 1) + (IPV4 if ipv4 else 0)
+def _sync_at_rest(name: str, recipe: Recipe, case: Case) -> Sync:
+    """Of a child that shall run, and for which there is nothing to do now."""
+    if recipe.there and expecting.needs_other_server(recipe, prices(case)):
+        return Sync.PENDING
+    if prices(case) and lacking.lacks(name, recipe, case.options):
+        return Sync.PENDING
+    if expecting.is_left_alone(name, recipe, case.options):
+        return Sync.DRIFTED
+    return Sync.IN_SYNC if expecting.is_seen(recipe) else Sync.UNKNOWN

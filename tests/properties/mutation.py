@@ -1,6 +1,7 @@
 """Tries mutants: a copy of the project in which one rule is missing, and the laws on it.
 
-A mutant that no law notices is a missing law. `uncovered` names the functions that decide and have no mutant.
+A mutant that no law notices is a missing law. `uncovered` names the functions that decide and have no mutant,
+`strangers` the modules that may.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.properties.mutants import MUTANTS, SPEAKING, Mutant
+from tests.properties.mutant import Mutant
+from tests.properties.mutants import ASKED, MODULES, MUTANTS, PACKAGES, SPEAKING
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COPIED: Final = ("reconciler", "tests/fakes", "tests/properties", "tests/extent.py", "tests/__init__.py", "schemas")
@@ -52,18 +55,61 @@ def mutated(mutant: Mutant, source: str) -> str:
 
 
 def uncovered() -> list[str]:
-    """Functions of the modules with mutants that have none and are not among SPEAKING."""
+    """Functions and methods of the modules that decide which have no mutant and are not among SPEAKING."""
     found = []
-    for module in dict.fromkeys(mutant.module for mutant in MUTANTS):
-        source = (ROOT / f"reconciler/{module}.py").read_text()
-        places = [source.index(mutant.rule) for mutant in MUTANTS if mutant.module == module]
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.FunctionDef):
-                lines = source.splitlines(keepends=True)
-                start, end = (len("".join(lines[:number])) for number in (node.lineno - 1, node.end_lineno))
-                if not any(start <= place < end for place in places):
-                    found.append(f"{module}.{node.name}")
+    for module in deciding():
+        source = _source(module)
+        places = [_line(source, mutant.rule) for mutant in MUTANTS if mutant.module == module]
+        for name, node in _functions(ast.parse(source)):
+            assert node.end_lineno is not None
+            if not any(node.lineno <= place <= node.end_lineno for place in places):
+                found.append(f"{module}.{name}")
     return [name for name in found if name not in SPEAKING]
+
+
+def deciding() -> list[str]:
+    """Every module of the packages that decide, a new one too, and the single ones."""
+    files = (file for package in PACKAGES for file in sorted((ROOT / "reconciler" / package).glob("*.py")))
+    return [*(f"{file.parent.name}/{file.stem}" for file in files), *MODULES]
+
+
+def strangers() -> list[str]:
+    """Modules of ours that these ask and nobody has said of whether they decide."""
+    decide = deciding()
+    asked = {name for module in decide for name in _imported(ast.parse(_source(module)))}
+    return sorted(asked - {*decide, *ASKED})
+
+
+def _source(module: str) -> str:
+    return (ROOT / f"reconciler/{module}.py").read_text()
+
+
+def _line(source: str, rule: str) -> int:
+    return source[: source.index(rule)].count("\n") + 1
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Top-level functions and methods; those of a protocol have no body."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        if isinstance(node, ast.ClassDef):
+            methods = (it for it in node.body if isinstance(it, ast.FunctionDef) and ast.unparse(it.body[-1]) != "...")
+            yield from ((f"{node.name}.{method.name}", method) for method in methods)
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Modules of ours, as MODULES names them: `from package import module` is that module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "reconciler":
+            place = node.module.split(".")[1:]
+            for imported in node.names:
+                readings = "/".join((*place, imported.name)), "/".join(place), "/".join((*place, "__init__"))
+                yield next(reading for reading in readings if _is_module(reading))
+
+
+def _is_module(name: str) -> bool:
+    return (ROOT / f"reconciler/{name}.py").is_file()
 
 
 def _trial(place: Path) -> str:

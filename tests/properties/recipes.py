@@ -1,11 +1,10 @@
-"""Faulty worlds for the planner: a recipe says in plain words what is so with each child, `prepare` makes the values.
+"""Faulty children for the planner: a recipe says in plain words what is so, `prepare_child` makes the value.
 
 The laws ask the recipe what ought to be planned, and never the values that the planner itself reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,20 +12,12 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from reconciler.model import (
-    Catalog,
-    Change,
+    LATEST,
     Child,
-    Fleet,
-    Percent,
-    Plan,
-    PlanOptions,
-    Server,
     ServerStatus,
     Silence,
-    Situation,
 )
-from reconciler.planner import plan
-from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet, make_server
+from tests.fakes.worlds import NOW, make_child
 
 NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
 SECRET: Final = "7700000001:planted-bot-token-that-nobody-may-see"
@@ -46,6 +37,7 @@ class Recipe:
     types: tuple[str, ...]
     regions: tuple[str, ...]
     image: str
+    latest: bool  # the file's version; what it was made with is known where it answers
     ipv4: bool
     backups: bool
     ssh_from: bool
@@ -54,6 +46,7 @@ class Recipe:
     ready: bool
     old: bool  # made long ago
     server_type: str
+    small_disk: bool  # kept when it was made larger
     server_backups: bool
     protect_label: bool
     former_name: bool  # it has moved, and its server is still named and labelled after the old one
@@ -61,6 +54,7 @@ class Recipe:
     silence: str | None
     applied: str  # finished, begun, lost, newer
     changed: bool  # the file's version, since it was applied
+    rewritten: bool  # backups and protection in the file, since then
     drift: bool
     secret_drift: bool
     config_drift: bool  # below a key of ours, and what stands there is somebody's secret
@@ -73,7 +67,7 @@ class Recipe:
 
 TYPES: Final = (  # one of its own, one to grow to, none in stock, the second in stock, other architecture, retired, ...
     *(("cx23",), ("cx33",), ("cx43",), ("cx43", "cx33"), ("cax11",), ("cpx11",)),
-    *(("cx23", "cax11"), ("cx99",), ("cpx22",)),
+    *(("cx23", "cax11"), ("cx99",), ("cpx22",), ("cpx22", "cx33"), ("cx99", "cax11"), ("cx11", "cax11")),
 )
 
 
@@ -82,10 +76,11 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "declared": (True, False),
     "enabled": (True, False),
     "protect": (False, True),
-    "expires": (None, -1, 1, 1000),
+    "expires": (None, -1, 0, 1, 168, 1000),
     "types": TYPES,
-    "regions": (("nbg1",), ("fsn1",), ("hel1", "nbg1"), ("mars1",)),
-    "image": ("debian-12", "debian-13"),
+    "regions": (("nbg1",), ("fsn1",), ("hel1", "nbg1"), ("hel1",), ("mars1",)),
+    "image": ("debian-12", "debian-13", "debian-99"),
+    "latest": (False, True),
     "ipv4": (True, False),
     "backups": (False, True),
     "ssh_from": (False, True),
@@ -93,7 +88,8 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "status": ("running", "off", "unknown", "initializing", "stopping", "deleting"),
     "ready": (True, False),
     "old": (False, True),
-    "server_type": ("cx23", "cx33", "cpx11", "cpx22"),
+    "server_type": ("cx23", "cx33", "cpx11", "cpx22", "cx11"),  # the last is in no catalogue any more
+    "small_disk": (False, True),
     "server_backups": (False, True),
     "protect_label": (False, True),
     "former_name": (False, True),
@@ -101,10 +97,11 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "silence": (None, *(str(cause) for cause in Silence)),
     "applied": ("finished", "begun", "lost", "newer"),
     "changed": (False, True),
+    "rewritten": (False, True),
     "drift": (False, True),
     "secret_drift": (False, True),
     "config_drift": (False, True),
-    "mended": (None, 1, 30),
+    "mended": (None, 1, 24, 30),
     "gateway": ("running", "stopped", "starting", "failed", "failing"),
     "stale": (False, True),
     "record": (False, True),
@@ -119,13 +116,15 @@ BASES: Final = (
     replace(HEALTHY, status="off"),
     replace(HEALTHY, there=False),
     replace(HEALTHY, there=False, types=("cax11",)),
+    replace(HEALTHY, there=False, types=("cx99", "cax11"), regions=("hel1",)),
+    replace(HEALTHY, there=False, regions=("hel1", "nbg1")),
     replace(HEALTHY, status="initializing", old=True),
     replace(HEALTHY, ready=False),
     replace(HEALTHY, declared=False),
     replace(HEALTHY, expires=-1),
     replace(HEALTHY, drift=True, mended=1),
     replace(HEALTHY, types=("cx33",)),
-    replace(HEALTHY, regions=("fsn1",)),
+    replace(HEALTHY, regions=("fsn1",), latest=True),
     replace(HEALTHY, expires=-1, protect=True, there=False),
 )
 
@@ -140,85 +139,6 @@ SINGLES: Final = [(name, value) for name, values in FIELDS.items() for value in 
 few: Final = st.lists(st.sampled_from(SINGLES), max_size=3)
 near: Final = st.builds(lambda base, faults: replace(base, **dict(faults)), st.sampled_from(BASES), few)
 recipes: Final = st.one_of(near, near, wild)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A whole world and its plan. `found` maps each child's name to its recipe."""
-
-    found: dict[str, Recipe]
-    children: dict[str, Child]
-    fleet: Fleet
-    catalog: Catalog | None
-    options: PlanOptions
-    shared: tuple[Change, ...]
-    others: tuple[Server, ...]
-    policy: dict[str, Any]
-
-    def planned(self, **changes: Any) -> Plan:
-        case = replace(self, **changes)
-        return plan(case.fleet, case.children, case.catalog, NOW, case.options, case.shared, case.others)
-
-    @property
-    def situation(self) -> Situation:
-        return Situation(NOW, self.catalog, self.options)
-
-
-names = st.frozensets(st.sampled_from(NAMES))
-options = st.builds(
-    PlanOptions,
-    allow_replace=st.one_of(names, st.booleans()),
-    repair=names,
-    partial=mostly(False, True),
-    max_destroys=mostly(9, None, None, None, None, 0, 1, Percent(50), Percent(0)),
-    requests_left=mostly(None, 5, 3600),
-)
-policies = st.fixed_dictionaries(
-    {},
-    optional={
-        "max_children": st.sampled_from([1, 4]),
-        "max_destroys": st.sampled_from([0, 2, Percent(20)]),
-        "regions": st.sampled_from([["nbg1", "f*"], ["nbg1", "hel1", "fsn1", "mars1"]]),
-        "server_types": st.sampled_from([["cx??"], ["c*"]]),
-        "versions": st.sampled_from([["2026.9.*"], ["2026.9.6"], ["2026.8.*"]]),
-    },
-)
-SHARED: Final = (Change("firewall demo", None, ["in tcp 22 from 0.0.0.0/0, ::/0"]),)
-cases = st.builds(
-    lambda found, *rest: prepare(dict(zip(NAMES, found, strict=False)), *rest),
-    st.lists(recipes, min_size=1, max_size=len(NAMES)),
-    mostly(True, False),
-    options,
-    policies,
-    st.booleans(),
-    st.sampled_from([0, 0, 1, 12, 40]),
-)
-
-
-def prepare(
-    found: dict[str, Recipe],
-    prices: bool = True,
-    options: PlanOptions = PlanOptions(),  # noqa: B008  # it is frozen
-    policy: dict[str, Any] | None = None,
-    shared: bool = False,
-    others: int = 0,
-) -> Case:
-    kept = {name: recipe for name, recipe in found.items() if recipe.declared or recipe.there}
-    children = {name: prepare_child(name, recipe) for name, recipe in kept.items()}
-    strangers = tuple(make_server(f"other{number}") for number in range(others))
-    fleet = make_fleet(children, policy)
-    catalog = make_catalog() if prices else None
-    return Case(kept, children, fleet, catalog, options, SHARED if shared else (), strangers, policy or {})
-
-
-def every_single_fault() -> Iterator[Case]:
-    """Each fault alone on each base, some children to a world; with replacing allowed, and without prices."""
-    found = list(dict.fromkeys(replace(base, **{name: value}) for base in BASES for name, value in SINGLES))
-    for start in range(0, len(found), len(NAMES)):
-        few = dict(zip(NAMES, found[start : start + len(NAMES)], strict=False))
-        yield prepare(few, options=PlanOptions(max_destroys=9))
-        yield prepare(few, options=PlanOptions(allow_replace=True), others=30, shared=True)
-        yield prepare(few, prices=False, options=PlanOptions(partial=True, repair=frozenset(NAMES)), shared=True)
 
 
 def prepare_child(name: str, recipe: Recipe) -> Child:
@@ -240,7 +160,7 @@ def _case(recipe: Recipe) -> dict[str, Any]:
     case: dict[str, Any] = {
         "spec": _spec(recipe) if recipe.declared else None,
         "server": _server(recipe) if recipe.there else None,
-        "applied_spec": {"version": "2026.9.5"} if recipe.changed else {},
+        "applied_spec": _applied_spec(recipe),
         "live": _live(recipe),
         "gateway": _gateway(recipe),
         "record": recipe.record,
@@ -255,6 +175,12 @@ def _case(recipe: Recipe) -> dict[str, Any]:
     if recipe.applied == "lost":
         case["applied"] = None
     return case
+
+
+def _applied_spec(recipe: Recipe) -> dict[str, Any]:
+    """What the file said of this when it was applied last."""
+    rewritten = {"backups": not recipe.backups, "protect": not recipe.protect} if recipe.rewritten else {}
+    return {"version": "2026.9.5" if recipe.changed else "2026.9.6", **rewritten}
 
 
 def _live(recipe: Recipe) -> dict[str, Any]:
@@ -276,6 +202,7 @@ def _spec(recipe: Recipe) -> dict[str, Any]:
         "server_type": recipe.types,
         "region": recipe.regions,
         "image": recipe.image,
+        "version": LATEST if recipe.latest else "2026.9.6",
         "ipv4": recipe.ipv4,
         "backups": recipe.backups,
         "ssh_from": ("198.51.100.0/24",) if recipe.ssh_from else (),
@@ -290,6 +217,7 @@ def _server(recipe: Recipe) -> dict[str, Any]:
         "status": ServerStatus(recipe.status),
         "server_type": recipe.server_type,
         "backups": recipe.server_backups,
+        "disk_gb": 40 if recipe.small_disk else 0,
         "created": LONG_AGO if recipe.old else NOW,
         "labels": labels,
     }

@@ -1,0 +1,69 @@
+"""What a child costs in a month, added up by hand from the price list of cases.py. None is what nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from reconciler.model import Action, Kind
+from tests.properties.recipes import Recipe
+
+PRICES: Final = {"cx23": "5.49", "cx33": "8.49", "cx43": "15.99", "cpx22": "19.49", "cax11": "5.99", "cpx11": "5.49"}
+IPV4: Final = Decimal("0.50")
+DEARER: Final = {"hel1": 1}
+
+
+def of_server(server_type: str, region: str, *, ipv4: bool = True, backups: bool = False) -> Decimal | None:
+    if server_type not in PRICES:
+        return None
+    price = Decimal(PRICES[server_type]) + DEARER.get(region, 0)
+    return price * (Decimal("1.2") if backups else 1) + (IPV4 if ipv4 else 0)
+
+
+def as_it_is(recipe: Recipe, prices: bool) -> Decimal | None:
+    """Every server is in nbg1 and has an IPv4."""
+    if not recipe.there:
+        return Decimal(0)
+    return of_server(recipe.server_type, "nbg1", backups=recipe.server_backups) if prices else None
+
+
+def difference(action: Action, recipe: Recipe, prices: bool) -> Decimal | None:
+    """A start changes nothing in the bill, and nothing else does where server and backups stay what they are."""
+    moves = action.kind in (Kind.DESTROY, Kind.REPLACE, Kind.RESIZE) or not recipe.there
+    backs_up = action.kind not in (Kind.START, Kind.RESTART) and recipe.backups != recipe.server_backups
+    if not moves and not backs_up:
+        return Decimal(0)
+    before, after = as_it_is(recipe, prices), _afterwards(action, recipe) if prices else None
+    return _less(after, before)
+
+
+def added_up(parts: Iterable[Decimal | None]) -> Decimal | None:
+    total = Decimal(0)
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
+
+
+def to_the_cent(amount: Decimal) -> str:
+    return str(amount.quantize(Decimal("0.01"), ROUND_HALF_UP))
+
+
+def in_words(recipe: Recipe, prices: bool) -> str:
+    """What its server costs as it is."""
+    amount = as_it_is(recipe, prices)
+    return "its full price (which is not known now)" if amount is None else f"{to_the_cent(amount)} EUR a month"
+
+
+def _afterwards(action: Action, recipe: Recipe) -> Decimal | None:
+    if action.kind is Kind.DESTROY:
+        return Decimal(0)
+    is_new = not recipe.there or action.kind is Kind.REPLACE
+    server_type, region = (action.server_type or recipe.server_type), (action.region or "nbg1")
+    return of_server(server_type, region, ipv4=recipe.ipv4 or not is_new, backups=recipe.backups)
+
+
+def _less(amount: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if amount is None or other is None else amount - other

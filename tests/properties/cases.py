@@ -1,0 +1,113 @@
+"""Faulty worlds for the planner: children by recipes.py, and what lies around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from reconciler.model import (
+    Catalog,
+    Change,
+    Child,
+    Fleet,
+    Percent,
+    Plan,
+    PlanOptions,
+    Server,
+)
+from reconciler.planner import plan
+from tests.fakes.worlds import NOW, make_catalog, make_fleet, make_server
+from tests.properties.recipes import BASES, NAMES, SINGLES, Recipe, mostly, prepare_child, recipes
+
+
+@dataclass(frozen=True)
+class Case:
+    """A whole world and its plan. `found` maps each child's name to its recipe."""
+
+    found: dict[str, Recipe]
+    children: dict[str, Child]
+    fleet: Fleet
+    catalog: Catalog | None
+    options: PlanOptions
+    shared: tuple[Change, ...]
+    others: tuple[Server, ...]
+    policy: dict[str, Any]
+
+    def planned(self, **changes: Any) -> Plan:
+        case = replace(self, **changes)
+        return plan(case.fleet, case.children, case.catalog, NOW, case.options, case.shared, case.others)
+
+
+names = st.frozensets(st.sampled_from(NAMES))
+options = st.builds(
+    PlanOptions,
+    allow_replace=st.one_of(names, st.booleans()),
+    repair=names,
+    partial=mostly(False, True),
+    max_destroys=mostly(9, None, None, None, None, 0, 1, Percent(50), Percent(0)),
+    requests_left=mostly(None, 5, 3600),
+)
+policies = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_children": st.sampled_from([1, 4]),
+        "max_destroys": st.sampled_from([0, 2, Percent(20)]),
+        "regions": st.sampled_from([["nbg1", "f*"], ["nbg1", "hel1", "fsn1", "mars1"]]),
+        "server_types": st.sampled_from([["cx??"], ["c*"]]),
+        "versions": st.sampled_from([["2026.9.*", "latest"], ["2026.9.6"], ["2026.8.*"]]),
+    },
+)
+SHARED: Final = (Change("firewall demo", None, ["in tcp 22 from 0.0.0.0/0, ::/0"]),)
+cases = st.builds(
+    lambda found, *rest: prepare(dict(zip(NAMES, found, strict=False)), *rest),
+    st.lists(recipes, min_size=1, max_size=len(NAMES)),
+    mostly(True, False),
+    options,
+    policies,
+    st.booleans(),
+    st.sampled_from([0, 0, 1, 12, 60]),
+)
+
+
+def prepare(
+    found: dict[str, Recipe],
+    prices: bool = True,
+    options: PlanOptions = PlanOptions(),  # noqa: B008  # it is frozen
+    policy: dict[str, Any] | None = None,
+    shared: bool = False,
+    others: int = 0,
+) -> Case:
+    kept = {name: recipe for name, recipe in found.items() if recipe.declared or recipe.there}
+    children = {name: prepare_child(name, recipe) for name, recipe in kept.items()}
+    strangers = tuple(make_server(f"other{number}") for number in range(others))
+    fleet = make_fleet(children, policy)
+    catalog = _catalog() if prices else None
+    return Case(kept, children, fleet, catalog, options, SHARED if shared else (), strangers, policy or {})
+
+
+def _catalog() -> Catalog:
+    """All costs a euro more in hel1, where cpx22 and cax11 are sold out."""
+    catalog = make_catalog()
+    types = {
+        name: replace(
+            kind,
+            monthly={**kind.monthly, "hel1": str(Decimal(kind.monthly["hel1"]) + 1)},
+            regions={**kind.regions, **({"hel1": False} if name in ("cpx22", "cax11") else {})},
+        )
+        for name, kind in catalog.types.items()
+    }
+    return replace(catalog, types=types)
+
+
+def every_single_fault() -> Iterator[Case]:
+    """Each fault alone on each base, some children to a world; with replacing allowed, and without prices."""
+    found = list(dict.fromkeys(replace(base, **{name: value}) for base in BASES for name, value in SINGLES))
+    for start in range(0, len(found), len(NAMES)):
+        few = dict(zip(NAMES, found[start : start + len(NAMES)], strict=False))
+        yield prepare(few, options=PlanOptions(max_destroys=9))
+        yield prepare(few, options=PlanOptions(allow_replace=True), others=30, shared=True)
+        yield prepare(few, prices=False, options=PlanOptions(partial=True, repair=frozenset(NAMES)), shared=True)

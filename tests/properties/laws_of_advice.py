@@ -1,0 +1,96 @@
+"""What a person is told before saying yes: what cannot be had, what could be instead, and what is given up."""
+
+from __future__ import annotations
+
+from reconciler.model import Action, Diagnostic, Kind, Plan, Severity
+from tests.properties import bill, expecting, lacking
+from tests.properties.asking import about, each, prices
+from tests.properties.cases import Case
+from tests.properties.recipes import Recipe
+
+
+def what_the_cloud_does_not_have_is_said(case: Case, plan: Plan) -> None:
+    for name, recipe in each(case):
+        if not expecting.blocked(recipe):
+            errors = _errors(plan, name)
+            lacks = lacking.lacks(name, recipe, case.options) if prices(case) and expecting.shall_run(recipe) else ""
+            assert len(errors) == bool(lacks), errors
+            assert all(lacks in error.summary for error in errors), errors
+
+
+def what_can_be_had_instead_is_said(case: Case, plan: Plan) -> None:
+    for name, recipe in each(case):
+        for error in _errors(plan, name) if not expecting.blocked(recipe) else ():
+            said = [line for line in error.detail.splitlines() if line.startswith("to be had")]
+            assert said == lacking.advice(name, recipe, case.options)
+            if not said:
+                assert all(word in error.detail for word in _choice(error, recipe))
+
+
+def retired_types_are_noted(case: Case, plan: Plan) -> None:
+    retired = sorted(name for name, it in each(case) if it.declared and it.there and it.server_type == "cpx11")
+    notes = [found for found in plan.diagnostics if "is retired in" in found.summary and _is_note(found)]
+    assert len(notes) == (bool(retired) and prices(case))
+    for note in notes:
+        assert note.summary.startswith("cpx11 is retired in nbg1: ")
+        assert all(f" {name}" in note.summary for name in retired[:3])
+        assert ("more" in note.summary) == (len(retired) > 4)
+        assert note.address == (retired[0] if len(retired) == 1 else "")
+        assert note.detail == lacking.to_be_had("nbg1", "x86")
+
+
+def what_an_action_gives_up_is_said(case: Case, plan: Plan) -> None:
+    for action in plan.actions:
+        recipe, notes = case.found[action.child], " ".join(action.notes)
+        makes_another = action.kind is Kind.REPLACE
+        assert ("the memory on it are gone for good" in notes) == makes_another
+        assert ("switched off for some minutes" in notes) == (action.kind is Kind.RESIZE)
+        assert ("was ordered before 2026-06-15" in notes) == (_orders_anew(action) and recipe.old and recipe.there)
+        assert ("deletes those there are" in notes) == _gives_backups_up(action, recipe)
+        assert ("newest OpenClaw of that moment" in notes) == (makes_another and recipe.latest)
+        release = "2026.9.5" if recipe.changed else "2026.9.6"
+        is_told = makes_another and recipe.latest and expecting.is_seen(recipe)
+        assert (f"this one has {release}" in notes) == is_told
+        assert ("this one has" in notes) == is_told
+        goes_on = f"it goes on costing {bill.in_words(recipe, prices(case))}"
+        assert (goes_on in notes) == (action.kind is Kind.STOP)
+
+
+def older_servers_are_counted(case: Case, plan: Plan) -> None:
+    assert plan.old_prices == sum(recipe.there and recipe.old for _, recipe in each(case))
+
+
+def who_sleeps_is_told_what_it_costs(case: Case, plan: Plan) -> None:
+    acted = {action.child for action in plan.actions}
+    for name, recipe in each(case):
+        if recipe.declared and not expecting.blocked(recipe):
+            asleep = not recipe.enabled and recipe.there and name not in acted
+            costs = f"{name} is switched off and still costs {bill.in_words(recipe, prices(case))}"
+            assert (costs in [found.summary for found in about(plan, name)]) == asleep
+            assert any("still costs" in found.summary for found in about(plan, name)) == asleep
+
+
+def _orders_anew(action: Action) -> bool:
+    return action.kind in (Kind.RESIZE, Kind.REPLACE)
+
+
+def _gives_backups_up(action: Action, recipe: Recipe) -> bool:
+    """A start applies nothing; who deletes a server deletes its backups, which goes without saying."""
+    leaves_them = action.kind in (Kind.START, Kind.RESTART, Kind.DESTROY)
+    return recipe.there and recipe.server_backups and not recipe.backups and not leaves_them
+
+
+def _choice(error: Diagnostic, recipe: Recipe) -> list[str]:
+    """What there is of the kind that is wrong."""
+    if "image" in error.summary:
+        known = recipe.image in expecting.IMAGES
+        return sorted(expecting.IMAGES[recipe.image] if known else expecting.IMAGES)
+    return list(expecting.REGIONS if "region" in error.summary else recipe.types)
+
+
+def _errors(plan: Plan, name: str) -> list[Diagnostic]:
+    return [found for found in about(plan, name) if found.severity is Severity.ERROR]
+
+
+def _is_note(found: Diagnostic) -> bool:
+    return found.severity is Severity.NOTE

@@ -1,0 +1,61 @@
+"""Small trees of managed values: what is wanted on a host, what is there, and which paths are left as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from reconciler.model import Json
+from reconciler.steps.repairs import leaving_alone
+
+Tree = dict[str, Json]
+# One is the beginning of another, as "config" is of "config file".
+PATHS: Final = ("bot", "bot.a", "bot.b", "bot.b.c", "bots", "bots.a")
+
+SOME_PATHS: Final = (*combinations(PATHS, 1), ("bot.a", "bot.b.c"), ("bot.a", "bots"), ("none.a",))
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """`paths` are those of PATHS at which the live value stays; as in a list of changes, none lies in another."""
+
+    wanted: Tree
+    live: Tree
+    paths: tuple[str, ...]
+
+
+def brought(leaving: Leaving) -> Tree:
+    """What the host is brought to."""
+    return leaving_alone(leaving.wanted, leaving.live, leaving.paths)
+
+
+def at(tree: Json, path: str) -> Json:
+    """None where nothing is."""
+    for key in path.split("."):
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
+
+
+def _tree(leaf: str, shape: int) -> Tree:
+    inner: tuple[Any, ...] = (leaf, {"a": leaf, "b": {"c": leaf, "d": leaf}}, {"b": leaf}, {})
+    return {"bot": inner[shape % 4], "bots": inner[shape // 4]}
+
+
+def every_leaving() -> Iterator[Leaving]:
+    for mine, theirs, paths in product(range(4, 8), range(16), SOME_PATHS):
+        yield Leaving(_tree("wanted", mine), _tree("live", theirs), paths)
+    for path in PATHS:
+        yield Leaving(_tree("wanted", 5), {}, (path,))
+
+
+shapes: Final = st.integers(0, 15)
+leavings: Final = st.builds(
+    lambda mine, theirs, paths: Leaving(_tree("wanted", mine), _tree("live", theirs), paths),
+    shapes,
+    shapes,
+    st.sampled_from(SOME_PATHS),
+)

@@ -1,0 +1,49 @@
+"""What the laws are about: for each, the worlds it is tried in, what it makes of one, and what must hold of that.
+
+A law is a function of a world and its outcome that raises AssertionError where it does not hold. It asks the world what
+ought to be so, in other words than the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from tests.properties import (
+    agreements,
+    cases,
+    choices,
+    laws,
+    laws_of_agreements,
+    laws_of_choices,
+    laws_of_leavings,
+    laws_of_owners,
+    leavings,
+    owners,
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`every_fault` gives each fault alone, `worlds` draws them together."""
+
+    name: str
+    every_fault: Callable[[], Iterator[Any]]
+    worlds: st.SearchStrategy[Any]
+    outcome: Callable[[Any], Any]
+    laws: tuple[Callable[[Any, Any], None], ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+SUBJECTS: Final = (  # the quickest first
+    Subject("leavings", leavings.every_leaving, leavings.leavings, leavings.brought, laws_of_leavings.LAWS),
+    Subject("selections", choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
+    Subject("owners", owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
+    Subject("planner", cases.every_single_fault, cases.cases, cases.Case.planned, laws.LAWS),
+    Subject("plan files", agreements.every_event, agreements.agreements, agreements.judged, laws_of_agreements.LAWS),
+)
