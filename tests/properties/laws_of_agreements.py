@@ -8,11 +8,9 @@ import json
 from datetime import timedelta
 from typing import Any, Final
 
-import pytest
-
 from reconciler import keys, planfile
 from reconciler.errors import Refused
-from reconciler.model import Action
+from reconciler.model import Action, Secret
 from tests.properties import expecting
 from tests.properties.agreements import BOUND, KEY, Agreement, Judged
 from tests.properties.recipes import Recipe
@@ -72,9 +70,8 @@ def it_holds_for_this_fleet_this_file_and_a_day(agreement: Agreement, judged: Ju
 def nobody_writes_one_without_the_fleet_key(agreement: Agreement, judged: Judged) -> None:
     sealed = judged.sealed
     assert planfile.looks_like_one(sealed)
-    for data, key in ((sealed, _OTHER_KEY), (sealed.replace(b"file-digest", b"other-digest"), KEY)):
-        with pytest.raises(Refused):
-            planfile.unseal(data, key)
+    assert "another fleet key, or changed" in _refusal(sealed, _OTHER_KEY)
+    assert "another fleet key, or changed" in _refusal(sealed.replace(b"file-digest", b"other-digest"), KEY)
 
 
 def what_is_no_plan_file_is_not_taken_for_one(agreement: Agreement, judged: Judged) -> None:
@@ -83,8 +80,7 @@ def what_is_no_plan_file_is_not_taken_for_one(agreement: Agreement, judged: Judg
     del body["mac"]
     for data in (json.dumps(body).encode(), json.dumps(list(body)).encode(), b"{}", b"notes"):
         assert not planfile.looks_like_one(data)
-        with pytest.raises(Refused):
-            planfile.unseal(data, KEY)
+        assert "this is no plan file" in _refusal(data, KEY)
 
 
 def another_formats_plan_file_is_refused(agreement: Agreement, judged: Judged) -> None:
@@ -92,8 +88,7 @@ def another_formats_plan_file_is_refused(agreement: Agreement, judged: Judged) -
     del body["mac"]
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     mac = hmac.new(bytes.fromhex(KEY.reveal()), text.encode(), hashlib.sha256).hexdigest()
-    with pytest.raises(Refused, match="has the format 2"):
-        planfile.unseal(json.dumps(body | {"mac": mac}).encode(), KEY)
+    assert "has the format 2" in _refusal(json.dumps(body | {"mac": mac}).encode(), KEY)
 
 
 LAWS: Final = (
@@ -108,6 +103,15 @@ LAWS: Final = (
     another_formats_plan_file_is_refused,
 )
 _OTHER_KEY: Final = keys.plan_key(keys.make_key(bytes(32)))
+
+
+def _refusal(data: bytes, key: Secret) -> str:
+    """Why this is not read; empty where it is."""
+    try:
+        planfile.unseal(data, key)
+    except Refused as refused:
+        return refused.summary
+    return ""
 
 
 def _in_short(action: Action) -> tuple[Any, ...]:

@@ -31,10 +31,10 @@ MOVES: Final[tuple[dict[str, str], ...]] = (  # new name -> old name
     {"ada": "old", "old": "older"},
     {"ada": "old", "bea": "older"},
 )
-# The last three are no names that this fleet gives; two are those of its children without the fleet's.
+# The last four are no names that this fleet gives; three are those of its children without the fleet's.
 NAMES: Final = (
     *(f"demo-{child}" for child in (*DECLARED, "old", "older", "zoe")),
-    *("ada", "bea", "web"),
+    *("ada", "bea", "zoe", "web"),
 )
 LABELS: Final = ("ada", "bea", "old", "older", "zoe", None)
 
@@ -84,7 +84,7 @@ def every_pair() -> Iterator[Project]:
     raws = [Raw(*values) for values in product(NAMES, LABELS, (True, False), (OURS,))]
     raws += [Raw(name, child, True, whose) for name, child, whose in product(NAMES, ("ada", None), (THEIRS, None))]
     for number, raw in enumerate(raws):
-        beside = [_rightful(child) for child in ("ada", "bea", "old")[: number % 4]]
+        beside = [_rightful(child) for child in ("ada", "bea", "old", "zoe")[: number % 5]]
         yield _project([raw, *beside], MOVES[number % len(MOVES)])
         yield _project([*beside, raw], MOVES[(number // 4) % len(MOVES)])
 
