@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from reconciler import keys, planfile
 from reconciler.errors import Refused
-from reconciler.model import Child, Plan, PlanOptions
+from reconciler.model import Change, Child, Plan, PlanOptions
 from reconciler.planfile import Bound, PlanFile
 from reconciler.selection import Selection
 from tests.fakes.worlds import FLEET_KEY, NOW
 from tests.properties.cases import SHARED, Case, cases, every_single_fault, prepare
-from tests.properties.recipes import BASES, FIELDS, NAMES, mostly
+from tests.properties.expecting import DISKS
+from tests.properties.recipes import BASES, FIELDS, HEALTHY, NAMES, mostly
 
 KEY: Final = keys.plan_key(FLEET_KEY)
 # What the fleet file says stays as it is: a plan file is bound to it.
@@ -26,6 +27,7 @@ IN_THE_FILE: Final = {
     "ssh_from",
 }
 EVENTS: Final = [(name, value) for name, values in FIELDS.items() if name not in IN_THE_FILE for value in values]
+OTHER_SHARED: Final = (Change("firewall demo", None, ["in tcp 22 from 198.51.100.7/32"]),)
 BOUND: Final = Bound("fleet-id", "file-digest", Selection(("a*", "eve"), ("canary",), ("tier=gold",)), PlanOptions())
 
 
@@ -38,7 +40,7 @@ class Agreement:
     age: timedelta = timedelta(minutes=1)
     fleet_id: str = BOUND.fleet_id
     file_digest: str = BOUND.file_digest
-    is_remade: bool = False  # every server by hand, the same in all but its id
+    is_remade: bool = False  # every server by hand, the same in all but its id, or its name
     has_new_secrets: bool = False  # every bot has another token
 
 
@@ -74,8 +76,13 @@ def every_event() -> Iterator[Agreement]:
         yield Agreement(case, case)
         yield Agreement(case, replace(case, shared=SHARED))
         yield Agreement(case, _sold_out(case, "hel1"))
-        yield Agreement(case, _remade(case), is_remade=True)
+        yield Agreement(case, _sold_out(case, "nbg1", {"cpx22"}))
+        yield Agreement(replace(case, shared=SHARED), replace(case, shared=OTHER_SHARED))
+        yield Agreement(case, _with_servers(case, id=2000), is_remade=True)
+        yield Agreement(case, _with_servers(case, name="renamed"), is_remade=True)
         yield Agreement(case, _with_new_secrets(case), has_new_secrets=True)
+    child_to_make = prepare({NAMES[0]: replace(HEALTHY, there=False, types=("cpx22", "cx33"))})
+    yield Agreement(child_to_make, _sold_out(child_to_make, "nbg1", {"cpx22"}))
     case = prepare({NAMES[0]: replace(BASES[0], drift=True)})
     for minutes in (-10, -3, 0, 23 * 60, 24 * 60, 25 * 60):
         yield Agreement(case, case, timedelta(minutes=minutes))
@@ -91,16 +98,19 @@ def _is_refused(agreement: Agreement, agreed: PlanFile) -> bool:
     return False
 
 
-def _sold_out(case: Case, region: str) -> Case:
-    """The first type of every list is no longer had in this region."""
+def _sold_out(case: Case, region: str, kinds: Collection[str] = DISKS) -> Case:
+    """These types are no longer to be had in this region."""
     if case.catalog is None:
         return case
-    types = {name: replace(kind, regions={**kind.regions, region: False}) for name, kind in case.catalog.types.items()}
+    types = {
+        name: replace(kind, regions={**kind.regions, region: kind.regions[region] and name not in kinds})
+        for name, kind in case.catalog.types.items()
+    }
     return replace(case, catalog=replace(case.catalog, types=types))
 
 
-def _remade(case: Case) -> Case:
-    return _each_child(case, lambda it: replace(it, server=replace(it.server, id=2000) if it.server else None))
+def _with_servers(case: Case, **changes: Any) -> Case:
+    return _each_child(case, lambda it: replace(it, server=replace(it.server, **changes) if it.server else None))
 
 
 def _with_new_secrets(case: Case) -> Case:
