@@ -21,7 +21,7 @@ from reconciler.model import (
 )
 from reconciler.planner import plan
 from tests.fakes.worlds import NOW, make_catalog, make_fleet, make_server
-from tests.properties.recipes import BASES, NAMES, SINGLES, Recipe, mostly, prepare_child, recipes
+from tests.properties.recipes import BASES, HEALTHY, NAMES, SINGLES, Recipe, mostly, prepare_child, recipes
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,17 @@ def _catalog() -> Catalog:
 
 
 def every_single_fault() -> Iterator[Case]:
-    """Each fault alone on each base, some children to a world; with replacing allowed, and without prices."""
+    """Each fault alone on each base, some children to a world; with replacing allowed, and without prices.
+
+    And two that are deleted, with each limit to that in the file and on the command line.
+    """
     found = list(dict.fromkeys(replace(base, **{name: value}) for base in BASES for name, value in SINGLES))
     for start in range(0, len(found), len(NAMES)):
         few = dict(zip(NAMES, found[start : start + len(NAMES)], strict=False))
         yield prepare(few, options=PlanOptions(max_destroys=9))
         yield prepare(few, options=PlanOptions(allow_replace=True), others=30, shared=True)
         yield prepare(few, prices=False, options=PlanOptions(partial=True, repair=frozenset(NAMES)), shared=True)
+    going = dict.fromkeys(NAMES[:2], replace(HEALTHY, declared=False))
+    for limit in (None, 0, 1, 2, Percent(0), Percent(100)):
+        for said in (None, 0, 2):
+            yield prepare(going, options=PlanOptions(max_destroys=said), policy={"max_destroys": limit})
