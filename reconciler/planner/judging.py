@@ -72,7 +72,8 @@ def _destination(action: Action, child: Child, situation: Situation) -> tuple[st
 
 
 def _makes_server(action: Action, child: Child) -> bool:
-    return action.kind is Kind.REPLACE or (action.kind is Kind.CREATE and child.server is None)
+    """There is none yet (then only a create is planned), or it becomes another."""
+    return action.kind is Kind.REPLACE or child.server is None
 
 
 def _shortage(child: Child, action: Action | None, situation: Situation) -> Diagnostic | None:
