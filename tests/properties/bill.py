@@ -15,7 +15,7 @@ DEARER: Final = {"hel1": 1}
 
 
 def of_server(server_type: str, region: str, *, ipv4: bool = True, backups: bool = False) -> Decimal | None:
-    if server_type not in PRICES:
+    if server_type not in PRICES or (ipv4 and region == "fsn1"):
         return None
     price = Decimal(PRICES[server_type]) + DEARER.get(region, 0)
     return price * (Decimal("1.2") if backups else 1) + (IPV4 if ipv4 else 0)

@@ -51,14 +51,17 @@ options = st.builds(
     max_destroys=mostly(9, None, None, None, None, 0, 1, Percent(50), Percent(0)),
     requests_left=mostly(None, 5, 3600),
 )
+GATES: Final[dict[str, list[Any]]] = {
+    "max_children": [1, 4],
+    "regions": [["nbg1", "f*"], ["nbg1", "hel1", "fsn1", "mars1"]],
+    "server_types": [["cx??"], ["c*"]],
+    "versions": [["2026.9.*", "latest"], ["2026.9.6"], ["2026.8.*"]],
+}
 policies = st.fixed_dictionaries(
     {},
     optional={
-        "max_children": st.sampled_from([1, 4]),
         "max_destroys": st.sampled_from([0, 2, Percent(20)]),
-        "regions": st.sampled_from([["nbg1", "f*"], ["nbg1", "hel1", "fsn1", "mars1"]]),
-        "server_types": st.sampled_from([["cx??"], ["c*"]]),
-        "versions": st.sampled_from([["2026.9.*", "latest"], ["2026.9.6"], ["2026.8.*"]]),
+        **{key: st.sampled_from(allowed) for key, allowed in GATES.items()},
     },
 )
 SHARED: Final = (Change("firewall demo", None, ["in tcp 22 from 0.0.0.0/0, ::/0"]),)
@@ -90,7 +93,7 @@ def prepare(
 
 
 def _catalog() -> Catalog:
-    """All costs a euro more in hel1, where cpx22 and cax11 are sold out."""
+    """All costs a euro more in hel1, where cpx22 and cax11 are sold out. Of fsn1 nobody knows what an IPv4 costs."""
     catalog = make_catalog()
     types = {
         name: replace(
@@ -100,13 +103,14 @@ def _catalog() -> Catalog:
         )
         for name, kind in catalog.types.items()
     }
-    return replace(catalog, types=types)
+    ipv4 = {region: price for region, price in catalog.ipv4_monthly.items() if region != "fsn1"}
+    return replace(catalog, types=types, ipv4_monthly=ipv4)
 
 
 def every_single_fault() -> Iterator[Case]:
     """Each fault alone on each base, some children to a world; with replacing allowed, and without prices.
 
-    And two that are deleted, with each limit to that in the file and on the command line.
+    And each gate of the policy, each limit to what is deleted in the file and on the command line, and to requests.
     """
     found = list(dict.fromkeys(replace(base, **{name: value}) for base in BASES for name, value in SINGLES))
     for start in range(0, len(found), len(NAMES)):
@@ -114,6 +118,16 @@ def every_single_fault() -> Iterator[Case]:
         yield prepare(few, options=PlanOptions(max_destroys=9))
         yield prepare(few, options=PlanOptions(allow_replace=True), others=30, shared=True)
         yield prepare(few, prices=False, options=PlanOptions(partial=True, repair=frozenset(NAMES)), shared=True)
+    yield from _gates()
+
+
+def _gates() -> Iterator[Case]:
+    """Of the policy alone, and of the cloud's limit to requests."""
+    some = {NAMES[0]: HEALTHY, NAMES[1]: replace(HEALTHY, regions=("hel1", "nbg1"), types=("cpx22", "cx33"))}
+    for key, patterns in GATES.items():
+        yield from (prepare(some, policy={key: allowed}) for allowed in patterns)
+    for left in (None, 5, 3600):
+        yield prepare({**some, NAMES[2]: replace(HEALTHY, there=False)}, options=PlanOptions(requests_left=left))
     going = dict.fromkeys(NAMES[:2], replace(HEALTHY, declared=False))
     for limit in (None, 0, 1, 2, Percent(0), Percent(100)):
         for said in (None, 0, 2):
