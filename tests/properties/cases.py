@@ -122,12 +122,15 @@ def every_single_fault() -> Iterator[Case]:
 
 
 def _gates() -> Iterator[Case]:
-    """Of the policy alone, and of the cloud's limit to requests."""
+    """Of the policy alone, of the cloud's limit to requests, and notes about several children at once."""
     some = {NAMES[0]: HEALTHY, NAMES[1]: replace(HEALTHY, regions=("hel1", "nbg1"), types=("cpx22", "cx33"))}
     for key, patterns in GATES.items():
         yield from (prepare(some, policy={key: allowed}) for allowed in patterns)
     for left in (None, 5, 3600):
-        yield prepare({**some, NAMES[2]: replace(HEALTHY, there=False)}, options=PlanOptions(requests_left=left))
+        new = {NAMES[2]: replace(HEALTHY, there=False)}
+        yield prepare({**some, **new}, options=PlanOptions(requests_left=left), others=60)
+    for many in (2, 4, 5):
+        yield prepare(dict.fromkeys(NAMES[:many], replace(HEALTHY, server_type="cpx11", types=("cpx11",))))
     going = dict.fromkeys(NAMES[:2], replace(HEALTHY, declared=False))
     for limit in (None, 0, 1, 2, Percent(0), Percent(100)):
         for said in (None, 0, 2):
