@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from reconciler.model import Child, Silence, Situation
-from reconciler.steps.firewalls import is_unproven
 
 
 def has_expired(child: Child, situation: Situation) -> bool:
@@ -27,7 +26,7 @@ def shall_run(child: Child, situation: Situation) -> bool:
 def is_locked_out(child: Child) -> bool:
     """It does not answer after a change of `access.ssh_from` that its apply did not live to prove or take back."""
     is_silent = child.silence in (Silence.TIMED_OUT, Silence.REFUSED)
-    return is_silent and child.server is not None and is_unproven(child.server)
+    return is_silent and child.server is not None and child.server.is_unproven
 
 
 def _keeps_its_server(child: Child) -> bool:

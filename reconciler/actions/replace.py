@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.actions.conditions import shall_run
+from reconciler.actions.conditions import is_locked_out, shall_run
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.offers import needs_new_server
 from reconciler.steps import CONVERGE, Step
@@ -23,7 +23,7 @@ NOTES: Final = ("the server, its address and the memory on it are gone for good;
 
 def reason(child: Child, situation: Situation) -> Reason | None:
     """The file says what only another server can have, it is allowed, and nobody protects this one."""
-    if not shall_run(child, situation) or not situation.options.may_replace(child.name):
+    if not shall_run(child, situation) or is_locked_out(child) or not situation.options.may_replace(child.name):
         return None
     changes = needs_new_server(child, situation.catalog)
     if not changes or child.spec is None or child.spec.protect:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.actions.conditions import shall_run
+from reconciler.actions.conditions import is_locked_out, shall_run
 from reconciler.model import Change, Child, Kind, Reason, ReasonCode, Situation
 from reconciler.offers import resize_target
 from reconciler.steps import CONVERGE, Step
@@ -24,7 +24,7 @@ NOTES: Final = ("it is switched off for some minutes; its disk keeps its size",)
 
 def reason(child: Child, situation: Situation) -> Reason | None:
     """Its type is none of those in the file, and one of them can be had that this server can become."""
-    if not shall_run(child, situation) or child.spec is None or child.server is None:
+    if not shall_run(child, situation) or is_locked_out(child) or child.spec is None or child.server is None:
         return None
     target = resize_target(child.server, child.spec, situation.catalog)
     if target is None:

@@ -64,6 +64,11 @@ class Server:
         """A first apply has failed on it, or it was imported; see steps/runs.py for one that was cut off."""
         return self.label("unfinished") is not None
 
+    @property
+    def is_unproven(self) -> bool:
+        """An apply has moved it to another firewall, and nobody has got in from there yet; see steps/firewalls.py."""
+        return self.label("ssh-from-before") is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ServerRequest:

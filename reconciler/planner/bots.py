@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from reconciler.model import Child, Diagnostic, Severity
+from reconciler.actions.conditions import shall_run
+from reconciler.model import Child, Diagnostic, Severity, Situation
 
 
-def bot_obstacles(children: Mapping[str, Child]) -> dict[str, Diagnostic]:
+def bot_obstacles(children: Mapping[str, Child], situation: Situation) -> dict[str, Diagnostic]:
     """By child, why nothing may be planned for it: another one shall have the same bot, or still holds it."""
-    takers = [
-        child
-        for child in children.values()
-        if child.bot and child.obstacle is None and child.spec and child.spec.enabled
-    ]
+    running = (child for child in children.values() if child.obstacle is None and shall_run(child, situation))
+    takers = [child for child in running if child.bot is not None]
     wanting, holding = _by_bot((child.name, child.bot) for child in takers), _by_bot(_held(children.values()))
     found = {}
     for child in takers:

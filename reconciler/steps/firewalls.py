@@ -97,7 +97,7 @@ def ensure_ssh_from(work: Work) -> bool:
     ensure_fleet_resources has made that firewall. Raises HostError when it does not answer any more.
     """
     server, digest = work.existing(), sources_digest(work.declared().ssh_from)
-    if server.labels.get(_SSH_FROM, "") == digest and not is_unproven(server):
+    if server.labels.get(_SSH_FROM, "") == digest and not server.is_unproven:
         return False
     server = work.ports.cloud.server(server.id) or server  # a label put there since the plan must survive
     before = _before(server)
@@ -110,15 +110,10 @@ def ensure_ssh_from(work: Work) -> bool:
     return True
 
 
-def is_unproven(server: Server) -> bool:
-    """An apply has moved it to another firewall, and died before anybody got in from there."""
-    return _UNPROVEN in server.labels
-
-
 def ensure_way_back(work: Work) -> bool:
     """A change of who may reach SSH that an apply has made and not lived to prove is taken back when nobody gets in."""
     server = work.existing()
-    if not is_unproven(server) or _answers(server, work.fleet, work.ports, 0.0, first_boot=work.is_first):
+    if not server.is_unproven or _answers(server, work.fleet, work.ports, 0.0, first_boot=work.is_first):
         return False
     server = work.ports.cloud.server(server.id) or server
     work.note("ssh-from-revert-intended", durable=True, server=server.id)

@@ -47,6 +47,8 @@ def blocked(recipe: Recipe) -> Severity | None:
         return Severity.WARNING
     if not shall_run(recipe):
         return None
+    if is_locked_out(recipe):
+        return None
     if is_asked(recipe) and (recipe.silence or recipe.applied == "newer"):
         return Severity.ERROR
     return Severity.ERROR if recipe.silence else None
@@ -66,6 +68,11 @@ def is_over(recipe: Recipe) -> bool:
 
 def is_made_in_vain(recipe: Recipe) -> bool:
     return recipe.status == "initializing" and not recipe.ready and recipe.old
+
+
+def is_locked_out(recipe: Recipe) -> bool:
+    """It says nothing, and the last that was done to it may be why."""
+    return recipe.there and recipe.unproven and recipe.silence in ("timed out", "refused")
 
 
 def is_asked(recipe: Recipe) -> bool:
@@ -146,11 +153,14 @@ def cloud_differs(recipe: Recipe) -> bool:
         or recipe.backups != recipe.server_backups
         or recipe.protect != recipe.protect_label
         or recipe.ssh_from
+        or recipe.unproven
     )
 
 
 def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
     allowed = options.allow_replace if isinstance(options.allow_replace, bool) else name in options.allow_replace
+    if is_locked_out(recipe):
+        return (Kind.UPDATE if recipe.ready else Kind.CREATE), ReasonCode.UNFINISHED
     if allowed and not recipe.protect and needs_other_server(recipe, prices):
         return (Kind.REPLACE, ReasonCode.CHANGED) if can_be_made(recipe, prices) else None
     if not recipe.ready:
@@ -189,7 +199,7 @@ def drifted(name: str, recipe: Recipe, options: PlanOptions) -> list[str]:
 
 
 def cloud_changes(recipe: Recipe) -> list[str]:
-    return ["name"] if recipe.former_name else []
+    return [*(["name"] if recipe.former_name else []), *(["access.ssh_from"] if recipe.unproven else [])]
 
 
 def cloud_differences(recipe: Recipe) -> list[str]:

@@ -30,7 +30,8 @@ def the_right_action_for_the_right_reason(case: Case, plan: Plan) -> None:
 def a_silent_child_is_only_switched_off_or_deleted(case: Case, plan: Plan) -> None:
     for action, recipe in _actions(case, plan):
         if recipe.there and recipe.silence and case.children[action.child].silence:
-            assert action.kind in (Kind.STOP, Kind.DESTROY)
+            is_let_in = expecting.is_locked_out(recipe) and action.reason.code is ReasonCode.UNFINISHED
+            assert action.kind in (Kind.STOP, Kind.DESTROY) or is_let_in
 
 
 def a_server_that_exists_is_not_made_again(case: Case, plan: Plan) -> None:
@@ -126,7 +127,8 @@ def what_is_not_the_files_stays(case: Case, plan: Plan) -> None:
 
 def shared_things_are_left_alone_by_who_asks_for_some(case: Case, plan: Plan) -> None:
     there = any(recipe.there for recipe in case.found.values()) or bool(case.others)
-    moves = any(recipe.ssh_from and _changes_labels(action, recipe) for action, recipe in _actions(case, plan))
+    moving = [(it, recipe) for it, recipe in _actions(case, plan) if recipe.ssh_from or recipe.unproven]
+    moves = any(_changes_labels(action, recipe) for action, recipe in moving)
     needs = moves or any(action.kind in (Kind.CREATE, Kind.REPLACE) for action in plan.actions)
     touched = needs if case.options.partial else there or bool(plan.actions)
     assert plan.shared == (case.shared if touched else ())
@@ -142,8 +144,9 @@ def _breached(plan: Plan) -> set[str]:
 
 
 def _changes_labels(action: Action, recipe: Recipe) -> bool:
-    """A server that is off or silent keeps its labels, unless it is to be off."""
-    return action.kind is Kind.STOP or (action.kind in (Kind.UPDATE, Kind.RESIZE) and expecting.is_seen(recipe))
+    """A server that is off or silent keeps its labels, unless it is to be off, or let in again."""
+    is_met = expecting.is_seen(recipe) or expecting.is_locked_out(recipe)
+    return action.kind is Kind.STOP or (action.kind in (Kind.UPDATE, Kind.RESIZE) and is_met)
 
 
 def _without_words(action: Action) -> object:

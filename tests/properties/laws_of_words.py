@@ -84,7 +84,10 @@ def each_child_stands_to_the_file_as_its_world_says(case: Case, plan: Plan) -> N
 def every_action_says_why(case: Case, plan: Plan) -> None:
     for action in plan.actions:
         assert action.reason.text.strip()
-        if action.kind is Kind.UPDATE and action.reason.changes:
+        if action.kind is Kind.UPDATE and expecting.is_locked_out(case.found[action.child]):
+            assert action.reason.text == "it does not answer since an apply changed its access.ssh_from and died"
+            assert "access.ssh_from" in {change.path for change in changes(action)}
+        elif action.kind is Kind.UPDATE and action.reason.changes:
             changed, drifted = expecting.to_mend(action.child, case.found[action.child], case.options)
             assert ("the fleet file" in action.reason.text.replace("not in the fleet file", "")) == bool(changed)
             assert ("drift" in action.reason.text) == bool(drifted)

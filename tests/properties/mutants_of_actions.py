@@ -20,6 +20,9 @@ ACTIONS: Final = (
         ("child.spec.protect and child.server is not None", "child.spec.protect"),
         ("child.spec is not None and child.spec.enabled and not", "child.spec is not None and not"),
         ("and not shall_go(child, situation)", ""),
+        ("child.silence in (Silence.TIMED_OUT, Silence.REFUSED)", "child.silence is not None"),
+        ("(Silence.TIMED_OUT, Silence.REFUSED)", "(Silence.TIMED_OUT,)"),
+        ("and child.server.is_unproven", ""),
     ),
     *of(
         "actions/create",
@@ -38,7 +41,8 @@ ACTIONS: Final = (
     ),
     *of(
         "actions/replace",
-        ("not shall_run(child, situation) or not", "not"),
+        ("not shall_run(child, situation) or is", "is"),
+        ("or is_locked_out(child)", ""),
         ("or not situation.options.may_replace(child.name)", ""),
         ("if not changes or child.spec is None or child.spec.protect:", "if not changes or child.spec is None:"),
         ("if not changes or", "if"),
@@ -46,13 +50,16 @@ ACTIONS: Final = (
     ),
     *of(
         "actions/resize",
-        ("if not shall_run(child, situation) or child", "if child"),
+        ("if not shall_run(child, situation) or is", "if is"),
+        ("or is_locked_out(child)", ""),
         ("if target is None:", "if True:"),
         ("WAVE: Final = 3", "WAVE: Final = 1"),
     ),
     *of(
         "actions/update",
         ("found = to_mend(child, situation)", "found: tuple[()] = ()"),
+        ("if is_locked_out(child):", "if False:"),
+        ("text, differences_at_cloud(child))", "text)"),
         ("return _unfinished(child)", "return None"),
         ("if all(change.drift for change in found):", "if any(change.drift for change in found):"),
         ("applied is not None and applied.is_finished", "applied is not None"),

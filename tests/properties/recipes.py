@@ -51,6 +51,7 @@ class Recipe:
     protect_label: bool
     former_name: bool  # it has moved, and its server is still named and labelled after the old one
     foreign_label: bool
+    unproven: bool  # moved to another cloud firewall, by an apply that died there
     silence: str | None
     applied: str  # finished, begun, lost, newer
     changed: bool  # the file's version, since it was applied
@@ -94,6 +95,7 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "protect_label": (False, True),
     "former_name": (False, True),
     "foreign_label": (False, True),
+    "unproven": (False, True),
     "silence": (None, *(str(cause) for cause in Silence)),
     "applied": ("finished", "begun", "lost", "newer"),
     "changed": (False, True),
@@ -127,6 +129,7 @@ BASES: Final = (
     replace(HEALTHY, server_type="cx33", small_disk=True),
     replace(HEALTHY, regions=("fsn1",), latest=True),
     replace(HEALTHY, expires=-1, protect=True, there=False),
+    replace(HEALTHY, unproven=True, silence="timed out"),
 )
 
 
@@ -214,6 +217,7 @@ def _server(recipe: Recipe) -> dict[str, Any]:
     labels: dict[str, str | None] = {"theirs": "kept"} if recipe.foreign_label else {}
     labels["openclaw-deploy/unfinished"] = None if recipe.ready else "true"
     labels["openclaw-deploy/protect"] = "true" if recipe.protect_label else None
+    labels["openclaw-deploy/ssh-from-before"] = "everywhere" if recipe.unproven else None
     return {
         "status": ServerStatus(recipe.status),
         "server_type": recipe.server_type,

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from tests.properties import (
     agreements,
+    bots,
     cases,
     choices,
     laws,
     laws_of_agreements,
+    laws_of_bots,
     laws_of_choices,
     laws_of_leavings,
     laws_of_owners,
@@ -44,6 +46,7 @@ SUBJECTS: Final = (  # the quickest first
     Subject("leavings", leavings.every_leaving, leavings.leavings, leavings.brought, laws_of_leavings.LAWS),
     Subject("selections", choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
     Subject("owners", owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
+    Subject("bots", bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
     Subject("planner", cases.every_single_fault, cases.cases, cases.Case.planned, laws.LAWS),
     Subject("plan files", agreements.every_event, agreements.agreements, agreements.judged, laws_of_agreements.LAWS),
 )

@@ -16,7 +16,6 @@ from reconciler.steps.firewalls import (
     ensure_fleet_resources,
     ensure_ssh_from,
     firewall_changes,
-    is_unproven,
     remove_unwanted_firewalls,
     sources_digest,
     wanted_firewalls,
@@ -276,7 +275,7 @@ def test_where_we_get_in_the_next_apply_proves_it(world: FakeFleet) -> None:
     assert world.planned() == ["update alice: changed"]
     world.apply()
     assert world.server("alice").labels.keys() >= {"openclaw-deploy/ssh-from"}
-    assert not is_unproven(world.server("alice"))
+    assert not world.server("alice").is_unproven
     assert world.planned() == []
 
 
