@@ -120,6 +120,15 @@ def what_is_aimed_at_is_the_first_that_can_be_had(case: Case, plan: Plan) -> Non
             assert aim == (None, None)
 
 
+def a_resize_brings_all_other_changes_along(case: Case, plan: Plan) -> None:
+    for action, recipe in _actions(case, plan):
+        if action.kind is Kind.RESIZE:
+            first, *others = [change.path for change in changes(action)]
+            changed, drifted = expecting.to_mend(action.child, recipe, case.options)
+            assert first == "server_type"
+            assert bool(others) == (expecting.is_seen(recipe) and bool(changed or drifted))
+
+
 def what_is_not_the_files_stays(case: Case, plan: Plan) -> None:
     for action in plan.actions:
         assert all(change.path != "labels.theirs" for change in changes(action))

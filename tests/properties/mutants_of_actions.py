@@ -53,6 +53,7 @@ ACTIONS: Final = (
         ("if not shall_run(child, situation) or is", "if is"),
         ("or is_locked_out(child)", ""),
         ("if target is None:", "if True:"),
+        ("(change, *to_mend(child, situation))", "(change,)"),
         ("WAVE: Final = 3", "WAVE: Final = 1"),
     ),
     *of(

@@ -23,6 +23,7 @@ PLANNER: Final = (
         ("and not is_locked_out(child)", ""),
         ("and _is_newer(child.facts.applied.tool)", "and False"),
         ("return numbers(tool) > numbers(__version__)", "return numbers(tool) >= numbers(__version__)"),
+        (" if part.isdigit()]", "]"),
         ("return is_new and", "return"),
         ("is_new = server.status is ServerStatus.INITIALIZING and child.is_unfinished", "is_new = True"),
         ("and child.is_unfinished", ""),

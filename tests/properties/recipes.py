@@ -53,7 +53,7 @@ class Recipe:
     foreign_label: bool
     unproven: bool  # moved to another cloud firewall, by an apply that died there
     silence: str | None
-    applied: str  # finished, begun, lost, newer
+    applied: str  # finished, begun, lost; newer, or by a version that is no number
     changed: bool  # the file's version, since it was applied
     rewritten: bool  # backups and protection in the file, since then
     drift: bool
@@ -97,7 +97,7 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "foreign_label": (False, True),
     "unproven": (False, True),
     "silence": (None, *(str(cause) for cause in Silence)),
-    "applied": ("finished", "begun", "lost", "newer"),
+    "applied": ("finished", "begun", "lost", "newer", "nightly"),
     "changed": (False, True),
     "rewritten": (False, True),
     "drift": (False, True),
@@ -176,6 +176,8 @@ def _case(recipe: Recipe) -> dict[str, Any]:
         case["obstacle"] = "its identity is in doubt"
     if recipe.applied == "newer":
         case["applied_tool"] = "99.0.0"
+    if recipe.applied == "nightly":
+        case["applied_tool"] = "nightly"
     if recipe.applied == "lost":
         case["applied"] = None
     return case
