@@ -47,11 +47,12 @@ def planned(world: World) -> Plan:
 
 
 def every_pair() -> Iterator[World]:
-    """Each child beside each other, and beside two."""
-    for one, other in product(EVERY, EVERY):
+    """Each child beside each other one that has to do with the first bot, and beside two."""
+    others = [holder for holder in EVERY if BOTS[1] not in (holder.wants, holder.has)]
+    for one, other in product(EVERY, others):
         yield {"ada": one, "bea": other}
-    for one, other in product(EVERY[::3], EVERY[::5]):
-        yield {"ada": one, "bea": other, "cyd": replace(other, state="declared", wants="111")}
+    for one, other in product(EVERY[::3], others[::2]):
+        yield {"ada": one, "bea": other, "cyd": replace(other, state="declared", wants=BOTS[0])}
 
 
 EVERY: Final = [

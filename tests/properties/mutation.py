@@ -43,7 +43,7 @@ def law_against(mutant: Mutant, place: Path) -> str:
     try:
         file.write_text(mutated(mutant, source))
         _forget_compiled(file)
-        return _trial(place)
+        return _trial(place, mutant.module)
     finally:
         file.write_text(source)
         _forget_compiled(file)
@@ -112,9 +112,9 @@ def _is_module(name: str) -> bool:
     return (ROOT / f"reconciler/{name}.py").is_file()
 
 
-def _trial(place: Path) -> str:
+def _trial(place: Path, module: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-B", "-m", "tests.properties.trial", str(EXAMPLES)],
+        [sys.executable, "-B", "-m", "tests.properties.trial", str(EXAMPLES), module],
         cwd=place,
         env={**os.environ, "PYTHONPATH": str(place)},
         capture_output=True,

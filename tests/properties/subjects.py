@@ -30,9 +30,10 @@ from tests.properties import (
 
 @dataclass(frozen=True)
 class Subject:
-    """`every_fault` gives each fault alone, `worlds` draws them together."""
+    """`every_fault` gives each fault alone, `worlds` draws them together. `about`: the module it says most of."""
 
     name: str
+    about: str
     every_fault: Callable[[], Iterator[Any]]
     worlds: st.SearchStrategy[Any]
     outcome: Callable[[Any], Any]
@@ -42,11 +43,20 @@ class Subject:
         return self.name
 
 
-SUBJECTS: Final = (  # the quickest first
-    Subject("leavings", leavings.every_leaving, leavings.leavings, leavings.brought, laws_of_leavings.LAWS),
-    Subject("selections", choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
-    Subject("owners", owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
-    Subject("bots", bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
-    Subject("planner", cases.every_single_fault, cases.cases, cases.Case.planned, laws.LAWS),
-    Subject("plan files", agreements.every_event, agreements.agreements, agreements.judged, laws_of_agreements.LAWS),
+SUBJECTS: Final = (
+    Subject(
+        "leavings", "steps/repairs", leavings.every_leaving, leavings.leavings, leavings.brought, laws_of_leavings.LAWS
+    ),
+    Subject("selections", "selection", choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
+    Subject("owners", "ownership", owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
+    Subject("bots", "planner/bots", bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
+    Subject("planner", "planner", cases.every_single_fault, cases.cases, cases.Case.planned, laws.LAWS),
+    Subject(
+        "plan files",
+        "planfile",
+        agreements.every_event,
+        agreements.agreements,
+        agreements.judged,
+        laws_of_agreements.LAWS,
+    ),
 )
