@@ -47,7 +47,8 @@ WRITTEN_TO: Final = (
 )
 # Debian's and cloud-init's, the gateway's log, and what a host notes until its next boot.
 OTHERS: Final = {
-    *("/etc/ssh/sshd_config.d", "/etc/sudoers.d", "/etc/sudoers.d/README", "/etc/sudoers.d/90-cloud-init-users"),
+    *("/etc/ssh/sshd_config.d", "/etc/ssh/sshd_config.d/50-cloud-init.conf"),
+    *("/etc/sudoers.d", "/etc/sudoers.d/README", "/etc/sudoers.d/90-cloud-init-users"),
     *(f"{files.LOGIN_HOME}/.ssh", "/var/log/openclaw", "/var/log/openclaw/openclaw.log"),
     *("/run/openclaw-deploy", "/run/openclaw-deploy.lock", "/run/openclaw-gateway", files.STARTED_PATH),
 }

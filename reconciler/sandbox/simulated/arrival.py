@@ -15,6 +15,8 @@ def survey(host: SimulatedHost, call: Call) -> bytes:
     ports = [line.split()[1] for line in host.sshd_config.decode().splitlines() if line.startswith("Port ")]
     lines += [f"port {port}" for port in ports or ["22"]]
     lines += [f"gateway {path}" for path in _GATEWAY_PLACES if exists(host, path)]
+    units = sorted(name for name in host.systemd.runs if name.startswith("openclaw"))
+    lines += [f"running {name}" for name in units if host.systemd.is_active(name)]
     lines += ["applied yes"] if exists(host, "/var/lib/openclaw-deploy/applied.json") else []
     lines += [f"account {name}" for name in call.arguments if name in host.accounts]
     return "".join(f"{line}\n" for line in lines).encode()

@@ -12,6 +12,7 @@ from tests.contract.host_cases.case import Case, account, directory, file, holdi
 
 FRESH: Final = (
     b"system Debian GNU/Linux 12 (bookworm)\nmachine x86_64\ninit systemd\nhostkey ed25519\nsudo yes\nport 22\n"
+    b"running openclaw-deploy-metadata.service\n"
 )
 OCCUPIED: Final = re.compile(rb"(?s)system .*\ngateway /opt/openclaw\n.*account contract-n\n")
 
