@@ -31,6 +31,8 @@ def arm(saved: str, timer: str, save: str, restore: str) -> str:
 
     What was saved first is kept when it is armed again: that is the state that somebody could work with.
     """
+    # The text is in a file: systemd reads its own note of a timer again at every daemon-reload (an installed package is
+    # enough), and a command of several lines does not survive that (measured: systemd 252).
     # Taking back and confirming both start with a rename of what was saved: whichever comes first, the other fails.
     revert = f"set -eu; mv -T {saved} {saved}.revert; cd {saved}.revert\n{restore}\ncd /; rm -rf {saved}.revert"
     return f"""
@@ -41,8 +43,9 @@ if [ ! -d {saved} ]; then
 fi
 systemctl stop {timer}.timer {timer}.service 2>/dev/null || true
 systemctl reset-failed {timer}.timer {timer}.service 2>/dev/null || true
+printf '%s\\n' {shlex.quote(revert)} >{saved}/revert
 systemd-run --quiet --collect --unit={timer} --on-active={REVERT_AFTER} --timer-property=AccuracySec=1s \
-  sh -c {shlex.quote(revert)}
+  sh {saved}/revert
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import shlex
 import stat
 import subprocess
 import tarfile
@@ -192,6 +193,14 @@ def test_inside_the_gateways_directories_nothing_is_done_as_root() -> None:
     ]
     assert all("exec runuser -u openclaw -- sh -c" in command.line for command in inside)
     assert "runuser" not in commands.make_directory("/var/lib/openclaw", "openclaw:openclaw", "0700").line
+
+
+@pytest.mark.parametrize("command", [commands.arm_access(), commands.apply_firewall((22,))], ids=["access", "firewall"])
+def test_what_systemd_is_to_run_later_is_one_line(command: Command) -> None:
+    """It reads its note of it again at every daemon-reload, and of several lines only the first would be left."""
+    call = next(line for line in command.line.replace("\\\n", "").splitlines() if line.startswith("systemd-run"))
+    assert shlex.split(call)[-2] == "sh"
+    assert shlex.split(call)[-1].endswith("-before/revert")
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-import pytest
-
 from reconciler.commands import run_probe
 from reconciler.errors import HostError
 from reconciler.managed import files
@@ -27,6 +25,7 @@ APPLIED: Final = "/var/lib/openclaw-deploy/contract.json"  # nothing of the prod
 OF_ONE_MACHINE: Final = ("boot_id", "clock", "disk_free_mb", "memory_free_mb")
 OF_ONE_RUN: Final = ("main_pid", "journal", "channel_activity")
 READY_SECONDS: Final = 120
+LOCK_OUT_SECONDS: Final = 15
 NOT_RUNNING: Final[dict[str, Json]] = {
     "active": "inactive", "sub": "dead", "result": "success", "restarts": 0, "exit_status": 0, "starts": 0,
     "stale": [], "loopback_only": None,
@@ -128,13 +127,25 @@ def _do(host: Hosted, step: Step, case: Case) -> Completed:
         case Wait(seconds):
             host.wait(seconds)
         case LockedOut(error):
-            with pytest.raises(error):
-                host.knock()
+            _await_lock_out(host, error)
         case Command():
             return host.run(replace(step, check=False))
         case _:
             return host.run(replace(step(host.endpoints), check=False))
     return Completed(0, b"", b"")
+
+
+def _await_lock_out(host: Hosted, error: type[HostError]) -> None:
+    """sshd reads its configuration a moment after it was told to, and listens to nobody meanwhile."""
+    deadline = time.monotonic() + LOCK_OUT_SECONDS
+    while True:
+        try:
+            host.knock()
+        except HostError as found:
+            if isinstance(found, error):
+                return
+        assert time.monotonic() < deadline, f"no {error.__name__}"
+        time.sleep(0.1)
 
 
 def _await_ready(host: Hosted, case: Case) -> None:

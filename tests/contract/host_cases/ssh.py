@@ -8,6 +8,7 @@ from reconciler import keys
 from reconciler.commands import (
     arm_access,
     confirm_access,
+    daemon_reload,
     grant_sudo,
     install_file,
     reload_sshd,
@@ -74,7 +75,7 @@ CASES: Final = (
     Case(
         "who is shut out by a change of the way in gets in again when nobody confirms it",
         [configure(GOOD), arm_access(), configure(OTHER), install_file(files.SSHD_PATH, NOBODY, "root:root", "0644"),
-         reload_sshd(), LockedOut(LoginRefused), PAST_THE_REVERT],
+         reload_sshd(), daemon_reload(), LockedOut(LoginRefused), PAST_THE_REVERT],
         [(file(DROP_IN), holding(GOOD)), (file(files.SSHD_PATH), holding(files.SSHD.encode()))],
     ),
     Case(

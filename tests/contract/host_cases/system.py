@@ -7,6 +7,7 @@ from typing import Final
 from reconciler.commands import (
     apply_firewall,
     confirm_firewall,
+    daemon_reload,
     install_packages,
     refresh_packages,
     repair_packages,
@@ -51,7 +52,7 @@ CASES: Final = (
     Case(
         "a firewall that shuts us out takes itself back to the last confirmed one",
         [*UFW, apply_firewall((22,), HERE), confirm_firewall(), apply_firewall((22,)), apply_firewall((80,)),
-         LockedOut(HostTimedOut), PAST_THE_REVERT],
+         daemon_reload(), LockedOut(HostTimedOut), PAST_THE_REVERT],
         [(FIREWALL, {**CLOSED, "rules": list(HERE_RULES)})],
     ),
     Case(
