@@ -95,5 +95,4 @@ def assert_same(scene: Scene, calm: Calm) -> None:
     assert (found["to do"], found["said"]) == ([], [])
     assert found["addresses"] == 2 * len(found["servers"]), "an address belongs to nobody"
     for name, now in marks(scene).items():
-        assert now.starts >= calm.marks[name].starts
-        print(name, now.starts, calm.marks[name].starts)
+        assert now.starts == calm.marks[name].starts, name
