@@ -30,7 +30,7 @@ def make_login_account(host: SimulatedHost, call: Call) -> None:
     before = host.accounts.get(name)
     host.accounts[name] = Account(before.home if before else home, "/bin/sh")
     if before is None:
-        host.directories.setdefault(home, (owner, "0700"))
+        host.directories.setdefault(home, (owner, "0755"))  # HOME_MODE is not set on Debian 12
     if b"=" not in call.stdin:
         raise Fails("sudo does not understand its rule")
     host.files[sudoers] = File(call.stdin, mode="0440")

@@ -48,7 +48,7 @@ CASES: Final = (
         [make("contract-l"), make("contract-l")],
         [
             (account("contract-l"), login_account("/home/contract-l")),
-            (directory("/home/contract-l"), rights("0700", "contract-l:contract-l")),
+            (directory("/home/contract-l"), rights("0755", "contract-l:contract-l")),
             (file(sudoers("contract-l")), holding(rule("contract-l").encode(), mode="0440")),
         ],
     ),
