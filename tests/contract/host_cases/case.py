@@ -22,6 +22,7 @@ from reconciler.model import Command, Completed, Endpoints, Json
 
 DIGEST_KEY: Final = "5a" * 32
 APPLIED: Final = "/var/lib/openclaw-deploy/contract.json"  # nothing of the product's own
+BOT_TOKEN: Final = "/etc/contract.bot"  # where it is, not what it is
 OF_ONE_MACHINE: Final = ("boot_id", "clock", "disk_free_mb", "memory_free_mb")
 OF_ONE_RUN: Final = ("main_pid", "journal", "channel_activity")
 READY_SECONDS: Final = 120
@@ -81,7 +82,8 @@ class Case:
     """`does` end with `codes` (all 0 where none are given); then each look in `sees` gives its answer.
 
     `gateway` is what the facts of `unit`, whose starts are noted in `started`, have other than those of a unit that
-    does not run, which `token` lets answer; `says` is what the last command prints; `applied` what applied.json says.
+    does not run, which `token` lets answer; `says` is what the last command prints; `applied` what applied.json says;
+    `bot` whose token is in BOT_TOKEN.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Case:
     token: str = "/etc/contract.token"  # where it is, not what it is
     gateway: dict[str, Json] = field(default_factory=dict)
     applied: Json = None
+    bot: str | None = None
     is_fresh: bool = False
 
     def __str__(self) -> str:
@@ -115,6 +118,7 @@ def check(case: Case, host: Hosted) -> None:
         "managed": {str(number): wanted for number, (_, wanted) in enumerate(case.sees)},
         "gateway": {**NOT_RUNNING, **case.gateway},
         "applied": case.applied,
+        "bot": case.bot,
     }
 
 
@@ -178,7 +182,7 @@ def _request(case: Case) -> Json:
             "started_path": case.started,
         },
         "applied_path": APPLIED,
-        "bot_token_path": files.TELEGRAM_TOKEN_PATH,
+        "bot_token_path": BOT_TOKEN,
     }
 
 

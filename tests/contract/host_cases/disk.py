@@ -14,7 +14,7 @@ from reconciler.commands import (
     remove_file,
 )
 from reconciler.model import Command
-from tests.contract.host_cases.case import Case, directory, file, holding, keeping, release, rights
+from tests.contract.host_cases.case import BOT_TOKEN, Case, directory, file, holding, keeping, release, rights
 
 NO_FILE: Final = {"error": "not a regular file"}
 NO_DIRECTORY: Final = {"error": "not a directory"}
@@ -56,6 +56,8 @@ CASES: Final = (
         [write("/srv/secret", b"hush", mode="0600")],
         [(file("/srv/secret", secret=True), keeping(b"hush"))],
     ),
+    Case("of a bot's token the number is told", [write(BOT_TOKEN, b"7700000001:hush", mode="0400")], bot="7700000001"),
+    Case("what is no bot's token has no number", [write(BOT_TOKEN, b"hush")]),
     Case(
         "a file belongs to whom it was given",
         [make_system_user("contract", "/srv"), write("/srv/given", owner="root:contract", mode="0640")],
