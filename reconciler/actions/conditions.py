@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model import Child, Silence, Situation
+from reconciler.steps.comparison import has_other_networks
 
 
 def has_expired(child: Child, situation: Situation) -> bool:
@@ -24,9 +25,8 @@ def shall_run(child: Child, situation: Situation) -> bool:
 
 
 def is_locked_out(child: Child) -> bool:
-    """It does not answer after a change of `access.ssh_from` that its apply did not live to prove or take back."""
-    is_silent = child.silence in (Silence.TIMED_OUT, Silence.REFUSED)
-    return is_silent and child.server is not None and child.server.is_unproven
+    """It does not answer, and its firewall at the cloud, which may be why, is not the file's or was never proven."""
+    return child.silence in (Silence.TIMED_OUT, Silence.REFUSED) and has_other_networks(child)
 
 
 def _keeps_its_server(child: Child) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.actions.conditions import shall_go
 from reconciler.model import Child, Kind, Reason, ReasonCode, ServerStatus, Situation
 from reconciler.steps import Step
-from reconciler.steps.comparison import differences_at_cloud
+from reconciler.steps.comparison import differences_while_off
 from reconciler.steps.labels import ensure_labels
 from reconciler.steps.power import ensure_off
 from reconciler.steps.reshape import ensure_backups, ensure_renamed
@@ -28,7 +28,7 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     """Disabled, and its server is not off; or off, and otherwise not as the file says."""
     if child.spec is None or child.spec.enabled or child.server is None or shall_go(child, situation):
         return None
-    changes = differences_at_cloud(child)
+    changes = differences_while_off(child)
     if child.server.status is not ServerStatus.OFF:
         text = "`enabled: false` in the fleet file; its server is switched off and kept"
         return Reason(ReasonCode.DISABLED, text, changes)

@@ -22,7 +22,7 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if not shall_run(child, situation):
         return None
     if is_locked_out(child):
-        text = "it does not answer since an apply changed its access.ssh_from and died"
+        text = "it does not answer, and its firewall at the cloud is not the file's, or was never proven"
         return Reason(ReasonCode.UNFINISHED, text, differences_at_cloud(child))
     if child.facts is None:
         return None

@@ -31,6 +31,7 @@ from reconciler.planner.judging import judge
 from reconciler.planner.policy import breaches
 from reconciler.planner.requests import requests_of_apply
 from reconciler.planner.stock import retired_notes
+from reconciler.steps.comparison import NETWORKS
 
 DEFAULTS: Final = PlanOptions()
 
@@ -95,8 +96,7 @@ def _touches_shared(actions: Sequence[Action], servers: Sequence[Server], option
     if not options.partial:
         return bool(actions or servers)
     return any(
-        action.kind in (Kind.CREATE, Kind.REPLACE)
-        or any(change.path == "access.ssh_from" for change in action.reason.changes)
+        action.kind in (Kind.CREATE, Kind.REPLACE) or any(change.path == NETWORKS for change in action.reason.changes)
         for action in actions
     )
 

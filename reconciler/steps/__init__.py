@@ -9,7 +9,7 @@ from typing import Final
 
 from reconciler.steps.access import ensure_host_key, ensure_login, ensure_reachable
 from reconciler.steps.finish import ensure_begun, ensure_recorded
-from reconciler.steps.firewalls import ensure_ssh_from, ensure_way_back
+from reconciler.steps.firewalls import ensure_ssh_from, ensure_way_in
 from reconciler.steps.gateway import (
     ensure_config,
     ensure_files,
@@ -32,7 +32,7 @@ from reconciler.steps.work import Step, Work
 
 __all__ = ["CONVERGE", "START", "Step", "Work"]
 
-_REACH: Final = (Step("power on", ensure_powered), Step("way back", ensure_way_back), Step("reach", ensure_reachable))
+_REACH: Final = (Step("power on", ensure_powered), Step("way in", ensure_way_in), Step("reach", ensure_reachable))
 _PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_ready))
 
 # Starting applies nothing, so it records nothing: what differs besides is the next plan's business.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -17,6 +17,8 @@ _RUNNING = "gateway"
 _CONFIG = "config"
 _UNREADABLE = "config.error"  # the probe's own words
 NOT_SHOWN: Final = "(not shown)"
+NETWORKS: Final = "access.ssh_from"
+_OF_NETWORKS: Final = (LABEL_PREFIX + "ssh-from", LABEL_PREFIX + "ssh-from-before")
 OTHER_NETWORKS: Final = "(other networks)"
 UNPROVEN: Final = "(changed, and nobody has got in since)"
 
@@ -34,10 +36,20 @@ def differences(child: Child) -> tuple[Change, ...]:
 
 
 def differences_at_cloud(child: Child) -> tuple[Change, ...]:
-    """Those of the server's name, backups and labels, which can be told of a server that is off as well."""
+    """Those of the server's name, backups and labels, which need no host to be told."""
     if child.spec is None or child.server is None:
         return ()
     return (*_name_change(child), *_backups_change(child), *_label_changes(child))
+
+
+def differences_while_off(child: Child) -> tuple[Change, ...]:
+    """Those at the cloud that are made while the server is off. Who may reach SSH is changed when it can be proven."""
+    return tuple(change for change in differences_at_cloud(child) if change.path != NETWORKS)
+
+
+def has_other_networks(child: Child) -> bool:
+    """SSH is let in from elsewhere than the file says, or nobody has got in since that was changed."""
+    return any(change.path == NETWORKS for change in differences_at_cloud(child))
 
 
 def to_mend(child: Child, situation: Situation) -> tuple[Change, ...]:
@@ -60,6 +72,12 @@ def wanted_labels(spec: ChildSpec, server: Server, declared_before: Iterable[str
     gone = {*declared_before, *SERVER_LABELS}
     kept = {name: value for name, value in server.labels.items() if name not in gone}
     return {**kept, **server_labels(spec)}
+
+
+def keeping_networks(labels: Mapping[str, str], server: Server) -> dict[str, str]:
+    """The labels, but those about who may reach SSH as they are on the server now."""
+    others = {name: value for name, value in labels.items() if name not in _OF_NETWORKS}
+    return others | {name: server.labels[name] for name in _OF_NETWORKS if name in server.labels}
 
 
 def cloud_digests(spec: ChildSpec) -> dict[str, str]:
@@ -100,10 +118,10 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
 
 
 def _label_change(spec: ChildSpec, name: str, before: str | None, after: str | None, *, drift: bool) -> Change:
-    if name == LABEL_PREFIX + "ssh-from":  # a digest says nothing to a person
-        return Change("access.ssh_from", before and OTHER_NETWORKS, list(spec.ssh_from) or None, drift=drift)
-    if name == LABEL_PREFIX + "ssh-from-before":
-        return Change("access.ssh_from", UNPROVEN, list(spec.ssh_from) or None)
+    if name == _OF_NETWORKS[0]:  # a digest says nothing to a person
+        return Change(NETWORKS, before and OTHER_NETWORKS, list(spec.ssh_from) or None, drift=drift)
+    if name == _OF_NETWORKS[1]:
+        return Change(NETWORKS, UNPROVEN, list(spec.ssh_from) or None)
     return Change(f"labels.{name}", before, after, drift=drift)
 
 

@@ -110,14 +110,24 @@ def ensure_ssh_from(work: Work) -> bool:
     return True
 
 
-def ensure_way_back(work: Work) -> bool:
-    """A change of who may reach SSH that an apply has made and not lived to prove is taken back when nobody gets in."""
-    server = work.existing()
-    if not server.is_unproven or _answers(server, work.fleet, work.ports, 0.0, first_boot=work.is_first):
+def ensure_way_in(work: Work) -> bool:
+    """Where nobody gets in, the cloud's firewall may be why: it is what can be changed without the host.
+
+    A change that an apply has made and not lived to prove is taken back. Else the file's networks are tried where the
+    server has others: `ssh from` proves them when somebody has got in.
+    """
+    server, digest = work.existing(), sources_digest(work.declared().ssh_from)
+    if not server.is_unproven and server.labels.get(_SSH_FROM, "") == digest:
+        return False
+    if _answers(server, work.fleet, work.ports, PROOF_PATIENCE, first_boot=work.is_first):  # it may have to boot
         return False
     server = work.ports.cloud.server(server.id) or server
-    work.note("ssh-from-revert-intended", durable=True, server=server.id)
-    work.server = _move(work, server, _before(server))
+    if server.is_unproven:
+        work.note("ssh-from-revert-intended", durable=True, server=server.id)
+        work.server = _move(work, server, _before(server))
+    else:
+        work.note("ssh-from-intended", durable=True, server=server.id, after=digest)
+        work.server = _move(work, server, digest, unproven=_before(server) or _ALL)
     return True
 
 

@@ -79,7 +79,7 @@ def place(sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory, oper
 
 
 def test_every_step_is_in_the_table() -> None:
-    elsewhere = {"power on", "way back", "backups", "ssh from"} | {"reach", "begin", "start", "prove healthy", "record"}
+    elsewhere = {"power on", "way in", "backups", "ssh from"} | {"reach", "begin", "start", "prove healthy", "record"}
     assert {middle.step for middle in MIDDLES} == set(ORDER) - elsewhere
 
 

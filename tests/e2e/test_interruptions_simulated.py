@@ -26,7 +26,7 @@ from tests.kills.spans import CHILD, Spans, fleet_of, spans
 
 CALM: Final = "calm"
 MORE: Final[dict[str, Any]] = {"files": {"SOUL.md": {"text": "You are one of many.", "mode": "managed"}}}
-AT_THE_CLOUD: Final = {"power on", "way back", "backups", "ssh from"}  # steps that send no command to a host
+AT_THE_CLOUD: Final = {"power on", "way in", "backups", "ssh from"}  # steps that send no command to a host
 
 
 @pytest.fixture(scope="module")

@@ -71,8 +71,9 @@ def is_made_in_vain(recipe: Recipe) -> bool:
 
 
 def is_locked_out(recipe: Recipe) -> bool:
-    """It says nothing, and the last that was done to it may be why."""
-    return recipe.there and recipe.unproven and recipe.silence in ("timed out", "refused")
+    """It says nothing, and who may reach it is not what the file says, or was never proven."""
+    is_shut = recipe.unproven or recipe.ssh_from
+    return recipe.there and is_shut and recipe.silence in ("timed out", "refused")
 
 
 def is_asked(recipe: Recipe) -> bool:
@@ -148,13 +149,7 @@ def _stopped(recipe: Recipe) -> Wanted | None:
 
 
 def cloud_differs(recipe: Recipe) -> bool:
-    return (
-        recipe.former_name
-        or recipe.backups != recipe.server_backups
-        or recipe.protect != recipe.protect_label
-        or recipe.ssh_from
-        or recipe.unproven
-    )
+    return recipe.former_name or recipe.backups != recipe.server_backups or recipe.protect != recipe.protect_label
 
 
 def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:

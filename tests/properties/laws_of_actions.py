@@ -153,9 +153,9 @@ def _breached(plan: Plan) -> set[str]:
 
 
 def _changes_labels(action: Action, recipe: Recipe) -> bool:
-    """A server that is off or silent keeps its labels, unless it is to be off, or let in again."""
+    """A server that is off or silent keeps its firewall, unless it is let in again."""
     is_met = expecting.is_seen(recipe) or expecting.is_locked_out(recipe)
-    return action.kind is Kind.STOP or (action.kind in (Kind.UPDATE, Kind.RESIZE) and is_met)
+    return action.kind in (Kind.UPDATE, Kind.RESIZE) and is_met
 
 
 def _without_words(action: Action) -> object:

@@ -85,7 +85,10 @@ def every_action_says_why(case: Case, plan: Plan) -> None:
     for action in plan.actions:
         assert action.reason.text.strip()
         if action.kind is Kind.UPDATE and expecting.is_locked_out(case.found[action.child]):
-            assert action.reason.text == "it does not answer since an apply changed its access.ssh_from and died"
+            assert (
+                action.reason.text
+                == "it does not answer, and its firewall at the cloud is not the file's, or was never proven"
+            )
             assert "access.ssh_from" in {change.path for change in changes(action)}
         elif action.kind is Kind.UPDATE and action.reason.changes:
             changed, drifted = expecting.to_mend(action.child, case.found[action.child], case.options)

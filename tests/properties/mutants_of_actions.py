@@ -22,7 +22,7 @@ ACTIONS: Final = (
         ("and not shall_go(child, situation)", ""),
         ("child.silence in (Silence.TIMED_OUT, Silence.REFUSED)", "child.silence is not None"),
         ("(Silence.TIMED_OUT, Silence.REFUSED)", "(Silence.TIMED_OUT,)"),
-        ("and child.server.is_unproven", ""),
+        ("and has_other_networks(child)", ""),
     ),
     *of(
         "actions/create",
@@ -110,6 +110,8 @@ ACTIONS: Final = (
         ("return (*differences_at_cloud(child), *on_host)", "return (*on_host,)"),
         ("return (*differences_at_cloud(child), *on_host)", "return differences_at_cloud(child)"),
         ("(*_name_change(child), *", "(*"),
+        ("if change.path != NETWORKS)", ")"),
+        ("return any(change.path == NETWORKS", "return any(change.path != NETWORKS"),
         ("*_backups_change(child), ", ""),
         (", *_label_changes(child))", ")"),
         ("if change.path not in left)", ")"),

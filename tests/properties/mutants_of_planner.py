@@ -96,7 +96,7 @@ PLANNER: Final = (
         ("*_too_many_requests(requests, options),", ""),
         ("if not options.partial:\n        return bool(actions or servers)", "pass"),
         ("action.kind in (Kind.CREATE, Kind.REPLACE)\n        or", ""),
-        ('or any(change.path == "access.ssh_from" for change in action.reason.changes)', ""),
+        ('or any(change.path == NETWORKS for change in action.reason.changes)', ""),
         ("left is None or requests <= left", "True"),
         ("list({server.name: server for server in servers}.values())", "list(servers)"),
         ("sum(money.keeps_old_price(server) for server in servers)", "0"),

@@ -252,7 +252,9 @@ def test_the_next_apply_takes_a_lock_out_back(world: FakeFleet) -> None:
     killed_while_moving(world, ELSEWHERE)
     (action,) = world.client().plan().plan.actions
     assert (action.kind, action.reason.code) == (Kind.UPDATE, ReasonCode.UNFINISHED)
-    assert action.reason.text == "it does not answer since an apply changed its access.ssh_from and died"
+    assert (
+        action.reason.text == "it does not answer, and its firewall at the cloud is not the file's, or was never proven"
+    )
     assert [outcome.error for outcome in world.apply()] == [
         "ssh from: alice no longer answered SSH after the change of access.ssh_from, so the change was taken back"
     ]
@@ -283,6 +285,47 @@ def test_a_child_that_is_silent_for_another_reason_is_left_alone(world: FakeFlee
     killed_while_moving(world, OFFICE)
     world.dialer.silent[world.server("alice").id] = WrongHostKey("192.0.2.1 shows a key that is not its own")
     assert world.planned() == []
+
+
+def test_who_may_reach_a_server_is_not_changed_while_it_is_off(world: FakeFleet) -> None:
+    world.change("alice", enabled=False, ssh_from=ELSEWHERE)
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE]
+    assert (names_of(world, "alice"), world.planned()) == (["demo"], [])
+    world.change("alice", enabled=True)
+    ends = [[outcome.code for outcome in world.apply()] for _ in range(2)]
+    assert ends[0] == [OutcomeCode.DONE], "it starts"
+    assert ends[1] == [OutcomeCode.FAILED], "and then the change is tried and taken back"
+    assert names_of(world, "alice") == ["demo"]
+    world.change("alice", ssh_from=OFFICE)
+    assert ([outcome.code for outcome in world.apply()], world.planned()) == ([OutcomeCode.DONE], [])
+
+
+def test_who_was_killed_while_moving_and_is_switched_off_comes_back(world: FakeFleet) -> None:
+    killed_while_moving(world, ELSEWHERE)
+    world.change("alice", enabled=False, ssh_from=())
+    world.apply()
+    world.change("alice", enabled=True)
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE]
+    world.apply()
+    assert (names_of(world, "alice"), world.planned()) == (["demo"], [])
+
+
+def test_a_child_that_was_made_behind_the_wrong_networks_is_reached_when_the_file_is_mended(fresh: FakeFleet) -> None:
+    fresh.change("alice", ssh_from=ELSEWHERE)
+    assert OutcomeCode.FAILED in [outcome.code for outcome in fresh.apply()]
+    fresh.change("alice", ssh_from=OFFICE)
+    assert {outcome.code for outcome in fresh.apply()} == {OutcomeCode.DONE}
+    assert fresh.planned() == []
+
+
+def test_a_mended_file_lets_in_whom_nothing_else_does(world: FakeFleet) -> None:
+    """Killed between a firewall's change and its proof, an apply leaves no label that tells."""
+    world.change("alice", ssh_from=OFFICE)
+    apply(world)
+    world.dialer.source = "203.0.113.9"
+    assert world.planned() == []
+    world.change("alice", ssh_from=("203.0.113.0/24", *OFFICE))
+    assert world.planned() == ["update alice: unfinished"]
 
 
 def test_the_firewall_that_a_server_may_go_back_to_stays(world: FakeFleet) -> None:
