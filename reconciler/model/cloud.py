@@ -60,6 +60,11 @@ class Server:
         return self.label("uid")
 
     @property
+    def bot(self) -> str | None:
+        """The number of the bot that it was given last, also where its host is silent or was not asked."""
+        return self.label("bot")
+
+    @property
     def is_unfinished(self) -> bool:
         """A first apply has failed on it, or it was imported; see steps/runs.py for one that was cut off."""
         return self.label("unfinished") is not None

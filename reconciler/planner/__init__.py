@@ -51,7 +51,7 @@ def plan(
     among `children`, because only some were asked for: they count for policy and for the bill.
     """
     situation = Situation(now, catalog, options)
-    children = _hindered(dict(sorted(children.items())), situation)
+    children = _hindered(dict(sorted(children.items())), others, situation)
     judged = {name: judge(child, situation) for name, child in children.items()}
     found = [judgement.action for judgement in judged.values() if judgement.action is not None]
     actions = tuple(sorted(found, key=lambda action: (action.wave, action.child)))
@@ -80,9 +80,9 @@ def plan(
     )
 
 
-def _hindered(children: Mapping[str, Child], situation: Situation) -> dict[str, Child]:
+def _hindered(children: Mapping[str, Child], others: Iterable[Server], situation: Situation) -> dict[str, Child]:
     """The same with what stands between them, which no child can tell alone."""
-    obstacles = bot_obstacles(children, situation)
+    obstacles = bot_obstacles(children, others, situation)
     return {**children, **{name: replace(children[name], obstacle=found) for name, found in obstacles.items()}}
 
 

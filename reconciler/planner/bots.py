@@ -1,23 +1,30 @@
 """Whose bot is whose. Two gateways that ask Telegram for one bot's messages drive each other out, over and over. Pure.
 
-The file's references are compared when it is read; here what they lead to is, by the bots' numbers, and what the hosts
-have.
+The file's references are compared when it is read; here what they lead to is, by the bots' numbers, and what hosts and
+servers' labels say that they have.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from reconciler.actions.conditions import shall_run
-from reconciler.model import Child, Diagnostic, Severity, Situation
+from reconciler.actions.conditions import shall_go, shall_run
+from reconciler.model import Child, Diagnostic, Server, ServerStatus, Severity, Situation
+from reconciler.planner.guards import obstacle
 
 
-def bot_obstacles(children: Mapping[str, Child], situation: Situation) -> dict[str, Diagnostic]:
-    """By child, why nothing may be planned for it: another one shall have the same bot, or still holds it."""
+def bot_obstacles(
+    children: Mapping[str, Child], others: Iterable[Server], situation: Situation
+) -> dict[str, Diagnostic]:
+    """By child, why nothing may be planned for it: another one shall have the same bot, or still holds it.
+
+    `others` are the fleet's servers that nobody asked about.
+    """
     running = (child for child in children.values() if child.obstacle is None and shall_run(child, situation))
     takers = [child for child in running if child.bot is not None]
-    wanting, holding = _by_bot((child.name, child.bot) for child in takers), _by_bot(_held(children.values()))
+    wanting = _by_bot((child.name, child.bot) for child in takers)
+    holding = _by_bot([*_held(children.values(), situation), *((it.child or it.name, _told(it)) for it in others)])
     found = {}
     for child in takers:
         rivals = wanting[child.bot] - {child.name}
@@ -29,13 +36,22 @@ def bot_obstacles(children: Mapping[str, Child], situation: Situation) -> dict[s
     return found
 
 
-def _held(children: Iterable[Child]) -> Iterable[tuple[str, str | None]]:
-    """Who keeps which bot's token on its host. Who shall be off is stopped in the first wave, so it lets go in time."""
-    return (
-        (child.name, child.facts.bot)
-        for child in children
-        if child.facts and (child.spec is None or child.spec.enabled)
-    )
+def _held(children: Iterable[Child], situation: Situation) -> Iterator[tuple[str, str | None]]:
+    """Who has which bot now, and not only until the first wave is over: as its host says, else its server's label."""
+    for child in children:
+        if child.server is not None and not _lets_go(child, situation):
+            yield child.name, child.facts.bot if child.facts else _told(child.server)
+
+
+def _told(server: Server) -> str | None:
+    """Of one that is off nobody is asked for messages."""
+    return server.bot if server.status is not ServerStatus.OFF else None
+
+
+def _lets_go(child: Child, situation: Situation) -> bool:
+    """Whether it is switched off first of all, before anybody takes its bot."""
+    is_disabled = child.spec is not None and not child.spec.enabled
+    return is_disabled and not shall_go(child, situation) and obstacle(child, situation) is None
 
 
 def _by_bot(pairs: Iterable[tuple[str, str | None]]) -> defaultdict[str | None, set[str]]:

@@ -18,7 +18,8 @@ from reconciler.steps.comparison import cloud_digests, differences, wanted_label
 from reconciler.steps.gateway import bot_name
 from reconciler.steps.repairs import REPAIR_PERIOD
 from reconciler.steps.runs import UNFINISHED
-from reconciler.steps.work import Work
+from reconciler.steps.server import bot_label
+from reconciler.steps.work import Work, bot_of
 
 
 def ensure_begun(work: Work) -> bool:
@@ -118,7 +119,7 @@ def _ensure_labels(work: Work, declared_before: Iterable[str]) -> None:
     if server.label("nonce") != work.run:  # else its labels were posted minutes ago, and a thousand looks cost an hour
         # Read now: a label that somebody has put there since the plan must survive.
         server = work.ports.cloud.server(server.id) or server
-    labels = wanted_labels(work.declared(), server, declared_before)
+    labels = wanted_labels(work.declared(), server, declared_before) | bot_label(bot_of(work.declared(), work.ports))
     labels.pop(UNFINISHED, None)
     if labels != dict(server.labels):
         server = work.ports.cloud.set_labels(server.id, labels)

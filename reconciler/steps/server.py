@@ -13,7 +13,7 @@ from reconciler.model import LABEL_PREFIX, Catalog, ChildSpec, Fleet, Server, Se
 from reconciler.offers import alternatives, architecture_of, candidates
 from reconciler.steps.firewalls import sources_digest
 from reconciler.steps.guards import deletable, reread, when_unlocked
-from reconciler.steps.work import Work
+from reconciler.steps.work import Work, bot_of
 
 # Hetzner's own module waits 30 minutes for a create; users see 10-35 s (facts on the API, "Durations").
 CREATE_TIMEOUT: Final = 600.0
@@ -28,6 +28,11 @@ def server_labels(spec: ChildSpec) -> dict[str, str]:
     """The labels that follow from the file alone; those of SERVER_LABELS that are not among them are taken away."""
     ours = {"protect": "true" if spec.protect else "", "ssh-from": sources_digest(spec.ssh_from)}
     return {**spec.labels, **{LABEL_PREFIX + name: value for name, value in ours.items() if value}}
+
+
+def bot_label(bot: str | None) -> dict[str, str]:
+    """Its bot's number, so that everybody who lists servers sees who has which bot."""
+    return {} if bot is None else {LABEL_PREFIX + "bot": bot}
 
 
 def ensure_server(work: Work) -> bool:
@@ -209,6 +214,7 @@ def _request(work: Work, uid: str, server_type: str, region: str) -> ServerReque
             LABEL_PREFIX + "child": work.name,
             LABEL_PREFIX + "uid": uid,
             LABEL_PREFIX + "nonce": work.run,
+            **bot_label(bot_of(spec, work.ports)),
         },
         ssh_key_ids=() if work.ssh_key_id is None else (work.ssh_key_id,),
         ipv4=spec.ipv4,

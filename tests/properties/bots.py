@@ -15,6 +15,7 @@ from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet
 
 NAMES: Final = ("ada", "bea", "cyd", "dot")
 BOTS: Final = ("111", "222")
+STATES: Final = ("declared", "off", "expired", "gone", "doubtful")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Holder:
     """`wants` is what the file gives it, `has` whose token lies on its host."""
 
     state: str  # declared, off, expired, gone (from the file), doubtful
-    there: str  # a host that is seen, one that is silent, or none
+    there: str  # a host that is seen, one that is silent or was not asked about, a server that is off, or none
     wants: str | None
     has: str | None
 
@@ -33,17 +34,19 @@ class Holder:
     @property
     def keeps(self) -> str | None:
         """The bot that its gateway asks for, as far as anybody can see, until the end of the next apply."""
-        is_seen = self.there == "seen" and self.state in ("declared", "gone", "expired")
-        return self.has if is_seen else None
+        is_stopped_first = self.state == "off" and self.there != "unasked"
+        return self.has if self.there in ("seen", "silent", "unasked") and not is_stopped_first else None
 
 
 World = dict[str, Holder]
 
 
 def planned(world: World) -> Plan:
-    children = {name: _child(name, holder) for name, holder in world.items()}
+    every = {name: _child(name, holder) for name, holder in world.items()}
+    children = {name: child for name, child in every.items() if world[name].there != "unasked"}
+    others = [child.server for name, child in every.items() if name not in children and child.server]
     options = PlanOptions(max_destroys=len(NAMES))
-    return plan(make_fleet(children), children, make_catalog(), NOW, options)
+    return plan(make_fleet(every), children, make_catalog(), NOW, options, (), others)
 
 
 def every_pair() -> Iterator[World]:
@@ -58,9 +61,9 @@ def every_pair() -> Iterator[World]:
 EVERY: Final = [
     Holder(state, there, wants, has)
     for state, there, wants, has in product(
-        ("declared", "off", "expired", "gone", "doubtful"), ("seen", "silent", "none"), (None, *BOTS), (None, *BOTS)
+        STATES, ("seen", "silent", "unasked", "out", "none"), (None, *BOTS), (None, *BOTS)
     )
-    if (wants is None or state != "gone") and (has is None or there == "seen")
+    if (wants is None or state != "gone") and (has is None or there != "none")
 ]
 worlds: Final = st.lists(st.sampled_from(EVERY), min_size=1, max_size=len(NAMES)).map(
     lambda holders: dict(zip(NAMES, holders, strict=False))
@@ -72,6 +75,9 @@ def _child(name: str, holder: Holder) -> Child:
     case: dict[str, Any] = {"spec": None if holder.state == "gone" else spec}
     if holder.there == "none":
         case["server"] = None
+    elif holder.there != "seen" or holder.state == "doubtful":
+        status = "off" if holder.there == "out" else "running"
+        case["server"] = {"status": status, "labels": {"openclaw-deploy/bot": holder.has}}
     if holder.there == "silent":
         case["silence"] = "timed out"
     if holder.state == "doubtful":

@@ -11,7 +11,7 @@ from tests.properties.bots import Holder, World
 def who_shares_a_bot_waits_and_is_told_with_whom(world: World, plan: Plan) -> None:
     for name, holder in world.items():
         rivals = _rivals(world, name, holder)
-        if holder.shall_run and rivals:
+        if holder.shall_run and holder.there != "unasked" and rivals:
             [found] = _about_bots(plan, name)
             assert found.severity is Severity.ERROR
             assert found.summary == f"{name} has the same bot as {' and '.join(rivals)}"
@@ -39,7 +39,8 @@ def nobody_else_is_held_up(world: World, plan: Plan) -> None:
 def who_has_to_let_go_can(world: World, plan: Plan) -> None:
     """Whoever is to leave is not kept by those who wait for its bot."""
     for name, holder in world.items():
-        if holder.state in ("gone", "expired", "off") and holder.there != "none":
+        is_on = holder.there in ("seen", "silent") or (holder.there == "out" and holder.state != "off")
+        if holder.state in ("gone", "expired", "off") and is_on:
             assert _acts(plan, name)
 
 
@@ -52,12 +53,13 @@ LAWS: Final = (
 
 
 def _rivals(world: World, name: str, holder: Holder) -> list[str]:
-    others = (other for other in sorted(world) if other != name and world[other].shall_run)
+    asked = (other for other in sorted(world) if world[other].there != "unasked")
+    others = (other for other in asked if other != name and world[other].shall_run)
     return [other for other in others if holder.wants is not None and world[other].wants == holder.wants]
 
 
 def _takes(world: World, name: str, holder: Holder) -> bool:
-    if not holder.shall_run or holder.wants is None or _rivals(world, name, holder):
+    if not holder.shall_run or holder.there == "unasked" or holder.wants is None or _rivals(world, name, holder):
         return False
     keepers = [other for other, it in world.items() if it.keeps == holder.wants]
     return bool(keepers) and name not in keepers

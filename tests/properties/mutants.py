@@ -29,6 +29,11 @@ SPEAKING: Final = frozenset(
     {
         *("planner/policy._says", "planner/policy._servers", "planner/stock._few"),
         *("planner/notices._change_text", "planner/notices._diagnostic"),
-        *("offers.alternatives", "steps/comparison.cloud_digests", "selection._some"),
+        *(
+            "offers.alternatives",
+            "steps/comparison.cloud_digests",
+            "steps/comparison.keeping_networks",
+            "selection._some",
+        ),
     }
 )

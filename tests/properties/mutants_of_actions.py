@@ -124,7 +124,7 @@ ACTIONS: Final = (
         ("if child.server.backups == child.spec.backups:", "if True:"),
         ("drift=_was_applied(child, BACKUPS)", "drift=False"),
         ("drift = _was_applied(child, LABELS)", "drift = False"),
-        ('if name == LABEL_PREFIX + "ssh-from":', "if False:"),
+        ('if name == _OF_NETWORKS[0]:', "if False:"),
         ("live, wanted = {\"enabled\": live.get(\"enabled\")}, {\"enabled\": wanted.get(\"enabled\")}", "pass"),
         ("if live == wanted:", "if True:"),
         ("secret=entry.secret", "secret=False"),

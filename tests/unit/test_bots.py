@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import SecretError, Unauthorized
+from reconciler.errors import HostTimedOut, SecretError, Unauthorized
 from reconciler.managed import files
-from reconciler.model import OutcomeCode, Secret, SecretRef
+from reconciler.model import OutcomeCode, Secret, SecretRef, ServerStatus
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile
 
@@ -101,6 +101,44 @@ def test_a_token_that_somebody_put_on_a_host_is_seen_there(world: FakeFleet) -> 
     assert said(world) == {"bob": "bob: its bot is still that of alice, so nothing is planned for it"}
     world.apply()
     assert world.planned() == ["update bob: drifted"]
+
+
+STILL_BOBS = "carl: its bot is still that of bob, so nothing is planned for it"
+
+
+def test_a_bot_is_not_taken_by_whoever_asks_for_some_children_only(world: FakeFleet) -> None:
+    renamed(world, "bob", "carl")
+    plan = world.client().plan(["carl"]).plan
+    assert ([found.summary for found in plan.diagnostics], plan.actions) == ([STILL_BOBS], ())
+
+
+def test_nor_by_another_reference_to_it(world: FakeFleet) -> None:
+    world.specs["carl"] = replace(world.specs["alice"], name="carl", bot_token=SecretRef("env", "B_AGAIN"))
+    plan = world.client().plan(["carl"]).plan
+    assert ([found.summary for found in plan.diagnostics], plan.actions) == ([STILL_BOBS], ())
+
+
+def test_nor_from_a_gateway_that_nobody_can_ask(world: FakeFleet) -> None:
+    world.dialer.silent[world.server("bob").id] = HostTimedOut("no answer")
+    renamed(world, "bob", "carl")
+    assert world.planned() == ["destroy bob: removed"]
+    assert said(world)["carl"] == STILL_BOBS
+
+
+def test_nor_from_one_that_cannot_be_stopped_now(world: FakeFleet) -> None:
+    server = world.server("bob")
+    world.cloud.by_id[server.id] = replace(server, status=ServerStatus.REBUILDING)
+    world.change("bob", enabled=False)
+    world.specs["carl"] = replace(world.specs["alice"], name="carl", bot_token=SecretRef("env", "B"))
+    assert world.planned() == []
+    assert said(world)["carl"] == STILL_BOBS
+
+
+def test_a_server_says_whose_bot_it_has(world: FakeFleet) -> None:
+    assert [world.server(name).bot for name in ("alice", "bob")] == ["111", "222"]
+    world.change("alice", bot_token=SecretRef("env", "C"))
+    world.apply()
+    assert world.server("alice").bot == "333"
 
 
 def test_a_child_that_was_moved_keeps_its_bot(world: FakeFleet) -> None:
