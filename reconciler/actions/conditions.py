@@ -16,7 +16,7 @@ def shall_go(child: Child, situation: Situation) -> bool:
 
     Protection wins over an expiry as long as there is a server to protect: none is made for whose time is over.
     """
-    return child.spec is None or (has_expired(child, situation) and not _keeps_its_server(child))
+    return child.spec is None or (has_expired(child, situation) and not is_protected(child))
 
 
 def shall_run(child: Child, situation: Situation) -> bool:
@@ -29,5 +29,12 @@ def is_locked_out(child: Child) -> bool:
     return child.silence in (Silence.TIMED_OUT, Silence.REFUSED) and has_other_networks(child)
 
 
-def _keeps_its_server(child: Child) -> bool:
-    return child.spec is not None and child.spec.protect and child.server is not None
+def is_protected(child: Child) -> bool:
+    """Its server is kept, whatever else is asked.
+
+    The label outlives `protect: true` in the file: it holds until an apply has taken it away, so that giving up a
+    server is two decisions of a person and never one.
+    """
+    if child.server is None:
+        return False
+    return bool(child.server.label("protect")) or (child.spec is not None and child.spec.protect)

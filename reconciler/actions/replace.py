@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.actions.conditions import is_locked_out, shall_run
+from reconciler.actions.conditions import is_locked_out, is_protected, shall_run
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.offers import needs_new_server
 from reconciler.steps import CONVERGE, Step
@@ -26,6 +26,6 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if not shall_run(child, situation) or is_locked_out(child) or not situation.options.may_replace(child.name):
         return None
     changes = needs_new_server(child, situation.catalog)
-    if not changes or child.spec is None or child.spec.protect:
+    if not changes or is_protected(child):
         return None
     return Reason(ReasonCode.CHANGED, "only a new server can have what the fleet file says", changes)

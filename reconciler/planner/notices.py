@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.actions.conditions import has_expired, shall_go, shall_run
+from reconciler.actions.conditions import has_expired, is_protected, shall_go, shall_run
 from reconciler.model import LATEST, Action, Catalog, Change, Child, Diagnostic, Kind, Server, Severity, Situation
 from reconciler.offers import needs_new_server
 from reconciler.planner import money
@@ -24,16 +24,11 @@ def needs_replacement(child: Child, situation: Situation) -> Diagnostic | None:
         return None
     changes = needs_new_server(child, situation.catalog)
     allowed = situation.options.may_replace(child.name)
-    if not changes or (allowed and not child.spec.protect):
+    if not changes or (allowed and not is_protected(child)):
         return None  # where it is not planned all the same, the cloud cannot give it, which is said already
     what = ", ".join(_change_text(change) for change in changes)
     if allowed:
-        return _diagnostic(
-            Severity.REFUSED,
-            child,
-            f"{child.name} is protected: it is not replaced for {what}",
-            "set `protect: false` in the fleet file first, or put the old value back",
-        )
+        return _kept(child, "", f"it is not replaced for {what}", "put the old value back")
     return _diagnostic(
         Severity.REFUSED,
         child,
@@ -100,12 +95,7 @@ def _about_expiry(child: Child, expires: datetime, situation: Situation) -> Iter
                 "the first apply after that deletes its server and the memory on it",
             )
     elif not shall_go(child, situation):
-        yield _diagnostic(
-            Severity.REFUSED,
-            child,
-            f"{child.name} expired on {when} and is protected: its server is not deleted",
-            "set `protect: false` to let it go, or give it a later `expires`",
-        )
+        yield _kept(child, f" expired on {when} and", "its server is not deleted", "give it a later `expires`")
     elif child.server is None:
         yield _diagnostic(
             Severity.NOTE,
@@ -113,6 +103,16 @@ def _about_expiry(child: Child, expires: datetime, situation: Situation) -> Iter
             f"{child.name} expired on {when}, so no server is made for it",
             "take it out of the fleet file, or give it a later `expires`",
         )
+
+
+def _kept(child: Child, why: str, what: str, instead: str) -> Diagnostic:
+    """Protection stands against it: that of the file, or that of the server, which the file has given up already."""
+    assert child.spec is not None
+    said, how = "protected", f"set `protect: false` and apply first, or {instead}"
+    if not child.spec.protect:
+        said = "still protected, for the fleet file's `protect: false` is not applied yet"
+        how = f"take the protection from the server first: fleet apply {child.name}"
+    return _diagnostic(Severity.REFUSED, child, f"{child.name}{why} is {said}: {what}", how)
 
 
 def _present_release(child: Child) -> str:

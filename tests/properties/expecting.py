@@ -59,11 +59,16 @@ def shall_run(recipe: Recipe) -> bool:
 
 
 def is_unwanted(recipe: Recipe) -> bool:
-    return not recipe.declared or (is_over(recipe) and not (recipe.protect and recipe.there))
+    return not recipe.declared or (is_over(recipe) and not is_kept(recipe))
 
 
 def is_over(recipe: Recipe) -> bool:
     return recipe.declared and recipe.expires is not None and recipe.expires <= 0
+
+
+def is_kept(recipe: Recipe) -> bool:
+    """Whatever the file says now, as long as nobody has taken the label from the server."""
+    return recipe.there and (recipe.protect_label or (recipe.declared and recipe.protect))
 
 
 def is_made_in_vain(recipe: Recipe) -> bool:
@@ -156,7 +161,7 @@ def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> W
     allowed = options.allow_replace if isinstance(options.allow_replace, bool) else name in options.allow_replace
     if is_locked_out(recipe):
         return (Kind.UPDATE if recipe.ready else Kind.CREATE), ReasonCode.UNFINISHED
-    if allowed and not recipe.protect and needs_other_server(recipe, prices):
+    if allowed and not is_kept(recipe) and needs_other_server(recipe, prices):
         return (Kind.REPLACE, ReasonCode.CHANGED) if can_be_made(recipe, prices) else None
     if not recipe.ready:
         return Kind.CREATE, ReasonCode.UNFINISHED

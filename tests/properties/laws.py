@@ -25,6 +25,7 @@ LAWS: Final[tuple[Law, ...]] = (
     laws_of_actions.what_policy_forbids_is_refused,
     laws_of_words.who_is_not_planned_for_is_told_why,
     laws_of_words.what_takes_a_new_server_is_said,
+    laws_of_words.what_protection_keeps_says_how_to_let_it_go,
     laws_of_advice.what_the_cloud_does_not_have_is_said,
     laws_of_advice.what_can_be_had_instead_is_said,
     laws_of_actions.what_is_aimed_at_is_the_first_that_can_be_had,

@@ -43,7 +43,8 @@ def a_server_that_exists_is_not_made_again(case: Case, plan: Plan) -> None:
 def a_protected_child_keeps_its_server(case: Case, plan: Plan) -> None:
     for action, recipe in _actions(case, plan):
         if action.kind in (Kind.DESTROY, Kind.REPLACE):
-            assert not (recipe.protect if recipe.declared else recipe.protect_label)
+            assert not recipe.protect_label
+            assert not (recipe.declared and recipe.protect)
 
 
 def nobody_loses_a_server_unasked(case: Case, plan: Plan) -> None:

@@ -41,15 +41,26 @@ def what_takes_a_new_server_is_said(case: Case, plan: Plan) -> None:
         if expecting.blocked(recipe):
             continue
         needs = expecting.shall_run(recipe) and recipe.there and expecting.needs_other_server(recipe, prices(case))
-        pending = needs and not (case.options.may_replace(name) and not recipe.protect)
-        expired = expecting.is_over(recipe) and recipe.protect and recipe.there
+        pending = needs and not (case.options.may_replace(name) and not expecting.is_kept(recipe))
+        expired = expecting.is_over(recipe) and expecting.is_kept(recipe)
         said = [found.summary for found in about(plan, name) if found.severity is Severity.REFUSED]
         assert len(said) == pending + expired, said
         if pending:
-            kept = "is protected: it is not replaced for" if case.options.may_replace(name) else "takes a new server"
+            kept = "it is not replaced for" if case.options.may_replace(name) else "takes a new server"
             [summary] = [it for it in said if kept in it]
             assert all(f"{word} " in summary for word in expecting.what_it_never_becomes(recipe, prices(case)))
         assert not (pending and name in replaced)
+
+
+def what_protection_keeps_says_how_to_let_it_go(case: Case, plan: Plan) -> None:
+    for name, recipe in each(case):
+        for found in about(plan, name) if recipe.declared and not expecting.blocked(recipe) else ():
+            if "not replaced" in found.summary or "not deleted" in found.summary:
+                is_given_up = not recipe.protect
+                assert ("is still protected" in found.summary) == is_given_up
+                assert ("is protected" in found.summary) != is_given_up
+                assert (f"fleet apply {name}" in found.detail) == is_given_up
+                assert ("set `protect: false`" in found.detail) != is_given_up
 
 
 def what_is_mended_again_and_again_waits_for_a_person(case: Case, plan: Plan) -> None:
@@ -71,7 +82,7 @@ def who_expires_is_told_of(case: Case, plan: Plan) -> None:
             continue
         notes = " ".join(found.summary for found in about(plan, name))
         soon = recipe.expires in (1, 168) and recipe.there
-        over = recipe.expires in (-1, 0) and (recipe.protect or not recipe.there)
+        over = recipe.expires in (-1, 0) and (expecting.is_kept(recipe) or not recipe.there)
         assert ("expires on" in notes, "expired on" in notes) == (soon, over)
 
 

@@ -162,6 +162,43 @@ def test_a_protected_server_that_no_child_declares_is_to_be_put_back_first(fleet
     assert "put it back" in said.out
 
 
+def test_a_protection_given_up_together_with_the_server_is_still_applied_first(fleet: CommandLine) -> None:
+    fleet.world.change("bob", protect=True)
+    fleet.world.applied()
+    server = fleet.world.server("bob")
+    fleet.world.change("bob", protect=False, regions=("fsn1",))
+    said = fleet("apply", "bob", "--allow-replace", "bob", "--yes")
+    assert said.code == 3
+    assert "still protected" in said.out
+    assert fleet.world.server("bob").id == server.id
+    assert fleet("apply", "bob", "--allow-replace", "bob", "--yes").code == 0
+    assert fleet.world.server("bob").region == "fsn1"
+
+
+def test_an_expiry_does_not_delete_what_was_protected_until_now(fleet: CommandLine) -> None:
+    fleet.world.change("bob", protect=True)
+    fleet.world.applied()
+    fleet.world.change("bob", protect=False, expires=fleet.world.clock.now())
+    said = fleet("apply", "bob", "--yes")
+    assert (said.code, len(fleet.world.cloud.by_id)) == (3, 2)
+    assert "expired on" in said.out
+    assert "still protected" in said.out
+    assert fleet("apply", "bob", "--yes").code == 0
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["alice"]
+
+
+def test_a_plan_file_deletes_nothing_that_was_protected_since(fleet: CommandLine, tmp_path: Path) -> None:
+    fleet.world.applied()
+    fleet.world.change("bob", expires=fleet.world.clock.now())
+    out = str(tmp_path / "plan")
+    assert fleet("plan", "bob", "--out", out).code == 0
+    server = fleet.world.server("bob")
+    fleet.world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/protect": "true"})
+    said = fleet("apply", "--plan", out)
+    assert (said.code, len(fleet.world.cloud.by_id)) == (4, 2)
+    assert "still protected" in said.out
+
+
 def test_nobody_to_ask_is_a_refusal(fleet: CommandLine) -> None:
     said = fleet("apply")
     assert said.code == 4
