@@ -12,7 +12,7 @@ from typing import Final
 
 from reconciler.actions import MODULE_OF
 from reconciler.model import Action, Change, Child, Diagnostic, Kind, Plan
-from reconciler.render.plan import creation_facts, server_text
+from reconciler.render.plan import facts
 from reconciler.render.summary import (
     ORDER,
     REFUSED,
@@ -113,11 +113,8 @@ def _details(action: Action, child: Child) -> Iterator[str]:
 
 
 def _facts(action: Action, child: Child) -> list[str]:
-    if action.kind is Kind.CREATE and child.spec is not None and child.server is None:
-        return [f"{name}: {code(text)}" for name, text in creation_facts(child.spec, action).items()]
-    if action.kind is Kind.DESTROY and child.server is not None:
-        return [f"server: {code(server_text(child.server))}"]
-    return [_change(change) for change in action.reason.changes]
+    told = [f"{name}: {code(text)}" for name, text in facts(action, child).items()]
+    return [*told, *(_change(change) for change in action.reason.changes)]
 
 
 def _change(change: Change) -> str:

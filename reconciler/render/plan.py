@@ -62,19 +62,19 @@ def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Json]:
     return {**asdict(diagnostic), "severity": str(diagnostic.severity)}
 
 
-def creation_facts(spec: ChildSpec, action: Action) -> dict[str, str]:
-    """What a new child will be, by short names."""
-    return {
-        "server": _wanted_server(spec, action),
-        "release": f"OpenClaw {_release(spec)}, {spec.model.provider}/{spec.model.name}",
-        "bot": str(spec.bot_token),
-        "users": f"{spec.users.policy}, allowed: {', '.join(map(str, spec.users.allowed)) or 'nobody yet'}",
-    }
-
-
-def server_text(server: Server) -> str:
-    where = f"{server.id} ({server.server_type} in {server.region}), {server.address}"
-    return harmless(f"{where}, since {server.created:%Y-%m-%d}")
+def facts(action: Action, child: Child) -> dict[str, str]:
+    """By short names, what a new child will be, what its server will be, or which server goes."""
+    spec, server = child.spec, child.server
+    if action.kind is Kind.CREATE and spec is not None and server is None:
+        return _creation_facts(spec, action)
+    if action.kind is Kind.REPLACE and spec is not None:
+        return {"server": _wanted_server(spec, action)}
+    if action.kind is Kind.RESIZE and spec is not None and server is not None:
+        where = f"{action.server_type} in {action.region}"
+        return {"server": ", ".join((where, *_extras(ipv4=server.ipv4, backups=spec.backups)))}
+    if action.kind is Kind.DESTROY and server is not None:
+        return {"server": _server_text(server)}
+    return {}
 
 
 def change_text(change: Change) -> str:
@@ -119,21 +119,36 @@ def _action_lines(action: Action, child: Child, plan: Plan, width: int) -> Itera
 
 
 def _details(action: Action, child: Child) -> list[str]:
-    if action.kind is Kind.CREATE and child.spec is not None and child.server is None:
-        return [f"{name:<8} {harmless(text)}" for name, text in creation_facts(child.spec, action).items()]
-    if action.kind is Kind.DESTROY and child.server is not None:
-        return [f"server   {server_text(child.server)}"]
-    return [change_text(change) for change in action.reason.changes]
+    told = [f"{name:<8} {harmless(text)}" for name, text in facts(action, child).items()]
+    return [*told, *(change_text(change) for change in action.reason.changes)]
+
+
+def _creation_facts(spec: ChildSpec, action: Action) -> dict[str, str]:
+    return {
+        "server": _wanted_server(spec, action),
+        "release": f"OpenClaw {_release(spec)}, {spec.model.provider}/{spec.model.name}",
+        "bot": str(spec.bot_token),
+        "users": f"{spec.users.policy}, allowed: {', '.join(map(str, spec.users.allowed)) or 'nobody yet'}",
+    }
+
+
+def _server_text(server: Server) -> str:
+    where = f"{server.id} ({server.server_type} in {server.region}), {server.address}"
+    return f"{where}, since {server.created:%Y-%m-%d}"
 
 
 def _wanted_server(spec: ChildSpec, action: Action) -> str:
     """What is tried first; the lists that it was taken from where there is a choice."""
     server_type, region = action.server_type or spec.server_types[0], action.region or spec.regions[0]
-    extras = [*([] if spec.ipv4 else ["without IPv4"]), *(["with backups"] if spec.backups else [])]
+    extras = _extras(ipv4=spec.ipv4, backups=spec.backups)
     text = ", ".join((f"{server_type} in {region}", spec.image, *extras))
     if len(spec.server_types) == len(spec.regions) == 1:
         return text
     return f"{text}; the first to be had of {', '.join(spec.server_types)} in {', '.join(spec.regions)}"
+
+
+def _extras(*, ipv4: bool, backups: bool) -> list[str]:
+    return [*([] if ipv4 else ["without IPv4"]), *(["with backups"] if backups else [])]
 
 
 def _release(spec: ChildSpec) -> str:

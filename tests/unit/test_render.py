@@ -339,6 +339,19 @@ def test_markdown_tells_firewalls_that_are_made_from_those_that_are_mended(
     assert total in text
 
 
+def test_markdown_says_which_server_takes_the_place_of_another() -> None:
+    wanted = {"server_type": ["cx43", "cx33"], "region": "fsn1", "backups": True, "ipv4": False}
+    children = {
+        "alice": make_child("alice", {"spec": wanted}),
+        "bob": make_child("bob", {"spec": {"server_type": "cx33"}}),
+    }
+    options = PlanOptions(allow_replace=frozenset({"alice"}))
+    text = plan_markdown(plan(make_fleet(children), children, make_catalog(), NOW, options), children)
+    made = "cx33 in fsn1, debian-12, without IPv4, with backups; the first to be had of cx43, cx33 in fsn1"
+    assert f"- `alice`\n  - server: `{made}`\n" in text
+    assert "- `bob`\n  - server: `cx33 in nbg1`\n" in text
+
+
 @given(st.text(max_size=40))
 def test_nothing_ends_a_code_span(text: str) -> None:
     span = code(text)
