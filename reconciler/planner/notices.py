@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -70,8 +71,9 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     """Money and what is lost, one sentence each."""
     if child.server is None:
         return
-    if action.kind is Kind.STOP:
-        yield f"it goes on costing {_monthly(child.server, situation.catalog)}"
+    if child.spec and action.kind is Kind.STOP:
+        kept = replace(child.server, backups=child.spec.backups)  # as this action leaves it
+        yield f"it goes on costing {_monthly(kept, situation.catalog)}"
     if action.kind in (Kind.RESIZE, Kind.REPLACE) and money.keeps_old_price(child.server):
         yield (
             f"it was ordered before {money.PRICE_RISE:%Y-%m-%d} and may cost less than its list price now; "

@@ -51,9 +51,9 @@ def to_the_cent(amount: Decimal) -> str:
     return str(amount.quantize(Decimal("0.01"), ROUND_HALF_UP))
 
 
-def in_words(recipe: Recipe, prices: bool) -> str:
-    """What its server costs as it is."""
-    amount = as_it_is(recipe, prices)
+def in_words(recipe: Recipe, prices: bool, backups: bool) -> str:
+    """What its server costs with or without backups."""
+    amount = of_server(recipe.server_type, "nbg1", backups=backups) if prices else None
     return "its full price (which is not known now)" if amount is None else f"{to_the_cent(amount)} EUR a month"
 
 

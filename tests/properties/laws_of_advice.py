@@ -52,7 +52,7 @@ def what_an_action_gives_up_is_said(case: Case, plan: Plan) -> None:
         is_told = makes_another and recipe.latest and expecting.is_seen(recipe)
         assert (f"this one has {release}" in notes) == is_told
         assert ("this one has" in notes) == is_told
-        goes_on = f"it goes on costing {bill.in_words(recipe, prices(case))}"
+        goes_on = f"it goes on costing {bill.in_words(recipe, prices(case), recipe.backups)}"
         assert (goes_on in notes) == (action.kind is Kind.STOP)
 
 
@@ -65,7 +65,8 @@ def who_sleeps_is_told_what_it_costs(case: Case, plan: Plan) -> None:
     for name, recipe in each(case):
         if recipe.declared and not expecting.blocked(recipe):
             asleep = not recipe.enabled and recipe.there and name not in acted
-            costs = f"{name} is switched off and still costs {bill.in_words(recipe, prices(case))}"
+            amount = bill.in_words(recipe, prices(case), recipe.server_backups)
+            costs = f"{name} is switched off and still costs {amount}"
             assert (costs in [found.summary for found in about(plan, name)]) == asleep
             assert any("still costs" in found.summary for found in about(plan, name)) == asleep
 
