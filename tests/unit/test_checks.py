@@ -114,6 +114,16 @@ def test_a_layer_without_data_is_unknown_and_never_healthy(name: str, child: Chi
     check_layers(findings, name)
 
 
+def test_a_child_that_was_not_looked_at_says_why() -> None:
+    unfinished = make_child("alice", {"spec": {}, "server": {"labels": {"openclaw-deploy/unfinished": "true"}}})
+    doubtful = make_child("alice", {"spec": {}, "obstacle": "alice has more than one server: demo-bob and demo-alice"})
+    said = [finding_of(judge(child)[1], "ssh").text for child in (unfinished, doubtful)]
+    assert said == [
+        "not looked at: its first apply has not finished",
+        "not looked at: alice has more than one server: demo-bob and demo-alice",
+    ]
+
+
 def test_a_sum_below_the_limit_is_told_also_while_the_gateway_counts() -> None:
     sums = "1.50 of 20 US dollars this month"
     for complete, text in ((True, sums), (False, f"{sums}, still counting")):
