@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.output import LastingOutput, whoever_reads
+from reconciler.errors import HostTimedOut
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
@@ -184,6 +185,16 @@ def test_an_expiry_does_not_delete_what_was_protected_until_now(fleet: CommandLi
     assert "expired on" in said.out
     assert "still protected" in said.out
     assert fleet("apply", "bob", "--yes").code == 0
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["alice"]
+
+
+def test_a_silent_child_gives_its_protection_up_when_it_is_switched_off(fleet: CommandLine) -> None:
+    fleet.world.change("bob", protect=True)
+    fleet.world.applied()
+    fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("no answer")
+    fleet.world.change("bob", protect=False, enabled=False)
+    assert fleet("apply", "bob", "--yes").code == 0
+    assert fleet("destroy", "bob", "--yes").code == 0
     assert [server.child for server in fleet.world.cloud.by_id.values()] == ["alice"]
 
 
