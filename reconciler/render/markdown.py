@@ -12,6 +12,7 @@ from typing import Final
 
 from reconciler.actions import MODULE_OF
 from reconciler.model import Action, Change, Child, Diagnostic, Kind, Plan
+from reconciler.render.changes import parts, sides
 from reconciler.render.plan import facts
 from reconciler.render.summary import (
     ORDER,
@@ -24,7 +25,7 @@ from reconciler.render.summary import (
     shared_kind,
     takes,
 )
-from reconciler.render.text import harmless, value_text
+from reconciler.render.text import harmless
 
 LONGEST: Final = 60_000  # characters; GitHub takes 65,536 in a comment
 FEW: Final = 50  # lines of a kind, where all would be too many
@@ -63,7 +64,7 @@ def _document(plan: Plan, children: Mapping[str, Child], *, whole: bool) -> str:
         lines += _kind(kind, plan, children, whole=whole)
     if plan.shared:
         lines.append(f"#### {code(MODULE_OF[shared_kind(plan)].SYMBOL)} Firewalls of the fleet")
-        lines += ["", *(f"- {_change(change)}" for change in plan.shared), ""]
+        lines += ["", *_shared(plan, whole=whole), ""]
     lines.append(escaped(nothing_to_do(plan)) if plan.is_empty else f"**{escaped(counts(plan))}**")
     lines += ["", escaped(costs(plan) if plan.is_empty else f"{costs(plan)} {takes(plan)}")]
     return "\n".join(lines) + "\n"
@@ -112,12 +113,21 @@ def _details(action: Action, child: Child) -> Iterator[str]:
         yield from (f"  - {point}" for point in points)
 
 
+def _shared(plan: Plan, *, whole: bool) -> list[str]:
+    if whole:
+        return [f"- {_change(change)}" for change in plan.shared]
+    return _first([f"- {code(change.path)}" for change in plan.shared], "- ", whole=False)
+
+
 def _facts(action: Action, child: Child) -> list[str]:
     told = [f"{name}: {code(text)}" for name, text in facts(action, child).items()]
     return [*told, *(_change(change) for change in action.reason.changes)]
 
 
 def _change(change: Change) -> str:
+    where = code(change.path)
     if change.secret:
-        return f"{code(change.path)}: changed"
-    return f"{code(change.path)}: {code(value_text(change.before))} → {code(value_text(change.after))}"
+        return f"{where}: changed"
+    if entries := parts(change):
+        return "<br>".join((f"{where}: {entries[0]}", *map(code, entries[1:])))
+    return f"{where}: {' → '.join(map(code, sides(change)))}"

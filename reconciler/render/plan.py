@@ -8,8 +8,9 @@ from typing import Final
 
 from reconciler.actions import MODULE_OF
 from reconciler.model import LATEST, Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server, Severity
+from reconciler.render.changes import parts, sides
 from reconciler.render.summary import REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, shared_kind, takes
-from reconciler.render.text import folded, harmless, value_text
+from reconciler.render.text import folded, harmless
 
 Line = tuple[str, str | None]  # the text, and its colour in click's names
 
@@ -77,11 +78,14 @@ def facts(action: Action, child: Child) -> dict[str, str]:
     return {}
 
 
-def change_text(change: Change) -> str:
+def change_lines(change: Change) -> list[str]:
+    """One line, or a heading and its entries, indented."""
     where = harmless(change.path)
     if change.secret:
-        return f"{where}: changed"
-    return f"{where}: {value_text(change.before)} -> {value_text(change.after)}"
+        return [f"{where}: changed"]
+    if entries := parts(change):
+        return [f"{where}: {entries[0]}", *(f"  {entry}" for entry in entries[1:])]
+    return [f"{where}: {' -> '.join(sides(change))}"]
 
 
 def _lines(plan: Plan, children: Mapping[str, Child]) -> Iterator[Line]:
@@ -91,7 +95,7 @@ def _lines(plan: Plan, children: Mapping[str, Child]) -> Iterator[Line]:
     if plan.shared:
         kind = shared_kind(plan)
         yield f"{MODULE_OF[kind].SYMBOL:>3} the fleet's firewalls at the cloud", COLORS[kind]
-        yield from ((f"      {change_text(change)}", None) for change in plan.shared)
+        yield from ((f"      {line}", None) for change in plan.shared for line in change_lines(change))
     if plan.diagnostics and not plan.is_empty:
         yield "", None
     yield from _diagnostic_lines(plan)
@@ -120,7 +124,7 @@ def _action_lines(action: Action, child: Child, plan: Plan, width: int) -> Itera
 
 def _details(action: Action, child: Child) -> list[str]:
     told = [f"{name:<8} {harmless(text)}" for name, text in facts(action, child).items()]
-    return [*told, *(change_text(change) for change in action.reason.changes)]
+    return [*told, *(line for change in action.reason.changes for line in change_lines(change))]
 
 
 def _creation_facts(spec: ChildSpec, action: Action) -> dict[str, str]:

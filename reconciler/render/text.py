@@ -31,11 +31,16 @@ def json_text(value: Json, *, indent: int | None = 2) -> str:
     return json.dumps(value, indent=indent, sort_keys=indent is None).replace("##", "\\u0023#")
 
 
+def json_line(value: Json) -> str:
+    """A JSON value on one line, whole, with characters as people write them."""
+    return harmless(json.dumps(value, ensure_ascii=False, sort_keys=True))
+
+
 def value_text(value: Json) -> str:
     """A JSON value on one line, shortened; what is not there says so."""
     if value is None:
         return "(none)"
-    text = harmless(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    text = json_line(value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 

@@ -33,6 +33,7 @@ from reconciler.model import (
     Sync,
 )
 from reconciler.planner import plan
+from reconciler.render.changes import LONGEST_PART, MOST_PARTS, parts, sides
 from reconciler.render.diagnostics import error_text
 from reconciler.render.markdown import FEW, LONGEST, code, escaped, plan_markdown
 from reconciler.render.outcome import outcome_lines
@@ -301,6 +302,76 @@ def test_no_line_of_a_plan_is_a_ci_command() -> None:
         assert all(line.isprintable() for line in written.split("\n"))
 
 
+# --- changes -------------------------------------------------------------------------------------------------
+
+
+def changed(before: Json, after: Json, width: int | None = None) -> list[str]:
+    """The lines of a plan that say it, without their indentation."""
+    children = {"alice": make_child("alice", {"spec": {}})}
+    made = plan(make_fleet(children), children, make_catalog(), NOW, PlanOptions(), (Change("it", before, after),))
+    lines = [line for line, _ in plan_lines(made, children, width)]
+    return [line[6:] for line in lines if line.startswith("      ")]
+
+
+IDS: list[Json] = [str(7_000_000_000 + number) for number in range(6)]
+
+
+def test_a_short_change_is_one_line_with_both_sides() -> None:
+    assert changed([1], [1, 2]) == ["it: [1] -> [1, 2]"]
+    assert changed("old", None) == ['it: "old" -> (none)']
+
+
+def test_a_long_list_says_what_was_added_and_what_was_taken_away() -> None:
+    assert changed(IDS, [*IDS[1:], "42"]) == [
+        "it: 1 added, 1 taken away, 5 unchanged",
+        '  + "42"',
+        '  - "7000000000"',
+    ]
+    assert changed(None, IDS[:5]) == ["it: 5 added", *(f'  + "{number}"' for number in IDS[:5])]
+
+
+def test_an_order_that_changed_is_an_entry_that_moved() -> None:
+    assert changed(IDS, [*IDS[1:], IDS[0]])[1:] == ['  + "7000000000"', '  - "7000000000"']
+
+
+def test_a_map_that_comes_whole_says_each_of_its_entries() -> None:
+    assert changed(None, {"enabled": True, "names": IDS[:3]}) == [
+        "it: 2 added",
+        '  + "enabled": true',
+        '  + "names": ["7000000000", "7000000001", "7000000002"]',
+    ]
+
+
+def test_entries_that_are_too_many_are_counted_and_what_comes_is_said_first() -> None:
+    lines = changed(list(range(100, 200)), [1, *range(200, 215)])
+    assert lines[:2] == ["it: 16 added, 100 taken away", "  + 1"]
+    assert [lines[MOST_PARTS], len(lines)] == ["  and 97 more, which fleet plan --json shows", MOST_PARTS + 1]
+
+
+@pytest.mark.parametrize("length", [10, 59, 100, 399, 400, 5000])
+@pytest.mark.parametrize("others", [[], IDS])
+def test_whatever_is_shortened_still_shows_what_differs(length: int, others: list[Json]) -> None:
+    before, after = f"{'x' * length}A tail{'y' * length}", f"{'x' * length}B tail{'y' * length}"
+    lines = changed([*others, before], [*others, after]) if others else changed(before, after)
+    sides = [line[4:] for line in lines[1:]] if others else lines[0].removeprefix("it: ").split(" -> ")
+    assert sorted(letter for side in sides for letter in side if letter in "AB") == ["A", "B"]
+    assert all(len(side) <= LONGEST_PART for side in sides)
+
+
+@given(st.lists(st.text(max_size=90), max_size=30), st.lists(st.text(max_size=90), max_size=30))
+def test_no_change_of_a_list_reads_the_same_on_both_sides(before: list[Json], after: list[Json]) -> None:
+    change = Change("it", before, after)
+    said, (old, new) = parts(change), sides(change)
+    assert before == after or (len(said) > 1 if said else old != new)
+
+
+def test_markdown_says_what_was_added_too() -> None:
+    children = {"alice": make_child("alice", {"spec": {}})}
+    shared = (Change("it", IDS, [*IDS, "`4`"]),)
+    text = plan_markdown(plan(make_fleet(children), children, make_catalog(), NOW, PlanOptions(), shared), children)
+    assert '- `it`: 1 added, 6 unchanged<br>``+ "`4`"``\n' in text
+
+
 # --- Markdown ------------------------------------------------------------------------------------------------
 
 
@@ -369,6 +440,16 @@ def test_a_plan_that_is_too_long_for_a_comment_says_less_and_says_so() -> None:
     assert "This plan is too long for a comment" in text
     assert f"and {1000 - FEW} more" in text
     assert "**1000 to create**" in text
+
+
+def test_firewalls_that_are_too_many_for_a_comment_are_named_only() -> None:
+    children = {"alice": make_child("alice", {"spec": {}})}
+    rules: list[Json] = [f"in tcp 22 from 192.0.2.{number}/32" for number in range(MOST_PARTS)]
+    shared = tuple(Change(f"firewall demo-{number}: rules", [], rules) for number in range(100))
+    text = plan_markdown(plan(make_fleet(children), children, make_catalog(), NOW, PlanOptions(), shared), children)
+    assert len(text) <= LONGEST
+    assert "- `firewall demo-0: rules`\n" in text
+    assert f"- and {100 - FEW} more\n" in text
 
 
 def test_words_outside_code_spans_are_only_words() -> None:
