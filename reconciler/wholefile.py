@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,10 @@ _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno
 
 
 def write_new(path: Path, data: bytes, mode: int) -> None:
-    """`path` with exactly `data`, on the disk when this returns. Raises FileExistsError; OSError with nothing left."""
+    """`path` with exactly `data`, on the disk when this returns. Raises OSError with nothing left.
+
+    FileExistsError means that `path` is there.
+    """
     with _written(path, data, mode) as fresh:
         try:
             os.link(fresh, path)
@@ -35,18 +39,31 @@ def replace(path: Path, data: bytes, mode: int) -> None:
         fresh.replace(path)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _written(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     """The data in a file beside `path`, which is gone afterwards unless it got another name."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with os.fdopen(os.open(fresh, _NEW, mode), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield fresh
+        fresh, descriptor = _fresh(path, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield fresh
+        finally:
+            fresh.unlink(missing_ok=True)
     except OSError as error:
         error.filename, error.filename2 = str(path), None  # not the name that it had while it was written
         raise
-    finally:
-        fresh.unlink(missing_ok=True)
+
+
+def _fresh(path: Path, mode: int) -> tuple[Path, int]:
+    """A new file beside `path`, open; it gets another name where a killed run of the same process id left one.
+
+    Containers repeat those ids. Not by tempfile: that makes all files 0600, and only the kernel knows the umask.
+    """
+    numbers = itertools.count()
+    while True:
+        fresh = path.with_name(f".{path.name}.{os.getpid()}-{next(numbers)}.new")
+        with contextlib.suppress(FileExistsError):
+            return fresh, os.open(fresh, _NEW, mode)

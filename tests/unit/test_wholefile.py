@@ -73,3 +73,19 @@ def test_what_cannot_replace_leaves_what_was_there(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="Input/output"):
         wholefile.replace(tmp_path / "plan", b"after", 0o600)
     assert ((tmp_path / "plan").read_bytes(), names(tmp_path)) == (b"before", ["plan"])
+
+
+@pytest.mark.parametrize("write", [wholefile.write_new, wholefile.replace])
+def test_what_a_killed_run_of_the_same_process_id_left_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        fails_with(killed, "fsync", errno.EIO)
+        for _ in range(2):
+            with pytest.raises(OSError, match="Input/output"):
+                write(tmp_path / "plan", b"half", 0o600)
+    left = names(tmp_path)
+    write(tmp_path / "plan", b"whole", 0o600)
+    assert ((tmp_path / "plan").read_bytes(), names(tmp_path)) == (b"whole", [*left, "plan"])
+    assert len(left) == 2
