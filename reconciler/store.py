@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -17,6 +18,8 @@ from reconciler.model import Event, Record
 from reconciler.ports import Clock
 
 _BLOCK: Final = 1 << 16  # bytes
+_LONGEST: Final = 1 << 20  # bytes of an event or a record: none that we write comes near
+_LONGEST_HOLDER: Final = 200  # bytes of the words in the lock
 
 
 class DirectoryStore:
@@ -38,7 +41,7 @@ class DirectoryStore:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                holder = file.read().decode("utf-8", "replace").strip()
+                holder = file.read(_LONGEST_HOLDER).decode("utf-8", "replace").strip(" \0\n")
                 raise LockHeld(
                     f"another run holds the lock: {holder or 'it has not said who it is'}",
                     "wait until it has ended; the lock is freed by itself when its process ends",
@@ -65,14 +68,15 @@ class DirectoryStore:
 
         Any other line that cannot be read is an event `unreadable` with its number: one bad line hides no history.
         """
+        unreadable = 0
         with self._reading():
-            lines = self._journal.read_bytes().split(b"\n")[:-1] if self._journal.exists() else []
-        for number, line in enumerate(lines, start=1):
-            event = _event(line)
-            if event is not None:
-                yield event
-            elif number < len(lines):
-                yield Event("unreadable", "", "", {"line": number})
+            for number, line in enumerate(self._lines(), start=1):
+                if unreadable:
+                    yield Event("unreadable", "", "", {"line": unreadable})
+                event = _event(line)
+                unreadable = 0 if event else number
+                if event:
+                    yield event
 
     def records(self) -> dict[str, Record]:
         """Every readable record; a broken one is left out, for it decides nothing."""
@@ -81,7 +85,7 @@ class DirectoryStore:
             there = sorted(self._records.iterdir()) if self._records.is_dir() else []
         for path in (path for path in there if path.suffix == ".json"):
             try:
-                record = Record(**json.loads(path.read_text(encoding="utf-8")))
+                record = Record(**json.loads(_content(path)))
             except (OSError, ValueError, TypeError):
                 continue
             found[record.child] = record
@@ -129,9 +133,38 @@ class DirectoryStore:
 
     def _drop_torn_line(self) -> None:
         """What a crash left without an end was never written, and would swallow the line that comes next."""
-        if self._journal.exists():
+        if self._has_journal():
             with self._journal.open("r+b") as file:
                 file.truncate(_end_of_last_line(file))
+
+    def _lines(self) -> Iterator[bytes]:
+        """Those that have their end; of one that is too long for an event only the beginning."""
+        if not self._has_journal():
+            return
+        with self._journal.open("rb") as file:
+            while line := file.readline(_LONGEST):
+                rest = line
+                while rest and not rest.endswith(b"\n"):
+                    rest = file.readline(_LONGEST)
+                if rest:
+                    yield line
+
+    def _has_journal(self) -> bool:
+        """Raises OSError when that is no file: a device has no end, and a pipe waits for somebody."""
+        if self._journal.exists() and not self._journal.is_file():
+            raise OSError(errno.EINVAL, "it is no file", str(self._journal))
+        return self._journal.exists()
+
+
+def _content(path: Path) -> bytes:
+    """Raises OSError, ValueError when it is no file or has more than any record."""
+    if not path.is_file():
+        raise ValueError("it is no file")
+    with path.open("rb") as file:
+        content = file.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise ValueError("it is too long")
+    return content
 
 
 def _event(line: bytes) -> Event | None:

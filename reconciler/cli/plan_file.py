@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from reconciler.errors import Refused, StateError, UsageProblem
+
+MAX_BYTES: Final = 64 * 1024 * 1024  # an action takes some 250 and its paths, and a fleet has at most 20,000 children
+_MAKE_ONE: Final = "make one: fleet plan --out FILE"
 
 
 def refuse_to_overwrite(path: Path) -> None:
@@ -29,16 +33,19 @@ def write_plan_file(path: Path, data: bytes) -> None:
 
 
 def read_plan_file(path: Path) -> bytes:
+    """Of a file or a pipe. Raises UsageProblem."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UsageProblem(
-            f"cannot read the plan file {path}: {error.strerror}", "make one: fleet plan --out FILE"
-        ) from error
+        raise UsageProblem(f"cannot read the plan file {path}: {error.strerror}", _MAKE_ONE) from error
+    if len(data) > MAX_BYTES:
+        raise UsageProblem(f"{path} is too big for a plan file", _MAKE_ONE)
+    return data
 
 
 def _is_plan_file(path: Path) -> bool:
     """Devices and pipes are not even opened: they may wait for somebody."""
     from reconciler.planfile import looks_like_one
 
-    return path.is_file() and looks_like_one(path.read_bytes())
+    return path.is_file() and path.stat().st_size <= MAX_BYTES and looks_like_one(path.read_bytes())

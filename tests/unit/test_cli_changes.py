@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,27 @@ def test_a_plan_takes_the_place_of_an_older_one(fleet: CommandLine, tmp_path: Pa
     fleet.world.applied()
     assert fleet("plan", "--out", str(out)).code == 0
     assert json.loads(out.read_text())["actions"] == {}
+
+
+def test_a_plan_file_without_an_end_is_not_read_to_it(fleet: CommandLine, tmp_path: Path) -> None:
+    said = fleet("apply", "--plan", "/dev/zero")
+    assert (said.code, "/dev/zero is too big for a plan file" in said.err) == (64, True)
+    huge = tmp_path / "huge"
+    with huge.open("wb") as file:
+        file.truncate(1 << 40)
+    assert fleet("plan", "--out", str(huge)).code == 4
+    assert huge.stat().st_size == 1 << 40
+
+
+def test_a_plan_may_come_through_a_pipe(fleet: CommandLine, tmp_path: Path) -> None:
+    plan, pipe = tmp_path / "plan", tmp_path / "pipe"
+    fleet("plan", "--out", str(plan))
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(plan.read_bytes()))
+    writer.start()
+    assert fleet("apply", "--plan", str(pipe)).code == 0
+    writer.join(10)
+    assert len(fleet.world.cloud.by_id) == 2
 
 
 def test_a_limit_of_ones_own_is_given_once_and_kept_with_the_plan(orphans: CommandLine, tmp_path: Path) -> None:

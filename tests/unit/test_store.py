@@ -190,3 +190,39 @@ def test_what_cannot_be_written_is_said(store: DirectoryStore, directory: Path, 
     (directory / name).mkdir(parents=True)  # a directory where a file belongs
     with pytest.raises(StateError, match=r"cannot write .*state"):
         write_everything(store)
+
+
+@pytest.mark.parametrize("there", ["/dev/zero", "pipe", "."])
+def test_a_journal_that_is_no_file_is_said_and_not_waited_for(
+    store: DirectoryStore, directory: Path, there: str
+) -> None:
+    directory.mkdir(parents=True)
+    os.mkfifo(directory / "pipe")
+    (directory / "journal.jsonl").symlink_to(there)
+    with pytest.raises(StateError, match=r"journal\.jsonl: it is no file"):
+        list(store.events())
+    with pytest.raises(StateError, match=r"journal\.jsonl: it is no file"), store.lock("fleet apply"):
+        raise AssertionError("nothing can be written down")
+
+
+def test_a_line_longer_than_any_event_hides_no_other(store: DirectoryStore, directory: Path) -> None:
+    store.append(event(1), durable=True)
+    with (directory / "journal.jsonl").open("ab") as file:
+        file.write(b'"' + b"a" * (5 << 20) + b'"\n')
+    store.append(event(2), durable=True)
+    found = list(store.events())
+    assert (found[0], found[1].fields, found[2:]) == (event(1), {"line": 2}, [event(2)])
+
+
+def test_a_record_or_a_lock_without_an_end_stops_nobody(
+    store: DirectoryStore, directory: Path, holder: subprocess.Popen[str]
+) -> None:
+    store.save(record("bob"))
+    os.mkfifo(directory / "children" / "pipe.json")
+    (directory / "children" / "alice.json").symlink_to("/dev/zero")
+    assert store.records() == {"bob": record("bob")}
+    with (directory / "lock").open("a") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(LockHeld, match=f"process {holder.pid}") as caught, store.lock("fleet destroy"):
+        raise AssertionError("both have it")
+    assert len(caught.value.summary) < 2000
