@@ -19,6 +19,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.options import shared_options
+from reconciler.cli.streams import make_reliable
 from reconciler.errors import FleetError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def fleet(**shared: object) -> None:
 
 def main() -> None:
     """The console script."""
+    make_reliable()
     signal.signal(signal.SIGTERM, _terminate)
     code = run(sys.argv[1:])
     if code in (INTERRUPTED, TERMINATED):

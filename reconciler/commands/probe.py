@@ -34,4 +34,5 @@ def run_probe(request: Json, timeout: float = 25.0) -> Command:
 @functools.cache
 def _program() -> bytes:
     package = resources.files(PROGRAM)
-    return json.dumps([[f"{PROGRAM}.{name}", package.joinpath(f"{name}.py").read_text()] for name in MODULES]).encode()
+    sources = [(f"{PROGRAM}.{name}", package.joinpath(f"{name}.py").read_text(encoding="utf-8")) for name in MODULES]
+    return json.dumps(sources).encode()
