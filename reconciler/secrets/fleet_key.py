@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler import keys
 from reconciler.errors import SecretError
 from reconciler.model import Fleet, Secret, SecretRef
-from reconciler.secrets import file
+from reconciler.secrets import file, private_file
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.value import secret_from
 from reconciler.wholefile import write_new
@@ -47,7 +47,7 @@ def default_path(fleet_name: str, environ: Mapping[str, str]) -> Path:
     """`<fleet>.key` in $FLEET_CONFIG_HOME, else in openclaw-deploy/ of $XDG_CONFIG_HOME or ~/.config."""
     if environ.get("FLEET_CONFIG_HOME"):
         return Path(environ["FLEET_CONFIG_HOME"]) / f"{fleet_name}.key"
-    configuration = environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    configuration = environ.get("XDG_CONFIG_HOME") or private_file.home() / ".config"
     return Path(configuration) / "openclaw-deploy" / f"{fleet_name}.key"
 
 
@@ -55,13 +55,20 @@ def write(path: Path, key: Secret) -> None:
     """A new file, mode 0600, whole and on disk afterwards. Raises SecretError when it exists or cannot be made."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    try:
         write_new(path, f"{key.reveal()}\n".encode("ascii"), 0o600)
     except FileExistsError as error:
         raise SecretError(
             f"there is a fleet key at {path} already", "It is not overwritten. Choose another name: --name NAME"
         ) from error
     except OSError as error:
-        raise SecretError(f"the fleet key cannot be written to {path}: {error.strerror}", "Mend that path.") from error
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> SecretError:
+    return SecretError(f"the fleet key cannot be written to {path}: {error.strerror}", "Mend that path.")
 
 
 def _parsed(key: Secret, place: str) -> Secret:

@@ -47,7 +47,7 @@ def resolve(locator: str, base_dir: Path, environ: Mapping[str, str]) -> Secret:
 def config_path(environ: Mapping[str, str]) -> Path:
     """HCLOUD_CONFIG, else where the CLI keeps its file."""
     named = environ.get("HCLOUD_CONFIG")
-    return Path(named) if named else Path.home() / ".config" / "hcloud" / "cli.toml"
+    return Path(named) if named else private_file.home() / ".config" / "hcloud" / "cli.toml"
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -23,6 +23,14 @@ def read(path: Path, max_bytes: int, advice: str = MEND) -> bytes:
         raise SecretError(f"the file {path} cannot be read: {error.strerror}", advice) from error
 
 
+def home() -> Path:
+    """Where this account keeps such files. Raises SecretError for one that no list of accounts has."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise SecretError("this account has no home directory", "set HOME to one") from error
+
+
 def _read(path: Path, max_bytes: int) -> bytes:
     # Non-blocking, so that a FIFO answers at once; the checks look at the opened file, not at the name.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -69,6 +69,16 @@ def test_the_right_key_is_proven_at_a_server_and_written_for_its_owner_only(
     assert (again.code, again.out.splitlines()[-1]) == (0, f"It is in {place} already.")
 
 
+def test_a_place_for_the_key_that_cannot_be_made_is_no_key(
+    fleet: CommandLine, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.world.applied()
+    place.parent.write_text("a file")
+    said = recover(fleet, monkeypatch)
+    assert (said.code, "is a fleet key at" in said.err) == (1, False)
+    assert f"the fleet key cannot be written to {place}: " in said.err
+
+
 def test_silent_servers_do_not_hide_that_the_key_is_right(
     fleet: CommandLine, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,13 @@ def fleet_in_memory(words: str, redirections: str, directory: Path, **environmen
     return shell(program, redirections, directory, **environment)
 
 
+def without_home(words: str, directory: Path) -> tuple[int, str, str]:
+    """As in a container with a made-up user id, which no list of accounts has."""
+    setting = "import os, pwd; del os.environ['HOME'], os.environ['FLEET_CONFIG_HOME']; pwd.getpwuid = {}.__getitem__"
+    program = f"{setting}; from reconciler.cli.main import main; main()"
+    return shell([sys.executable, "-c", program, *words.split()], "", directory)
+
+
 @pytest.mark.parametrize("words", ["apply", "destroy alice"])
 def test_a_closed_standard_input_is_nobody_to_ask(tmp_path: Path, words: str) -> None:
     code, _, said = fleet_in_memory(words, "<&-", tmp_path)
@@ -106,3 +113,10 @@ def test_what_the_locale_cannot_say_is_shown_as_an_escape(tmp_path: Path) -> Non
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     assert shell(program, "", tmp_path, **locale) == (0, "Gr\\xfc\\xdfe \\udcff\n", "")
     assert shell(program, "", tmp_path, PYTHONUTF8="1") == (0, "Gr\u00fc\u00dfe \\udcff\n", "")
+
+
+def test_an_account_without_a_home_is_told_what_to_set(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("fleet: demo\ncloud: {provider: sandbox}\nchildren: {}\n")
+    code, _, said = without_home("key show", tmp_path)
+    assert (code, "this account has no home directory" in said, A_BUG in said) == (1, True, False)
+    assert "set HOME" in said
