@@ -43,9 +43,7 @@ def ssh_config(settings: Settings, selection: Selection, out: Path | None) -> in
     client = open_client(settings)
     there = client.servers()
     fleet = client.fleet.name
-    directory = (out or Path.home() / ".ssh" / "openclaw-deploy" / fleet).expanduser().absolute()
-    if '"' in str(directory) or "*" in str(directory):
-        raise UsageProblem(f"ssh cannot read a directory of this name: {directory}", "name another: --out DIR")
+    directory = _directory(out or Path("~/.ssh/openclaw-deploy", fleet))
     _make(directory)
     chosen = [name for name in resolve(selection, client.fleet.children, there) if there.get(name) is not None]
     problems = [_try_child(directory, f"{fleet}-{child}", client, there[child]) for child in chosen]
@@ -83,6 +81,17 @@ def _try_child(directory: Path, name: str, client: FleetClient, server: Server |
     return ""
 
 
+def _directory(named: Path) -> Path:
+    """Absolute, and without `~`, which ssh would not read as the shell does. Raises UsageProblem."""
+    try:
+        directory = named.expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageProblem(f"{named.parts[0]} is nobody's home directory here", "name another: --out DIR") from error
+    if '"' in str(directory) or "*" in str(directory):
+        raise UsageProblem(f"ssh cannot read a directory of this name: {directory}", "name another: --out DIR")
+    return directory
+
+
 def _make(directory: Path) -> None:
     try:
         for missing in reversed([place for place in (directory, *directory.parents) if not place.exists()]):
@@ -93,9 +102,20 @@ def _make(directory: Path) -> None:
 
 def _remove_gone(directory: Path, present: set[str]) -> list[str]:
     """Only what a file of ours stands for; the configuration first."""
-    ours = [path for path in sorted(directory.glob("*.conf")) if path.read_text(errors="replace").startswith(MARK)]
+    ours = [path for path in sorted(directory.glob("*.conf")) if _is_ours(path)]
     gone = [path.stem for path in ours if path.stem not in present]
     for name in gone:
         for suffix in _SUFFIXES:
             (directory / f"{name}{suffix}").unlink(missing_ok=True)
     return gone
+
+
+def _is_ours(path: Path) -> bool:
+    """By its first words; what is no file is not even opened: it may wait for somebody."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(MARK)) == MARK.encode()
+    except OSError:
+        return False  # we write none that we cannot read

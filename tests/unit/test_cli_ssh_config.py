@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -90,3 +91,20 @@ def test_a_directory_that_cannot_be_made_is_an_error(fleet: CommandLine, tmp_pat
     (tmp_path / "file").write_text("")
     assert fleet("ssh-config", "--out", str(tmp_path / "file" / "ssh")).code == 1
     assert fleet("ssh-config", "--out", str(tmp_path / 'a"b')).code == 64
+
+
+def test_the_home_of_nobody_is_no_directory(fleet: CommandLine) -> None:
+    said = fleet("ssh-config", "--out", "~nobody-of-this-name/ssh")
+    assert (said.code, said.err) == (
+        64,
+        "Error: ~nobody-of-this-name is nobody's home directory here\n  name another: --out DIR\n",
+    )
+
+
+def test_what_only_looks_like_a_file_of_ours_is_not_read(fleet: CommandLine, out: Path) -> None:
+    out.mkdir()
+    os.mkfifo(out / "pipe.conf")
+    (out / "endless.conf").symlink_to("/dev/zero")
+    (out / "unreadable.conf").symlink_to("/proc/self/mem")
+    assert fleet("ssh-config", "--out", str(out)).code == 0
+    assert {"pipe.conf", "endless.conf", "unreadable.conf"} < set(names(out))
