@@ -26,11 +26,12 @@ _PROTOCOLS = ("tcp", "udp", "icmp", "esp", "gre")
 
 
 async def body_of(request: Request) -> dict[str, Json]:
-    """The request's JSON object. 400 for anything else; no body is an empty object."""
+    """The request's JSON object. 400 for anything else, and for what no answer could repeat; no body is empty."""
     raw = await request.body()
     try:
         data = json.loads(raw) if raw else {}
-    except ValueError as error:
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, "json_error", "invalid json request body") from error
     if not isinstance(data, dict):
         raise ApiError(400, "json_error", "json request body must be an object")

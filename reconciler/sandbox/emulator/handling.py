@@ -14,12 +14,13 @@ from reconciler.model import Json
 from reconciler.sandbox.emulator import errors, wire
 from reconciler.sandbox.emulator.listing import Listing, answer_list, number
 from reconciler.sandbox.emulator.resources import Action
+from reconciler.sandbox.emulator.tables import number_in
 from reconciler.sandbox.emulator.world import World
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Body: TypeAlias = Mapping[str, Json]
 
-ACTIONS = Listing("actions", ("id", "status"), ("id", "command", "status", "started", "finished"))
+ACTIONS = Listing("actions", ("id", "status"), ("id", "command", "status", "started", "finished"), has_labels=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,10 @@ def world_of(request: Request) -> World:
 
 
 def find(rows: Mapping[int, Any], request: Request, kind: str) -> Any:
-    identifier = request.path_params["id"]
-    found = rows.get(int(identifier)) if identifier.isascii() and identifier.isdigit() else None
+    identifier = number_in(request.path_params["id"])
+    found = None if identifier is None else rows.get(identifier)
     if found is None:
-        raise errors.not_found(kind, identifier)
+        raise errors.not_found(kind, request.path_params["id"])
     return found
 
 

@@ -10,13 +10,14 @@ from reconciler.errors import SandboxError
 from reconciler.model import Json
 from reconciler.sandbox.emulator import catalogue, errors
 from reconciler.sandbox.emulator.resources import Action, Image, Server
+from reconciler.sandbox.emulator.tables import number_in
 from reconciler.sandbox.emulator.world import World
 
 
 def find(world: World, reference: str, architecture: str | None = None) -> Mapping[str, Json] | Image | None:
     """An image of the catalogue or the project, by id or by name; names exist once per architecture."""
-    if reference.isdigit():
-        return catalogue.image(int(reference)) or world.images.get(int(reference))
+    if identifier := number_in(reference):
+        return catalogue.image(identifier) or world.images.get(identifier)
     named = (image for image in catalogue.images() if image["name"] == reference)
     return next((image for image in named if image["architecture"] == architecture), None)
 

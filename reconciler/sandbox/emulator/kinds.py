@@ -32,16 +32,29 @@ IMAGES = Kind(
     wire.image,
 )
 SERVER_TYPES = Kind(
-    "server_type", Listing("server_types"), lambda world: _by_id(catalogue.server_types()), wire.server_type
+    "server_type",
+    Listing("server_types", has_labels=False),
+    lambda world: _by_id(catalogue.server_types()),
+    wire.server_type,
 )
 LOCATIONS = Kind(
-    "location", Listing("locations"), lambda world: _by_id(catalogue.locations()), lambda world, row: dict(row)
+    "location",
+    Listing("locations", has_labels=False),
+    lambda world: _by_id(catalogue.locations()),
+    lambda world, row: dict(row),
 )
 
 # What this sandbox has none of: their lists are empty.
 NOTHING = tuple(
-    Kind(name.removesuffix("s"), Listing(name), lambda world: {}, lambda world, row: dict(row))
-    for name in ("volumes", "load_balancers", "load_balancer_types", "floating_ips", "certificates", "isos")
+    Kind(name.removesuffix("s"), Listing(name, has_labels=labelled), lambda world: {}, lambda world, row: dict(row))
+    for name, labelled in (
+        ("volumes", True),
+        ("load_balancers", True),
+        ("load_balancer_types", False),
+        ("floating_ips", True),
+        ("certificates", True),
+        ("isos", False),
+    )
 )
 
 

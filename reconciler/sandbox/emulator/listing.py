@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from reconciler.model import Json
 from reconciler.sandbox.emulator.errors import invalid_input
 from reconciler.sandbox.emulator.labels import parse_selector
+from reconciler.sandbox.emulator.tables import number_in
 
 _PER_PAGE = 25
 _MOST_PER_PAGE = 50
@@ -21,11 +22,15 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a list of this kind can be filtered and sorted by, beside its labels. `key` is its name in the body."""
+    """What a list of this kind can be filtered and sorted by, beside its labels. `key` is its name in the body.
+
+    Without labels a selector means nothing, like any parameter that is not known.
+    """
 
     key: str
     filters: tuple[str, ...] = ("name",)
     sorts: tuple[str, ...] = ("id", "name", "created")
+    has_labels: bool = True
 
 
 def answer_list(
@@ -52,9 +57,10 @@ def answer_list(
 
 def number(text: str, field: str) -> int:
     """A whole number from 1 on, or ApiError 422."""
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
+    given = number_in(text)
+    if not given:
         raise invalid_input(field, "must be a positive number")
-    return int(text)
+    return given
 
 
 def value_of(row: object, field: str) -> object:
@@ -67,7 +73,7 @@ def _filtered(request: Request, listing: Listing, rows: Iterable[RowT]) -> list[
     for field in listing.filters:
         if wanted := request.query_params.getlist(field):
             chosen = [row for row in chosen if str(value_of(row, field)) in wanted]
-    if selector := request.query_params.get("label_selector"):
+    if listing.has_labels and (selector := request.query_params.get("label_selector")):
         matches = parse_selector(selector)
         chosen = [row for row in chosen if matches(cast(Mapping[str, str], value_of(row, "labels") or {}))]
     return chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from reconciler.model import Json
@@ -41,7 +41,7 @@ class RequestLog:
         self.entries.append(entry)
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(entry)) + "\n")
+                file.write(json.dumps({field.name: getattr(entry, field.name) for field in fields(entry)}) + "\n")
 
     def count(self, method: str, path: str, name: str | None = None) -> int:
         """How many requests of this method and exact path were granted, of this body name if given."""
@@ -58,6 +58,6 @@ def loggable(body: bytes) -> Mapping[str, Json]:
     """A request's JSON object without user_data; empty when it is no object."""
     try:
         data = json.loads(body) if body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {key: value for key, value in data.items() if key != "user_data"} if isinstance(data, dict) else {}

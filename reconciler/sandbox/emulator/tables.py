@@ -12,6 +12,13 @@ class Row(Protocol):
 
 RowT = TypeVar("RowT", bound=Row)
 
+_MOST_DIGITS = 19  # of an id, which has 64 bits
+
+
+def number_in(text: str) -> int | None:
+    """The number that an id is written as; None for other text, and for one that no id has."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
 
 class Table(dict[int, RowT]):
     """Change it with `put` and `remove` alone: these keep the index of names and the list of changes."""
@@ -43,7 +50,8 @@ class Table(dict[int, RowT]):
     def referred(self, reference: object) -> RowT | None:
         """The row of this id or name; a number may come as text."""
         text = str(reference)
-        return self.get(int(text)) if text.isascii() and text.isdigit() else self.named(text)
+        identifier = number_in(text)
+        return self.named(text) if identifier is None else self.get(identifier)
 
     def take_changes(self) -> list[tuple[int, RowT | None]]:
         """What was put (the row) or removed (None) since the last call."""
