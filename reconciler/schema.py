@@ -6,7 +6,7 @@ It opens no other file, resolves no secret and asks no network.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.document import MAX_PROBLEMS, Document, Path, Problem
 from reconciler.errors import FleetError
+from reconciler.model import Json
 from reconciler.wording import problems_of
 
 if TYPE_CHECKING:
@@ -90,10 +91,25 @@ def _violations(document: Document, validator: Any) -> Iterator[Problem]:
     """One problem for each path at most: what YAML has found wrong there already says enough."""
     seen = {problem.path for problem in document.problems}
     for error in validator.iter_errors(document.data):
+        if error.validator == "uniqueItems" and not _repeats_itself(document, error):
+            continue
         for problem in problems_of(document, error):
             if problem.path not in seen:
                 seen.add(problem.path)
                 yield problem
+
+
+def _repeats_itself(document: Document, error: ValidationError) -> bool:
+    """Whether it still does without the entries that could not be read: these all stand there as the same value."""
+    path, items = tuple(error.absolute_path), error.instance
+    assert isinstance(items, list), "only lists are told to be without repetition"
+    read = [item for index, item in enumerate(items) if document.is_sound((*path, index))]
+    return not _are_distinct(read)
+
+
+def _are_distinct(items: Sequence[Json]) -> bool:
+    """In linear time."""
+    return len({json.dumps(item, sort_keys=True) for item in items}) == len(items)
 
 
 @cache
@@ -170,7 +186,7 @@ class _QuickKeywords:
     def unique_items(self, validator: Any, rule: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
         from jsonschema import ValidationError
 
-        if isinstance(value, list) and len({json.dumps(item, sort_keys=True) for item in value}) < len(value):
+        if isinstance(value, list) and not _are_distinct(value):
             yield ValidationError("something stands here twice")
 
     def _part(self, validator: Any, value: Any, rule: Any, key: str | int) -> Iterator[ValidationError]:
