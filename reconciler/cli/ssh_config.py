@@ -12,7 +12,7 @@ from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.private import write_private
 from reconciler.cli.selecting import NONE_IS_ALL, with_selection
 from reconciler.errors import HostError, StateError, UsageProblem
-from reconciler.render.ssh_config import MARK, entry, include, known_hosts
+from reconciler.render.ssh_config import MARK, can_be_written, entry, include, known_hosts
 from reconciler.render.text import harmless
 from reconciler.selection import Selection
 
@@ -87,8 +87,9 @@ def _directory(named: Path) -> Path:
         directory = named.expanduser().absolute()
     except RuntimeError as error:
         raise UsageProblem(f"{named.parts[0]} is nobody's home directory here", "name another: --out DIR") from error
-    if '"' in str(directory) or "*" in str(directory):
-        raise UsageProblem(f"ssh cannot read a directory of this name: {directory}", "name another: --out DIR")
+    if not can_be_written(str(directory)):
+        summary = f"ssh would not find the files: its configuration cannot name {directory}"
+        raise UsageProblem(summary, 'name another, without " \\ * ? [ ${ and control characters: --out DIR')
     return directory
 
 

@@ -9,6 +9,8 @@ from reconciler.model import HostAddress
 
 MARK: Final = "# Written by `fleet ssh-config`; run it again instead of changing this."
 
+_UNSAYABLE: Final = ('"', "\\", "*", "?", "[", "${")  # it has no way to write one that means itself
+
 # Nothing but the pinned key counts, and nothing but our own key is shown: no agent, no other file, no prompt.
 _ENTRY: Final = """\
 {mark}
@@ -50,6 +52,11 @@ def known_hosts(name: str, address: HostAddress) -> str:
     return "".join(f"{name} {key}\n" for key in address.host_keys)
 
 
+def can_be_written(path: str) -> bool:
+    """Whether the path can stand in a configuration, and ssh then finds this path and no other."""
+    return path.isprintable() and not any(part in path for part in _UNSAYABLE)
+
+
 def include(directory: str) -> str:
     """The line for ~/.ssh/config."""
     return f"Include {_quoted(f'{directory}/*.conf')}"
@@ -61,4 +68,4 @@ def _path(path: str) -> str:
 
 
 def _quoted(path: str) -> str:
-    return f'"{path}"' if any(character.isspace() for character in path) else path
+    return f'"{path}"' if any(character.isspace() or character == "'" for character in path) else path

@@ -15,7 +15,7 @@ from reconciler import keys
 from reconciler.cli.ssh_config import write_child
 from reconciler.errors import SecretError
 from reconciler.model import HostAddress, Secret
-from reconciler.render.ssh_config import include
+from reconciler.render.ssh_config import can_be_written, include
 from reconciler.secrets import identity
 from reconciler.ssh import FabricDialer
 
@@ -75,13 +75,26 @@ def ssh(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False, env={"PATH": "/usr/bin:/bin"})
 
 
-@pytest.mark.parametrize("name", ["plain", "with a space", "100%"])
+@pytest.mark.parametrize("name", ["plain", "with a space", "100%", "Ann's", "Ann's own", "$HOME", "a {b,c} #d = ü"])
 def test_ssh_gets_in_by_the_childs_name(server: Server, tmp_path: Path, name: str) -> None:
     directory = tmp_path / name
     directory.mkdir()
     write_child(directory, "demo-alice", server.address)
     done = ssh(directory, "echo", "in")
     assert (done.stdout, done.returncode) == ("in\n", 0), done.stderr
+    assert can_be_written(str(directory))
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a[b]", "a\nb", "${HOME}", "*"])
+def test_ssh_does_not_find_what_its_configuration_cannot_say(server: Server, tmp_path: Path, name: str) -> None:
+    """Nor the files of that directory alone: a star finds those of its neighbour too."""
+    directory = tmp_path / name
+    for place in (tmp_path / "neighbour", directory):
+        place.mkdir()
+    write_child(directory, "demo-alice", server.address)
+    (tmp_path / "neighbour" / "demo-alice.conf").write_text("Match all\n  ProxyCommand false\n")
+    assert ssh(directory, "echo", "in").returncode == 255
+    assert not can_be_written(str(directory))
 
 
 def test_a_key_of_the_generation_before_gets_in_too(server: Server, tmp_path: Path) -> None:

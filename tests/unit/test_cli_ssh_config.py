@@ -90,7 +90,6 @@ def test_while_keys_change_both_are_there_and_afterwards_one(fleet: CommandLine,
 def test_a_directory_that_cannot_be_made_is_an_error(fleet: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert fleet("ssh-config", "--out", str(tmp_path / "file" / "ssh")).code == 1
-    assert fleet("ssh-config", "--out", str(tmp_path / 'a"b')).code == 64
 
 
 def test_the_home_of_nobody_is_no_directory(fleet: CommandLine) -> None:
@@ -108,3 +107,14 @@ def test_what_only_looks_like_a_file_of_ours_is_not_read(fleet: CommandLine, out
     (out / "unreadable.conf").symlink_to("/proc/self/mem")
     assert fleet("ssh-config", "--out", str(out)).code == 0
     assert {"pipe.conf", "endless.conf", "unreadable.conf"} < set(names(out))
+
+
+@pytest.mark.parametrize("name", ['a"b', "a*", "a?", "a[b]", "a\\b", "${HOME}", "a\nb", "a\x1b[2Jb"])
+def test_a_directory_that_ssh_could_not_read_is_refused_before_anything_is_written(
+    fleet: CommandLine, tmp_path: Path, name: str
+) -> None:
+    said = fleet("ssh-config", "--out", str(tmp_path / name))
+    assert said.code == 64
+    assert "its configuration cannot name" in said.err
+    assert "\x1b" not in said.err
+    assert not (tmp_path / name).exists()

@@ -12,6 +12,7 @@ from reconciler.errors import CommandFailed, HostRefused, LoginRefused, WrongHos
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, OutcomeCode, ServerStatus
 from reconciler.steps.runs import UNFINISHED
+from reconciler.steps.work import bot_of
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import WANTED_FIREWALL, FakeHost
 from tests.fakes.worlds import FLEET_KEY
@@ -50,7 +51,9 @@ def test_a_new_server_carries_its_identity_from_its_first_moment(world: FakeFlee
         "child": "alice",
         "uid": world.server("alice").uid,
         "nonce": world.events()[0].run,
+        "bot": bot_of(world.specs["alice"], world.ports()),
     }
+    assert labels["bot"]
     assert request.ssh_key_ids == (world.cloud.keys["demo"].id,)
     assert world.cloud.walls["demo"].rules == ("in tcp 22 from 0.0.0.0/0, ::/0",)
 
