@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from reconciler.document import shown
+
 MAX_BYTES: Final = 16 * 1024 * 1024  # of all files together
-MAX_FILES_IN_TREE: Final = 1000
+MAX_IN_TREE: Final = 1000  # files, and as many directories: links may make any number of few
 _INSIDE: Final = "name a path from the file that says this on, inside the directory of the fleet file"
+_CIRCLE: Final = ("is a link that leads back to itself", "name a file, or mend the link")
 
 
 class Unreadable(Exception):
@@ -66,19 +69,22 @@ class Reader:
         return self._counted(name, raw)
 
     def tree(self, name: str) -> dict[str, bytes]:
-        """Every regular file below a directory, by its path from there on. Raises Unreadable.
+        """Every file below a directory, by its path from there on, links followed. Raises Unreadable.
 
-        Names that begin with a dot, and links, are left out.
+        Names that begin with a dot are left out, and nothing else is.
         """
         top = self._inside(name)
         if not top.is_dir():
             raise Unreadable("is no directory" if top.exists() else "is not there", "name a directory")
         found: dict[str, bytes] = {}
-        for path in _files_below(top):
+        for path in self._files_below(top):
             below = path.relative_to(top).as_posix()
-            if len(found) == MAX_FILES_IN_TREE:
-                raise Unreadable(f"holds more than {MAX_FILES_IN_TREE} files", "name a directory with fewer")
-            found[below] = self.file(path.relative_to(self._root).as_posix())
+            if len(found) == MAX_IN_TREE:
+                raise Unreadable(f"holds more than {MAX_IN_TREE} files", "name a directory with fewer")
+            try:
+                found[below] = self.file(path.relative_to(self._root).as_posix())
+            except Unreadable as error:
+                raise _held(below, error.summary, error.advice) from error
         if not found:
             raise Unreadable("holds no file", "put one there, or remove this entry")
         return found
@@ -109,6 +115,34 @@ class Reader:
                 whole.update(len(part).to_bytes(8, "big") + part)
         return whole.hexdigest()
 
+    def _files_below(self, top: Path) -> Iterator[Path]:
+        """Sorted, and lazily: the tree may be a whole disk. Where links lead is judged before anything is opened."""
+        waiting: list[tuple[Path, tuple[Path, ...]]] = [(top, ())]
+        directories = 0
+        while waiting:
+            path, above = waiting.pop()
+            below = path.relative_to(top).as_posix()
+            end = self._end(path, below)
+            if not end.is_dir():
+                yield path
+                continue
+            if end in above:
+                raise _held(below, *_CIRCLE)
+            directories += 1
+            if directories > MAX_IN_TREE:
+                raise Unreadable(f"holds more than {MAX_IN_TREE} directories", "name a directory with fewer")
+            waiting += [(path / name, (*above, end)) for name in _names_in(end, below)]
+
+    def _end(self, path: Path, below: str) -> Path:
+        """Where an entry of a tree ends, all links followed."""
+        try:
+            end = self._inside(path.relative_to(self._root).as_posix())
+        except Unreadable as error:
+            raise _held(below, error.summary, "mend or remove that link") from error
+        if not end.exists():
+            raise _held(below, "is not there", "mend or remove that link")
+        return end
+
     def _inside(self, name: str) -> Path:
         if name.startswith(("/", "~")):
             raise Unreadable("is an absolute path", _INSIDE)
@@ -137,18 +171,21 @@ def _resolved(path: Path) -> Path:
     except RuntimeError:
         is_whole = False
     if not is_whole:
-        raise Unreadable("is a link that leads back to itself", "name a file, or mend the link")
+        raise Unreadable(*_CIRCLE)
     return found
 
 
-def _files_below(top: Path) -> Iterator[Path]:
-    """Sorted, and lazily: the tree may be a whole disk."""
-    for directory, below, files in os.walk(top):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(directory, name)
-            if not name.startswith(".") and stat.S_ISREG(path.lstat().st_mode):
-                yield path
+def _names_in(directory: Path, below: str) -> list[str]:
+    """Sorted backwards: the last one is taken first."""
+    try:
+        names = [path.name for path in directory.iterdir()]
+    except OSError as error:
+        raise _held(below, f"cannot be read: {error.strerror}", "make it readable, or remove it") from error
+    return sorted((name for name in names if not name.startswith(".")), reverse=True)
+
+
+def _held(below: str, summary: str, advice: str) -> Unreadable:
+    return Unreadable(summary if below == "." else f"holds {shown(below)}, which {summary}", advice)
 
 
 def _unreadable(error: OSError) -> Unreadable:
