@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import wraps
 from itertools import islice
 from traceback import walk_tb
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, filters, pass_context, tests
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
@@ -86,6 +86,7 @@ class Jinja(ImmutableSandboxedEnvironment):
         return found
 
     def read(self, text: str) -> tuple[Template, int]:
+        self.newline_sequence = _line_end(text)
         try:
             self.count_tokens(text)
             tree = Priced()
@@ -175,6 +176,12 @@ class Jinja(ImmutableSandboxedEnvironment):
         if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             raise SecurityError("it writes half of a character (a surrogate)")
         return text
+
+
+def _line_end(text: str) -> Literal["\n", "\r\n"]:
+    """That of the first line: jinja2 ends all lines of a template alike."""
+    first, end, _ = text.partition("\n")
+    return "\r\n" if end and first.endswith("\r") else "\n"
 
 
 def _line(template: Template, error: BaseException) -> int:

@@ -24,7 +24,7 @@ VALUES: dict[str, Any] = {
     "regions": ["nbg1", "fsn1"],
     "labels": {"team": "blue", "Area": "north"},
     "users": {"owner": None, "allowed": [30, 4]},
-    "vars": {"city": "Bonn", "notes": [], "open": True},
+    "vars": {"city": "Bonn", "notes": [], "open": True, "lines": "a\nb"},
 }
 
 
@@ -37,6 +37,11 @@ def fill(text: str, steps: int = 1_000_000) -> str:
     [
         ("{{ name }} of {{ regions }}, {{ users.owner }} {{ vars.open }}\n", "alice of ['nbg1', 'fsn1'], None True\n"),
         ("{# nothing #}{% raw %}{{ name }}{% endraw %}", "{{ name }}"),
+        ("no mark\r\n", "no mark\r\n"),
+        ("{{ name }}\r\n{# a\r\nb #}\r\nend\r\n", "alice\r\n\r\nend\r\n"),
+        ("{{ name }}\n\nend", "alice\n\nend"),
+        ("one\n{{ name }}\r\ntwo\r\n", "one\nalice\ntwo\n"),
+        ("{{ vars.lines }}\r\n", "a\nb\r\n"),
         (
             "{{ labels.team }} {{ labels['team'] }} {{ regions[0] }} {{ regions[-1] }} {{ name[0] }}",
             "blue blue nbg1 fsn1 a",
