@@ -131,6 +131,7 @@ class Stage:
     def listen(self, address: str, port: int) -> socket.socket:
         listener = CountingListener()
         listener.accepted = self._count
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a machine that was off listens again
         listener.bind((address, port))
         listener.listen(16)
         return listener
