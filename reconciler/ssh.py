@@ -39,6 +39,7 @@ _SILENT: Final = (
 _BUSY: Final = "Try again; if it stays so, look at its console in the cloud: it may be out of memory, or its disk full."
 # paramiko's words where it waited for a banner in vain; which of them comes is a race of two timers.
 _SAID_NOTHING: Final = ("No existing session", "Error reading SSH protocol banner")
+_NO_COMMON_KIND: Final = "Unable to agree on a pubkey algorithm"  # paramiko says it of RSA alone
 
 # Without a handler of its own paramiko's thread prints tracebacks on our stderr; what matters is raised as well.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -169,6 +170,9 @@ class _Login:
             try:
                 transport.auth_publickey(self._user, key)
             except paramiko.AuthenticationException as refusal:
+                if str(refusal).startswith(_NO_COMMON_KIND):  # the connection is closed then
+                    advice = "Use an Ed25519 key: PubkeyAcceptedAlgorithms of its sshd leaves RSA out."
+                    raise LoginRefused(f"{self._where} takes no RSA key", advice) from refusal
                 # paramiko calls a lost connection and a silent server "authentication failed", too.
                 if not transport.is_active() or "timeout" in str(refusal).lower():
                     raise EOFError(str(refusal)) from refusal

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from reconciler import commands, keys
 from reconciler.errors import CommandFailed, HostRefused, HostTimedOut, LoginRefused, SandboxError, WrongHostKey
@@ -124,6 +126,16 @@ def test_a_booting_machine_refuses(machines: SimulatedMachines) -> None:
         slow.create(spec_of(3))
         with pytest.raises(HostRefused):
             FabricDialer().connect(address(3), 5)
+
+
+def test_a_server_that_takes_no_rsa_keys_is_told_from_one_that_does_not_speak(machines: SimulatedMachines) -> None:
+    """It says so before a key is tried: paramiko finds nothing in common and hangs up."""
+    connected().close()
+    of_a_person = rsa.generate_private_key(65537, 2048)
+    text = of_a_person.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    with pytest.raises(LoginRefused, match=f"127.84.0.1:{PORT} takes no RSA key") as refused:
+        FabricDialer().connect(replace(address(1), login_keys=(Secret(text),)), 5)
+    assert "Ed25519" in refused.value.advice
 
 
 def test_a_snapshot_makes_other_machines_and_a_rebuild_forgets(machines: SimulatedMachines) -> None:
