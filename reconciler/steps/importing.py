@@ -12,7 +12,7 @@ from typing import Final
 
 from reconciler import commands, keys
 from reconciler.commands import importing
-from reconciler.errors import FleetError, HostError
+from reconciler.errors import CommandFailed, HostError, LoginRefused
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, ChildSpec, Fleet, HostAddress, Secret, Server
 from reconciler.ports import Host, Ports
@@ -125,12 +125,8 @@ def ensure_proven(work: Arrival) -> None:
     try:
         work.move_to(_connect_patiently(work, wanted))
         work.connection().run(importing.prove_root())
-    except FleetError as error:
-        raise HostError(
-            f"the new way in does not work: {error.summary}",
-            "the old one does: look whether sshd's AllowUsers, DenyUsers or Match keep out the account "
-            f"{files.LOGIN_USER}, mend that, and import again",
-        ) from error
+    except HostError as error:
+        raise _unproven(error) from error
 
 
 def ensure_ours(work: Arrival) -> None:
@@ -165,6 +161,24 @@ def labels_of(fleet: Fleet, spec: ChildSpec, server: Server, uid: str, run: str,
 
 def _said(work: Arrival) -> str:
     return work.connection().run(importing.survey(files.LOGIN_USER)).stdout.decode("utf-8", "replace")
+
+
+def _unproven(error: HostError) -> HostError:
+    """With what mends this one: a connection that broke off says nothing about sshd or sudo."""
+    if error.temporary:
+        advice = "look whether the server still answers, and import again: what is done stays done"
+        return HostError(f"the new way in is not proven yet: {error.summary}", advice)
+    match error:
+        case LoginRefused():
+            culprit = f"whether sshd's AllowUsers, DenyUsers or Match keep out the account {files.LOGIN_USER}"
+        case CommandFailed():
+            culprit = f"what /etc/sudoers and /etc/sudoers.d say of the account {files.LOGIN_USER}"
+        case _:
+            culprit = "which HostKey the configuration of its sshd names"
+    return HostError(
+        f"the new way in does not work: {error.summary}",
+        f"the old one does: look {culprit}, mend that, and import again",
+    )
 
 
 def _connect_patiently(work: Arrival, address: HostAddress) -> Host:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reconciler import keys
-from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut
+from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut, WrongHostKey
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, Secret, Server, ServerRequest, ServerStatus
 from tests.fakes.command_line import CommandLine, Said
@@ -218,12 +218,42 @@ def test_a_server_of_another_fleet_is_taken_over_only_when_told_to(world: FakeFl
     assert world.planned() == ["create alice: declared", "create bob: unfinished"]
 
 
-def test_a_way_in_that_does_not_work_leaves_the_server_to_its_owner(world: FakeFleet, take_in: Importer) -> None:
-    host = by_hand(world)
+def _keeps_fleet_out(host: FakeHost) -> None:
+    host.files["/etc/ssh/sshd_config.d/10-people.conf"] = FakeFile(b"AllowUsers root\n", "root:root", "0644")
+
+
+def _asks_for_a_password(host: FakeHost) -> None:
     host.fails += [("prove the way in", CommandFailed("sudo: a password is required"))]
+
+
+def _names_another_key(host: FakeHost) -> None:
+    host.fails += [("prove the way in", WrongHostKey("it shows the host key of before"))]
+
+
+def _hangs_up(host: FakeHost) -> None:
+    host.fails += [("prove the way in", HostTimedOut("the connection broke off during prove the way in"))]
+
+
+@pytest.mark.parametrize(
+    ("change", "summary", "advice"),
+    [
+        (_keeps_fleet_out, "the new way in does not work: 10.9.9.9 does not accept our key", "sshd's AllowUsers"),
+        (_asks_for_a_password, "the new way in does not work: sudo: a password is required", "/etc/sudoers.d"),
+        (_names_another_key, "the new way in does not work: it shows the host key of before", "which HostKey"),
+        (_hangs_up, "the new way in is not proven yet: the connection broke off", "whether the server still answers"),
+    ],
+)
+def test_a_way_in_that_does_not_work_leaves_the_server_to_its_owner(
+    world: FakeFleet, take_in: Importer, change: Any, summary: str, advice: str
+) -> None:
+    """Each with what mends it, and with nothing of what would mend another."""
+    change(by_hand(world))
     said = take_in()
     assert said.code == 1
-    assert "the new way in does not work" in said.err
+    assert summary in said.err
+    others = {"AllowUsers", "/etc/sudoers", "HostKey", "still answers"}
+    assert {word for word in others if word in said.err} == {word for word in others if word in advice}
+    assert advice in said.err
     assert ours(world.cloud.by_id[77]) == {}
 
 
