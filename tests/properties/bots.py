@@ -15,14 +15,14 @@ from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet
 
 NAMES: Final = ("ada", "bea", "cyd", "dot")
 BOTS: Final = ("111", "222")
-STATES: Final = ("declared", "off", "expired", "gone", "doubtful")
+STATES: Final = ("declared", "off", "stuck", "leaving", "expired", "gone", "doubtful")
 
 
 @dataclass(frozen=True)
 class Holder:
     """`wants` is what the file gives it, `has` whose token lies on its host."""
 
-    state: str  # declared, off, expired, gone (from the file), doubtful
+    state: str  # declared, off, stuck (to be off, and cannot now), leaving (off and expired), expired, gone, doubtful
     there: str  # a host that is seen, one that is silent or was not asked about, a server that is off, or none
     wants: str | None
     has: str | None
@@ -63,7 +63,7 @@ EVERY: Final = [
     for state, there, wants, has in product(
         STATES, ("seen", "silent", "unasked", "out", "none"), (None, *BOTS), (None, *BOTS)
     )
-    if (wants is None or state != "gone") and (has is None or there != "none")
+    if (wants is None or state != "gone") and (has is None or there != "none") and (state != "stuck" or there == "seen")
 ]
 worlds: Final = st.lists(st.sampled_from(EVERY), min_size=1, max_size=len(NAMES)).map(
     lambda holders: dict(zip(NAMES, holders, strict=False))
@@ -71,12 +71,15 @@ worlds: Final = st.lists(st.sampled_from(EVERY), min_size=1, max_size=len(NAMES)
 
 
 def _child(name: str, holder: Holder) -> Child:
-    spec: dict[str, Any] = {"enabled": holder.state != "off", "expires": NOW if holder.state == "expired" else None}
+    spec: dict[str, Any] = {
+        "enabled": holder.state not in ("off", "stuck", "leaving"),
+        "expires": NOW if holder.state in ("expired", "leaving") else None,
+    }
     case: dict[str, Any] = {"spec": None if holder.state == "gone" else spec}
     if holder.there == "none":
         case["server"] = None
-    elif holder.there != "seen" or holder.state == "doubtful":
-        status = "off" if holder.there == "out" else "running"
+    elif holder.there != "seen" or holder.state in ("doubtful", "stuck"):
+        status = "rebuilding" if holder.state == "stuck" else "off" if holder.there == "out" else "running"
         case["server"] = {"status": status, "labels": {"openclaw-deploy/bot": holder.has}}
     if holder.there == "silent":
         case["silence"] = "timed out"

@@ -40,7 +40,7 @@ def who_has_to_let_go_can(world: World, plan: Plan) -> None:
     """Whoever is to leave is not kept by those who wait for its bot."""
     for name, holder in world.items():
         is_on = holder.there in ("seen", "silent") or (holder.there == "out" and holder.state != "off")
-        if holder.state in ("gone", "expired", "off") and is_on:
+        if holder.state in ("gone", "expired", "leaving", "off") and is_on:
             assert _acts(plan, name)
 
 
