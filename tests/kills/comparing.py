@@ -9,9 +9,9 @@ from reconciler.sandbox.simulated.host import SimulatedHost
 from tests.crash.comparing import comparable, lasting
 from tests.kills.scene import Scene
 
-OF_ONE_MACHINE: Final = ("boot_id", "disk_free_mb", "memory_free_mb")
+OF_ONE_MACHINE: Final = ("boot_id", "disk_free_mb", "memory_free_mb", "bot")
 OF_ONE_PROCESS: Final = ("main_pid", "starts", "restarts")
-LABELS_OF_ONE_CHILD: Final = ("/child", "/uid", "/nonce")
+LABELS_OF_ONE_CHILD: Final = ("/child", "/uid", "/nonce", "/bot")
 
 
 class Marks(NamedTuple):
