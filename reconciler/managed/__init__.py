@@ -21,7 +21,6 @@ from reconciler.managed.things import (
     directory,
     file,
     plain,
-    secret_digest,
     secret_file,
     text_file,
     unit,
@@ -40,7 +39,6 @@ __all__ = [
     "digests",
     "entry_named",
     "looks",
-    "secret_digest",
     "wanted_values",
 ]
 

@@ -110,17 +110,9 @@ def unit(name: str, unit_name: str) -> Managed:
     return plain(name, {"kind": "unit", "name": unit_name}, {"enabled": "enabled", "active": "active"})
 
 
-def secret_digest(secret: Secret, digest_key: Secret) -> str:
-    """What the probe says of a file that holds just this secret, on the host whose digests have that key."""
-    return _keyed(secret.reveal().encode(), digest_key)
-
-
-def _keyed(content: bytes, digest_key: Secret) -> str:
-    return hmac.digest(bytes.fromhex(digest_key.reveal()), content, "sha256").hex()
-
-
 def _fingerprint(content: bytes, materials: Materials, *, secret: bool) -> dict[str, Json]:
     # A plain hash of a short secret could be guessed, so secrets are digested with a key of this child's own.
     if secret:
-        return {"hmac": _keyed(content, materials.digest_key)}
+        key = bytes.fromhex(materials.digest_key.reveal())
+        return {"hmac": hmac.digest(key, content, "sha256").hex()}
     return {"sha256": hashlib.sha256(content).hexdigest()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -149,10 +150,10 @@ def pinned(spec: ChildSpec, facts: HostFacts | None) -> ChildSpec:
 def bot_of(spec: ChildSpec, ports: Ports) -> str | None:
     """The number of a child's bot, the part of its token before the colon: no secret. None without such a token."""
     try:
-        number, colon, _ = ports.secrets.bot_token(spec.bot_token).reveal().partition(":")
+        found = re.match(r"([0-9]{1,20}):", ports.secrets.bot_token(spec.bot_token).reveal())
     except SecretError:
         return None  # an error where the token is needed
-    return number if colon and number.isdecimal() else None
+    return found[1] if found else None
 
 
 def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> Materials:

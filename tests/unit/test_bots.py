@@ -11,6 +11,7 @@ import pytest
 from reconciler.errors import HostTimedOut, SecretError, Unauthorized
 from reconciler.managed import files
 from reconciler.model import OutcomeCode, Secret, SecretRef, ServerStatus
+from reconciler.steps.work import bot_of
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile
 
@@ -139,6 +140,13 @@ def test_a_server_says_whose_bot_it_has(world: FakeFleet) -> None:
     world.change("alice", bot_token=SecretRef("env", "C"))
     world.apply()
     assert world.server("alice").bot == "333"
+
+
+@pytest.mark.parametrize("token", ["no-token-at-all", "\u0661\u0661\u0661:aaa", "1" * 70 + ":aaa"])
+def test_what_is_no_bots_number_is_no_label(world: FakeFleet, token: str) -> None:
+    """The cloud would refuse it, and the server with it."""
+    world.secrets = Kept({"A": token, "B": "222:bbb"})  # type: ignore[assignment]
+    assert bot_of(world.specs["alice"], world.ports()) is None
 
 
 def test_a_child_that_was_moved_keeps_its_bot(world: FakeFleet) -> None:

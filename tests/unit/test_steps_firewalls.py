@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
@@ -239,12 +238,20 @@ def killed_while_moving(world: FakeFleet, sources: tuple[str, ...]) -> None:
     world.change("alice", ssh_from=sources)
     mend(world)
     work, _ = make_work(world, "alice")
-    with patch.object(FakeClock, "sleep", side_effect=Killed), pytest.raises(Killed):
+    work.ports = replace(work.ports, clock=Deadly())
+    with pytest.raises(Killed):
         ensure_ssh_from(work)
 
 
 class Killed(BaseException):
     pass
+
+
+class Deadly(FakeClock):
+    """Whoever pauses is killed."""
+
+    def sleep(self, seconds: float) -> None:
+        raise Killed
 
 
 def test_the_next_apply_takes_a_lock_out_back(world: FakeFleet) -> None:
