@@ -32,8 +32,11 @@ from reconciler.planner.policy import breaches
 from reconciler.planner.requests import requests_of_apply
 from reconciler.planner.stock import retired_notes
 from reconciler.steps.comparison import NETWORKS
+from reconciler.steps.firewalls import firewalls_in_use
 
 DEFAULTS: Final = PlanOptions()
+# What brings a server under the firewall of the file, or deletes it. All else leaves it where it is.
+_LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.UPDATE, Kind.RESIZE, Kind.REPLACE, Kind.DESTROY)
 
 
 def plan(
@@ -56,7 +59,8 @@ def plan(
     found = [judgement.action for judgement in judged.values() if judgement.action is not None]
     actions = tuple(sorted(found, key=lambda action: (action.wave, action.child)))
     servers = _each_once((*others, *(child.server for child in children.values() if child.server)))
-    shared = shared if _touches_shared(actions, servers, options) else ()
+    used = firewalls_in_use(fleet, (*others, *_staying(children, actions)))
+    shared = _without_removals_of(used, shared) if _touches_shared(actions, servers, options) else ()
     delta = money.total(None if action.monthly is None else Decimal(action.monthly) for action in actions)
     bill = money.total((delta, *(money.server_cost(catalog, server) for server in servers)))
     requests = requests_of_apply(actions, shared, len(servers))
@@ -99,6 +103,18 @@ def _touches_shared(actions: Sequence[Action], servers: Sequence[Server], option
         action.kind in (Kind.CREATE, Kind.REPLACE) or any(change.path == NETWORKS for change in action.reason.changes)
         for action in actions
     )
+
+
+def _staying(children: Mapping[str, Child], actions: Iterable[Action]) -> list[Server]:
+    """The servers that are after the plan under the firewall that they are under now."""
+    leaving = {action.child for action in actions if action.kind in _LEAVES_FIREWALL}
+    return [child.server for name, child in children.items() if child.server and name not in leaving]
+
+
+def _without_removals_of(used: Iterable[str], shared: Iterable[Change]) -> tuple[Change, ...]:
+    """An apply removes no firewall that a server is still under, so a plan must not say that it will."""
+    kept = {f"firewall {name}" for name in used}
+    return tuple(change for change in shared if change.after is not None or change.path not in kept)
 
 
 def _too_many_requests(requests: int, options: PlanOptions) -> tuple[Diagnostic, ...]:

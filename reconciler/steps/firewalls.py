@@ -9,7 +9,7 @@ label `ssh-from-before` tells what was there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -82,13 +82,17 @@ def remove_unwanted_firewalls(fleet: Fleet, ports: Ports, live: Sequence[Firewal
     unwanted = [firewall for firewall in live if firewall.name not in wanted]
     if not unwanted:
         return
-    servers = ports.cloud.servers(fleet_id)
-    digests = {server.labels.get(label, "") for server in servers for label in (_SSH_FROM, _UNPROVEN)}
-    needed = {_restricted_name(fleet, digest) for digest in digests}
+    needed = firewalls_in_use(fleet, ports.cloud.servers(fleet_id))
     for firewall in unwanted:
         if firewall.name not in needed:
             note("firewall-delete-intended", durable=True, firewall=firewall.name)
             ports.cloud.delete_firewall(firewall.name)
+
+
+def firewalls_in_use(fleet: Fleet, servers: Iterable[Server]) -> set[str]:
+    """The names of those with networks of their own that one of these servers is under, or may go back to. Pure."""
+    digests = {server.labels.get(label) for server in servers for label in (_SSH_FROM, _UNPROVEN)}
+    return {_restricted_name(fleet, digest) for digest in digests if digest}
 
 
 def ensure_ssh_from(work: Work) -> bool:

@@ -21,7 +21,17 @@ from reconciler.model import (
 )
 from reconciler.planner import plan
 from tests.fakes.worlds import NOW, make_catalog, make_fleet, make_server
-from tests.properties.recipes import BASES, HEALTHY, NAMES, SINGLES, Recipe, mostly, prepare_child, recipes
+from tests.properties.recipes import (
+    BASES,
+    HEALTHY,
+    NAMES,
+    SINGLES,
+    UNWANTED,
+    Recipe,
+    mostly,
+    prepare_child,
+    recipes,
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,10 @@ policies = st.fixed_dictionaries(
         **{key: st.sampled_from(allowed) for key, allowed in GATES.items()},
     },
 )
-SHARED: Final = (Change("firewall demo", None, ["in tcp 22 from 0.0.0.0/0, ::/0"]),)
+LOST: Final = "00000000cafecafe"  # the digest of networks whose firewall somebody has deleted
+UNUSED: Final = Change(f"firewall demo-ssh-{UNWANTED}", ["in tcp 22 from 192.0.2.0/24"], None)
+SHARED: Final = (Change(f"firewall demo-ssh-{LOST}", None, ["in tcp 22 from 203.0.113.0/24"]), UNUSED)
+FEW, MANY = 5, 20  # of more others than that, one is under a firewall that is lost, or unwanted
 cases = st.builds(
     lambda found, *rest: prepare(dict(zip(NAMES, found, strict=False)), *rest),
     st.lists(recipes, min_size=1, max_size=len(NAMES)),
@@ -86,7 +99,8 @@ def prepare(
 ) -> Case:
     kept = {name: recipe for name, recipe in found.items() if recipe.declared or recipe.there}
     children = {name: prepare_child(name, recipe) for name, recipe in kept.items()}
-    strangers = tuple(make_server(f"other{number}") for number in range(others))
+    under = {FEW: {"openclaw-deploy/ssh-from": LOST}, MANY: {"openclaw-deploy/ssh-from": UNWANTED}}
+    strangers = tuple(make_server(f"other{number}", labels=under.get(number, {})) for number in range(others))
     fleet = make_fleet(children, policy)
     catalog = _catalog() if prices else None
     return Case(kept, children, fleet, catalog, options, SHARED if shared else (), strangers, policy or {})
@@ -131,7 +145,19 @@ def _gates() -> Iterator[Case]:
         yield prepare({**some, **new}, options=PlanOptions(requests_left=left), others=60)
     for many in (2, 4, 5):
         yield prepare(dict.fromkeys(NAMES[:many], replace(HEALTHY, server_type="cpx11", types=("cpx11",))))
+    yield from _under_an_unwanted_firewall()
     going = dict.fromkeys(NAMES[:2], replace(HEALTHY, declared=False))
     for limit in (None, 0, 1, 2, Percent(0), Percent(100)):
         for said in (None, 0, 2):
             yield prepare(going, options=PlanOptions(max_destroys=said), policy={"max_destroys": limit})
+
+
+def _under_an_unwanted_firewall() -> Iterator[Case]:
+    """One child, for which each kind of action is planned, and none; that is under it, or may go back to it."""
+    for fault in (
+        *({}, {"ready": False}, {"types": ("cx33",)}, {"regions": ("fsn1",)}, {"declared": False}),
+        *({"enabled": False}, {"enabled": False, "status": "off"}, {"status": "off"}, {"obstacle": True}),
+    ):
+        for unproven in (False, True):
+            child = replace(HEALTHY, shut=True, unproven=unproven, **fault)
+            yield prepare({NAMES[0]: child}, options=PlanOptions(allow_replace=True), shared=True)

@@ -77,8 +77,11 @@ def is_made_in_vain(recipe: Recipe) -> bool:
 
 def is_locked_out(recipe: Recipe) -> bool:
     """It says nothing, and who may reach it is not what the file says, or was never proven."""
-    is_shut = recipe.unproven or recipe.ssh_from
-    return recipe.there and is_shut and recipe.silence in ("timed out", "refused")
+    return recipe.there and has_other_networks(recipe) and recipe.silence in ("timed out", "refused")
+
+
+def has_other_networks(recipe: Recipe) -> bool:
+    return recipe.unproven or recipe.ssh_from or recipe.shut
 
 
 def is_asked(recipe: Recipe) -> bool:
@@ -205,7 +208,8 @@ def cloud_changes(recipe: Recipe) -> list[str]:
 def cloud_differences(recipe: Recipe) -> list[str]:
     """Drift where the last apply has left backups and labels as the file still says them."""
     backups = ["backups"] if recipe.backups != recipe.server_backups else []
-    labels = ["labels"] if recipe.protect != recipe.protect_label or recipe.ssh_from else []
+    networks = recipe.ssh_from or (recipe.shut and not recipe.unproven)
+    labels = ["labels"] if recipe.protect != recipe.protect_label or networks else []
     return backups + labels
 
 

@@ -45,4 +45,5 @@ LAWS: Final[tuple[Law, ...]] = (
     laws_of_advice.what_an_action_gives_up_is_said,
     laws_of_advice.older_servers_are_counted,
     laws_of_actions.shared_things_are_left_alone_by_who_asks_for_some,
+    laws_of_actions.a_firewall_is_said_to_go_when_no_server_stays_under_it,
 )

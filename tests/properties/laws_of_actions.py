@@ -10,7 +10,7 @@ from typing import Final
 from reconciler.model import Action, Kind, Percent, Plan, ReasonCode
 from tests.properties import expecting
 from tests.properties.asking import changes, each, prices
-from tests.properties.cases import SHARED, Case
+from tests.properties.cases import MANY, SHARED, UNUSED, Case
 from tests.properties.recipes import Recipe
 
 WAVES: Final = {
@@ -137,12 +137,19 @@ def what_is_not_the_files_stays(case: Case, plan: Plan) -> None:
 
 def shared_things_are_left_alone_by_who_asks_for_some(case: Case, plan: Plan) -> None:
     there = any(recipe.there for recipe in case.found.values()) or bool(case.others)
-    moving = [(it, recipe) for it, recipe in _actions(case, plan) if recipe.ssh_from or recipe.unproven]
+    moving = [(it, recipe) for it, recipe in _actions(case, plan) if expecting.has_other_networks(recipe)]
     moves = any(_changes_labels(action, recipe) for action, recipe in moving)
     needs = moves or any(action.kind in (Kind.CREATE, Kind.REPLACE) for action in plan.actions)
     touched = needs if case.options.partial else there or bool(plan.actions)
-    assert plan.shared == (case.shared if touched else ())
+    assert [change for change in plan.shared if change != UNUSED] == [*case.shared[:1]] * touched
     assert case.shared in ((), SHARED)
+
+
+def a_firewall_is_said_to_go_when_no_server_stays_under_it(case: Case, plan: Plan) -> None:
+    moved = {action.child for action in plan.actions if action.kind not in (Kind.STOP, Kind.START, Kind.RESTART)}
+    staying = [recipe for name, recipe in case.found.items() if recipe.there and name not in moved]
+    is_used = any(recipe.shut for recipe in staying) or len(case.others) > MANY
+    assert (UNUSED in plan.shared) == (bool(plan.shared) and not is_used)
 
 
 def _actions(case: Case, plan: Plan) -> Iterator[tuple[Action, Recipe]]:

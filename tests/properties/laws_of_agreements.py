@@ -127,7 +127,8 @@ def _looks_otherwise(agreement: Agreement, name: str) -> bool:
 
 def _looks(recipe: Recipe) -> tuple[Any, ...]:
     """What is seen of the child: its server at the cloud, and where it is asked, what lies on its host."""
-    labels = recipe.ready, recipe.protect_label, recipe.former_name, recipe.foreign_label, recipe.unproven
+    networks = recipe.shut, recipe.unproven
+    labels = recipe.ready, recipe.protect_label, recipe.former_name, recipe.foreign_label, networks
     server = (recipe.status, recipe.server_type, labels) if recipe.there else None
     release = recipe.changed and recipe.latest and recipe.there
     return server, release, _lies_there(recipe) if expecting.is_seen(recipe) else None

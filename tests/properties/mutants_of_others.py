@@ -95,6 +95,11 @@ OTHERS: Final = (
         ("if near else", "if False else"),
     ),
     *of(
+        "steps/firewalls",
+        ("for label in (_SSH_FROM, _UNPROVEN)}", "for label in (_UNPROVEN,)}"),
+        ("for label in (_SSH_FROM, _UNPROVEN)}", "for label in (_SSH_FROM,)}"),
+    ),
+    *of(
         "planfile",
         ("if not is_ours:", "if False:"),
         ('if body["format"] != FORMAT:', "if False:"),

@@ -23,6 +23,7 @@ NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
 SECRET: Final = "7700000001:planted-bot-token-that-nobody-may-see"
 PATH: Final = "sudoers.sha256"  # what drifts
 CHANGED_PATH: Final = "release.version"  # what another version in the file changes
+UNWANTED: Final = "00000000deadbeef"  # the digest of networks that no child of the file has any more
 LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=NOW.tzinfo)
 
 
@@ -51,6 +52,7 @@ class Recipe:
     protect_label: bool
     former_name: bool  # it has moved, and its server is still named and labelled after the old one
     foreign_label: bool
+    shut: bool  # under a firewall that nobody wants any more, or where unproven: was, and may go back to it
     unproven: bool  # moved to another cloud firewall, by an apply that died there
     silence: str | None
     applied: str  # finished, begun, lost; newer, or by a version that is no number
@@ -95,6 +97,7 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "protect_label": (False, True),
     "former_name": (False, True),
     "foreign_label": (False, True),
+    "shut": (False, True),
     "unproven": (False, True),
     "silence": (None, *(str(cause) for cause in Silence)),
     "applied": ("finished", "begun", "lost", "newer", "nightly"),
@@ -219,7 +222,9 @@ def _server(recipe: Recipe) -> dict[str, Any]:
     labels: dict[str, str | None] = {"theirs": "kept"} if recipe.foreign_label else {}
     labels["openclaw-deploy/unfinished"] = None if recipe.ready else "true"
     labels["openclaw-deploy/protect"] = "true" if recipe.protect_label else None
-    labels["openclaw-deploy/ssh-from-before"] = "everywhere" if recipe.unproven else None
+    before = UNWANTED if recipe.shut else None
+    labels["openclaw-deploy/ssh-from"] = None if recipe.unproven else before
+    labels["openclaw-deploy/ssh-from-before"] = before or "everywhere" if recipe.unproven else None
     return {
         "status": ServerStatus(recipe.status),
         "server_type": recipe.server_type,

@@ -19,12 +19,13 @@ CASES = sorted((Path(__file__).parent.parent / "cases" / "plan").glob("*.yaml"))
 def planned(case: dict[str, Any], children: dict[str, Child]) -> Plan:
     """The plan of a case.
 
-    Keys beside `children`: policy, options, shared, others (names of servers nobody asked about), prices (false: the
-    catalogue could not be read).
+    Keys beside `children`: policy, options, shared, others (servers nobody asked about: names, or a mapping of names to
+    what is so of each), prices (false: the catalogue could not be read).
     """
     asked: dict[str, Any] = {
         key: frozenset(value) if isinstance(value, list) else value for key, value in case.get("options", {}).items()
     }
+    others = case.get("others", {})
     return plan(
         make_fleet(children, case.get("policy")),
         children,
@@ -32,7 +33,7 @@ def planned(case: dict[str, Any], children: dict[str, Child]) -> Plan:
         NOW,
         PlanOptions(**asked),
         tuple(Change(**change) for change in case.get("shared", [])),
-        [make_server(name) for name in case.get("others", [])],
+        [make_server(name, **(others[name] if isinstance(others, dict) else {})) for name in others],
     )
 
 

@@ -122,6 +122,34 @@ def test_a_missing_firewall_and_an_unwanted_one_are_changes(world: FakeFleet) ->
     ]
 
 
+def test_a_firewall_that_others_are_under_is_not_announced_as_removed(world: FakeFleet) -> None:
+    world.change("alice", ssh_from=OFFICE)
+    apply(world)
+    world.change("alice", ssh_from=())
+    del world.cloud.by_id[world.server("bob").id]
+    planned = world.client().plan(["bob"])
+    assert ([action.kind for action in planned.plan.actions], planned.plan.shared) == ([Kind.CREATE], ())
+    assert {outcome.code for outcome in world.client().apply(planned)} == {OutcomeCode.DONE}
+    assert names_of(world, "alice") == [f"demo-ssh-{sources_digest(OFFICE)}"]
+    assert [change.after for change in world.client().plan().plan.shared] == [None]
+
+
+def test_a_firewall_is_announced_as_removed_when_the_last_server_leaves_it(world: FakeFleet) -> None:
+    name = f"demo-ssh-{sources_digest(OFFICE)}"
+    world.change("alice", ssh_from=OFFICE)
+    apply(world)
+    world.change("alice", ssh_from=(), enabled=False)
+    assert world.client().plan().plan.shared == ()
+    apply(world)
+    assert (names_of(world, "alice"), world.planned()) == ([name], [])
+    world.change("alice", enabled=True)
+    assert world.client().plan().plan.shared == (), "it is started as it is"
+    apply(world)
+    assert [change.path for change in world.client().plan().plan.shared] == [f"firewall {name}"]
+    apply(world)
+    assert set(world.cloud.walls) == {"demo"}
+
+
 # --- what an apply does --------------------------------------------------------------------------------------
 
 
