@@ -71,7 +71,7 @@ class Server:
 
     @property
     def is_unproven(self) -> bool:
-        """An apply has moved it to another firewall, and nobody has got in from there yet; see steps/firewalls.py."""
+        """An apply has moved it to another firewall, and nobody has got in from there yet; see steps/networks.py."""
         return self.label("ssh-from-before") is not None
 
 

@@ -9,7 +9,6 @@ from typing import Final
 
 from reconciler.steps.access import ensure_host_key, ensure_login, ensure_reachable
 from reconciler.steps.finish import ensure_begun, ensure_recorded
-from reconciler.steps.firewalls import ensure_ssh_from, ensure_way_in
 from reconciler.steps.gateway import (
     ensure_config,
     ensure_files,
@@ -18,6 +17,7 @@ from reconciler.steps.gateway import (
     ensure_secrets,
     ensure_unit,
 )
+from reconciler.steps.networks import ensure_ssh_from, ensure_way_in
 from reconciler.steps.power import ensure_powered
 from reconciler.steps.release import ensure_node, ensure_release
 from reconciler.steps.reshape import ensure_backups

@@ -2,8 +2,7 @@
 
 The cloud adds up the rules of all firewalls of a server, so each server must be selected by exactly one of ours: those
 with `access.ssh_from` carry the label `ssh-from`, a digest of the addresses, and the default firewall selects the
-others. A change that locks us out is taken back by the apply that made it; if that one died, by the next, to which the
-label `ssh-from-before` tells what was there.
+others. A change that locks us out is taken back by the apply that made it.
 """
 
 from __future__ import annotations
@@ -18,15 +17,13 @@ from reconciler.errors import HostError
 from reconciler.model import EVERYWHERE, LABEL_PREFIX, Change, Firewall, FirewallSpec, Fleet, Json, Server, ServerStatus
 from reconciler.ports import Ports
 from reconciler.steps.runs import may_be_unfinished, open_runs
-from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 
+SSH_FROM: Final = LABEL_PREFIX + "ssh-from"
+UNPROVEN: Final = LABEL_PREFIX + "ssh-from-before"  # the digest before a change after which nobody has got in yet
 PROOF_PATIENCE: Final = 30.0  # seconds in which SSH must answer again after a change
 _PROOF_PAUSE: Final = 2.0
-_SPREADING: Final = 5.0  # seconds until a new label has moved a server to another firewall: no action tells
 _WITNESSES: Final = 3  # servers that are asked for one that answers before the change
-_SSH_FROM: Final = LABEL_PREFIX + "ssh-from"
-_UNPROVEN: Final = LABEL_PREFIX + "ssh-from-before"  # the digest before a change after which nobody has got in yet
-_ALL: Final = "everywhere"  # the digest of no restriction, for a label that must have a value
 
 Note = Callable[..., None]
 
@@ -44,7 +41,7 @@ def wanted_firewalls(fleet: Fleet, fleet_id: str) -> tuple[FirewallSpec, ...]:
     ours = f"{LABEL_PREFIX}fleet-id={fleet_id}"
     restricted = {sources_digest(child.ssh_from): child.ssh_from for child in fleet.children.values() if child.ssh_from}
     return (
-        FirewallSpec(fleet.name, f"{ours},!{_SSH_FROM}", labels),
+        FirewallSpec(fleet.name, f"{ours},!{SSH_FROM}", labels),
         *(_restricted(fleet, ours, labels, restricted[digest]) for digest in sorted(restricted)),
     )
 
@@ -91,65 +88,29 @@ def remove_unwanted_firewalls(fleet: Fleet, ports: Ports, live: Sequence[Firewal
 
 def firewalls_in_use(fleet: Fleet, servers: Iterable[Server]) -> set[str]:
     """The names of those with networks of their own that one of these servers is under, or may go back to. Pure."""
-    digests = {server.labels.get(label) for server in servers for label in (_SSH_FROM, _UNPROVEN)}
+    digests = {server.labels.get(label) for server in servers for label in (SSH_FROM, UNPROVEN)}
     return {_restricted_name(fleet, digest) for digest in digests if digest}
 
 
-def ensure_ssh_from(work: Work) -> bool:
-    """The server is under the firewall of its `access.ssh_from`, and still answers; else it is put back.
-
-    ensure_fleet_resources has made that firewall. Raises HostError when it does not answer any more.
-    """
-    server, digest = work.existing(), sources_digest(work.declared().ssh_from)
-    if server.labels.get(_SSH_FROM, "") == digest and not server.is_unproven:
-        return False
-    server = work.ports.cloud.server(server.id) or server  # a label put there since the plan must survive
-    before = _before(server)
-    work.note("ssh-from-intended", durable=True, server=server.id, after=digest)
-    work.server = _move(work, server, digest, unproven=before or _ALL)
-    if not _answers(server, work.fleet, work.ports, PROOF_PATIENCE, first_boot=work.is_first):
-        work.server = _move(work, server, before)
-        raise _locked_out(work.name, "access.ssh_from")
-    work.server = work.ports.cloud.set_labels(server.id, _labels(server, digest))
-    return True
+def answers(server: Server, fleet: Fleet, ports: Ports, patience: float, *, first_boot: bool = False) -> bool:
+    """Whether a new connection gets in, tried for so many seconds: an open one outlives any change of rules."""
+    deadline = ports.clock.monotonic() + patience
+    while True:
+        try:
+            ports.dialer.connect(address_of(server, fleet, ports, first_boot), CONNECT_TIMEOUT).close()
+        except HostError:
+            if ports.clock.monotonic() >= deadline:
+                return False
+        else:
+            return True
+        ports.clock.sleep(_PROOF_PAUSE)
 
 
-def ensure_way_in(work: Work) -> bool:
-    """Where nobody gets in, the cloud's firewall may be why: it is what can be changed without the host.
-
-    A change that an apply has made and not lived to prove is taken back. Else the file's networks are tried where the
-    server has others: `ssh from` proves them when somebody has got in.
-    """
-    server, digest = work.existing(), sources_digest(work.declared().ssh_from)
-    if not server.is_unproven and server.labels.get(_SSH_FROM, "") == digest:
-        return False
-    if _answers(server, work.fleet, work.ports, PROOF_PATIENCE, first_boot=work.is_first):  # it may have to boot
-        return False
-    server = work.ports.cloud.server(server.id) or server
-    if server.is_unproven:
-        work.note("ssh-from-revert-intended", durable=True, server=server.id)
-        work.server = _move(work, server, _before(server))
-    else:
-        work.note("ssh-from-intended", durable=True, server=server.id, after=digest)
-        work.server = _move(work, server, digest, unproven=_before(server) or _ALL)
-    return True
-
-
-def _before(server: Server) -> str:
-    found = server.labels.get(_UNPROVEN, server.labels.get(_SSH_FROM, ""))
-    return "" if found == _ALL else found
-
-
-def _move(work: Work, server: Server, digest: str, unproven: str = "") -> Server:
-    moved = work.ports.cloud.set_labels(server.id, _labels(server, digest, unproven))
-    work.ports.clock.sleep(_SPREADING)
-    return moved
-
-
-def _labels(server: Server, digest: str, unproven: str = "") -> dict[str, str]:
-    ours = {_SSH_FROM: digest, _UNPROVEN: unproven}
-    kept = {name: value for name, value in server.labels.items() if name not in ours}
-    return kept | {name: value for name, value in ours.items() if value}
+def locked_out(server: str, what: str) -> HostError:
+    return HostError(
+        f"{server} no longer answered SSH after the change of {what}, so the change was taken back",
+        "check that access.ssh_from has the address that you work from, as the servers see it",
+    )
 
 
 def _differences(spec: FirewallSpec, found: Firewall | None) -> list[Change]:
@@ -173,13 +134,13 @@ def _mend(fleet: Fleet, ports: Ports, note: Note, spec: FirewallSpec, live: Mapp
     note("firewall-change-intended", durable=True, firewall=spec.name, rules=list(spec.rules))
     ports.cloud.ensure_firewall(spec)
     try:
-        if witness is None or _answers(witness, fleet, ports, PROOF_PATIENCE):
+        if witness is None or answers(witness, fleet, ports, PROOF_PATIENCE):
             return
     except BaseException:  # a person who waits for the proof may press Ctrl-C
         _put_back(ports, note, spec, before)
         raise
     _put_back(ports, note, spec, before)
-    raise _locked_out(witness.name, f"firewall {spec.name}")
+    raise locked_out(witness.name, f"firewall {spec.name}")
 
 
 def _put_back(ports: Ports, note: Note, spec: FirewallSpec, before: Firewall | None) -> None:
@@ -196,38 +157,17 @@ def _witness(fleet: Fleet, ports: Ports, spec: FirewallSpec, runs: Collection[st
     covered = (
         server
         for server in ports.cloud.servers(keys.fleet_id(ports.fleet_key))
-        if server.labels.get(_SSH_FROM, "") == digest
+        if server.labels.get(SSH_FROM, "") == digest
         and server.status is ServerStatus.RUNNING
         and not may_be_unfinished(server, runs, None)
     )
     asked = islice(covered, _WITNESSES)
-    return next((server for server in asked if _answers(server, fleet, ports, 0.0)), None)
-
-
-def _answers(server: Server, fleet: Fleet, ports: Ports, patience: float, *, first_boot: bool = False) -> bool:
-    """Whether a new connection gets in, tried for so many seconds: an open one outlives any change of rules."""
-    deadline = ports.clock.monotonic() + patience
-    while True:
-        try:
-            ports.dialer.connect(address_of(server, fleet, ports, first_boot), CONNECT_TIMEOUT).close()
-        except HostError:
-            if ports.clock.monotonic() >= deadline:
-                return False
-        else:
-            return True
-        ports.clock.sleep(_PROOF_PAUSE)
-
-
-def _locked_out(server: str, what: str) -> HostError:
-    return HostError(
-        f"{server} no longer answered SSH after the change of {what}, so the change was taken back",
-        "check that access.ssh_from has the address that you work from, as the servers see it",
-    )
+    return next((server for server in asked if answers(server, fleet, ports, 0.0)), None)
 
 
 def _restricted(fleet: Fleet, ours: str, labels: dict[str, str], sources: Sequence[str]) -> FirewallSpec:
     digest = sources_digest(sources)
-    selector = f"{ours},{_SSH_FROM}={digest}"
+    selector = f"{ours},{SSH_FROM}={digest}"
     return FirewallSpec(_restricted_name(fleet, digest), selector, labels, sources=tuple(sorted(set(sources))))
 
 

@@ -96,8 +96,8 @@ OTHERS: Final = (
     ),
     *of(
         "steps/firewalls",
-        ("for label in (_SSH_FROM, _UNPROVEN)}", "for label in (_UNPROVEN,)}"),
-        ("for label in (_SSH_FROM, _UNPROVEN)}", "for label in (_SSH_FROM,)}"),
+        ("for label in (SSH_FROM, UNPROVEN)}", "for label in (UNPROVEN,)}"),
+        ("for label in (SSH_FROM, UNPROVEN)}", "for label in (SSH_FROM,)}"),
     ),
     *of(
         "planfile",

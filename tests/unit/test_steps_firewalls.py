@@ -13,12 +13,12 @@ from reconciler.model import Change, FirewallSpec, HostAddress, Kind, OutcomeCod
 from reconciler.steps.firewalls import (
     PROOF_PATIENCE,
     ensure_fleet_resources,
-    ensure_ssh_from,
     firewall_changes,
     remove_unwanted_firewalls,
     sources_digest,
     wanted_firewalls,
 )
+from reconciler.steps.networks import ensure_ssh_from
 from tests.fakes.clock import FakeClock
 from tests.fakes.dialer import FakeDialer
 from tests.fakes.fleets import FakeFleet
