@@ -8,7 +8,7 @@ from reconciler.actions.conditions import is_locked_out, shall_run
 from reconciler.model import Change, Child, Kind, Reason, ReasonCode, Situation
 from reconciler.offers import resize_target
 from reconciler.steps import CONVERGE, Step
-from reconciler.steps.comparison import to_mend
+from reconciler.steps.comparison import differences_at_cloud, to_mend
 from reconciler.steps.reshape import ensure_renamed, ensure_resized
 
 KIND: Final = Kind.RESIZE
@@ -30,4 +30,9 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if target is None:
         return None
     change = Change("server_type", child.server.server_type, target)
-    return Reason(ReasonCode.CHANGED, "the fleet file wants another type", (change, *to_mend(child, situation)))
+    return Reason(ReasonCode.CHANGED, "the fleet file wants another type", (change, *_others(child, situation)))
+
+
+def _others(child: Child, situation: Situation) -> tuple[Change, ...]:
+    """What comes with it. Of one that is off only the cloud tells."""
+    return to_mend(child, situation) if child.facts else differences_at_cloud(child)

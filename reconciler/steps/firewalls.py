@@ -38,11 +38,10 @@ def sources_digest(sources: Sequence[str]) -> str:
 def wanted_firewalls(fleet: Fleet, fleet_id: str) -> tuple[FirewallSpec, ...]:
     """The default firewall, and one per distinct `ssh_from`. Pure."""
     labels = {LABEL_PREFIX + "fleet": fleet.name, LABEL_PREFIX + "fleet-id": fleet_id}
-    ours = f"{LABEL_PREFIX}fleet-id={fleet_id}"
     restricted = {sources_digest(child.ssh_from): child.ssh_from for child in fleet.children.values() if child.ssh_from}
     return (
-        FirewallSpec(fleet.name, f"{ours},!{SSH_FROM}", labels),
-        *(_restricted(fleet, ours, labels, restricted[digest]) for digest in sorted(restricted)),
+        FirewallSpec(fleet.name, _selector(fleet_id, ""), labels),
+        *(_restricted(fleet, fleet_id, labels, restricted[digest]) for digest in sorted(restricted)),
     )
 
 
@@ -90,6 +89,12 @@ def firewalls_in_use(fleet: Fleet, servers: Iterable[Server]) -> set[str]:
     """The names of those with networks of their own that one of these servers is under, or may go back to. Pure."""
     digests = {server.labels.get(label) for server in servers for label in (SSH_FROM, UNPROVEN)}
     return {_restricted_name(fleet, digest) for digest in digests if digest}
+
+
+def is_covered(digest: str, ports: Ports) -> bool:
+    """Whether a firewall of the fleet selects the servers of this digest now; where none does, they are open to all."""
+    fleet_id = keys.fleet_id(ports.fleet_key)
+    return any(_selector(fleet_id, digest) in live.selectors for live in ports.cloud.firewalls(fleet_id))
 
 
 def answers(server: Server, fleet: Fleet, ports: Ports, patience: float, *, first_boot: bool = False) -> bool:
@@ -165,11 +170,15 @@ def _witness(fleet: Fleet, ports: Ports, spec: FirewallSpec, runs: Collection[st
     return next((server for server in asked if answers(server, fleet, ports, 0.0)), None)
 
 
-def _restricted(fleet: Fleet, ours: str, labels: dict[str, str], sources: Sequence[str]) -> FirewallSpec:
-    digest = sources_digest(sources)
-    selector = f"{ours},{SSH_FROM}={digest}"
-    return FirewallSpec(_restricted_name(fleet, digest), selector, labels, sources=tuple(sorted(set(sources))))
+def _restricted(fleet: Fleet, fleet_id: str, labels: dict[str, str], sources: Sequence[str]) -> FirewallSpec:
+    digest, addresses = sources_digest(sources), tuple(sorted(set(sources)))
+    return FirewallSpec(_restricted_name(fleet, digest), _selector(fleet_id, digest), labels, sources=addresses)
 
 
 def _restricted_name(fleet: Fleet, digest: str) -> str:
     return f"{fleet.name}-ssh-{digest}"
+
+
+def _selector(fleet_id: str, digest: str) -> str:
+    ours = f"{LABEL_PREFIX}fleet-id={fleet_id}"
+    return f"{ours},{SSH_FROM}={digest}" if digest else f"{ours},!{SSH_FROM}"

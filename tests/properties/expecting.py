@@ -195,6 +195,12 @@ def to_mend(name: str, recipe: Recipe, options: PlanOptions) -> tuple[list[str],
     return changes, drifts
 
 
+def comes_with_a_resize(name: str, recipe: Recipe, options: PlanOptions) -> bool:
+    """Of a host that nobody has looked at only the cloud tells what differs."""
+    at_cloud = bool(cloud_changes(recipe) or cloud_differences(recipe))
+    return any(to_mend(name, recipe, options)) if is_seen(recipe) else at_cloud
+
+
 def drifted(name: str, recipe: Recipe, options: PlanOptions) -> list[str]:
     """On the host. What a new version changes there is not among it."""
     found = ["sudoers"] if recipe.drift and not is_left_alone(name, recipe, options) else []

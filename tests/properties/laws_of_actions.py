@@ -125,9 +125,8 @@ def a_resize_brings_all_other_changes_along(case: Case, plan: Plan) -> None:
     for action, recipe in _actions(case, plan):
         if action.kind is Kind.RESIZE:
             first, *others = [change.path for change in changes(action)]
-            changed, drifted = expecting.to_mend(action.child, recipe, case.options)
             assert first == "server_type"
-            assert bool(others) == (expecting.is_seen(recipe) and bool(changed or drifted))
+            assert bool(others) == expecting.comes_with_a_resize(action.child, recipe, case.options)
 
 
 def what_is_not_the_files_stays(case: Case, plan: Plan) -> None:
@@ -161,9 +160,9 @@ def _breached(plan: Plan) -> set[str]:
 
 
 def _changes_labels(action: Action, recipe: Recipe) -> bool:
-    """A server that is off or silent keeps its firewall, unless it is let in again."""
+    """A server that is off or silent keeps its firewall, unless it is let in again, or started as another type."""
     is_met = expecting.is_seen(recipe) or expecting.is_locked_out(recipe)
-    return action.kind in (Kind.UPDATE, Kind.RESIZE) and is_met
+    return action.kind is Kind.RESIZE or (action.kind is Kind.UPDATE and is_met)
 
 
 def _without_words(action: Action) -> object:

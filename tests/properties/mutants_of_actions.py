@@ -55,7 +55,9 @@ ACTIONS: Final = (
         ("if not shall_run(child, situation) or is", "if is"),
         ("or is_locked_out(child)", ""),
         ("if target is None:", "if True:"),
-        ("(change, *to_mend(child, situation))", "(change,)"),
+        ("(change, *_others(child, situation))", "(change,)"),
+        ("to_mend(child, situation) if child.facts else differences_at_cloud(child)", "to_mend(child, situation)"),
+        ("to_mend(child, situation) if child.facts else differences_at_cloud(child)", "differences_at_cloud(child)"),
         ("WAVE: Final = 3", "WAVE: Final = 1"),
     ),
     *of(

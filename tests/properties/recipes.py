@@ -129,6 +129,7 @@ BASES: Final = (
     replace(HEALTHY, expires=-1),
     replace(HEALTHY, drift=True, mended=1),
     replace(HEALTHY, types=("cx33",)),
+    replace(HEALTHY, types=("cx33",), status="off"),
     replace(HEALTHY, server_type="cx33", small_disk=True),
     replace(HEALTHY, regions=("fsn1",), latest=True),
     replace(HEALTHY, expires=-1, protect=True, there=False),
