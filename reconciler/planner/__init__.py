@@ -35,8 +35,9 @@ from reconciler.steps.comparison import NETWORKS
 from reconciler.steps.firewalls import firewalls_in_use
 
 DEFAULTS: Final = PlanOptions()
-# What brings a server under the firewall of the file, or deletes it. All else leaves it where it is.
-_LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.UPDATE, Kind.RESIZE, Kind.REPLACE, Kind.DESTROY)
+# What deletes a server, and what brings one under the firewall of the file. All else leaves it where it is.
+_DELETES: Final = (Kind.REPLACE, Kind.DESTROY)
+_CONVERGES: Final = (Kind.CREATE, Kind.UPDATE, Kind.RESIZE)
 
 
 def plan(
@@ -107,8 +108,12 @@ def _touches_shared(actions: Sequence[Action], servers: Sequence[Server], option
 
 def _staying(children: Mapping[str, Child], actions: Iterable[Action]) -> list[Server]:
     """The servers that are after the plan under the firewall that they are under now."""
-    leaving = {action.child for action in actions if action.kind in _LEAVES_FIREWALL}
+    leaving = {action.child for action in actions if _leaves_firewall(action)}
     return [child.server for name, child in children.items() if child.server and name not in leaving]
+
+
+def _leaves_firewall(action: Action) -> bool:
+    return action.kind in _DELETES or (action.kind in _CONVERGES and NETWORKS not in action.left_alone)
 
 
 def _without_removals_of(used: Iterable[str], shared: Iterable[Change]) -> tuple[Change, ...]:

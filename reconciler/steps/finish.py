@@ -14,7 +14,7 @@ from reconciler.managed import files
 from reconciler.managed.config import free_keys
 from reconciler.managed.workspace import files_of_mode
 from reconciler.model import Applied, Child, ChildSpec, FileMode, Json, Record
-from reconciler.steps.comparison import cloud_digests, differences, wanted_labels
+from reconciler.steps.comparison import cloud_digests, differences, keeping_networks, wanted_labels
 from reconciler.steps.gateway import bot_name
 from reconciler.steps.repairs import REPAIR_PERIOD
 from reconciler.steps.runs import UNFINISHED
@@ -87,7 +87,7 @@ def _drifted(work: Work) -> tuple[str, ...]:
     if work.is_first:
         return ()  # a first apply that goes on has mended nothing
     child = Child(work.name, work.declared(), work.server, work.facts, wanted=work.wanted())
-    return tuple(change.path for change in differences(child) if change.drift)
+    return tuple(change.path for change in differences(child) if change.drift and change.path not in work.left_alone)
 
 
 def _begun(work: Work, applied: Applied) -> Applied:
@@ -120,6 +120,8 @@ def _ensure_labels(work: Work, declared_before: Iterable[str]) -> None:
         # Read now: a label that somebody has put there since the plan must survive.
         server = work.ports.cloud.server(server.id) or server
     labels = wanted_labels(work.declared(), server, declared_before) | bot_label(bot_of(work.declared(), work.ports))
+    # Who may reach SSH is changed by `ssh from` alone, which proves that somebody still gets in.
+    labels = keeping_networks(labels, server)
     labels.pop(UNFINISHED, None)
     if labels != dict(server.labels):
         server = work.ports.cloud.set_labels(server.id, labels)

@@ -10,6 +10,7 @@ from typing import Final
 
 from reconciler.errors import NotFound
 from reconciler.model import Server
+from reconciler.steps.comparison import NETWORKS
 from reconciler.steps.firewalls import (
     PROOF_PATIENCE,
     SSH_FROM,
@@ -32,7 +33,7 @@ def ensure_ssh_from(work: Work) -> bool:
     answer any more.
     """
     server, digest = work.existing(), sources_digest(work.declared().ssh_from)
-    if server.labels.get(SSH_FROM, "") == digest and not server.is_unproven:
+    if not _differs(work, server, digest):
         return False
     if not is_covered(digest, work.ports):
         raise _not_there(work.name)
@@ -54,7 +55,7 @@ def ensure_way_in(work: Work) -> bool:
     server has others and their firewall is there: `ssh from` proves them when somebody has got in.
     """
     server, digest = work.existing(), sources_digest(work.declared().ssh_from)
-    if not server.is_unproven and server.labels.get(SSH_FROM, "") == digest:
+    if not _differs(work, server, digest):
         return False
     if answers(server, work.fleet, work.ports, PROOF_PATIENCE, first_boot=work.is_first):  # it may have to boot
         return False
@@ -69,6 +70,12 @@ def ensure_way_in(work: Work) -> bool:
     work.note("ssh-from-intended", durable=True, server=server.id, after=digest)
     work.server = _move(work, server, digest, unproven=before or _ALL)
     return True
+
+
+def _differs(work: Work, server: Server, digest: str) -> bool:
+    """It has other networks than the file's, or they are not proven; and they are not left to a person."""
+    is_right = server.labels.get(SSH_FROM, "") == digest and not server.is_unproven
+    return not is_right and NETWORKS not in work.left_alone
 
 
 def _before(server: Server) -> str:

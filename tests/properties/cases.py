@@ -157,6 +157,7 @@ def _under_an_unwanted_firewall() -> Iterator[Case]:
     for fault in (
         *({}, {"ready": False}, {"types": ("cx33",)}, {"regions": ("fsn1",)}, {"declared": False}),
         *({"enabled": False}, {"enabled": False, "status": "off"}, {"status": "off"}, {"obstacle": True}),
+        *({"mended": 1, "secret_drift": True}, {"mended": 1, "regions": ("fsn1",)}, {"mended": 1, "expires": -1}),
     ):
         for unproven in (False, True):
             child = replace(HEALTHY, shut=True, unproven=unproven, **fault)

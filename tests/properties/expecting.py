@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model import Kind, PlanOptions, ReasonCode, Severity
-from tests.properties.recipes import Recipe
+from tests.properties.recipes import NETWORKS, PATH, Recipe
 
 Wanted = tuple[Kind, ReasonCode]
 
@@ -92,10 +92,13 @@ def is_seen(recipe: Recipe) -> bool:
     return is_asked(recipe) and not recipe.silence
 
 
-def is_left_alone(name: str, recipe: Recipe, options: PlanOptions) -> bool:
+def left_alone(name: str, recipe: Recipe, options: PlanOptions) -> tuple[str, ...]:
     """The drift that was mended three times within a day, and nobody says that it shall be once more."""
     often = recipe.mended is not None and recipe.mended < 24 and recipe.applied != "lost"
-    return recipe.declared and is_seen(recipe) and recipe.drift and often and name not in options.repair
+    if not often or not recipe.declared or not is_seen(recipe) or name in options.repair:
+        return ()
+    networks = is_moved(recipe) and not recipe.rewritten
+    return tuple(path for path, is_so in ((NETWORKS, networks), (PATH, recipe.drift)) if is_so)
 
 
 def can_be_made(recipe: Recipe, prices: bool) -> bool:
@@ -186,10 +189,11 @@ def _mended(name: str, recipe: Recipe, options: PlanOptions) -> Wanted | None:
 
 def to_mend(name: str, recipe: Recipe, options: PlanOptions) -> tuple[list[str], list[str]]:
     """What the file changed, and what somebody else did."""
-    at_cloud = cloud_differences(recipe)
-    changes = cloud_changes(recipe) + (["version"] if recipe.changed and not recipe.latest else [])
+    left = left_alone(name, recipe, options)
+    at_cloud = cloud_differences(recipe, left)
+    changes = cloud_changes(recipe, left) + (["version"] if recipe.changed and not recipe.latest else [])
     changes += at_cloud if recipe.rewritten else []
-    drifts = drifted(name, recipe, options) + ([] if recipe.rewritten else at_cloud)
+    drifts = drifted(recipe, left) + ([] if recipe.rewritten else at_cloud)
     if recipe.applied == "lost":  # then nobody knows who changed it
         return changes + drifts, []
     return changes, drifts
@@ -201,22 +205,28 @@ def comes_with_a_resize(name: str, recipe: Recipe, options: PlanOptions) -> bool
     return any(to_mend(name, recipe, options)) if is_seen(recipe) else at_cloud
 
 
-def drifted(name: str, recipe: Recipe, options: PlanOptions) -> list[str]:
+def drifted(recipe: Recipe, left: tuple[str, ...]) -> list[str]:
     """On the host. What a new version changes there is not among it."""
-    found = ["sudoers"] if recipe.drift and not is_left_alone(name, recipe, options) else []
+    found = ["sudoers"] if recipe.drift and PATH not in left else []
     return found + (["bot token"] if recipe.secret_drift else []) + (["config"] if recipe.config_drift else [])
 
 
-def cloud_changes(recipe: Recipe) -> list[str]:
-    return [*(["name"] if recipe.former_name else []), *(["access.ssh_from"] if recipe.unproven else [])]
+def cloud_changes(recipe: Recipe, left: tuple[str, ...] = ()) -> list[str]:
+    networks = [NETWORKS] if recipe.unproven and NETWORKS not in left else []
+    return [*(["name"] if recipe.former_name else []), *networks]
 
 
-def cloud_differences(recipe: Recipe) -> list[str]:
+def cloud_differences(recipe: Recipe, left: tuple[str, ...] = ()) -> list[str]:
     """Drift where the last apply has left backups and labels as the file still says them."""
     backups = ["backups"] if recipe.backups != recipe.server_backups else []
-    networks = recipe.ssh_from or (recipe.shut and not recipe.unproven)
+    networks = is_moved(recipe) and NETWORKS not in left
     labels = ["labels"] if recipe.protect != recipe.protect_label or networks else []
     return backups + labels
+
+
+def is_moved(recipe: Recipe) -> bool:
+    """It is under another cloud firewall than the file's."""
+    return recipe.ssh_from or (recipe.shut and not recipe.unproven)
 
 
 def _started(recipe: Recipe) -> Wanted | None:

@@ -11,7 +11,7 @@ from reconciler.model import Action, Kind, Percent, Plan, ReasonCode
 from tests.properties import expecting
 from tests.properties.asking import changes, each, prices
 from tests.properties.cases import MANY, SHARED, UNUSED, Case
-from tests.properties.recipes import Recipe
+from tests.properties.recipes import NETWORKS, Recipe
 
 WAVES: Final = {
     Kind.STOP: 1,
@@ -137,7 +137,7 @@ def what_is_not_the_files_stays(case: Case, plan: Plan) -> None:
 def shared_things_are_left_alone_by_who_asks_for_some(case: Case, plan: Plan) -> None:
     there = any(recipe.there for recipe in case.found.values()) or bool(case.others)
     moving = [(it, recipe) for it, recipe in _actions(case, plan) if expecting.has_other_networks(recipe)]
-    moves = any(_changes_labels(action, recipe) for action, recipe in moving)
+    moves = any(_changes_networks(action, recipe) for action, recipe in moving)
     needs = moves or any(action.kind in (Kind.CREATE, Kind.REPLACE) for action in plan.actions)
     touched = needs if case.options.partial else there or bool(plan.actions)
     assert [change for change in plan.shared if change != UNUSED] == [*case.shared[:1]] * touched
@@ -145,8 +145,14 @@ def shared_things_are_left_alone_by_who_asks_for_some(case: Case, plan: Plan) ->
 
 
 def a_firewall_is_said_to_go_when_no_server_stays_under_it(case: Case, plan: Plan) -> None:
-    moved = {action.child for action in plan.actions if action.kind not in (Kind.STOP, Kind.START, Kind.RESTART)}
-    staying = [recipe for name, recipe in case.found.items() if recipe.there and name not in moved]
+    gone = {action.child for action in plan.actions if action.kind in (Kind.DESTROY, Kind.REPLACE)}
+    kept = {
+        action.child
+        for action in plan.actions
+        if action.kind in (Kind.STOP, Kind.START, Kind.RESTART) or NETWORKS in action.left_alone
+    }
+    idle = case.found.keys() - {action.child for action in plan.actions}
+    staying = [recipe for name, recipe in case.found.items() if recipe.there and name in (kept | idle) - gone]
     is_used = any(recipe.shut for recipe in staying) or len(case.others) > MANY
     assert (UNUSED in plan.shared) == (bool(plan.shared) and not is_used)
 
@@ -159,8 +165,10 @@ def _breached(plan: Plan) -> set[str]:
     return {found.address.partition(".")[2] for found in plan.diagnostics if found.address.startswith("policy.")}
 
 
-def _changes_labels(action: Action, recipe: Recipe) -> bool:
+def _changes_networks(action: Action, recipe: Recipe) -> bool:
     """A server that is off or silent keeps its firewall, unless it is let in again, or started as another type."""
+    if NETWORKS in action.left_alone:
+        return False
     is_met = expecting.is_seen(recipe) or expecting.is_locked_out(recipe)
     return action.kind is Kind.RESIZE or (action.kind is Kind.UPDATE and is_met)
 

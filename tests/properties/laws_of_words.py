@@ -15,7 +15,7 @@ from reconciler.steps.requests import FIREWALL, RUN, SHARED, requests_of
 from tests.properties import bill, expecting, lacking
 from tests.properties.asking import about, changes, each, prices
 from tests.properties.cases import Case
-from tests.properties.recipes import PATH, SECRET, Recipe
+from tests.properties.recipes import NETWORKS, SECRET, Recipe
 
 HOW_IT_STANDS: Final = {
     "stopped": "its unit was stopped",
@@ -68,12 +68,12 @@ def what_is_mended_again_and_again_waits_for_a_person(case: Case, plan: Plan) ->
     for name, recipe in each(case):
         if expecting.blocked(recipe):
             continue
-        waits = expecting.is_left_alone(name, recipe, case.options)
-        warned = any(f"changed again: {PATH}" in found.summary for found in about(plan, name))
-        assert warned == (waits and expecting.shall_run(recipe))
+        left = expecting.left_alone(name, recipe, case.options)
+        warned = [found.summary.partition("changed again: ")[2] for found in about(plan, name)]
+        assert [words for words in warned if words] == [", ".join(left)] * (bool(left) and expecting.shall_run(recipe))
         if name in actions:
-            assert actions[name].left_alone == ((PATH,) if waits else ())
-            assert not waits or all(change.path not in actions[name].left_alone for change in changes(actions[name]))
+            assert actions[name].left_alone == left
+            assert all(change.path not in left for change in changes(actions[name]))
 
 
 def who_expires_is_told_of(case: Case, plan: Plan) -> None:
@@ -100,7 +100,7 @@ def every_action_says_why(case: Case, plan: Plan) -> None:
                 action.reason.text
                 == "it does not answer, and its firewall at the cloud is not the file's, or was never proven"
             )
-            assert "access.ssh_from" in {change.path for change in changes(action)}
+            assert NETWORKS in {change.path for change in changes(action)}
         elif action.kind is Kind.UPDATE and action.reason.changes:
             changed, drifted = expecting.to_mend(action.child, case.found[action.child], case.options)
             assert ("the fleet file" in action.reason.text.replace("not in the fleet file", "")) == bool(changed)
@@ -180,6 +180,6 @@ def _sync_at_rest(name: str, recipe: Recipe, case: Case) -> Sync:
         return Sync.PENDING
     if prices(case) and lacking.lacks(name, recipe, case.options):
         return Sync.PENDING
-    if expecting.is_left_alone(name, recipe, case.options):
+    if expecting.left_alone(name, recipe, case.options):
         return Sync.DRIFTED
     return Sync.IN_SYNC if expecting.is_seen(recipe) else Sync.UNKNOWN

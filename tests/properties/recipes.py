@@ -22,6 +22,7 @@ from tests.fakes.worlds import NOW, make_child
 NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
 SECRET: Final = "7700000001:planted-bot-token-that-nobody-may-see"
 PATH: Final = "sudoers.sha256"  # what drifts
+NETWORKS: Final = "access.ssh_from"  # what a label that was changed drifts
 CHANGED_PATH: Final = "release.version"  # what another version in the file changes
 UNWANTED: Final = "00000000deadbeef"  # the digest of networks that no child of the file has any more
 LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=NOW.tzinfo)
@@ -173,7 +174,7 @@ def _case(recipe: Recipe) -> dict[str, Any]:
         "gateway": _gateway(recipe),
         "record": recipe.record,
         "silence": recipe.silence,
-        "repairs": {} if recipe.mended is None else dict.fromkeys((PATH, CHANGED_PATH), [recipe.mended] * 3),
+        "repairs": {} if recipe.mended is None else dict.fromkeys((PATH, NETWORKS, CHANGED_PATH), [recipe.mended] * 3),
         "begun": recipe.applied == "begun",
     }
     if recipe.obstacle:

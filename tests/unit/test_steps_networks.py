@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import NotFound
-from reconciler.model import Kind, Outcome, OutcomeCode, ServerStatus
+from reconciler.managed import files
+from reconciler.model import Kind, Outcome, OutcomeCode, PlanOptions, ServerStatus
 from reconciler.steps.firewalls import sources_digest
 from reconciler.steps.networks import ensure_ssh_from
+from reconciler.steps.repairs import REPAIRS
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import WANTED_FIREWALL
 from tests.fakes.works import make_work
@@ -100,3 +102,48 @@ def test_where_the_firewall_to_go_back_to_is_gone_the_files_lets_in(world: FakeF
     assert (walls_of_alice(world), world.server("alice").is_unproven) == (["demo"], True)
     assert apply_alice(world) == ([Kind.UPDATE], [OutcomeCode.DONE])
     assert (walls_of_alice(world), world.server("alice").is_unproven) == (["demo"], False)
+
+
+# --- what is left to a person ----------------------------------------------------------------------------------
+
+
+def widen(world: FakeFleet) -> None:
+    """Somebody takes away the label by which alice is under the firewall of her networks."""
+    server = world.server("alice")
+    kept = {name: value for name, value in server.labels.items() if name != "openclaw-deploy/ssh-from"}
+    world.cloud.set_labels(server.id, kept)
+
+
+@pytest.fixture
+def contested(world: FakeFleet) -> FakeFleet:
+    """Her networks were mended as often as they are within a day, and somebody has changed them again."""
+    world.change("alice", ssh_from=OFFICE)
+    world.apply()
+    for _ in range(REPAIRS):
+        widen(world)
+        assert world.planned() == ["update alice: drifted"]
+        world.apply()
+    widen(world)
+    assert world.planned() == []
+    return world
+
+
+def test_networks_that_are_left_alone_stay_while_other_drift_is_mended(contested: FakeFleet) -> None:
+    contested.host("alice").files[files.SSHD_PATH].content += b"# theirs\n"
+    assert apply_alice(contested) == ([Kind.UPDATE], [OutcomeCode.DONE])
+    assert b"theirs" not in contested.host("alice").files[files.SSHD_PATH].content
+    assert (walls_of_alice(contested), contested.planned()) == (["demo"], [])
+
+
+def test_networks_that_are_left_alone_are_no_repair(contested: FakeFleet) -> None:
+    contested.clock.sleep(12 * 3600)
+    for _ in range(REPAIRS):
+        contested.host("alice").files[files.SSHD_PATH].content += b"# theirs\n"
+        contested.apply()
+    contested.clock.sleep(13 * 3600)
+    assert contested.planned() == ["update alice: drifted"], "a day after the last repair it is mended once more"
+
+
+def test_networks_that_are_left_alone_are_moved_when_a_person_says_so(contested: FakeFleet) -> None:
+    contested.apply(options=PlanOptions(repair=frozenset({"alice"})))
+    assert (walls_of_alice(contested), contested.planned()) == ([name_of(OFFICE)], [])
