@@ -35,9 +35,8 @@ from reconciler.steps.comparison import NETWORKS
 from reconciler.steps.firewalls import firewalls_in_use
 
 DEFAULTS: Final = PlanOptions()
-# What deletes a server, and what brings one under the firewall of the file. All else leaves it where it is.
-_DELETES: Final = (Kind.REPLACE, Kind.DESTROY)
-_CONVERGES: Final = (Kind.CREATE, Kind.UPDATE, Kind.RESIZE)
+# What brings a server under the firewall of the file, or deletes it. All else leaves it where it is.
+_LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.UPDATE, Kind.RESIZE, Kind.REPLACE, Kind.DESTROY)
 
 
 def plan(
@@ -113,7 +112,7 @@ def _staying(children: Mapping[str, Child], actions: Iterable[Action]) -> list[S
 
 
 def _leaves_firewall(action: Action) -> bool:
-    return action.kind in _DELETES or (action.kind in _CONVERGES and NETWORKS not in action.left_alone)
+    return action.kind in _LEAVES_FIREWALL and NETWORKS not in action.left_alone
 
 
 def _without_removals_of(used: Iterable[str], shared: Iterable[Change]) -> tuple[Change, ...]:

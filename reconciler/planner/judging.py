@@ -36,7 +36,7 @@ def judge(child: Child, situation: Situation) -> Judgement:
     if missing is not None and action is not None and _makes_server(action, child):
         action = None
     pending = [found for found in (missing, notices.needs_replacement(child, situation)) if found]
-    finding = notices.mended_too_often(child, situation)
+    finding = notices.mended_too_often(child, action, situation)
     told = [*pending, *([finding] if finding else []), *notices.about_time_and_rest(child, action, situation)]
     if action is None and (pending or finding):
         return Judgement(None, tuple(told), Sync.PENDING if pending else Sync.DRIFTED)
@@ -55,7 +55,8 @@ def _action(child: Child, situation: Situation) -> Action | None:
 def _completed(action: Action, child: Child, situation: Situation) -> Action:
     """The same with what it aims at, what it costs, and what a person should know."""
     server_type, region = _destination(action, child, situation)
-    aimed = replace(action, server_type=server_type, region=region, left_alone=left_alone(child, situation))
+    left = _left_alone(action, child, situation)
+    aimed = replace(action, server_type=server_type, region=region, left_alone=left)
     amount = money.difference(aimed, child, situation.catalog)
     notes = (*action.notes, *notices.about_action(aimed, child, situation))
     return replace(aimed, monthly=money.as_text(amount), notes=notes)
@@ -69,6 +70,13 @@ def _destination(action: Action, child: Child, situation: Situation) -> tuple[st
     if action.kind is Kind.RESIZE and child.spec is not None and child.server is not None:
         return resize_target(child.server, child.spec, situation.catalog), child.server.region
     return None, None
+
+
+def _left_alone(action: Action, child: Child, situation: Situation) -> tuple[str, ...]:
+    """What a person has to decide about. What was changed on a server goes with it: its successor is made as wanted."""
+    if action.kind is Kind.REPLACE or not shall_run(child, situation):
+        return ()
+    return left_alone(child, situation)
 
 
 def _makes_server(action: Action, child: Child) -> bool:

@@ -39,9 +39,9 @@ def needs_replacement(child: Child, situation: Situation) -> Diagnostic | None:
     )
 
 
-def mended_too_often(child: Child, situation: Situation) -> Diagnostic | None:
+def mended_too_often(child: Child, action: Action | None, situation: Situation) -> Diagnostic | None:
     """The same keys drift again and again: somebody else writes them too."""
-    paths = left_alone(child, situation) if shall_run(child, situation) else ()
+    paths = action.left_alone if action else left_alone(child, situation)
     if not paths:
         return None
     return _diagnostic(
