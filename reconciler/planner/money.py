@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-from reconciler.model import Action, Catalog, Child, Kind, Server
+from reconciler.model import Action, Catalog, Child, ChildSpec, Kind, Server
+from reconciler.steps.comparison import BACKUPS_PATH
 
 # From this day on Hetzner charges more for new orders and rescales; servers ordered before keep their old price, and
 # the API shows list prices only (facts from Hetzner's announcement as quoted by cloudtally.eu, 2026-05-28).
@@ -43,6 +44,11 @@ def difference(action: Action, child: Child, catalog: Catalog | None) -> Decimal
     return None if before is None or after is None else after - before
 
 
+def has_backups_afterwards(action: Action, spec: ChildSpec, server: Server | None) -> bool:
+    """As the file says, or as they are where that is left to a person."""
+    return server.backups if server and BACKUPS_PATH in action.left_alone else spec.backups
+
+
 def keeps_old_price(server: Server) -> bool:
     """Whether it may cost less than the list says, as long as it is neither resized nor made anew."""
     return server.created < PRICE_RISE
@@ -68,7 +74,7 @@ def _is_about_money(action: Action, child: Child) -> bool:
         return False
     if action.kind in (Kind.REPLACE, Kind.RESIZE, Kind.DESTROY) or child.server is None or child.spec is None:
         return True
-    return child.server.backups != child.spec.backups
+    return child.server.backups != has_backups_afterwards(action, child.spec, child.server)
 
 
 def _cost_afterwards(action: Action, child: Child, catalog: Catalog | None) -> Decimal | None:
@@ -79,4 +85,5 @@ def _cost_afterwards(action: Action, child: Child, catalog: Catalog | None) -> D
     server_type = action.server_type or (server.server_type if server else spec.server_types[0])
     region = action.region or (server.region if server else spec.regions[0])
     ipv4 = spec.ipv4 if new or server is None else server.ipv4
-    return cost(catalog, server_type, region, ipv4=ipv4, backups=spec.backups)
+    backups = has_backups_afterwards(action, spec, server)
+    return cost(catalog, server_type, region, ipv4=ipv4, backups=backups)

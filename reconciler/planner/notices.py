@@ -72,8 +72,8 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     if child.server is None:
         return
     if child.spec and action.kind is Kind.STOP:
-        kept = replace(child.server, backups=child.spec.backups)  # as this action leaves it
-        yield f"it goes on costing {_monthly(kept, situation.catalog)}"
+        asleep = replace(child.server, backups=child.spec.backups)  # as this action leaves it
+        yield f"it goes on costing {_monthly(asleep, situation.catalog)}"
     if action.kind in (Kind.RESIZE, Kind.REPLACE) and money.keeps_old_price(child.server):
         yield (
             f"it was ordered before {money.PRICE_RISE:%Y-%m-%d} and may cost less than its list price now; "
@@ -82,7 +82,8 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE:
         yield f"the new server gets the newest OpenClaw of that moment{_present_release(child)}"
     applies = action.kind not in (Kind.START, Kind.DESTROY)  # a start changes nothing but that it runs
-    if child.spec and applies and child.server.backups and not child.spec.backups:
+    kept = child.spec and money.has_backups_afterwards(action, child.spec, child.server)
+    if child.spec and applies and child.server.backups and not kept:
         yield "switching the cloud's backups off deletes those there are"
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from reconciler.actions import MODULE_OF
 from reconciler.model import LATEST, Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server, Severity
+from reconciler.planner.money import has_backups_afterwards
 from reconciler.render.changes import parts, sides
 from reconciler.render.summary import REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, shared_kind, takes
 from reconciler.render.text import folded, harmless
@@ -72,7 +73,8 @@ def facts(action: Action, child: Child) -> dict[str, str]:
         return {"server": _wanted_server(spec, action)}
     if action.kind is Kind.RESIZE and spec is not None and server is not None:
         where = f"{action.server_type} in {action.region}"
-        return {"server": ", ".join((where, *_extras(ipv4=server.ipv4, backups=spec.backups)))}
+        backups = has_backups_afterwards(action, spec, server)
+        return {"server": ", ".join((where, *_extras(ipv4=server.ipv4, backups=backups)))}
     if action.kind is Kind.DESTROY and server is not None:
         return {"server": _server_text(server)}
     return {}

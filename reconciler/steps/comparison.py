@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -19,6 +19,8 @@ _UNREADABLE = "config.error"  # the probe's own words
 NOT_SHOWN: Final = "(not shown)"
 NETWORKS: Final = "access.ssh_from"
 _OF_NETWORKS: Final = (LABEL_PREFIX + "ssh-from", LABEL_PREFIX + "ssh-from-before")
+BACKUPS_PATH: Final = "backups"
+_LABEL_PATH: Final = "labels."
 OTHER_NETWORKS: Final = "(other networks)"
 UNPROVEN: Final = "(changed, and nobody has got in since)"
 
@@ -76,14 +78,24 @@ def wanted_labels(spec: ChildSpec, server: Server, declared_before: Iterable[str
 
 def keeping_networks(labels: Mapping[str, str], server: Server) -> dict[str, str]:
     """The labels, but those about who may reach SSH as they are on the server now."""
-    others = {name: value for name, value in labels.items() if name not in _OF_NETWORKS}
-    return others | {name: server.labels[name] for name in _OF_NETWORKS if name in server.labels}
+    return _keeping(_OF_NETWORKS, labels, server)
+
+
+def keeping_left_alone(labels: Mapping[str, str], server: Server, paths: Iterable[str]) -> dict[str, str]:
+    """The labels, but those at these paths of a plan as they are on the server now."""
+    names = [path.removeprefix(_LABEL_PATH) for path in paths if path.startswith(_LABEL_PATH)]
+    return _keeping(names, labels, server)
 
 
 def cloud_digests(spec: ChildSpec) -> dict[str, str]:
     """What applied.json notes beside the digests of MANAGED, so that drift at the cloud is known for drift."""
     labels: dict[str, Json] = dict(server_labels(spec))
     return {LABELS: digest(labels), BACKUPS: digest(spec.backups)}
+
+
+def _keeping(names: Collection[str], labels: Mapping[str, str], server: Server) -> dict[str, str]:
+    others = {name: value for name, value in labels.items() if name not in names}
+    return others | {name: server.labels[name] for name in names if name in server.labels}
 
 
 def _name_change(child: Child) -> tuple[Change, ...]:
@@ -101,7 +113,7 @@ def _backups_change(child: Child) -> tuple[Change, ...]:
     assert child.server is not None
     if child.server.backups == child.spec.backups:
         return ()
-    return (Change("backups", child.server.backups, child.spec.backups, drift=_was_applied(child, BACKUPS)),)
+    return (Change(BACKUPS_PATH, child.server.backups, child.spec.backups, drift=_was_applied(child, BACKUPS)),)
 
 
 def _label_changes(child: Child) -> tuple[Change, ...]:
@@ -122,7 +134,7 @@ def _label_change(spec: ChildSpec, name: str, before: str | None, after: str | N
         return Change(NETWORKS, before and OTHER_NETWORKS, list(spec.ssh_from) or None, drift=drift)
     if name == _OF_NETWORKS[1]:
         return Change(NETWORKS, UNPROVEN, list(spec.ssh_from) or None)
-    return Change(f"labels.{name}", before, after, drift=drift)
+    return Change(f"{_LABEL_PATH}{name}", before, after, drift=drift)
 
 
 def _was_applied(child: Child, name: str) -> bool:

@@ -14,7 +14,13 @@ from reconciler.managed import files
 from reconciler.managed.config import free_keys
 from reconciler.managed.workspace import files_of_mode
 from reconciler.model import Applied, Child, ChildSpec, FileMode, Json, Record
-from reconciler.steps.comparison import cloud_digests, differences, keeping_networks, wanted_labels
+from reconciler.steps.comparison import (
+    cloud_digests,
+    differences,
+    keeping_left_alone,
+    keeping_networks,
+    wanted_labels,
+)
 from reconciler.steps.gateway import bot_name
 from reconciler.steps.repairs import REPAIR_PERIOD
 from reconciler.steps.runs import UNFINISHED
@@ -121,7 +127,7 @@ def _ensure_labels(work: Work, declared_before: Iterable[str]) -> None:
         server = work.ports.cloud.server(server.id) or server
     labels = wanted_labels(work.declared(), server, declared_before) | bot_label(bot_of(work.declared(), work.ports))
     # Who may reach SSH is changed by `ssh from` alone, which proves that somebody still gets in.
-    labels = keeping_networks(labels, server)
+    labels = keeping_left_alone(keeping_networks(labels, server), server, work.left_alone)
     labels.pop(UNFINISHED, None)
     if labels != dict(server.labels):
         server = work.ports.cloud.set_labels(server.id, labels)

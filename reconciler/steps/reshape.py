@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.errors import ActionFailed, CloudError, NameTaken, OutOfStock
 from reconciler.model import LABEL_PREFIX, Server, ServerStatus
 from reconciler.offers import resize_targets
+from reconciler.steps.comparison import BACKUPS_PATH
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.power import POWER_TIMEOUT, ensure_powered, power_down
 from reconciler.steps.server import foreign_server, server_name
@@ -58,9 +59,9 @@ def ensure_renamed(work: Work) -> bool:
 
 
 def ensure_backups(work: Work) -> bool:
-    """The cloud's own backups are on or off as the file says. Switching them off deletes those there are."""
+    """The cloud's own backups are as the file says, or left to a person. Switching them off deletes those there are."""
     server, wanted = work.existing(), work.declared().backups
-    if server.backups == wanted:
+    if server.backups == wanted or BACKUPS_PATH in work.left_alone:
         return False
     cloud = work.ports.cloud
     work.note("backups-intended", durable=True, server=server.id, on=wanted)

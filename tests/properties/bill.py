@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from reconciler.model import Action, Kind
-from tests.properties.recipes import Recipe
+from tests.properties.recipes import BACKUPS, Recipe
 
 PRICES: Final = {"cx23": "5.49", "cx33": "8.49", "cx43": "15.99", "cpx22": "19.49", "cax11": "5.99", "cpx11": "5.49"}
 IPV4: Final = Decimal("0.50")
@@ -31,7 +31,8 @@ def as_it_is(recipe: Recipe, prices: bool) -> Decimal | None:
 def difference(action: Action, recipe: Recipe, prices: bool) -> Decimal | None:
     """A start changes nothing in the bill, and nothing else does where server and backups stay what they are."""
     moves = action.kind in (Kind.DESTROY, Kind.REPLACE, Kind.RESIZE) or not recipe.there
-    backs_up = action.kind not in (Kind.START, Kind.RESTART) and recipe.backups != recipe.server_backups
+    is_changed = recipe.backups != recipe.server_backups and BACKUPS not in action.left_alone
+    backs_up = action.kind not in (Kind.START, Kind.RESTART) and is_changed
     if not moves and not backs_up:
         return Decimal(0)
     before, after = as_it_is(recipe, prices), _afterwards(action, recipe) if prices else None
@@ -62,7 +63,8 @@ def _afterwards(action: Action, recipe: Recipe) -> Decimal | None:
         return Decimal(0)
     is_new = not recipe.there or action.kind is Kind.REPLACE
     server_type, region = (action.server_type or recipe.server_type), (action.region or "nbg1")
-    return of_server(server_type, region, ipv4=recipe.ipv4 or not is_new, backups=recipe.backups)
+    backups = recipe.server_backups if BACKUPS in action.left_alone else recipe.backups
+    return of_server(server_type, region, ipv4=recipe.ipv4 or not is_new, backups=backups)
 
 
 def _less(amount: Decimal | None, other: Decimal | None) -> Decimal | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model import Kind, PlanOptions, ReasonCode, Severity
-from tests.properties.recipes import NETWORKS, PATH, Recipe
+from tests.properties.recipes import BACKUPS, NETWORKS, PATH, Recipe
 
 Wanted = tuple[Kind, ReasonCode]
 
@@ -97,8 +97,9 @@ def left_alone(name: str, recipe: Recipe, options: PlanOptions) -> tuple[str, ..
     often = recipe.mended is not None and recipe.mended < 24 and recipe.applied != "lost"
     if not often or not recipe.declared or not is_seen(recipe) or name in options.repair:
         return ()
-    networks = is_moved(recipe) and not recipe.rewritten
-    return tuple(path for path, is_so in ((NETWORKS, networks), (PATH, recipe.drift)) if is_so)
+    is_drift = not recipe.rewritten
+    backups, networks = is_drift and recipe.backups != recipe.server_backups, is_drift and is_moved(recipe)
+    return tuple(path for path, is_so in ((BACKUPS, backups), (NETWORKS, networks), (PATH, recipe.drift)) if is_so)
 
 
 def can_be_made(recipe: Recipe, prices: bool) -> bool:
@@ -218,7 +219,7 @@ def cloud_changes(recipe: Recipe, left: tuple[str, ...] = ()) -> list[str]:
 
 def cloud_differences(recipe: Recipe, left: tuple[str, ...] = ()) -> list[str]:
     """Drift where the last apply has left backups and labels as the file still says them."""
-    backups = ["backups"] if recipe.backups != recipe.server_backups else []
+    backups = [BACKUPS] if recipe.backups != recipe.server_backups and BACKUPS not in left else []
     networks = is_moved(recipe) and NETWORKS not in left
     labels = ["labels"] if recipe.protect != recipe.protect_label or networks else []
     return backups + labels

@@ -6,7 +6,7 @@ from reconciler.model import Action, Diagnostic, Kind, Plan, Severity
 from tests.properties import bill, expecting, lacking
 from tests.properties.asking import about, each, prices
 from tests.properties.cases import Case
-from tests.properties.recipes import Recipe
+from tests.properties.recipes import BACKUPS, Recipe
 
 
 def what_the_cloud_does_not_have_is_said(case: Case, plan: Plan) -> None:
@@ -77,7 +77,7 @@ def _orders_anew(action: Action) -> bool:
 
 def _gives_backups_up(action: Action, recipe: Recipe) -> bool:
     """A start applies nothing; who deletes a server deletes its backups, which goes without saying."""
-    leaves_them = action.kind in (Kind.START, Kind.RESTART, Kind.DESTROY)
+    leaves_them = action.kind in (Kind.START, Kind.RESTART, Kind.DESTROY) or BACKUPS in action.left_alone
     return recipe.there and recipe.server_backups and not recipe.backups and not leaves_them
 
 

@@ -34,6 +34,8 @@ SPEAKING: Final = frozenset(
             "offers.alternatives",
             "steps/comparison.cloud_digests",
             "steps/comparison.keeping_networks",
+            "steps/comparison.keeping_left_alone",
+            "steps/comparison._keeping",
             "selection._some",
         ),
     }

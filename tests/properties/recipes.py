@@ -22,8 +22,10 @@ from tests.fakes.worlds import NOW, make_child
 NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
 SECRET: Final = "7700000001:planted-bot-token-that-nobody-may-see"
 PATH: Final = "sudoers.sha256"  # what drifts
+BACKUPS: Final = "backups"
 NETWORKS: Final = "access.ssh_from"  # what a label that was changed drifts
 CHANGED_PATH: Final = "release.version"  # what another version in the file changes
+CONTESTED: Final = (PATH, BACKUPS, NETWORKS, CHANGED_PATH)  # mended again and again, where anything is
 UNWANTED: Final = "00000000deadbeef"  # the digest of networks that no child of the file has any more
 LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=NOW.tzinfo)
 
@@ -129,7 +131,7 @@ BASES: Final = (
     replace(HEALTHY, declared=False),
     replace(HEALTHY, expires=-1),
     replace(HEALTHY, drift=True, mended=1),
-    replace(HEALTHY, types=("cx33",)),
+    replace(HEALTHY, types=("cx33",), mended=1),
     replace(HEALTHY, types=("cx33",), status="off"),
     replace(HEALTHY, server_type="cx33", small_disk=True),
     replace(HEALTHY, regions=("fsn1",), latest=True),
@@ -174,7 +176,7 @@ def _case(recipe: Recipe) -> dict[str, Any]:
         "gateway": _gateway(recipe),
         "record": recipe.record,
         "silence": recipe.silence,
-        "repairs": {} if recipe.mended is None else dict.fromkeys((PATH, NETWORKS, CHANGED_PATH), [recipe.mended] * 3),
+        "repairs": {} if recipe.mended is None else dict.fromkeys(CONTESTED, [recipe.mended] * 3),
         "begun": recipe.applied == "begun",
     }
     if recipe.obstacle:
