@@ -34,7 +34,7 @@ from reconciler.ownership import settle
 from reconciler.planner import plan
 from reconciler.ports import Host, Ports
 from reconciler.selection import Selection, resolve
-from reconciler.steps.runs import Runs, may_be_unfinished, open_runs
+from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
 
@@ -212,7 +212,7 @@ class FleetClient:
     def _half_made(self) -> tuple[Runs, dict[str, Record]]:
         """What tells of a first apply that has not ended. Read once: a thousand addresses are written at a time."""
         if self._told is None:
-            runs = open_runs(self.fleet, self._ports.cloud.firewalls(self.fleet_id))
+            runs = open_runs(self.fleet, fleet_firewalls(self.fleet, self._ports))
             self._told = runs, self._ports.store.records() if runs else {}
         return self._told
 

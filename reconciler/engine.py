@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
-from reconciler import keys
 from reconciler.actions import MODULE_OF
 from reconciler.errors import CloudError, FleetError, LimitExceeded, Refused
 from reconciler.log import get_log
@@ -20,7 +19,7 @@ from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Step, Work
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
-from reconciler.steps.runs import Ending, close_runs, open_run
+from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 
 WORKERS: Final = 32
 TRIES: Final = 3
@@ -85,7 +84,7 @@ class _Hindrances:
 def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending, shares: bool) -> None:
     """What fails here fails after all is done: it must not hide the outcomes, and the next plan shows it again."""
     try:
-        firewalls = ports.cloud.firewalls(keys.fleet_id(ports.fleet_key))
+        firewalls = fleet_firewalls(fleet, ports)
         close_runs(fleet, ports, firewalls, ending)
         if shares:
             remove_unwanted_firewalls(fleet, ports, firewalls, note)

@@ -34,7 +34,7 @@ from reconciler.ownership import Owned, name_before, settle
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
-from reconciler.steps.runs import UNFINISHED, may_be_unfinished, open_runs, run_changes
+from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import foreign_server, server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, pinned, probe, uid_of
 
@@ -66,7 +66,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
     """
     fleet_id = keys.fleet_id(ports.fleet_key)
     owned = settle(fleet, ports.cloud.servers(fleet_id))
-    firewalls = ports.cloud.firewalls(fleet_id)
+    firewalls = fleet_firewalls(fleet, ports)
     runs = open_runs(fleet, firewalls)
     records = ports.store.records()
     known = set(fleet.children) | set(owned)

@@ -11,7 +11,7 @@ from reconciler.commands.importing import prove_root
 from reconciler.errors import HostError
 from reconciler.model import Fleet, Server, ServerStatus
 from reconciler.ports import Ports
-from reconciler.steps.runs import may_be_unfinished, open_runs
+from reconciler.steps.runs import fleet_firewalls, may_be_unfinished, open_runs
 from reconciler.steps.server import server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 
@@ -41,7 +41,7 @@ def recognise(fleet: Fleet, ports: Ports) -> Recognition:
     children = tuple(sorted(server.child or server.name for server in servers))
     refusals = []
     running = sorted((server for server in servers if server.status is ServerStatus.RUNNING), key=lambda it: it.name)
-    runs = open_runs(fleet, ports.cloud.firewalls(fleet_id))
+    runs = open_runs(fleet, fleet_firewalls(fleet, ports))
     for server in running[:LOGINS]:
         problem = _login_problem(server, fleet, ports, may_be_unfinished(server, runs, None))
         if problem is None:

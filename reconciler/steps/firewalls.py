@@ -16,7 +16,7 @@ from reconciler import keys
 from reconciler.errors import HostError
 from reconciler.model import EVERYWHERE, LABEL_PREFIX, Change, Firewall, FirewallSpec, Fleet, Json, Server, ServerStatus
 from reconciler.ports import Ports
-from reconciler.steps.runs import may_be_unfinished, open_runs
+from reconciler.steps.runs import fleet_firewalls, may_be_unfinished, open_runs
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 
 SSH_FROM: Final = LABEL_PREFIX + "ssh-from"
@@ -60,7 +60,7 @@ def ensure_fleet_resources(fleet: Fleet, ports: Ports, note: Note) -> int:
     HostError.
     """
     fleet_id = keys.fleet_id(ports.fleet_key)
-    live = {firewall.name: firewall for firewall in ports.cloud.firewalls(fleet_id)}
+    live = {firewall.name: firewall for firewall in fleet_firewalls(fleet, ports)}
     wanted = wanted_firewalls(fleet, fleet_id)
     for spec in wanted:
         if _differences(spec, live.get(spec.name)):
@@ -91,10 +91,10 @@ def firewalls_in_use(fleet: Fleet, servers: Iterable[Server]) -> set[str]:
     return {_restricted_name(fleet, digest) for digest in digests if digest}
 
 
-def is_covered(digest: str, ports: Ports) -> bool:
+def is_covered(fleet: Fleet, digest: str, ports: Ports) -> bool:
     """Whether a firewall of the fleet selects the servers of this digest now; where none does, they are open to all."""
     fleet_id = keys.fleet_id(ports.fleet_key)
-    return any(_selector(fleet_id, digest) in live.selectors for live in ports.cloud.firewalls(fleet_id))
+    return any(_selector(fleet_id, digest) in live.selectors for live in fleet_firewalls(fleet, ports))
 
 
 def answers(server: Server, fleet: Fleet, ports: Ports, patience: float, *, first_boot: bool = False) -> bool:

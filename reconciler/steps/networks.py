@@ -35,7 +35,7 @@ def ensure_ssh_from(work: Work) -> bool:
     server, digest = work.existing(), sources_digest(work.declared().ssh_from)
     if not _differs(work, server, digest):
         return False
-    if not is_covered(digest, work.ports):
+    if not is_covered(work.fleet, digest, work.ports):
         raise _not_there(work.name)
     server = work.ports.cloud.server(server.id) or server  # a label put there since the plan must survive
     before = _before(server)
@@ -61,11 +61,11 @@ def ensure_way_in(work: Work) -> bool:
         return False
     server = work.ports.cloud.server(server.id) or server
     before = _before(server)
-    if server.is_unproven and is_covered(before, work.ports):
+    if server.is_unproven and is_covered(work.fleet, before, work.ports):
         work.note("ssh-from-revert-intended", durable=True, server=server.id)
         work.server = _move(work, server, before)
         return True
-    if not is_covered(digest, work.ports):
+    if not is_covered(work.fleet, digest, work.ports):
         return False  # the next step says that nobody gets in, and the next plan has that firewall made
     work.note("ssh-from-intended", durable=True, server=server.id, after=digest)
     work.server = _move(work, server, digest, unproven=before or _ALL)

@@ -22,6 +22,7 @@ from reconciler.ports import Ports
 
 UNFINISHED: Final = LABEL_PREFIX + "unfinished"
 LONGEST_RUN: Final = timedelta(hours=2)  # of another state directory; a thousand servers take some minutes
+_FLEET: Final = LABEL_PREFIX + "fleet"
 _MARK: Final = LABEL_PREFIX + "run-"
 _TIME: Final = "%Y%m%dT%H%M%SZ"  # what a label's value may hold
 _WORKERS: Final = 32
@@ -40,6 +41,12 @@ class Ending:
     finished: frozenset[int]
     left: frozenset[int]
     made_all: bool
+
+
+def fleet_firewalls(fleet: Fleet, ports: Ports) -> tuple[Firewall, ...]:
+    """This fleet's, by its id and its name: two fleets with one key have the same id. Raises CloudError."""
+    same_key = ports.cloud.firewalls(keys.fleet_id(ports.fleet_key))
+    return tuple(firewall for firewall in same_key if firewall.labels.get(_FLEET) == fleet.name)
 
 
 def open_runs(fleet: Fleet, firewalls: Iterable[Firewall]) -> Runs:
@@ -70,7 +77,7 @@ def run_changes(
 
 def open_run(fleet: Fleet, ports: Ports, run: str) -> None:
     """Before the run makes its first server. The default firewall must be there. Raises CloudError."""
-    firewall = _default(fleet, ports.cloud.firewalls(keys.fleet_id(ports.fleet_key)))
+    firewall = _default(fleet, fleet_firewalls(fleet, ports))
     ports.cloud.label_firewall(firewall.id, {**firewall.labels, _MARK + run: ports.clock.now().strftime(_TIME)})
 
 

@@ -8,23 +8,27 @@ from pathlib import Path
 import pytest
 
 from reconciler import keys
+from reconciler.api import FleetClient
 from reconciler.errors import HostError, NameTaken, WrongHostKey
 from reconciler.model import Change, FirewallSpec, HostAddress, Kind, OutcomeCode, ReasonCode
 from reconciler.steps.firewalls import (
     PROOF_PATIENCE,
     ensure_fleet_resources,
     firewall_changes,
+    is_covered,
     remove_unwanted_firewalls,
     sources_digest,
     wanted_firewalls,
 )
 from reconciler.steps.networks import ensure_ssh_from
+from reconciler.steps.runs import fleet_firewalls, open_run
+from reconciler.store import DirectoryStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.dialer import FakeDialer
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 from tests.fakes.works import Notes, make_work
-from tests.fakes.worlds import FLEET_KEY
+from tests.fakes.worlds import FLEET_KEY, make_spec
 
 FLEET_ID = keys.fleet_id(FLEET_KEY)
 OFFICE = ("198.51.100.0/24", "2001:db8::/32")  # where the FakeDialer calls from
@@ -48,7 +52,7 @@ def wanted(world: FakeFleet) -> tuple[FirewallSpec, ...]:
 
 
 def changes(world: FakeFleet) -> tuple[Change, ...]:
-    return firewall_changes(wanted(world), world.cloud.firewalls(FLEET_ID))
+    return firewall_changes(wanted(world), fleet_firewalls(world.fleet(), world.ports()))
 
 
 def mend(world: FakeFleet) -> Notes:
@@ -59,7 +63,7 @@ def mend(world: FakeFleet) -> Notes:
 
 def clear_up(world: FakeFleet) -> Notes:
     notes = Notes()
-    remove_unwanted_firewalls(world.fleet(), world.ports(), world.cloud.firewalls(FLEET_ID), notes)
+    remove_unwanted_firewalls(world.fleet(), world.ports(), fleet_firewalls(world.fleet(), world.ports()), notes)
     return notes
 
 
@@ -371,3 +375,31 @@ def test_the_firewall_that_a_server_may_go_back_to_stays(world: FakeFleet) -> No
     world.change("alice", ssh_from=())
     apply(world)
     assert set(world.cloud.walls) == {"demo"}
+
+
+# --- another fleet with the same key -------------------------------------------------------------------------
+
+
+def test_a_fleet_with_the_same_key_and_another_name_keeps_its_firewalls_and_marks(
+    fresh: FakeFleet, tmp_path: Path
+) -> None:
+    fresh.change("bob", ssh_from=OFFICE)
+    fresh.applied()
+    open_run(fresh.fleet(), fresh.ports(), "0123456789abcdef")
+    before = dict(fresh.cloud.walls)
+    ports = replace(fresh.ports(), store=DirectoryStore(tmp_path / "stage", fresh.clock))
+    carol = make_spec("carol", server_type="cpx22")
+    stage = FleetClient(replace(fresh.fleet(), name="stage", children={"carol": carol}), ports)
+    planned = stage.plan()
+    assert [change.path for change in planned.plan.shared] == ["firewall stage"]
+    assert [outcome.code for outcome in stage.apply(planned)] == [OutcomeCode.DONE]
+    assert {name: fresh.cloud.walls[name] for name in before} == before
+    assert names_of(fresh, "bob") == [f"demo-ssh-{sources_digest(OFFICE)}"]
+    assert changes(fresh) == ()
+
+
+def test_no_server_is_moved_to_a_firewall_that_only_another_fleet_has(fresh: FakeFleet) -> None:
+    fresh.change("bob", ssh_from=OFFICE)
+    fresh.applied()
+    assert is_covered(fresh.fleet(), sources_digest(OFFICE), fresh.ports())
+    assert not is_covered(replace(fresh.fleet(), name="stage"), sources_digest(OFFICE), fresh.ports())
