@@ -64,7 +64,7 @@ def _doubt(owned: dict[str, Owned], fleet: Fleet, server: Server, successors: Ma
     claims = {_follow(name, successors) for name in (by_name, server.child) if name is not None}
     unclear = sorted(claims - owned.keys()) or [_own_name(owned, fleet, server)]
     for child in unclear:
-        owned[child] = Owned(server, _unclear(child, server))
+        owned[child] = Owned(server, _unclear(child, fleet, server))
 
 
 def _own_name(owned: Mapping[str, Owned], fleet: Fleet, server: Server) -> str:
@@ -72,7 +72,16 @@ def _own_name(owned: Mapping[str, Owned], fleet: Fleet, server: Server) -> str:
     return f"{server.name} ({server.id})" if server.name in {*owned, *fleet.children} else server.name
 
 
-def _unclear(child: str, server: Server) -> Diagnostic:
+def _unclear(child: str, fleet: Fleet, server: Server) -> Diagnostic:
+    other = server.label("fleet")
+    if other not in (None, fleet.name):
+        return Diagnostic(
+            Severity.ERROR,
+            f"{child}: server {server.name} ({server.id}) is one of the fleet {other}, which has the same fleet key",
+            f"leave it to that fleet, and give each new fleet a key of its own; if {fleet.name} was called {other} "
+            "before, set `fleet` back: a fleet keeps its name; nothing is planned for it",
+            address=child,
+        )
     what = "has lost its label openclaw-deploy/uid" if server.uid is None else "has a name and labels that do not agree"
     return Diagnostic(
         Severity.ERROR,
@@ -90,7 +99,7 @@ def _too_many(child: str, servers: list[Server]) -> Diagnostic | None:
     return Diagnostic(
         Severity.ERROR,
         f"{child} has more than one server: {' and '.join(f'{server.name} ({server.id})' for server in servers)}",
-        "`moved:` gives it the older name's server, and it has one of its own: take the entry out of `moved`, "
-        "or delete all but one; nothing is planned for it",
+        "`moved:` gives it the older name's server, and it has one of its own: to keep both, declare the older name "
+        "again and take the entry out of `moved` at the same time; else delete all but one; nothing is planned for it",
         address=child,
     )

@@ -55,6 +55,8 @@ def each_server_of_the_fleet_is_a_childs_or_named_in_an_error(project: Project, 
 def what_is_in_doubt_says_why(project: Project, found: Found) -> None:
     for number, raw in _doubtful(project).items():
         why = "has a name and labels that do not agree" if raw.has_uid else "has lost its label openclaw-deploy/uid"
+        if raw.fleet != "demo":
+            why = f"is one of the fleet {raw.fleet}"
         assert all(
             why in error.summary for error in _errors(found) if f"server {raw.name} ({number}) " in error.summary
         )

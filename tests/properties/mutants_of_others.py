@@ -62,7 +62,9 @@ OTHERS: Final = (
         ("if server.name in {*owned, *fleet.children} else", "if server.name in fleet.children else"),
         ("if server.name in {*owned, *fleet.children} else", "if True else"),
         ("if server.uid is None else", "if False else"),
-        ("Owned(server, _unclear(child, server))", "Owned(server)"),
+        ("if other not in (None, fleet.name):", "if False:"),
+        ("if other not in (None, fleet.name):", "if other is not None:"),
+        ("Owned(server, _unclear(child, fleet, server))", "Owned(server)"),
         ("return fleet.moved.get(name, name)", "return name"),
     ),
     *of(

@@ -36,6 +36,7 @@ NAMES: Final = (
     *(f"demo-{child}" for child in (*DECLARED, "old", "older", "zoe")),
     *("ada", "bea", "zoe", "web"),
 )
+ELSEWHERE: Final = ("stage-ada", "stage-zoe")  # as another fleet names its servers
 LABELS: Final = ("ada", "bea", "old", "older", "zoe", None)
 
 
@@ -47,6 +48,7 @@ class Raw:
     child: str | None
     has_uid: bool = True
     fleet_id: str | None = OURS
+    fleet: str = "demo"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ def every_pair() -> Iterator[Project]:
     """Each server that may be, beside none, beside its namesake's rightful one, and beside each that moves bring."""
     raws = [Raw(*values) for values in product(NAMES, LABELS, (True, False), (OURS,))]
     raws += [Raw(name, child, True, whose) for name, child, whose in product(NAMES, ("ada", None), (THEIRS, None))]
+    raws += [
+        Raw(name, child, has_uid, OURS, "stage") for name, child, has_uid in product(ELSEWHERE, LABELS, (True, False))
+    ]
     for number, raw in enumerate(raws):
         beside = [_rightful(child) for child in ("ada", "bea", "old", "zoe")[: number % 5]]
         yield _project([raw, *beside], MOVES[number % len(MOVES)])
@@ -106,11 +111,20 @@ strange: Final = st.builds(
     st.booleans(),
     st.sampled_from([OURS, OURS, OURS, THEIRS, None]),
 )
-projects: Final = st.builds(_project, st.lists(st.one_of(rightful, strange), max_size=6), st.sampled_from(MOVES))
+elsewhere: Final = st.builds(
+    Raw, st.sampled_from(ELSEWHERE), st.sampled_from(LABELS), st.booleans(), st.just(OURS), st.just("stage")
+)
+projects: Final = st.builds(
+    _project, st.lists(st.one_of(rightful, strange, elsewhere), max_size=6), st.sampled_from(MOVES)
+)
 
 
 def _server(number: int, raw: Raw) -> Server:
-    labels = {"openclaw-deploy/child": raw.child, "openclaw-deploy/fleet-id": raw.fleet_id}
+    labels = {
+        "openclaw-deploy/child": raw.child,
+        "openclaw-deploy/fleet-id": raw.fleet_id,
+        "openclaw-deploy/fleet": raw.fleet,
+    }
     if not raw.has_uid:
         labels["openclaw-deploy/uid"] = None
     return make_server("", id=number, name=raw.name, status="off", server_type="cpx22", created=LONG_AGO, labels=labels)

@@ -144,6 +144,16 @@ def test_a_moved_child_that_has_a_server_of_its_own_is_an_obstacle_and_both_stay
     assert world.planned() == []
 
 
+def test_as_that_obstacle_advises_both_servers_are_kept(world: FakeFleet) -> None:
+    before = dict(world.specs)
+    world.move("alice", "bob")
+    found = look(world).children["bob"].obstacle
+    assert found is not None
+    assert "declare the older name again and take the entry out of `moved` at the same time" in found.detail
+    world.specs, world.moved = before, {}
+    assert world.planned() == []
+
+
 def test_a_listing_that_fails_is_an_error_and_nothing_is_absent(world: FakeFleet) -> None:
     world.cloud.fail_next("servers", CloudUnavailable("no answer"))
     with pytest.raises(CloudUnavailable):
