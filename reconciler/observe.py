@@ -35,7 +35,7 @@ from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
-from reconciler.steps.server import foreign_server, server_name
+from reconciler.steps.server import not_to_be_had, server_name
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, pinned, probe, uid_of
 
 WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, section 1.2)
@@ -137,7 +137,7 @@ def _foreign(name: str, fleet: Fleet, ports: Ports) -> Diagnostic | None:
     found = ports.cloud.server_named(full_name)
     if found is None:
         return None
-    error = foreign_server(full_name, found)
+    error = not_to_be_had(full_name, found, keys.fleet_id(ports.fleet_key))
     return Diagnostic(Severity.ERROR, f"{name}: {error.summary}", error.advice, address=name)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from reconciler import keys
 from reconciler.errors import ActionFailed, CloudError, NameTaken, OutOfStock
 from reconciler.model import LABEL_PREFIX, Server, ServerStatus
 from reconciler.offers import resize_targets
 from reconciler.steps.comparison import BACKUPS_PATH
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.power import POWER_TIMEOUT, ensure_powered, power_down
-from reconciler.steps.server import foreign_server, server_name
+from reconciler.steps.server import not_to_be_had, server_name
 from reconciler.steps.work import Work
 
 # 160 s on average and near two hours at worst, as users tell (facts on the API, "Durations").
@@ -104,4 +105,5 @@ def _renamed(work: Work, server: Server, name: str) -> Server:
         return work.ports.cloud.rename(server.id, name, labels)
     except NameTaken as taken:
         found = work.ports.cloud.server_named(name)
-        raise (foreign_server(name, found) if found else taken) from taken
+        fleet_id = keys.fleet_id(work.ports.fleet_key)
+        raise (not_to_be_had(name, found, fleet_id) if found else taken) from taken

@@ -81,8 +81,14 @@ def ensure_replaceable(work: Work) -> bool:
     return True
 
 
-def foreign_server(name: str, found: Server) -> NameTaken:
+def not_to_be_had(name: str, found: Server, fleet_id: str) -> NameTaken:
+    """Why a child cannot have this name: somebody else has, or another run of ours that has no lock in common."""
     owner = found.label("fleet-id")
+    if owner == fleet_id:
+        return NameTaken(
+            f"server {name} ({found.id}) was made meanwhile by another run of this fleet",
+            "wait until that run has ended, then plan and apply again: a plan knows it then",
+        )
     whose = f"it belongs to the fleet with id {owner}" if owner else "it has no labels of this tool"
     return NameTaken(
         f"a server named {name} exists already and is not ours: {whose}",
@@ -143,8 +149,9 @@ def _taken_over(work: Work, name: str) -> Server | None:
     found = work.ports.cloud.server_named(name)
     if found is None:
         return None
-    if found.label("nonce") != work.run or found.label("fleet-id") != keys.fleet_id(work.ports.fleet_key):
-        raise foreign_server(name, found)
+    fleet_id = keys.fleet_id(work.ports.fleet_key)
+    if found.label("nonce") != work.run or found.label("fleet-id") != fleet_id:
+        raise not_to_be_had(name, found, fleet_id)
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import engine, keys
+from reconciler.api import FleetClient
 from reconciler.diff import apply_patch
 from reconciler.errors import (
     ActionFailed,
@@ -25,6 +26,7 @@ from reconciler.model import LABEL_PREFIX, Event, Json, OutcomeCode, Server, Ser
 from reconciler.render.outcome import outcome_lines
 from reconciler.steps.repairs import REPAIRS
 from reconciler.steps.work import gather_materials
+from reconciler.store import DirectoryStore
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, make_server, make_spec
 
@@ -263,19 +265,30 @@ def test_an_answer_that_says_taken_after_our_own_create_is_ours(one: FakeFleet) 
     assert len(one.cloud.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [{}, {LABEL_PREFIX + "nonce": "of-another-run", LABEL_PREFIX + "fleet-id": keys.fleet_id(FLEET_KEY)}],
-    ids=["of a stranger", "of another run"],
-)
-def test_a_server_that_takes_the_name_meanwhile_is_an_error_and_stays(one: FakeFleet, labels: dict[str, str]) -> None:
+def test_a_server_that_takes_the_name_meanwhile_is_an_error_and_stays(one: FakeFleet) -> None:
     client = one.client()
     planned = client.plan()
-    foreign = one.cloud.add(replace(make_server("alice", id=77), labels=labels))
+    foreign = one.cloud.add(replace(make_server("alice", id=77), labels={}))
     [outcome] = client.apply(planned)
     assert outcome.code is OutcomeCode.FAILED
     assert "a server named demo-alice exists already and is not ours" in outcome.error
     assert one.cloud.by_id == {77: foreign}
+
+
+def test_of_two_runs_that_make_a_child_the_later_says_so_and_deletes_nothing(one: FakeFleet, tmp_path: Path) -> None:
+    """Two state directories, as on a laptop and in CI, do not see each other's lock."""
+    late = one.client()
+    planned = late.plan()
+    in_ci = FleetClient(one.fleet(), replace(one.ports(), store=DirectoryStore(tmp_path / "ci", one.clock)))
+    in_ci.apply(in_ci.plan())
+    made = one.server("alice")
+    [outcome] = late.apply(planned)
+    assert outcome.code is OutcomeCode.FAILED
+    assert f"server demo-alice ({made.id}) was made meanwhile by another run of this fleet" in outcome.error
+    assert "plan and apply again" in outcome.advice
+    assert "delete" not in outcome.advice
+    assert one.server("alice") == made
+    assert one.planned() == []
 
 
 def test_a_server_whose_creation_failed_is_deleted(one: FakeFleet) -> None:
