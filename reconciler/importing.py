@@ -10,7 +10,9 @@ from typing import Final
 
 from reconciler import keys
 from reconciler.errors import FleetError, HostError, NotFound, Refused, UsageProblem
+from reconciler.fleet import former_names
 from reconciler.model import ChildSpec, Event, Fleet, HostAddress, Json, Secret, Server, ServerStatus
+from reconciler.ownership import settle
 from reconciler.ports import Ports
 from reconciler.steps.importing import STEPS, Arrival, Survey, arrival
 from reconciler.steps.server import server_name
@@ -104,11 +106,14 @@ def _refuse_if_taken(request: Request, server: Server, fleet: Fleet, ports: Port
             f"server {server.name} belongs to the fleet with id {owner}, not to this one ({fleet_id})",
             "use the fleet key it was made with (fleet key recover); if that is lost for good: --take-over",
         )
-    name = server_name(fleet, request.child)
-    has_one = any(other.child == request.child for other in ports.cloud.servers(fleet_id))
-    namesake = ports.cloud.server_named(name)
-    if has_one or (namesake is not None and namesake.id != server.id):
-        raise Refused(f"child {request.child} has a server already: {name}", "import it as another child")
+    owned = settle(fleet, ports.cloud.servers(fleet_id)).get(request.child)
+    namesake = ports.cloud.server_named(server_name(fleet, request.child))
+    existing = owned.server if owned else namesake
+    if existing is not None and existing.id != server.id:
+        how = ", which `moved` gives it" if existing.child in former_names(fleet, request.child) else ""
+        raise Refused(
+            f"child {request.child} has a server already: {existing.name}{how}", "import this one as another child"
+        )
 
 
 def _given(request: Request, server: Server) -> HostAddress:

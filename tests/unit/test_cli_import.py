@@ -162,6 +162,13 @@ def _has_a_server(world: FakeFleet) -> None:
     world.cloud.add(replace(make_server("bob"), id=5, labels={LABEL_PREFIX + "fleet-id": keys.fleet_id(FLEET_KEY)}))
 
 
+def _is_moved(world: FakeFleet) -> None:
+    """alice has a server, and the file says that bob is whom it called alice before."""
+    alice = make_server("alice", labels={LABEL_PREFIX + "fleet-id": keys.fleet_id(FLEET_KEY)})
+    world.cloud.add(replace(alice, id=5))
+    world.move("alice", "bob")
+
+
 def _is_off(world: FakeFleet) -> None:
     world.cloud.by_id[77] = replace(world.cloud.by_id[77], status=ServerStatus.OFF)
 
@@ -186,7 +193,8 @@ def _without_our_key(world: FakeFleet) -> None:
     ("change", "code", "words"),
     [
         (_undeclared, 64, "the fleet file declares no child bob"),
-        (_has_a_server, 4, "child bob has a server already"),
+        (_has_a_server, 4, "child bob has a server already: demo-bob\n"),
+        (_is_moved, 4, "child bob has a server already: demo-alice, which `moved` gives it\n"),
         (_is_off, 4, "server old-pet is off"),
         (_is_gone, 1, "there is no server with the name or id old-pet"),
         (_without_sudo, 1, "has no sudo"),
