@@ -49,6 +49,7 @@ def take_in(request: Request, fleet: Fleet, ports: Ports) -> Imported:
             f"the fleet file declares no child {request.child}",
             "write it there first: an import needs to know its wish",
         )
+    _refuse_if_expired(spec, ports)
     server = _server(request, fleet, ports)
     _refuse_if_taken(request, server, fleet, ports)
     run = ports.clock.token()
@@ -76,6 +77,16 @@ def _run(work: Arrival, spec: ChildSpec, run: str) -> None:
         seconds = ports.clock.monotonic() - started
         _note(ports, run, "import-step", spec, step=name)
         ports.progress(spec.name, name, seconds)
+
+
+def _refuse_if_expired(spec: ChildSpec, ports: Ports) -> None:
+    """The next apply would delete the server and the memory on it, unless it is protected."""
+    if spec.expires is not None and spec.expires <= ports.clock.now() and not spec.protect:
+        raise Refused(
+            f"child {spec.name} has expired on {spec.expires:%Y-%m-%d %H:%M} UTC: "
+            "the next apply would delete the imported server",
+            "give it a later `expires` in the fleet file, or none",
+        )
 
 
 def _server(request: Request, fleet: Fleet, ports: Ports) -> Server:

@@ -169,6 +169,10 @@ def _is_moved(world: FakeFleet) -> None:
     world.move("alice", "bob")
 
 
+def _has_expired(world: FakeFleet) -> None:
+    world.change("bob", expires=world.clock.now())
+
+
 def _is_off(world: FakeFleet) -> None:
     world.cloud.by_id[77] = replace(world.cloud.by_id[77], status=ServerStatus.OFF)
 
@@ -194,6 +198,7 @@ def _without_our_key(world: FakeFleet) -> None:
     [
         (_undeclared, 64, "the fleet file declares no child bob"),
         (_has_a_server, 4, "child bob has a server already: demo-bob\n"),
+        (_has_expired, 4, "child bob has expired on 2026-11-22 12:00 UTC"),
         (_is_moved, 4, "child bob has a server already: demo-alice, which `moved` gives it\n"),
         (_is_off, 4, "server old-pet is off"),
         (_is_gone, 1, "there is no server with the name or id old-pet"),
@@ -212,6 +217,14 @@ def test_what_cannot_be_imported_is_told_and_left_as_it_is(
     assert said.code == code
     assert words in said.err
     assert (world.cloud.by_id, host.files) == (before, on_disk)
+
+
+def test_a_protected_child_is_imported_also_when_it_has_expired(world: FakeFleet, take_in: Importer) -> None:
+    """Its protection wins over its expiry, so the next apply keeps it."""
+    by_hand(world)
+    world.change("bob", expires=world.clock.now(), protect=True)
+    assert take_in().code == 0
+    assert world.planned() == ["create alice: declared", "create bob: unfinished"]
 
 
 def test_a_server_of_another_fleet_is_taken_over_only_when_told_to(world: FakeFleet, take_in: Importer) -> None:
