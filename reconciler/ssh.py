@@ -151,8 +151,9 @@ class _Pins(paramiko.RejectPolicy):
         if (key.get_name(), key.get_base64()) not in self._pins:
             raise WrongHostKey(
                 f"{self._where} shows the host key {key.fingerprint}, which is not the one we gave it",
-                "Somebody may sit in between, or the server was rebuilt. Nothing was sent to it. "
-                "Look at the server in the cloud's console before anything else.",
+                "Somebody may sit in between, the server was rebuilt, or `keys.ssh` was changed by more than one: only "
+                "the wanted generation and the one before are tried. Nothing was sent to it. "
+                "Look at the fleet file, and at the server in the cloud's console, before anything else.",
             )
         self.shown = f"{key.get_name()} {key.get_base64()}"
 

@@ -110,8 +110,9 @@ def test_a_second_pin_is_accepted_and_told(server: Server, other_key: Key) -> No
 
 
 def test_another_host_key_than_the_pinned_is_refused(server: Server, other_key: Key) -> None:
-    with pytest.raises(WrongHostKey, match=f"127.0.0.1:{server.port} shows the host key SHA256:"):
+    with pytest.raises(WrongHostKey, match=f"127.0.0.1:{server.port} shows the host key SHA256:") as caught:
         FabricDialer().connect(server.address(pins=(other_key,)), 5)
+    assert "only the wanted generation and the one before are tried" in caught.value.advice
 
 
 def test_without_any_pin_no_key_is_trusted(server: Server) -> None:
