@@ -174,7 +174,7 @@ class FleetClient:
 
     def _refuse_protected_servers(self, planned: Planned) -> None:
         """The file has given up the protection of these, and no apply has taken it from their servers yet."""
-        labelled = (name for name, child in planned.children.items() if child.server and child.server.label("protect"))
+        labelled = (name for name, child in planned.children.items() if child.server and child.server.is_protected)
         protected = [name for name in labelled if name in self.fleet.children]
         if protected:
             raise Refused(

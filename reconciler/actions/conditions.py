@@ -37,4 +37,4 @@ def is_protected(child: Child) -> bool:
     """
     if child.server is None:
         return False
-    return bool(child.server.label("protect")) or (child.spec is not None and child.spec.protect)
+    return child.server.is_protected or (child.spec is not None and child.spec.protect)

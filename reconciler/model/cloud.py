@@ -70,6 +70,11 @@ class Server:
         return self.label("unfinished") is not None
 
     @property
+    def is_protected(self) -> bool:
+        """The label is there, whatever its value: who puts it there by hand may leave it empty."""
+        return self.label("protect") is not None
+
+    @property
     def is_unproven(self) -> bool:
         """An apply has moved it to another firewall, and nobody has got in from there yet; see steps/networks.py."""
         return self.label("ssh-from-before") is not None

@@ -14,7 +14,7 @@ def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
     """The first thing that stands in the way of any action for this child."""
     if child.obstacle is not None or child.server is None:
         return child.obstacle
-    if child.spec is None and child.server.label("protect"):
+    if child.spec is None and child.server.is_protected:
         return Diagnostic(
             Severity.REFUSED,
             f"{child.name} is protected and no longer in the fleet file: its server is not deleted",

@@ -39,7 +39,7 @@ def reread(work: Work, *also: Identity) -> Server | None:
 def deletable(work: Work) -> Server | None:
     """The same, where it is to be deleted: no plan deletes a protected one, so it was protected since, and is kept."""
     now = reread(work)
-    if now is not None and now.label("protect"):
+    if now is not None and now.is_protected:
         raise Refused(
             f"server {now.name} ({now.id}) was protected after the plan was made, so it is not deleted",
             "find out who has put the label on it, then run `fleet plan` again",

@@ -41,7 +41,7 @@ def blocked(recipe: Recipe) -> Severity | None:
         return Severity.ERROR
     if not recipe.there:
         return None
-    if not recipe.declared and recipe.protect_label:
+    if not recipe.declared and recipe.protect_label is not None:
         return Severity.REFUSED
     if recipe.status in MOVING and not is_made_in_vain(recipe):
         return Severity.WARNING
@@ -68,7 +68,7 @@ def is_over(recipe: Recipe) -> bool:
 
 def is_kept(recipe: Recipe) -> bool:
     """Whatever the file says now, as long as nobody has taken the label from the server."""
-    return recipe.there and (recipe.protect_label or (recipe.declared and recipe.protect))
+    return recipe.there and (recipe.protect_label is not None or (recipe.declared and recipe.protect))
 
 
 def is_made_in_vain(recipe: Recipe) -> bool:
@@ -161,7 +161,11 @@ def _stopped(recipe: Recipe) -> Wanted | None:
 
 
 def cloud_differs(recipe: Recipe) -> bool:
-    return recipe.former_name or recipe.backups != recipe.server_backups or recipe.protect != recipe.protect_label
+    return recipe.former_name or recipe.backups != recipe.server_backups or has_other_protection(recipe)
+
+
+def has_other_protection(recipe: Recipe) -> bool:
+    return recipe.protect_label != ("true" if recipe.protect else None)
 
 
 def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
@@ -221,7 +225,7 @@ def cloud_differences(recipe: Recipe, left: tuple[str, ...] = ()) -> list[str]:
     """Drift where the last apply has left backups and labels as the file still says them."""
     backups = [BACKUPS] if recipe.backups != recipe.server_backups and BACKUPS not in left else []
     networks = is_moved(recipe) and NETWORKS not in left
-    labels = ["labels"] if recipe.protect != recipe.protect_label or networks else []
+    labels = ["labels"] if has_other_protection(recipe) or networks else []
     return backups + labels
 
 

@@ -43,7 +43,7 @@ def a_server_that_exists_is_not_made_again(case: Case, plan: Plan) -> None:
 def a_protected_child_keeps_its_server(case: Case, plan: Plan) -> None:
     for action, recipe in _actions(case, plan):
         if action.kind in (Kind.DESTROY, Kind.REPLACE):
-            assert not recipe.protect_label
+            assert recipe.protect_label is None
             assert not (recipe.declared and recipe.protect)
 
 

@@ -13,7 +13,8 @@ PLANNER: Final = (
     *of(
         "planner/guards",
         ("child.obstacle is not None or child.server is None", "child.server is None"),
-        ('child.spec is None and child.server.label("protect")', "False"),
+        ("child.spec is None and child.server.is_protected", "False"),
+        ("child.server.is_protected", 'child.server.label("protect")'),
         ("child.spec is None and child.server", "child.server"),
         ("child.server.status not in SETTLED and not _made", "False and not _made"),
         ("and not _made_in_vain(child, child.server, situation)", ""),

@@ -52,7 +52,7 @@ class Recipe:
     server_type: str
     small_disk: bool  # kept when it was made larger
     server_backups: bool
-    protect_label: bool
+    protect_label: str | None  # its value; by hand it may be empty
     former_name: bool  # it has moved, and its server is still named and labelled after the old one
     foreign_label: bool
     shut: bool  # under a firewall that nobody wants any more, or where unproven: was, and may go back to it
@@ -97,7 +97,7 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "server_type": ("cx23", "cx33", "cpx11", "cpx22", "cx11"),  # the last is in no catalogue any more
     "small_disk": (False, True),
     "server_backups": (False, True),
-    "protect_label": (False, True),
+    "protect_label": (None, "true", ""),
     "former_name": (False, True),
     "foreign_label": (False, True),
     "shut": (False, True),
@@ -225,7 +225,7 @@ def _spec(recipe: Recipe) -> dict[str, Any]:
 def _server(recipe: Recipe) -> dict[str, Any]:
     labels: dict[str, str | None] = {"theirs": "kept"} if recipe.foreign_label else {}
     labels["openclaw-deploy/unfinished"] = None if recipe.ready else "true"
-    labels["openclaw-deploy/protect"] = "true" if recipe.protect_label else None
+    labels["openclaw-deploy/protect"] = recipe.protect_label
     before = UNWANTED if recipe.shut else None
     labels["openclaw-deploy/ssh-from"] = None if recipe.unproven else before
     labels["openclaw-deploy/ssh-from-before"] = before or "everywhere" if recipe.unproven else None

@@ -176,6 +176,15 @@ def test_a_protection_that_the_file_gave_up_holds_until_it_is_applied(fleet: Com
     assert fleet.world.cloud.by_id == {}
 
 
+def test_a_label_of_protection_without_a_value_keeps_its_server_from_destroy(fleet: CommandLine) -> None:
+    fleet.world.applied()
+    server = fleet.world.server("bob")
+    fleet.world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/protect": ""})
+    said = fleet("destroy", "bob", "--yes")
+    assert (said.code, len(fleet.world.cloud.by_id)) == (4, 2)
+    assert "take the protection from the server first: fleet apply bob" in said.err
+
+
 def test_a_protected_server_that_no_child_declares_is_to_be_put_back_first(fleet: CommandLine) -> None:
     fleet.world.change("bob", protect=True)
     fleet.world.applied()

@@ -317,12 +317,13 @@ def test_a_server_whose_labels_changed_since_the_plan_is_not_deleted(world: Fake
     assert "delete-intended" not in words(world.events())
 
 
-def test_a_server_that_was_protected_since_the_plan_is_not_deleted(world: FakeFleet) -> None:
+@pytest.mark.parametrize("value", ["true", ""])
+def test_a_server_that_was_protected_since_the_plan_is_not_deleted(world: FakeFleet, value: str) -> None:
     world.applied()
     client = world.client()
     planned = client.plan_destruction(["alice"])
     server = world.server("alice")
-    protected = world.cloud.set_labels(server.id, {**server.labels, LABEL_PREFIX + "protect": "true"})
+    protected = world.cloud.set_labels(server.id, {**server.labels, LABEL_PREFIX + "protect": value})
     [outcome] = client.apply(planned)
     assert outcome.code is OutcomeCode.FAILED
     assert "was protected after the plan was made" in outcome.error
