@@ -140,7 +140,7 @@ def _moment(since: str | None) -> datetime | None:
     if since is None:
         return None
     if ago := _AGO.fullmatch(since):
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return _before_now(timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
     try:
         moment = datetime.fromisoformat(since)
     except ValueError as error:
@@ -148,3 +148,11 @@ def _moment(since: str | None) -> datetime | None:
             f"--since {since} is no time", "write 2026-11-22, 2026-11-22T14:00, 90m, 12h or 7d"
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _before_now(time: timedelta) -> datetime:
+    """Longer ago than there are dates is the first of them."""
+    try:
+        return datetime.now(UTC) - time
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
