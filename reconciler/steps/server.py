@@ -8,6 +8,7 @@ from typing import Final
 
 from reconciler import keys
 from reconciler.errors import ActionFailed, CloudError, CloudUnavailable, NameTaken, OutOfStock
+from reconciler.fleet import former_names
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, Catalog, ChildSpec, Fleet, Server, ServerRequest, ServerStatus
 from reconciler.offers import alternatives, architecture_of, candidates
@@ -59,7 +60,8 @@ def ensure_server(work: Work) -> bool:
 def ensure_deleted(work: Work) -> bool:
     """The server is gone. Refused when it is not, now, exactly the one that the plan meant, or protected since."""
     _delete(work)
-    work.ports.store.forget(work.name)
+    for name in (work.name, *former_names(work.fleet, work.name)):  # a moved child's record may be under an old name
+        work.ports.store.forget(name)
     return True
 
 

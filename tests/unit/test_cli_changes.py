@@ -155,6 +155,15 @@ def test_what_is_asked_for_on_the_command_line_is_not_held_to_the_default_limit(
     assert fleet.world.cloud.by_id == {}
 
 
+def test_a_moved_child_that_was_destroyed_leaves_no_record_under_its_old_names(fleet: CommandLine) -> None:
+    fleet.world.applied()
+    fleet.world.move("alice", "carol")
+    fleet.world.move("carol", "dave")
+    assert fleet("destroy", "dave", "--yes").code == 0
+    assert fleet.world.store.records().keys() == {"bob"}
+    assert fleet.world.planned() == ["create dave: declared"]
+
+
 def test_a_protected_child_is_not_destroyed_and_neither_are_the_others(fleet: CommandLine) -> None:
     fleet.world.change("bob", protect=True)
     fleet.world.applied()
