@@ -14,7 +14,7 @@ from reconciler.cli.options import Settings, with_settings
 from reconciler.errors import Refused, StateError
 
 if TYPE_CHECKING:
-    from reconciler.model import Secret
+    from reconciler.model import Fleet, Secret
     from reconciler.recovery import Recognition
 
 _LOST = """\
@@ -53,17 +53,20 @@ def recover(settings: Settings, force: bool) -> int:
     """Check a copy of the fleet key against the live servers, and put it where it belongs.
 
     The key is read from standard input, or asked for. It must be the one whose id the servers carry, and it is tried at
-    a server's door.
+    a server's door. Where the fleet file names a place for it (`key`), you put it there, and this says whether it is.
     """
     from reconciler import keys
     from reconciler.fleet import load_fleet
     from reconciler.secrets import fleet_key
 
-    name = load_fleet(settings.file).name
+    wanted = load_fleet(settings.file)
     candidate = keys.parse_key(_asked())
     recognised = open_client(settings, candidate).recognise()
     _judge(recognised, candidate, force)
-    path = fleet_key.default_path(name, os.environ)
+    if fleet_key.reference(wanted) is not None:
+        click.echo(f"It is in {_found_by_reference(wanted, candidate, settings)} already.")
+        return 0
+    path = fleet_key.default_path(wanted.name, os.environ)
     if _is_there(path, candidate):
         click.echo(f"It is in {path} already.")
     else:
@@ -104,6 +107,26 @@ def _judge(found: Recognition, candidate: Secret, force: bool) -> None:
             f"{which}, and there is no server that could tell whether it is this fleet's",
             "if you are sure, --force writes it unchecked; without any server a new key is as good: fleet init",
         )
+
+
+def _found_by_reference(wanted: Fleet, candidate: Secret, settings: Settings) -> str:
+    """Where the key is looked for, if it is there; a place that the file names is written by its owner alone."""
+    from reconciler.errors import SecretError
+    from reconciler.secrets import fleet_key
+    from reconciler.wiring import find_key
+
+    where = fleet_key.place(wanted, os.environ)
+    try:
+        is_found = find_key(wanted, settings.allow_sources, settings.allow_cmd)[0] == candidate
+        why = f"{where} has another one"
+    except SecretError as error:
+        is_found, why = False, error.summary
+    if not is_found:
+        raise Refused(
+            f"this key is not where it is looked for: {why}",
+            "put it there yourself; or take `key` out of the fleet file, and recover it then",
+        )
+    return where
 
 
 def _is_there(path: Path, candidate: Secret) -> bool:

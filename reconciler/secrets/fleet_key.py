@@ -23,8 +23,8 @@ def find(fleet: Fleet, references: ReferenceSecrets, environ: Mapping[str, str])
     """
     if environ.get(VARIABLE):
         return _parsed(secret_from(environ[VARIABLE], f"the environment variable {VARIABLE}"), f"in {VARIABLE}")
-    if fleet.key is not None and fleet.key != SecretRef("env", VARIABLE):
-        return _parsed(references.resolve(fleet.key), f"at {fleet.key}")
+    if (named := reference(fleet)) is not None:
+        return _parsed(references.resolve(named), f"at {named}")
     path = default_path(fleet.name, environ)
     if not path.exists():
         raise SecretError(
@@ -38,9 +38,12 @@ def place(fleet: Fleet, environ: Mapping[str, str]) -> str:
     """In words, where `find` looks for this fleet's key: the first place that there is."""
     if environ.get(VARIABLE):
         return f"the environment variable {VARIABLE}"
-    if fleet.key is not None and fleet.key != SecretRef("env", VARIABLE):
-        return str(fleet.key)
-    return str(default_path(fleet.name, environ))
+    return str(reference(fleet) or default_path(fleet.name, environ))
+
+
+def reference(fleet: Fleet) -> SecretRef | None:
+    """The place of its own that the fleet file names for the key, instead of the key file of this account."""
+    return None if fleet.key == SecretRef("env", VARIABLE) else fleet.key
 
 
 def default_path(fleet_name: str, environ: Mapping[str, str]) -> Path:

@@ -142,3 +142,21 @@ def test_a_variable_that_goes_first_is_told(fleet: CommandLine, monkeypatch: pyt
     monkeypatch.setenv("FLEET_KEY", OTHER.reveal())
     said = recover(fleet, monkeypatch)
     assert (said.code, said.err) == (0, "FLEET_KEY is set and goes before that file: unset it.\n")
+
+
+def test_where_the_fleet_file_names_the_place_nothing_is_written_where_nobody_looks(
+    fleet: CommandLine, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.world.applied()
+    Path("fleet.yaml").write_text("fleet: demo\ncloud: {provider: sandbox}\nkey: file:vault.key\nchildren: {}\n")
+    said = recover(fleet, monkeypatch)
+    assert (said.code, place.exists(), Path("vault.key").exists()) == (4, False, False)
+    assert "It is the key of alice, bob." in said.out
+    assert "this key is not where it is looked for: file:vault.key" in said.err
+    fleet_key.write(Path("vault.key"), OTHER)
+    assert "this key is not where it is looked for: file:vault.key has another one" in recover(fleet, monkeypatch).err
+    Path("vault.key").unlink()
+    fleet_key.write(Path("vault.key"), FLEET_KEY)
+    said = recover(fleet, monkeypatch)
+    assert (said.code, said.out.splitlines()[-1], place.exists()) == (0, "It is in file:vault.key already.", False)
+    assert f"fingerprint  {keys.fingerprint(FLEET_KEY)}" in fleet("key", "show").out
