@@ -1,5 +1,7 @@
 """What servers cost in a month, net, from the catalogue's list prices. Pure, in Decimal; unknown is None and never 0.
 
+Each server is rounded to the cent, as on a bill, and all else are sums and differences of such: so what a person reads
+adds up, and the total that a plan announces is the one that the next plan finds.
 A server that is off costs as much as one that runs (Hetzner bills it in full).
 """
 
@@ -21,14 +23,16 @@ NOTHING: Final = Decimal("0.00")
 
 
 def cost(catalog: Catalog | None, server_type: str, region: str, *, ipv4: bool, backups: bool) -> Decimal | None:
-    """A server's list price in a month with its IPv4 and the cloud's backups; None when a part of it is unknown."""
+    """A server's list price in a month with its IPv4 and the cloud's backups, to the cent; None when a part of it is
+    unknown.
+    """
     kind = catalog.types.get(server_type) if catalog else None
     price = kind.monthly.get(region) if kind else None
     address = catalog.ipv4_monthly.get(region) if catalog and ipv4 else "0"
     if catalog is None or price is None or address is None:
         return None
     factor = 1 + Decimal(catalog.backup_percent) / 100 if backups else Decimal(1)
-    return Decimal(price) * factor + Decimal(address)
+    return (Decimal(price) * factor + Decimal(address)).quantize(CENT, ROUND_HALF_UP)
 
 
 def server_cost(catalog: Catalog | None, server: Server) -> Decimal | None:
@@ -65,8 +69,7 @@ def total(costs: Iterable[Decimal | None]) -> Decimal | None:
 
 
 def as_text(amount: Decimal | None) -> str | None:
-    """Two decimals, as money is written."""
-    return None if amount is None else str(amount.quantize(CENT, ROUND_HALF_UP))
+    return None if amount is None else str(amount)
 
 
 def _is_about_money(action: Action, child: Child) -> bool:

@@ -1,4 +1,6 @@
-"""What a child costs in a month, added up by hand from the price list of cases.py. None is what nobody knows."""
+"""What a child costs in a month, to the cent, added up by hand from the price list of cases.py. None is what nobody
+knows.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ def of_server(server_type: str, region: str, *, ipv4: bool = True, backups: bool
     if server_type not in PRICES or (ipv4 and region == "fsn1"):
         return None
     price = Decimal(PRICES[server_type]) + DEARER.get(region, 0)
-    return price * (Decimal("1.2") if backups else 1) + (IPV4 if ipv4 else 0)
+    amount = price * (Decimal("1.2") if backups else 1) + (IPV4 if ipv4 else 0)
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 def as_it_is(recipe: Recipe, prices: bool) -> Decimal | None:
@@ -48,14 +51,15 @@ def added_up(parts: Iterable[Decimal | None]) -> Decimal | None:
     return total
 
 
-def to_the_cent(amount: Decimal) -> str:
-    return str(amount.quantize(Decimal("0.01"), ROUND_HALF_UP))
+def in_cents(amount: Decimal | None) -> str | None:
+    """With two decimals, also where it is nothing; no price has more."""
+    return None if amount is None else f"{amount:.2f}"
 
 
 def in_words(recipe: Recipe, prices: bool, backups: bool) -> str:
     """What its server costs with or without backups."""
     amount = of_server(recipe.server_type, "nbg1", backups=backups) if prices else None
-    return "its full price (which is not known now)" if amount is None else f"{to_the_cent(amount)} EUR a month"
+    return "its full price (which is not known now)" if amount is None else f"{in_cents(amount)} EUR a month"
 
 
 def _afterwards(action: Action, recipe: Recipe) -> Decimal | None:
