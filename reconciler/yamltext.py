@@ -31,6 +31,7 @@ else:
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _TOO_MANY = f"more than {MAX_NODES:,} keys and values"
+_LINE = re.compile("[^\n\r\x85\u2028\u2029]*")  # to where libyaml sees it end
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -124,7 +125,8 @@ def _compose(text: str, file: str, budget: int) -> yaml.Node | None:
         never_closed = error.problem == "found unexpected end of stream"
         mark = error.context_mark if never_closed else error.problem_mark
         where = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise failure(file, where, *_syntax(error.problem or "", text, where)) from error
+        line = _line_at(text, mark.index - mark.column) if mark else ""
+        raise failure(file, where, *_syntax(error.problem or "", line, where)) from error
     return root
 
 
@@ -133,9 +135,15 @@ def _end_of(text: str) -> Position:
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
-def _syntax(problem: str, text: str, where: Position) -> tuple[str, str]:
+def _line_at(text: str, start: int) -> str:
+    """The line that begins there. Taking the text apart would make an object of each of some million lines."""
+    found = _LINE.match(text, start)
+    assert found is not None, "a line may be empty"
+    return found.group()
+
+
+def _syntax(problem: str, line: str, where: Position) -> tuple[str, str]:
     """libyaml's words, and ours for the mistakes people make. Neither shows what stands in the line."""
-    line = "".join(text.splitlines()[where[0] - 1 : where[0]])
     if line[where[1] - 1 : where[1]] == "\t" or "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab stands here", "indent with spaces: YAML allows no tabs there"
     if problem == _TOO_DEEP:

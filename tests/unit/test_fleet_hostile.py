@@ -94,6 +94,11 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "16 MB of one key": (lambda: b'? "' + b"a" * 16_000_000 + b'"\n: x\n', "a key of more than 1,000 characters"),
     "16 MB of digits": (lambda: b"fleet: " + b"1" * 16_000_000 + b"\n", "a text of more than 1,048,576 characters"),
     "16 MB of colons": (lambda: b"fleet: " + b"1:" * 8_000_000 + b"1\n", "a text of more than 1,048,576 characters"),
+    "16 MB of documents": (lambda: b"fleet: demo\n" + b"---\n" * 4_000_000, "a second document starts here"),
+    "16 MB of comments and a quote that is never closed": (
+        lambda: b"#ab\n" * 4_000_000 + b"fleet: 'demo\n",
+        "this quote is never closed",
+    ),
     "a NUL": (lambda: HEAD.encode() + b"  a\0b: {}\n", "a NUL byte stands here"),
     "a NUL after 16 MB": (lambda: b"# " + b"x" * 16_000_000 + b"\0", "a NUL byte stands here"),
     "UTF-16": (lambda: (HEAD + ALICE).encode("utf-16"), "the file is UTF-16"),
