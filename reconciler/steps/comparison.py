@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -23,6 +24,9 @@ BACKUPS_PATH: Final = "backups"
 _LABEL_PATH: Final = "labels."
 OTHER_NETWORKS: Final = "(other networks)"
 UNPROVEN: Final = "(changed, and nobody has got in since)"
+
+# As the gateway's own parser has it: it ends at the last @ before the path, and needs no slash after http.
+_USER_INFO: Final = re.compile(r"((?:https?|wss?):[/\\]*|//)[^/?#\\]*@", re.IGNORECASE)
 
 # Names in applied.json for what is not on the host and still applied with it.
 LABELS: Final = "server labels"
@@ -156,13 +160,24 @@ def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
 
 
 def _by_path(change: Change, child: Child) -> Change:
-    """What the agent wrote below a key of ours may be a secret of its own: it is said where, and not what."""
+    """What the agent wrote below a key of ours, or in the place of a map, may be a secret of its own: it is said where,
+    and not what. Who gets in by a URL is said of nobody.
+    """
     applied = _applied(child)
     ours = {".".join((_CONFIG, *key)) for key in applied.config_keys} if applied else set()
     is_known = change.path in (_UNREADABLE, *ours) or change.before is None
-    if not is_known and (change.after is None or isinstance(change.before, dict)):
+    if not is_known and (change.after is None or isinstance(change.before, dict) or isinstance(change.after, dict)):
         return replace(change, before=NOT_SHOWN)
-    return change
+    return replace(change, before=_without_user_info(change.before), after=_without_user_info(change.after))
+
+
+def _without_user_info(value: Json) -> Json:
+    """The value with *** for the name and password in each URL."""
+    if isinstance(value, dict):
+        return {name: _without_user_info(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_user_info(inner) for inner in value]
+    return _USER_INFO.sub(r"\1***@", value) if isinstance(value, str) else value
 
 
 def _is_drift(child: Child, entry: Managed, wanted_digest: str) -> bool:

@@ -21,6 +21,11 @@ from tests.fakes.worlds import NOW, make_child
 
 NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
 SECRET: Final = "7700000001:planted-bot-token-that-nobody-may-see"
+SECRETIVE: Final = {
+    "gateway": {"bind": {"key": SECRET}, "auth": SECRET},
+    "models": {"providers": {"anthropic": {"baseUrl": f"HTTPS:agent:{SECRET}@example.com/v1"}}},
+    "commands": {"ownerAllowFrom": [f"//{SECRET}@example.com"]},
+}
 PATH: Final = "sudoers.sha256"  # what drifts
 BACKUPS: Final = "backups"
 NETWORKS: Final = "access.ssh_from"  # what a label that was changed drifts
@@ -63,7 +68,7 @@ class Recipe:
     rewritten: bool  # backups and protection in the file, since then
     drift: bool
     secret_drift: bool
-    config_drift: bool  # below a key of ours, and what stands there is somebody's secret
+    config_drift: bool  # at keys of ours and below one, and what stands there are somebody's secrets
     mended: int | None  # three times, so many hours ago
     gateway: str
     stale: bool
@@ -201,7 +206,7 @@ def _live(recipe: Recipe) -> dict[str, Any]:
     faults = (
         (recipe.drift, {"sudoers": {"sha256": "theirs"}}),
         (recipe.secret_drift, {"bot token": {"hmac": SECRET}}),
-        (recipe.config_drift, {"config": {"gateway": {"bind": {"key": SECRET}}}}),
+        (recipe.config_drift, {"config": SECRETIVE}),
         (recipe.gateway != "running", {"gateway": {"active": "inactive"}}),
     )
     return {name: value for is_so, fault in faults if is_so for name, value in fault.items()}
