@@ -19,6 +19,7 @@ from reconciler.commands.files import (
     install_file,
     make_directory,
     make_symlink,
+    make_way,
     read_file,
     remove_file,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "make_directory",
     "make_symlink",
     "make_system_user",
+    "make_way",
     "newest_release",
     "plain_units",
     "read_file",

@@ -37,6 +37,19 @@ _SYMLINK = """
 new="$(dirname -- "$2")/.$(basename -- "$2").part"
 ln -sfnT -- "$1" "$new"; mv -fT -- "$new" "$2"; sync "$(dirname -- "$2")"
 """
+# `top` may be a link to a directory, nothing below it may be one. `mv` numbers what was moved aside before.
+_MAKE_WAY = """
+aside() { mv -fT --backup=numbered -- "$1" "$1.aside"; sync "$(dirname -- "$1")"; }
+top=$1
+if [ ! -d "$top" ] && { [ -e "$top" ] || [ -L "$top" ]; }; then aside "$top"; fi
+while IFS= read -r name; do
+  place=$top/${name%/}
+  case $name in
+    */) if [ -L "$place" ] || { [ -e "$place" ] && [ ! -d "$place" ]; }; then aside "$place"; fi ;;
+    *) if [ ! -L "$place" ] && [ -d "$place" ]; then aside "$place"; fi ;;
+  esac
+done
+"""
 _REMOVE = 'rm -rf -- "$@"; sync "$(dirname -- "$1")"'
 _CLEAR = """
 directory=$1; pattern=$2; shift 2
@@ -51,6 +64,18 @@ def install_file(path: str, content: bytes, owner: str, mode: str, directory_mod
     A missing parent directory gets `directory_mode`. Raises ValueError for what is no plain path, owner or mode.
     """
     return _at(f"write {path}", _INSTALL, path, owner, mode, [_mode(directory_mode), str(len(content))], stdin=content)
+
+
+def make_way(top: str, names: Sequence[str]) -> Command:
+    """Files can be written at these names below `top`: what stands in their way is called `….aside` afterwards.
+
+    In the way is whatever stands where a directory must be, a link too, and a directory where a file must be. For the
+    gateway's own places.
+    """
+    if _user_for(top) is None:
+        raise ValueError(f"{top} does not belong to the gateway's user")
+    stdin = "".join(f"{name}\n" for name in _with_parents(names)).encode()
+    return script(f"make way in {top}", _for(top, _MAKE_WAY), str(_absolute(top)), stdin=stdin)
 
 
 def read_file(path: str) -> Command:
@@ -96,6 +121,17 @@ def _at(name: str, text: str, path: str, owner: str, mode: str, more: list[str],
         raise ValueError(f"{path} is in a directory of {user}: it can't belong to {owner}")
     # No chown: what that user makes is that user's.
     return script(name, _for(path, text), path, "", _mode(mode), *more, stdin=stdin)
+
+
+def _with_parents(names: Sequence[str]) -> list[str]:
+    """Each once, the upper ones first; a directory ends in a slash."""
+    found: dict[str, None] = {}
+    for name in names:
+        if "\n" in name or str(_absolute(f"/{name}")) != f"/{name}":
+            raise ValueError(f"{name!r} is not a plain path on one line")
+        found |= {f"{parent}/": None for parent in reversed(PurePosixPath(name).parents[:-1])}
+        found[name] = None
+    return [*found]
 
 
 def _for(path: str, text: str) -> str:

@@ -48,19 +48,24 @@ def ensure_unit(work: Work) -> bool:
 
 
 def ensure_files(work: Work) -> bool:
-    """Workspace files: seeds where there were none, managed ones as they shall be, those of before gone."""
+    """Workspace files: seeds where there were none, managed ones as they shall be, those of before gone.
+
+    The agent may have put something else there or on the way, which is its own: it is moved aside, and never deleted.
+    """
     assert work.facts is not None
     wanted, live = work.wanted()["workspace files"], work.facts.managed.get("workspace files")
     assert isinstance(wanted, dict)
     found = live if isinstance(live, dict) else {}
     owner = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
     wrong = sorted(path for path in {*wanted, *found} if wanted.get(path) != found.get(path))
+    if written := [path for path in wrong if path in wanted]:
+        work.connection().run(commands.make_way(files.WORKSPACE, written))
     for path in wrong:
         place = f"{files.WORKSPACE}/{path}"
         if path in wanted:
             content = work.declared().files[path].content.encode()
             work.connection().run(commands.install_file(place, content, owner, "0600", "0700"))
-        else:
+        elif isinstance(found[path], str):  # a file, known by its digest
             work.connection().run(commands.remove_file(place))
     return bool(wrong)
 

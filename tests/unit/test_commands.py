@@ -56,6 +56,7 @@ EVERY_COMMAND = [
     commands.install_release("2026.9.6", "/opt/openclaw/node", None, 300),
     commands.make_directory("/etc/openclaw", "root:openclaw", "0750"),
     commands.make_symlink("/opt/openclaw/releases/1", "/opt/openclaw/current"),
+    commands.make_way("/var/lib/openclaw/workspace", ["skills/x/SKILL.md"]),
     commands.make_system_user("openclaw", "/var/lib/openclaw"),
     commands.newest_release("/opt/openclaw/node", "http://127.0.0.1"),
     commands.plain_units(("a.service", "b.service")),
@@ -92,6 +93,9 @@ REFUSED: dict[str, Callable[[], Command]] = {
     "a root's file in the gateway's home": partial(
         commands.install_file, "/var/lib/openclaw/x", b"", "root:root", "0644"
     ),
+    "way in a place of root's": partial(commands.make_way, "/etc", ["x"]),
+    "way for two lines": partial(commands.make_way, "/var/lib/openclaw/workspace", ["x\ny"]),
+    "way out of the workspace": partial(commands.make_way, "/var/lib/openclaw/workspace", ["../x"]),
     "a link in the gateway's home": partial(commands.make_symlink, "/etc", "/var/lib/openclaw/x"),
     "an option as a package": partial(commands.install_packages, ["--allow-downgrades"]),
     "a range as a version": partial(commands.install_release, "latest", "/n", None, 1.0),
@@ -190,6 +194,7 @@ def test_inside_the_gateways_directories_nothing_is_done_as_root() -> None:
         commands.make_directory("/var/lib/openclaw/.openclaw", "openclaw:openclaw", "0700"),
         commands.read_file("/var/lib/openclaw/.openclaw/openclaw.json"),
         commands.remove_file("/var/lib/openclaw/workspace/SOUL.md"),
+        commands.make_way("/var/lib/openclaw/workspace", ["SOUL.md"]),
     ]
     assert all("exec runuser -u openclaw -- sh -c" in command.line for command in inside)
     assert "runuser" not in commands.make_directory("/var/lib/openclaw", "openclaw:openclaw", "0700").line

@@ -224,6 +224,54 @@ def test_a_managed_file_is_put_back_and_goes_with_its_declaration(world: FakeFle
     assert world.planned() == []
 
 
+@pytest.mark.parametrize("thing", ["file", "link", "circle"])
+def test_what_the_agent_put_in_the_way_of_a_file_is_moved_aside(world: FakeFleet, host: FakeHost, thing: str) -> None:
+    place = f"{files.WORKSPACE}/skills"
+    host.directories |= dict.fromkeys((files.WORKSPACE, "/var/lib/openclaw/elsewhere"), ("openclaw:openclaw", "0700"))
+    if thing == "file":
+        host.files[place] = FakeFile(b"the agent's", "openclaw:openclaw", "0600")
+    else:
+        host.links[place] = {"link": "/var/lib/openclaw/elsewhere", "circle": "skills"}[thing]
+    declare(world, skill=("v1", FileMode.MANAGED))
+    world.applied()
+    assert (host.content(SKILL), world.planned()) == (b"v1", [])
+    assert host.files.get(f"{place}.aside", FakeFile(b"the agent's")).content == b"the agent's"
+    assert {f"{place}.aside"} & {*host.files, *host.links}
+
+
+def test_a_directory_in_the_place_of_a_file_is_moved_aside_with_all_that_is_in_it(
+    world: FakeFleet, host: FakeHost
+) -> None:
+    declare(world, soul=("mine", FileMode.MANAGED))
+    world.applied()
+    host.files[f"{SOUL}/diary.md"] = host.files.pop(SOUL)
+    host.directories[SOUL] = "openclaw:openclaw", "0700"
+    assert world.planned() == ["update alice: drifted"]
+    world.applied()
+    assert (host.content(SOUL), host.content(f"{SOUL}.aside/diary.md")) == (b"mine", b"mine")
+    assert world.planned() == []
+
+
+def test_a_workspace_that_has_become_a_file_is_moved_aside(world: FakeFleet, host: FakeHost) -> None:
+    declare(world, soul=("mine", FileMode.MANAGED))
+    host.files[files.WORKSPACE] = FakeFile(b"the agent's", "openclaw:openclaw", "0600")
+    world.applied()
+    assert (host.content(SOUL), host.content(f"{files.WORKSPACE}.aside")) == (b"mine", b"the agent's")
+
+
+def test_what_the_agent_put_in_the_place_of_a_file_outlives_its_declaration(world: FakeFleet, host: FakeHost) -> None:
+    declare(world, skill=("v1", FileMode.MANAGED), soul=("mine", FileMode.MANAGED))
+    world.applied()
+    host.files[f"{SOUL}/diary.md"] = host.files.pop(SOUL)
+    host.directories[SOUL] = "openclaw:openclaw", "0700"
+    del host.files[SKILL]
+    host.links[SKILL.rpartition("/")[0]] = "/nowhere"
+    host.directories.pop(SKILL.rpartition("/")[0])
+    declare(world)
+    world.applied()
+    assert (host.content(f"{SOUL}/diary.md"), world.planned()) == (b"mine", [])
+
+
 # --- keys that only the fleet file names --------------------------------------------------------------------------
 
 

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from reconciler.sandbox.simulated.host import SimulatedHost
+
+
+LINKS_FOLLOWED: Final = 40  # by Linux, of one path
 
 
 @dataclass(slots=True)
@@ -55,6 +58,32 @@ def parents(path: str) -> list[str]:
     return [str(parent) for parent in PurePosixPath(path).parents]
 
 
+def real(host: SimulatedHost, path: str, followed: int = 0) -> str:
+    """Where a path ends, all links followed; what is missing counts as plain. For a circle a path where nothing is."""
+    place = PurePosixPath("/")
+    for name in PurePosixPath(path).parts[1:]:
+        place = place.parent if name == ".." else place / name
+        target = host.links.get(str(place))
+        if target is not None:
+            if followed == LINKS_FOLLOWED:
+                return ""
+            followed += 1
+            place = PurePosixPath(real(host, str(place.parent / target), followed))
+    return str(place)
+
+
+def located(host: SimulatedHost, path: str) -> str:
+    """The same, but what it names is not followed: the place whose entry is made, replaced or removed."""
+    pure = PurePosixPath(path)
+    return str(PurePosixPath(real(host, str(pure.parent))) / pure.name)
+
+
+def part_of(path: str) -> str:
+    """Where what shall be at `path` is written first."""
+    pure = PurePosixPath(path)
+    return str(pure.with_name(f".{pure.name}.part"))
+
+
 def make_directories(host: SimulatedHost, path: str, mode: str = "0755", owner: str = "root:root") -> None:
     """As `mkdir -p -m mode`: what is there stays as it is, missing parents get 0755."""
     for missing in [parent for parent in reversed(parents(path)) if parent not in host.directories]:
@@ -75,6 +104,13 @@ def move(host: SimulatedHost, path: str, to: str) -> None:
         if path in store:
             remove_tree(host, to)
             store[to] = store.pop(path)  # type: ignore[assignment]
+
+
+def rename(host: SimulatedHost, path: str, to: str) -> None:
+    """A file, link or directory with all that is in it, to where nothing is."""
+    for store in (host.files, host.links, host.directories):
+        for found in [name for name in store if name == path or name.startswith(f"{path}/")]:
+            store[to + found.removeprefix(path)] = store.pop(found)  # type: ignore[assignment]
 
 
 def names_in(host: SimulatedHost, directory: str) -> list[str]:

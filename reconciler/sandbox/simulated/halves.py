@@ -10,7 +10,7 @@ from typing import Final
 
 from reconciler.sandbox.simulated import access, storage, system
 from reconciler.sandbox.simulated.calls import Call
-from reconciler.sandbox.simulated.disk import File
+from reconciler.sandbox.simulated.disk import File, located, parents, part_of
 from reconciler.sandbox.simulated.first_boot import HOST_KEY, NO_FIREWALL
 from reconciler.sandbox.simulated.host import SimulatedHost
 
@@ -25,10 +25,10 @@ def install_packages(host: SimulatedHost, call: Call) -> None:
 
 def install_file(host: SimulatedHost, call: Call) -> None:
     """The content arrives."""
-    directory, _, name = call.arguments[0].rpartition("/")
-    if directory in host.directories:
+    place = located(host, call.arguments[0])
+    if parents(place)[0] in host.directories:
         half = call.stdin[: len(call.stdin) // 2]
-        host.files[f"{directory}/.{name}.part"] = File(half, f"{call.user}:{call.user}", "0600")
+        host.files[part_of(place)] = File(half, f"{call.user}:{call.user}", "0600")
 
 
 def rotate_host_key(host: SimulatedHost, call: Call) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from reconciler.model import Json
 from reconciler.sandbox.simulated.access import beating_drop_ins, effective_settings, granting_others
-from reconciler.sandbox.simulated.disk import exists, is_program, parents, strays
+from reconciler.sandbox.simulated.disk import exists, is_program, located, parents, strays
 from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.keys import public_key
 from reconciler.sandbox.simulated.releases import is_intact
@@ -25,7 +25,7 @@ MOST_NAMES: Final = 20
 
 
 def _file(host: SimulatedHost, look: Any, key: bytes) -> Json:
-    path = look["path"]
+    path = located(host, look["path"])
     if path not in host.files:
         return {"error": "not a regular file"} if exists(host, path) else None
     file = host.files[path]
@@ -36,7 +36,7 @@ def _file(host: SimulatedHost, look: Any, key: bytes) -> Json:
 
 
 def _directory(host: SimulatedHost, look: Any, key: bytes) -> Json:
-    path = look["path"]
+    path = located(host, look["path"])
     if path not in host.directories:
         return {"error": "not a directory"} if exists(host, path) else None
     owner, mode = host.directories[path]
@@ -52,7 +52,7 @@ def _names(host: SimulatedHost, look: Any, key: bytes) -> Json:
 
 
 def _paths(host: SimulatedHost, look: Any, key: bytes) -> Json:
-    return [path for path in look["paths"] if exists(host, path)]
+    return [path for path in look["paths"] if exists(host, located(host, path))]
 
 
 def _workspace(host: SimulatedHost, look: Any, key: bytes) -> Json:

@@ -1,11 +1,27 @@
-"""The commands on files, directories and links: commands/files.py as a simulated host carries it out."""
+"""The commands on files, directories and links: commands/files.py as a simulated host carries it out.
+
+What a path names is found as the kernel finds it, through links; tests/unit/test_simulated_files.py has a real shell
+say the same.
+"""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Final
 
 from reconciler.sandbox.simulated.calls import Call, Fails
-from reconciler.sandbox.simulated.disk import File, exists, make_directories, parents, remove_tree, strays
+from reconciler.sandbox.simulated.disk import (
+    File,
+    exists,
+    located,
+    make_directories,
+    parents,
+    part_of,
+    real,
+    remove_tree,
+    rename,
+    strays,
+)
 from reconciler.sandbox.simulated.host import SimulatedHost
 
 READ_LIMIT: Final = 1 << 20
@@ -17,27 +33,37 @@ def install_file(host: SimulatedHost, call: Call) -> None:
     acting = _acting(host, call)
     if path == host.gateway.config_path and host.gateway.active == "active":
         host.objections.append(f"{path} was written under a running gateway")
-    directory, _, name = path.rpartition("/")
-    if directory not in host.directories:
-        _may_write(host, call, next(parent for parent in parents(path) if parent in host.directories))
-        make_directories(host, directory, directory_mode, acting)
+    directory = _make_path(host, call, parents(path)[0], directory_mode)
     _may_write(host, call, directory, exit_code=2)  # the shell's own, for a file that it cannot open
-    part = f"{directory}/.{name}.part"
+    place = located(host, path)
+    part = part_of(place)
     if len(call.stdin) != int(size):
         raise Fails("the content did not arrive whole")
     host.files[part] = File(call.stdin, acting, "0600")
     _check_owner(host, owner)
-    if path in host.directories:
+    if place in host.directories:
         raise Fails(f"mv: cannot overwrite directory '{path}' with non-directory")
     del host.files[part]
-    host.links.pop(path, None)
-    host.files[path] = File(call.stdin, owner or acting, mode)
+    host.links.pop(place, None)
+    host.files[place] = File(call.stdin, owner or acting, mode)
+
+
+def make_way(host: SimulatedHost, call: Call) -> None:
+    """$1 the directory below which the names on stdin are, those that shall be directories with a slash at the end."""
+    top = call.arguments[0]
+    _acting(host, call)
+    if real(host, top) not in host.directories:
+        _move_aside(host, call, top)
+    for name in call.stdin.decode().splitlines():
+        place = located(host, f"{top}/{name}")
+        if (place in host.directories) is not name.endswith("/"):
+            _move_aside(host, call, place)
 
 
 def read_file(host: SimulatedHost, call: Call) -> bytes:
     path = call.arguments[0]
     _acting(host, call)
-    found = host.links.get(path, path)
+    found = real(host, path)
     if found not in host.files:
         raise Fails(f"head: cannot open '{path}' for reading: No such file or directory")
     return host.files[found].content[:READ_LIMIT]
@@ -45,36 +71,33 @@ def read_file(host: SimulatedHost, call: Call) -> bytes:
 
 def make_directory(host: SimulatedHost, call: Call) -> None:
     path, owner, mode = call.arguments
-    acting = _acting(host, call)
-    if path in host.files or path in host.links:
-        raise Fails(f"mkdir: cannot create directory '{path}': File exists")
-    if path not in host.directories:
-        _may_write(host, call, next(parent for parent in parents(path) if parent in host.directories))
-        make_directories(host, path, "0755", acting)
+    _acting(host, call)
+    place = _make_path(host, call, path, "0755")
     _check_owner(host, owner)
-    host.directories[path] = owner or host.directories[path][0], mode
+    host.directories[place] = owner or host.directories[place][0], mode
 
 
 def make_link(host: SimulatedHost, call: Call) -> None:
     target, link = call.arguments
-    directory, _, name = link.rpartition("/")
-    if directory not in host.directories:
-        raise Fails(f"ln: failed to create symbolic link '{directory}/.{name}.part': No such file or directory")
-    if link in host.directories:
+    place = located(host, link)
+    if parents(place)[0] not in host.directories:
+        raise Fails(f"ln: failed to create symbolic link '{part_of(link)}': No such file or directory")
+    if place in host.directories:
+        host.links[part_of(place)] = target
         raise Fails(f"mv: cannot overwrite directory '{link}' with non-directory")
-    host.files.pop(link, None)
-    host.links[link] = target
+    host.files.pop(place, None)
+    host.links[place] = target
 
 
 def remove_file(host: SimulatedHost, call: Call) -> None:
     path = call.arguments[0]
     _acting(host, call)
-    directory = path.rpartition("/")[0]
-    if directory not in host.directories:
-        raise Fails(f"sync: error opening '{directory}': No such file or directory")
-    if exists(host, path):
+    place, directory = located(host, path), real(host, parents(path)[0])
+    if exists(host, place):
         _may_write(host, call, directory)
-        remove_tree(host, path)
+        remove_tree(host, place)
+    if not exists(host, directory):
+        raise Fails(f"sync: error opening '{parents(path)[0]}': No such file or directory")
 
 
 def clear_strays(host: SimulatedHost, call: Call) -> None:
@@ -97,6 +120,32 @@ def _acting(host: SimulatedHost, call: Call) -> str:
     if call.user not in host.accounts:
         raise Fails(f"runuser: user {call.user} does not exist")
     return f"{call.user}:{call.user}"
+
+
+def _make_path(host: SimulatedHost, call: Call, path: str, mode: str) -> str:
+    """As `mkdir -p -m mode` where there is no such directory; where it is, all links followed."""
+    place = "/"
+    for step in [*reversed(parents(path)), path]:
+        place = real(host, step)
+        if place in host.directories:
+            continue
+        if exists(host, located(host, step)):
+            why = "Not a directory" if place in host.files and step != path else "File exists"
+            raise Fails(f"mkdir: cannot create directory '{step}': {why}")
+        _may_write(host, call, parents(place)[0])
+        make_directories(host, place, mode if step == path else "0755", f"{call.user}:{call.user}")
+    return place
+
+
+def _move_aside(host: SimulatedHost, call: Call, place: str) -> None:
+    """As `mv -T --backup=numbered`, to its own name with .aside at the end; nothing where nothing is."""
+    if not exists(host, place):
+        return
+    _may_write(host, call, parents(place)[0])
+    aside = f"{place}.aside"
+    if exists(host, aside):
+        rename(host, aside, next(f"{aside}.~{n}~" for n in count(1) if not exists(host, f"{aside}.~{n}~")))
+    rename(host, place, aside)
 
 
 def _may_write(host: SimulatedHost, call: Call, directory: str, exit_code: int = 1) -> None:

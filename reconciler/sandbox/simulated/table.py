@@ -28,6 +28,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.grant_sudo("user", "file", "rule"), access.grant_sudo),
     (commands.set_aside_drop_ins("ours"), access.set_aside_drop_ins),
     (commands.install_file("/path", b"", "root:root", "0644"), storage.install_file),
+    (commands.make_way("/var/lib/openclaw/any", ()), storage.make_way),
     (commands.read_file("/path"), storage.read_file),
     (commands.remove_file("/path"), storage.remove_file),
     (commands.clear_strays("/path", "*", ()), storage.clear_strays),

@@ -9,6 +9,7 @@ from reconciler.commands import (
     install_file,
     make_directory,
     make_system_user,
+    make_way,
     set_authorized_keys,
 )
 from tests.contract.host_cases.case import Case, account, directory, file, holding, rights
@@ -70,6 +71,42 @@ CASES: Final = (
          forget_config_backups(f"{HOME}/c.json")],
         [(file(f"{HOME}/c.json"), holding(b"{}", OURS, "0600")), (file(f"{HOME}/c.json.bak"), None),
          (file(f"{HOME}/c.json.bak.1"), None), (file(f"{HOME}/c.json.last-good"), None)],
+    ),
+    Case(
+        "what stands in the way of the gateway's files is moved aside by the gateway's user",
+        [*GATEWAY_USER,
+         *(install_file(f"{HOME}/way/{name}", b"theirs", OURS, "0600")
+           for name in ("skills", "SOUL.md/diary", "kept/x")),
+         make_way(f"{HOME}/way", ["skills/a/b.md", "SOUL.md", "kept/y"]),
+         install_file(f"{HOME}/way/skills/a/b.md", b"ours", OURS, "0600"),
+         install_file(f"{HOME}/way/SOUL.md", b"ours", OURS, "0600")],
+        [
+            (file(f"{HOME}/way/skills/a/b.md"), holding(b"ours", OURS, "0600")),
+            (file(f"{HOME}/way/SOUL.md"), holding(b"ours", OURS, "0600")),
+            (file(f"{HOME}/way/skills.aside"), holding(b"theirs", OURS, "0600")),
+            (file(f"{HOME}/way/SOUL.md.aside/diary"), holding(b"theirs", OURS, "0600")),
+            (file(f"{HOME}/way/kept/x"), holding(b"theirs", OURS, "0600")),
+        ],
+    ),
+    Case(
+        "what was moved aside before stays, and gets a number",
+        [*GATEWAY_USER,
+         *(step for text in (b"one", b"two", b"three") for step in (
+             install_file(f"{HOME}/again/x", text, OURS, "0600"), make_way(f"{HOME}/again", ["x/y"]))),
+         make_way(f"{HOME}/again", ["x/y"])],
+        [
+            (file(f"{HOME}/again/x.aside.~1~"), holding(b"one", OURS, "0600")),
+            (file(f"{HOME}/again/x.aside.~2~"), holding(b"two", OURS, "0600")),
+            (file(f"{HOME}/again/x.aside"), holding(b"three", OURS, "0600")),
+            (file(f"{HOME}/again/x"), None),
+        ],
+    ),
+    Case(
+        "way is made in a place that is a file itself, and not in one that is not there",
+        [*GATEWAY_USER, install_file(f"{HOME}/place", b"theirs", OURS, "0600"), make_way(f"{HOME}/place", ["x/y"]),
+         make_way(f"{HOME}/no-place", ["x/y"])],
+        [(file(f"{HOME}/place.aside"), holding(b"theirs", OURS, "0600")), (file(f"{HOME}/place"), None),
+         (directory(f"{HOME}/no-place"), None)],
     ),
     Case(
         "login keys lie where only their owner reads them",

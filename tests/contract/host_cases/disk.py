@@ -118,6 +118,33 @@ CASES: Final = (
         codes=[1],
     ),
     Case(
+        "nothing is made below a file",
+        [write("/srv/flat"), write("/srv/flat/file"), make("/srv/flat/directory"), write("/srv/flat/far/file")],
+        [(file("/srv/flat"), holding(b"hi\n")), (file("/srv/flat/file"), None),
+         (directory("/srv/flat/directory"), None)],
+        codes=[0, 1, 1, 1],
+    ),
+    Case(
+        "below a file nothing needs to be removed",
+        [write("/srv/level"), remove_file("/srv/level/file")],
+        [(file("/srv/level"), holding(b"hi\n"))],
+    ),
+    Case(
+        "a link to a directory leads there",
+        [make("/srv/there"), make_symlink("/srv/there", "/srv/door"), write("/srv/door/file"),
+         make("/srv/door", "0710"), make("/srv/door/inner"), write("/srv/door/lost"), remove_file("/srv/door/lost")],
+        [(file("/srv/there/file"), holding(b"hi\n")), (file("/srv/door/file"), holding(b"hi\n")),
+         (directory("/srv/there"), rights("0710")), (directory("/srv/there/inner"), rights("0755")),
+         (file("/srv/there/lost"), None)],
+    ),
+    Case(
+        "a link to nothing leads nowhere",
+        [make_symlink("/srv/none", "/srv/dead"), write("/srv/dead/file"), make("/srv/dead/directory"),
+         remove_file("/srv/dead/file"), read_file("/srv/dead")],
+        [({"kind": "paths", "paths": ["/srv/none", "/srv/dead/file"]}, [])],
+        codes=[0, 1, 1, 1, 1],
+    ),
+    Case(
         "a program in a directory is seen when it may be run",
         [write("/srv/tools/yes", mode="0755"), write("/srv/tools/no", mode="0644")],
         [
