@@ -11,7 +11,7 @@ from tests.contract.conftest import Emulator
 from tests.contract.test_cloud_contract import KEY
 from tests.fakes.machines import FakeMachines
 
-RULE: Json = {"direction": "in", "protocol": "tcp", "port": "22", "source_ips": ["0.0.0.0/0", "::/0"]}
+RULE: dict[str, Json] = {"direction": "in", "protocol": "tcp", "port": "22", "source_ips": ["0.0.0.0/0", "::/0"]}
 SELECTED: Json = [{"type": "label_selector", "label_selector": {"selector": "env=prod"}}]
 SUBNETS: Json = [
     {"type": "cloud", "network_zone": "eu-central", "ip_range": "10.0.1.0/24"},

@@ -21,8 +21,6 @@ MISSING = "missing data for required field"
 HOSTNAME = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
-_MOST_RULES = 50
-_PROTOCOLS = ("tcp", "udp", "icmp", "esp", "gre")
 
 
 async def body_of(request: Request) -> dict[str, Json]:
@@ -151,14 +149,6 @@ def fingerprint(public_key: str) -> str:
     return ":".join(digest[at : at + 2] for at in range(0, 32, 2))
 
 
-def rules(body: Mapping[str, Json]) -> list[dict[str, Json]]:
-    """Firewall rules in wire form, every field present."""
-    given = items(body, "rules")
-    if len(given) > _MOST_RULES:
-        raise invalid_input("rules", f"at most {_MOST_RULES} rules")
-    return [_rule(rule) for rule in given]
-
-
 def targets(body: Mapping[str, Json], field: str, required: bool = False) -> tuple[list[str], list[int]]:
     """The selectors and server ids in `apply_to` or `remove_from`."""
     if required and field not in body:
@@ -175,26 +165,3 @@ def targets(body: Mapping[str, Json], field: str, required: bool = False) -> tup
             case _:
                 raise invalid_input(field, "unknown kind of resource")
     return selectors, servers
-
-
-def _rule(rule: Json) -> dict[str, Json]:
-    if (
-        not isinstance(rule, dict)
-        or rule.get("direction") not in {"in", "out"}
-        or rule.get("protocol") not in _PROTOCOLS
-    ):
-        raise invalid_input("rules", "direction and protocol are required")
-    needs_port = rule["protocol"] in {"tcp", "udp"}
-    if needs_port != isinstance(rule.get("port"), str):
-        raise invalid_input("rules", "tcp and udp need a port, other protocols have none")
-    own_side = "source_ips" if rule["direction"] == "in" else "destination_ips"
-    if not items(rule, own_side):
-        raise invalid_input("rules", f"{own_side} is required")
-    return {
-        "direction": rule["direction"],
-        "protocol": rule["protocol"],
-        "port": rule.get("port"),
-        "source_ips": items(rule, "source_ips"),
-        "destination_ips": items(rule, "destination_ips"),
-        "description": rule.get("description"),
-    }

@@ -1,23 +1,27 @@
 """The emulated firewalls: which servers each one covers, and the actions that put them there.
 
-Rules are kept and shown, never enforced: the sandbox's machines have their own.
+Rules are kept and shown, never enforced: the sandbox's machines have their own. New labels may bring a server under
+more firewalls than it can have: what the real API does then nobody has seen.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import Json
 from reconciler.sandbox.emulator import errors
 from reconciler.sandbox.emulator.labels import parse_selector
-from reconciler.sandbox.emulator.resources import Action, Firewall, Server
+from reconciler.sandbox.emulator.resources import Action, Firewall, Server, ServerOrder
 from reconciler.sandbox.emulator.tables import Table
 
 if TYPE_CHECKING:
     from reconciler.sandbox.emulator.world import World
+
+
+_MOST_FIREWALLS = 5  # of a server. Source: Hetzner's documentation on limits, 2026-10
 
 
 class Firewalls:
@@ -46,11 +50,26 @@ class Firewalls:
         """Raises ApiError when it is applied there already."""
         if set(selectors) & set(firewall.selectors) or set(servers) & set(firewall.servers):
             raise errors.ApiError(422, "firewall_already_applied", "firewall is already applied to this resource")
-        before = {server.id for server in self.covered(firewall)}
+        before = self.covered(firewall)
+        self.check_room(selectors, servers, before)
         applied = (*firewall.selectors, *selectors), (*firewall.servers, *servers)
         changed = self._put(replace(firewall, selectors=applied[0], servers=applied[1]))
-        new = [server for server in self.covered(changed) if server.id not in before]
+        new = [server for server in self.covered(changed) if server not in before]
         return tuple(self._start("apply_firewall", changed, server) for server in new)
+
+    def check_room(self, selectors: Sequence[str], servers: Sequence[int], known: Iterable[Server] = ()) -> None:
+        """Whether a firewall can be applied there as well. Raises ApiError 403; those `known` have it already."""
+        under = {server.id for server in known}
+        for server in self._world.servers.values():
+            is_meant = server.id in servers or _selects(selectors, server.labels)
+            if is_meant and server.id not in under and len(self.of(server)) >= _MOST_FIREWALLS:
+                raise errors.limit_exceeded("firewalls")
+
+    def check_order(self, order: ServerOrder) -> None:
+        """Whether a new server can have those that the order names beside those that select it. Raises ApiError 403."""
+        selecting = {wall.id for wall in self.by_id.values() if _selects(wall.selectors, order.labels)}
+        if len({*order.firewalls, *selecting}) > _MOST_FIREWALLS:
+            raise errors.limit_exceeded("firewalls")
 
     def detach(self, firewall: Firewall, selectors: Sequence[str], servers: Sequence[int]) -> tuple[Action, ...]:
         """Raises ApiError when it is not applied there."""
@@ -102,8 +121,11 @@ class Firewalls:
 
 
 def _covers(firewall: Firewall, server: Server) -> bool:
-    selected = (parse_selector(selector)(server.labels) for selector in firewall.selectors)
-    return server.id in firewall.servers or any(selected)
+    return server.id in firewall.servers or _selects(firewall.selectors, server.labels)
+
+
+def _selects(selectors: Iterable[str], labels: Mapping[str, str]) -> bool:
+    return any(parse_selector(selector)(labels) for selector in selectors)
 
 
 async def _nothing() -> None:

@@ -85,7 +85,8 @@ def user_data(body: Mapping[str, Json]) -> str:
 def _firewalls(world: World, body: Mapping[str, Json]) -> tuple[int, ...]:
     entries = bodies.items(body, "firewalls")
     named = [entry.get("firewall") if isinstance(entry, dict) else None for entry in entries]
-    return tuple(wall.id for wall in bodies.rows({"firewalls": named}, "firewalls", world.firewalls.by_id))
+    known = bodies.rows({"firewalls": named}, "firewalls", world.firewalls.by_id)
+    return tuple(dict.fromkeys(wall.id for wall in known))
 
 
 def _public_net(world: World, body: Mapping[str, Json]) -> tuple[int | bool, int | bool]:

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from reconciler.sandbox.emulator import bodies, errors, images, wire
+from reconciler.sandbox.emulator.firewall_rules import rules
 from reconciler.sandbox.emulator.handling import acted, action_routes, reading_routes, shown_actions, world_of
 from reconciler.sandbox.emulator.kinds import FIREWALLS, IMAGES, OWN_IMAGES, PLACEMENT_GROUPS, SSH_KEYS
 from reconciler.sandbox.emulator.listing import answer_list
@@ -67,7 +68,8 @@ async def create_firewall(request: Request) -> Response:
     world = world_of(request)
     body = await bodies.body_of(request)
     selectors, servers = bodies.targets(body, "apply_to")
-    row = world.firewalls.add(bodies.text(body, "name", 128), bodies.rules(body), bodies.labels(body))
+    world.firewalls.check_room(selectors, servers)
+    row = world.firewalls.add(bodies.text(body, "name", 128), rules(body), bodies.labels(body))
     actions = world.firewalls.attach(row, selectors, servers)
     return FIREWALLS.answer(request, world.firewalls.by_id[row.id], 201, actions=shown_actions(actions))
 
@@ -86,7 +88,7 @@ async def set_rules(request: Request) -> Response:
     body = await bodies.body_of(request)
     if "rules" not in body:
         raise errors.invalid_input("rules", bodies.MISSING)
-    actions = world_of(request).firewalls.set_rules(FIREWALLS.found(request), bodies.rules(body))
+    actions = world_of(request).firewalls.set_rules(FIREWALLS.found(request), rules(body))
     return JSONResponse({"actions": shown_actions(actions)}, 201)
 
 

@@ -188,6 +188,7 @@ def _check_order(world: World, order: ServerOrder) -> None:
         check_room(world, order.placement_group)
     primary_ips.check_order(world, order)
     networks.check_order(world, order)
+    world.firewalls.check_order(order)
 
 
 def _machine_address(world: World, ipv4: int | None) -> str:
