@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from reconciler.model import Change, Json
 
@@ -15,9 +16,14 @@ def digest(value: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def same(one: Json, other: Json) -> bool:
+    """Whether they are one JSON value. To Python True is 1, which it is not in JSON; 1.0 is 1 in both."""
+    return one == other and _comparable(one) == _comparable(other)
+
+
 def changes(name: str, before: Json, after: Json, *, secret: bool = False, drift: bool = False) -> tuple[Change, ...]:
     """One Change per differing path below `name`; a list is one value. A secret gives one Change without values."""
-    if before == after:
+    if same(before, after):
         return ()
     if secret:
         return (Change(name, None, None, secret=True, drift=drift),)
@@ -35,7 +41,7 @@ def merge_patch(before: Json, after: Json) -> Json:
     for key, value in after.items():
         if key not in before:
             patch[key] = value
-        elif before[key] != value:
+        elif not same(before[key], value):
             patch[key] = merge_patch(before[key], value)
     return patch
 
@@ -75,9 +81,18 @@ def _differing_paths(before: Json, after: Json) -> list[tuple[str, ...]]:
     # deepdiff costs 0.13 s to import and is needed only when something differs.
     from deepdiff import DeepDiff
 
-    tree = DeepDiff(before, after, view="tree")
+    tree = DeepDiff(_comparable(before), _comparable(after), view="tree", ignore_numeric_type_changes=True)
     found = {_map_part(item.path(output_format="list")) for items in tree.values() for item in items}
     return sorted(found)
+
+
+def _comparable(value: Json) -> Any:
+    """The same, but that Python too tells its booleans from numbers."""
+    if isinstance(value, dict):
+        return {key: _comparable(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_comparable(part) for part in value]
+    return ("boolean", value) if isinstance(value, bool) else value
 
 
 def _map_part(path: list[str | int]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from reconciler.diff import changes, digest
+from reconciler.diff import changes, digest, same
 from reconciler.managed import MANAGED, Managed
 from reconciler.model import LABEL_PREFIX, Applied, Change, Child, ChildSpec, Json, Server, Situation
 from reconciler.steps.repairs import mended_often
@@ -152,7 +152,7 @@ def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
     live, wanted = child.facts.managed.get(entry.name), child.wanted.get(entry.name)
     if entry.name == _RUNNING and isinstance(live, dict) and isinstance(wanted, dict):
         live, wanted = {"enabled": live.get("enabled")}, {"enabled": wanted.get("enabled")}
-    if live == wanted:
+    if same(live, wanted):
         return ()
     drift = _is_drift(child, entry, wanted_digest=digest(child.wanted.get(entry.name)))
     found = changes(entry.name, live, wanted, secret=entry.secret, drift=drift)

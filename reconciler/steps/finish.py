@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 
 from reconciler import __version__, commands
-from reconciler.diff import digest
+from reconciler.diff import digest, same
 from reconciler.errors import HostError
 from reconciler.managed import files
 from reconciler.managed.config import free_keys
@@ -112,7 +112,8 @@ def _check(work: Work) -> None:
     """What was brought about is there. But for what the gateway writes too: it may have done so since."""
     assert work.facts is not None
     live, wanted = work.facts.managed, work.wanted()
-    wrong = [name for name in wanted if name not in ("config", "workspace files") and live.get(name) != wanted[name]]
+    ours_alone = (name for name in wanted if name not in ("config", "workspace files"))
+    wrong = [name for name in ours_alone if not same(live.get(name), wanted[name])]
     if wrong:
         raise HostError(
             f"not as it shall be, although every step was done: {', '.join(wrong)}",

@@ -10,7 +10,7 @@ from typing import Final
 from reconciler import keys
 from reconciler.answers import parse_answer
 from reconciler.commands import run_probe
-from reconciler.diff import value_at
+from reconciler.diff import same, value_at
 from reconciler.errors import HostError, SecretError
 from reconciler.managed import Materials, digests, files, looks, wanted_values
 from reconciler.model import (
@@ -89,7 +89,7 @@ class Work:
         if self.facts.applied is not None and not self.facts.applied.is_finished:
             return False  # it may have ended between writing a file and loading it
         wanted = self.wanted()
-        return all(self.facts.managed.get(name) == wanted[name] for name in names)
+        return all(same(self.facts.managed.get(name), wanted[name]) for name in names)
 
     def wanted(self) -> dict[str, Json]:
         """What every managed thing shall look like; where something is left alone, as it looks now."""

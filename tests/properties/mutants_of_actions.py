@@ -131,7 +131,7 @@ ACTIONS: Final = (
         ("drift = _was_applied(child, LABELS)", "drift = False"),
         ('if name == _OF_NETWORKS[0]:', "if False:"),
         ("live, wanted = {\"enabled\": live.get(\"enabled\")}, {\"enabled\": wanted.get(\"enabled\")}", "pass"),
-        ("if live == wanted:", "if True:"),
+        ("if same(live, wanted):", "if True:"),
         ("secret=entry.secret", "secret=False"),
         ("return replace(change, before=NOT_SHOWN)", "pass"),
         ("isinstance(change.before, dict) or isinstance(change.after, dict)", "isinstance(change.after, dict)"),

@@ -290,6 +290,16 @@ def test_a_free_form_key_goes_with_its_declaration_and_nothing_else(world: FakeF
     assert (world.planned(), host.gateway.starts) == ([], 1)
 
 
+def test_a_number_that_becomes_a_truth_is_a_change(world: FakeFleet, host: FakeHost) -> None:
+    world.change("alice", config={"messages": {"ackReaction": 1}})
+    world.applied()
+    world.change("alice", config={"messages": {"ackReaction": True}})
+    assert world.planned() == ["update alice: changed"]
+    world.applied()
+    assert host.config()["messages"]["ackReaction"] is True
+    assert world.planned() == []
+
+
 def test_null_takes_a_key_of_the_agents_away(world: FakeFleet, host: FakeHost) -> None:
     host.write_config({**host.config(), "tools": {"profile": "full", "deny": ["x"]}})
     world.change("alice", config={"tools": {"profile": None}})
