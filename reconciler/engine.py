@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
-from reconciler.actions import MODULE_OF
+from reconciler.actions import steps_of
 from reconciler.errors import CloudError, FleetError, LimitExceeded, Refused
 from reconciler.log import get_log
 from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan, masked
@@ -125,12 +125,13 @@ def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, ke
 
 
 def _run(action: Action, work: Work, child: Child, hindrances: _Hindrances) -> Outcome:
-    started, current = work.ports.clock.monotonic(), MODULE_OF[action.kind].STEPS[0].name
+    planned = steps_of(action, child)
+    started, current = work.ports.clock.monotonic(), planned[0].name
     steps: list[tuple[str, float]] = []
     work.note("action-started", kind=action.kind, reason=action.reason.code)
     try:
         hindrances.check(work, child)
-        for step in MODULE_OF[action.kind].STEPS:
+        for step in planned:
             current = step.name
             _run_step(step, work, steps)
     except Exception as error:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from reconciler.actions import create, destroy, replace, resize, restart, start, stop, update
-from reconciler.model import Child, Kind, Reason, Situation
+from reconciler.actions.conditions import is_off
+from reconciler.model import Action, Child, Kind, Reason, Situation
 from reconciler.steps import Step
 
 
@@ -41,3 +42,10 @@ ACTIONS: Final[tuple[ActionModule, ...]] = (
     restart,
 )
 MODULE_OF: Final = {module.KIND: module for module in ACTIONS}
+
+
+def steps_of(action: Action, child: Child) -> tuple[Step, ...]:
+    """What the engine runs. A start is of a unit or of a whole server, and these are not the same work."""
+    if action.kind is Kind.START and is_off(child):
+        return start.STEPS_OF_SERVER
+    return MODULE_OF[action.kind].STEPS

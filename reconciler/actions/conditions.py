@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.model import Child, Silence, Situation
+from reconciler.model import Child, ServerStatus, Silence, Situation
 from reconciler.steps.comparison import has_other_networks
 
 
@@ -22,6 +22,11 @@ def shall_go(child: Child, situation: Situation) -> bool:
 def shall_run(child: Child, situation: Situation) -> bool:
     """Declared, switched on, and its time has not come."""
     return child.spec is not None and child.spec.enabled and not shall_go(child, situation)
+
+
+def is_off(child: Child) -> bool:
+    """It has a server, and nobody can look at its host now."""
+    return child.server is not None and child.server.status is ServerStatus.OFF
 
 
 def is_locked_out(child: Child) -> bool:

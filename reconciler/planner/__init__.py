@@ -35,8 +35,8 @@ from reconciler.steps.comparison import NETWORKS
 from reconciler.steps.firewalls import firewalls_in_use
 
 DEFAULTS: Final = PlanOptions()
-# What brings a server under the firewall of the file, or deletes it. All else leaves it where it is.
-_LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.UPDATE, Kind.RESIZE, Kind.REPLACE, Kind.DESTROY)
+# What brings a server under the firewall of the file, or deletes it. All else says so, or leaves it where it is.
+_LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.REPLACE, Kind.DESTROY)
 
 
 def plan(
@@ -99,20 +99,17 @@ def _touches_shared(actions: Sequence[Action], servers: Sequence[Server], option
     """Whoever asks for some children only leaves the fleet's firewalls alone, unless these children need them."""
     if not options.partial:
         return bool(actions or servers)
-    return any(
-        action.kind in (Kind.CREATE, Kind.REPLACE) or any(change.path == NETWORKS for change in action.reason.changes)
-        for action in actions
-    )
+    return any(action.kind in (Kind.CREATE, Kind.REPLACE) or _changes_networks(action) for action in actions)
+
+
+def _changes_networks(action: Action) -> bool:
+    return any(change.path == NETWORKS for change in action.reason.changes)
 
 
 def _staying(children: Mapping[str, Child], actions: Iterable[Action]) -> list[Server]:
     """The servers that are after the plan under the firewall that they are under now."""
-    leaving = {action.child for action in actions if _leaves_firewall(action)}
+    leaving = {action.child for action in actions if action.kind in _LEAVES_FIREWALL or _changes_networks(action)}
     return [child.server for name, child in children.items() if child.server and name not in leaving]
-
-
-def _leaves_firewall(action: Action) -> bool:
-    return action.kind in _LEAVES_FIREWALL and NETWORKS not in action.left_alone
 
 
 def _without_removals_of(used: Iterable[str], shared: Iterable[Change]) -> tuple[Change, ...]:

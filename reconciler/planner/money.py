@@ -73,8 +73,6 @@ def as_text(amount: Decimal | None) -> str | None:
 
 
 def _is_about_money(action: Action, child: Child) -> bool:
-    if action.kind in (Kind.START, Kind.RESTART):
-        return False
     if action.kind in (Kind.REPLACE, Kind.RESIZE, Kind.DESTROY) or child.server is None or child.spec is None:
         return True
     return child.server.backups != has_backups_afterwards(action, child.spec, child.server)

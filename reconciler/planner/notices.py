@@ -81,9 +81,8 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
         )
     if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE:
         yield f"the new server gets the newest OpenClaw of that moment{_present_release(child)}"
-    applies = action.kind not in (Kind.START, Kind.DESTROY)  # a start changes nothing but that it runs
     kept = child.spec and money.has_backups_afterwards(action, child.spec, child.server)
-    if child.spec and applies and child.server.backups and not kept:
+    if child.spec and action.kind is not Kind.DESTROY and child.server.backups and not kept:
         yield "switching the cloud's backups off deletes those there are"
 
 

@@ -35,7 +35,7 @@ __all__ = ["CONVERGE", "START", "Step", "Work"]
 _REACH: Final = (Step("power on", ensure_powered), Step("way in", ensure_way_in), Step("reach", ensure_reachable))
 _PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_ready))
 
-# Starting applies nothing, so it records nothing: what differs besides is the next plan's business.
+# Of a gateway whose host was just looked at. It applies nothing, so it records nothing.
 START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
 CONVERGE: Final[tuple[Step, ...]] = (
     *_REACH,

@@ -19,7 +19,7 @@ _OF_KIND: Final[Mapping[Kind, int]] = {
     Kind.UPDATE: 1,  # a look at its labels
     Kind.RESIZE: 6,  # a look, the power button, a look whether it worked, the change, power, a look at its labels
     Kind.RESTART: 0,
-    Kind.START: 1,
+    Kind.START: 2,  # of a server: power, a look at its labels; of a unit: none
     Kind.STOP: 4,  # a look, the power button, a look whether it worked, a look at its labels
     Kind.REPLACE: 3,  # a look and the deletion, then as a create
     Kind.DESTROY: 2,

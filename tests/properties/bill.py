@@ -32,14 +32,19 @@ def as_it_is(recipe: Recipe, prices: bool) -> Decimal | None:
 
 
 def difference(action: Action, recipe: Recipe, prices: bool) -> Decimal | None:
-    """A start changes nothing in the bill, and nothing else does where server and backups stay what they are."""
+    """A start of a unit changes nothing, and nothing else does where server and backups stay what they are."""
     moves = action.kind in (Kind.DESTROY, Kind.REPLACE, Kind.RESIZE) or not recipe.there
     is_changed = recipe.backups != recipe.server_backups and BACKUPS not in action.left_alone
-    backs_up = action.kind not in (Kind.START, Kind.RESTART) and is_changed
+    backs_up = applies(action, recipe) and is_changed
     if not moves and not backs_up:
         return Decimal(0)
     before, after = as_it_is(recipe, prices), _afterwards(action, recipe) if prices else None
     return _less(after, before)
+
+
+def applies(action: Action, recipe: Recipe) -> bool:
+    """Of what is running the unit alone is started; of a server that was off everything is brought to the file."""
+    return action.kind not in (Kind.START, Kind.RESTART) or (action.kind is Kind.START and recipe.status == "off")
 
 
 def added_up(parts: Iterable[Decimal | None]) -> Decimal | None:

@@ -206,8 +206,11 @@ def to_mend(name: str, recipe: Recipe, options: PlanOptions) -> tuple[list[str],
 
 def comes_with_a_resize(name: str, recipe: Recipe, options: PlanOptions) -> bool:
     """Of a host that nobody has looked at only the cloud tells what differs."""
-    at_cloud = bool(cloud_changes(recipe) or cloud_differences(recipe))
-    return any(to_mend(name, recipe, options)) if is_seen(recipe) else at_cloud
+    return any(to_mend(name, recipe, options)) if is_seen(recipe) else differs_at_cloud(recipe)
+
+
+def differs_at_cloud(recipe: Recipe) -> bool:
+    return bool(cloud_changes(recipe) or cloud_differences(recipe))
 
 
 def drifted(recipe: Recipe, left: tuple[str, ...]) -> list[str]:

@@ -17,6 +17,7 @@ LAWS: Final[tuple[Law, ...]] = (
     laws_of_actions.a_server_that_exists_is_not_made_again,
     laws_of_actions.a_protected_child_keeps_its_server,
     laws_of_actions.nobody_loses_a_server_unasked,
+    laws_of_actions.who_was_off_is_brought_to_the_file_by_its_start,
     laws_of_actions.the_order_of_children_does_not_matter,
     laws_of_actions.the_record_only_gives_words,
     laws_of_actions.a_part_of_the_fleet_is_planned_as_in_the_whole,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final
 
+from reconciler.actions import steps_of
 from reconciler.model import Action, Kind, Percent, Plan, ReasonCode
 from tests.properties import expecting
 from tests.properties.asking import changes, each, prices
@@ -19,6 +20,9 @@ WAVES: Final = {
     Kind.DESTROY: 4,
     **dict.fromkeys((Kind.UPDATE, Kind.RESIZE, Kind.REPLACE, Kind.START, Kind.RESTART), 3),
 }
+
+LAST: Final = {Kind.STOP: "labels", Kind.DESTROY: "delete server"}  # of its steps
+PROOF: Final = "prove healthy"
 
 
 def the_right_action_for_the_right_reason(case: Case, plan: Plan) -> None:
@@ -53,6 +57,17 @@ def nobody_loses_a_server_unasked(case: Case, plan: Plan) -> None:
             assert not recipe.declared or (recipe.expires is not None and recipe.expires <= 0)
         if action.kind is Kind.REPLACE:
             assert case.options.may_replace(action.child)
+
+
+def who_was_off_is_brought_to_the_file_by_its_start(case: Case, plan: Plan) -> None:
+    """Nobody could look at its host. Where somebody has, a start of the unit is all."""
+    for action, recipe in _actions(case, plan):
+        is_whole = action.kind not in (Kind.START, Kind.RESTART) or _starts_server(action, recipe)
+        assert steps_of(action, case.children[action.child])[-1].name == LAST.get(
+            action.kind, "record" if is_whole else PROOF
+        )
+        if action.kind is Kind.START:
+            assert bool(changes(action)) == (is_whole and expecting.differs_at_cloud(recipe))
 
 
 def the_order_of_children_does_not_matter(case: Case, plan: Plan) -> None:
@@ -137,7 +152,7 @@ def what_is_not_the_files_stays(case: Case, plan: Plan) -> None:
 def shared_things_are_left_alone_by_who_asks_for_some(case: Case, plan: Plan) -> None:
     there = any(recipe.there for recipe in case.found.values()) or bool(case.others)
     moving = [(it, recipe) for it, recipe in _actions(case, plan) if expecting.has_other_networks(recipe)]
-    moves = any(_changes_networks(action, recipe) for action, recipe in moving)
+    moves = any(_changes_labels(action, recipe) and NETWORKS not in action.left_alone for action, recipe in moving)
     needs = moves or any(action.kind in (Kind.CREATE, Kind.REPLACE) for action in plan.actions)
     touched = needs if case.options.partial else there or bool(plan.actions)
     assert [change for change in plan.shared if change != UNUSED] == [*case.shared[:1]] * touched
@@ -145,14 +160,8 @@ def shared_things_are_left_alone_by_who_asks_for_some(case: Case, plan: Plan) ->
 
 
 def a_firewall_is_said_to_go_when_no_server_stays_under_it(case: Case, plan: Plan) -> None:
-    gone = {action.child for action in plan.actions if action.kind in (Kind.DESTROY, Kind.REPLACE)}
-    kept = {
-        action.child
-        for action in plan.actions
-        if action.kind in (Kind.STOP, Kind.START, Kind.RESTART) or NETWORKS in action.left_alone
-    }
-    idle = case.found.keys() - {action.child for action in plan.actions}
-    staying = [recipe for name, recipe in case.found.items() if recipe.there and name in (kept | idle) - gone]
+    moved = {action.child for action, recipe in _actions(case, plan) if _leaves_its_firewall(action, recipe)}
+    staying = [recipe for name, recipe in case.found.items() if recipe.there and name not in moved]
     is_used = any(recipe.shut for recipe in staying) or len(case.others) > MANY
     assert (UNUSED in plan.shared) == (bool(plan.shared) and not is_used)
 
@@ -165,12 +174,20 @@ def _breached(plan: Plan) -> set[str]:
     return {found.address.partition(".")[2] for found in plan.diagnostics if found.address.startswith("policy.")}
 
 
-def _changes_networks(action: Action, recipe: Recipe) -> bool:
-    """A server that is off or silent keeps its firewall, unless it is let in again, or started as another type."""
+def _changes_labels(action: Action, recipe: Recipe) -> bool:
+    """A server that is off or silent keeps its firewall, unless it is let in again or started."""
+    is_met = expecting.is_seen(recipe) or expecting.is_locked_out(recipe)
+    return action.kind is Kind.RESIZE or _starts_server(action, recipe) or (action.kind is Kind.UPDATE and is_met)
+
+
+def _leaves_its_firewall(action: Action, recipe: Recipe) -> bool:
     if NETWORKS in action.left_alone:
         return False
-    is_met = expecting.is_seen(recipe) or expecting.is_locked_out(recipe)
-    return action.kind is Kind.RESIZE or (action.kind is Kind.UPDATE and is_met)
+    return _starts_server(action, recipe) or action.kind not in (Kind.STOP, Kind.START, Kind.RESTART)
+
+
+def _starts_server(action: Action, recipe: Recipe) -> bool:
+    return action.kind is Kind.START and recipe.status == "off"
 
 
 def _without_words(action: Action) -> object:

@@ -76,8 +76,8 @@ def _orders_anew(action: Action) -> bool:
 
 
 def _gives_backups_up(action: Action, recipe: Recipe) -> bool:
-    """A start applies nothing; who deletes a server deletes its backups, which goes without saying."""
-    leaves_them = action.kind in (Kind.START, Kind.RESTART, Kind.DESTROY) or BACKUPS in action.left_alone
+    """A start of a unit applies nothing; who deletes a server deletes its backups, which goes without saying."""
+    leaves_them = action.kind is Kind.DESTROY or not bill.applies(action, recipe) or BACKUPS in action.left_alone
     return recipe.there and recipe.server_backups and not recipe.backups and not leaves_them
 
 

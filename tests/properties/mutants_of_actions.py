@@ -23,6 +23,7 @@ ACTIONS: Final = (
         (" or (child.spec is not None and child.spec.protect)", ""),
         ("child.spec is not None and child.spec.enabled and not", "child.spec is not None and not"),
         ("and not shall_go(child, situation)", ""),
+        ("child.server.status is ServerStatus.OFF", "True"),
         ("child.silence in (Silence.TIMED_OUT, Silence.REFUSED)", "child.silence is not None"),
         ("(Silence.TIMED_OUT, Silence.REFUSED)", "(Silence.TIMED_OUT,)"),
         ("and has_other_networks(child)", ""),
@@ -76,7 +77,8 @@ ACTIONS: Final = (
     *of(
         "actions/start",
         ("or not shall_run(child, situation)", ""),
-        ("if child.server.status is ServerStatus.OFF:", "if False:"),
+        ("if is_off(child):", "if False:"),
+        ("text, differences_at_cloud(child))", "text)"),
         ("child.facts.gateway.is_running or", ""),
         ("or _is_starting(child.facts.gateway)", ""),
         ('gateway.active == "activating" and gateway.sub != "auto-restart"', 'gateway.active == "activating"'),
@@ -99,6 +101,9 @@ ACTIONS: Final = (
     ),
     *of(
         "actions/__init__",
+        ("action.kind is Kind.START and is_off(child)", "False"),
+        ("action.kind is Kind.START and is_off(child)", "action.kind is Kind.START"),
+        ("action.kind is Kind.START and is_off(child)", "is_off(child)"),
         ("    destroy,\n    stop,", "    stop,"),
         ("    stop,\n    replace,", "    replace,"),
         ("    replace,\n    create,", "    create,"),
