@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.actions.conditions import shall_go, shall_run
+from reconciler.managed import files
 from reconciler.model import Child, Diagnostic, Server, ServerStatus, Severity, Situation
 from reconciler.planner.guards import obstacle
 
@@ -28,19 +29,40 @@ def bot_obstacles(
     found = {}
     for child in takers:
         rivals = wanting[child.bot] - {child.name}
-        holders = holding[child.bot]
+        holders = holding[child.bot] - {child.name}
         if rivals:
             found[child.name] = _same_bot(child.name, rivals)
-        elif holders and child.name not in holders:
+        elif holders and child.bot != _asked_for(child):
             found[child.name] = _still_held(child.name, min(holders))
     return found
 
 
 def _held(children: Iterable[Child], situation: Situation) -> Iterator[tuple[str, str | None]]:
-    """Who has which bot now, and not only until the first wave is over: as its host says, else its server's label."""
+    """Who has which bot now, and not only until the first wave is over."""
     for child in children:
         if child.server is not None and not _lets_go(child, situation):
-            yield child.name, child.facts.bot if child.facts else _told(child.server)
+            yield child.name, _asked_for(child)
+            yield child.name, _started_with(child, child.server, situation)
+
+
+def _asked_for(child: Child) -> str | None:
+    """The bot whose messages its gateway asks for now: that of the token on its host, if it has started since.
+
+    Else, and where the host does not say, that of the label, which changes when an apply has ended.
+    """
+    if child.facts is not None and files.TELEGRAM_TOKEN_PATH not in child.facts.gateway.stale:
+        return child.facts.bot
+    return None if child.server is None else _told(child.server)
+
+
+def _started_with(child: Child, server: Server, situation: Situation) -> str | None:
+    """The bot of its next start, until an apply has written another token there.
+
+    A server that is off and shall run starts in this plan.
+    """
+    if child.facts is not None:
+        return child.facts.bot
+    return server.bot if child.obstacle is None and shall_run(child, situation) else None
 
 
 def _told(server: Server) -> str | None:

@@ -20,22 +20,30 @@ STATES: Final = ("declared", "off", "stuck", "leaving", "expired", "gone", "doub
 
 @dataclass(frozen=True)
 class Holder:
-    """`wants` is what the file gives it, `has` whose token lies on its host."""
+    """`wants` is what the file gives it, `has` whose token lies on its host, `had` which one lay there before."""
 
     state: str  # declared, off, stuck (to be off, and cannot now), leaving (off and expired), expired, gone, doubtful
-    there: str  # a host that is seen, one that is silent or was not asked about, a server that is off, or none
+    there: str  # a host that is seen (late: its gateway has not started since `had`), silent, unasked, off, or none
     wants: str | None
     has: str | None
+    had: str | None = None
 
     @property
     def shall_run(self) -> bool:
         return self.state == "declared"
 
     @property
-    def keeps(self) -> str | None:
-        """The bot that its gateway asks for, as far as anybody can see, until the end of the next apply."""
+    def asks_for(self) -> str | None:
+        """Its gateway, now, as far as anybody can see."""
+        return {"late": self.had, "out": None}.get(self.there, self.has)
+
+    @property
+    def keeps(self) -> set[str | None]:
+        """The bots that its gateway asks for or may come to ask for until the end of the next apply."""
+        if self.there == "out":
+            return {self.has} if self.shall_run else set()  # it is switched on with what lies there
         is_stopped_first = self.state == "off" and self.there != "unasked"
-        return self.has if self.there in ("seen", "silent", "unasked") and not is_stopped_first else None
+        return set() if is_stopped_first else {self.asks_for, self.has}
 
 
 World = dict[str, Holder]
@@ -51,19 +59,30 @@ def planned(world: World) -> Plan:
 
 def every_pair() -> Iterator[World]:
     """Each child beside each other one that has to do with the first bot, and beside two."""
-    others = [holder for holder in EVERY if BOTS[1] not in (holder.wants, holder.has)]
+    others = [holder for holder in EVERY if BOTS[1] not in (holder.wants, holder.has, holder.had)]
     for one, other in product(EVERY, others):
         yield {"ada": one, "bea": other}
     for one, other in product(EVERY[::3], others[::2]):
         yield {"ada": one, "bea": other, "cyd": replace(other, state="declared", wants=BOTS[0])}
 
 
-EVERY: Final = [
-    Holder(state, there, wants, has)
-    for state, there, wants, has in product(
-        STATES, ("seen", "silent", "unasked", "out", "none"), (None, *BOTS), (None, *BOTS)
+LATE: Final = [
+    Holder(state, "late", None if state == "gone" else wants, has, had)
+    for state, wants, (has, had) in product(
+        ("declared", "off", "gone"), (None, *BOTS), (BOTS, BOTS[::-1], (None, BOTS[0]), (BOTS[0], None))
     )
-    if (wants is None or state != "gone") and (has is None or there != "none") and (state != "stuck" or there == "seen")
+]
+EVERY: Final = [
+    *LATE,
+    *(
+        Holder(state, there, wants, has)
+        for state, there, wants, has in product(
+            STATES, ("seen", "silent", "unasked", "out", "none"), (None, *BOTS), (None, *BOTS)
+        )
+        if (wants is None or state != "gone")
+        and (has is None or there != "none")
+        and (state != "stuck" or there == "seen")
+    ),
 ]
 worlds: Final = st.lists(st.sampled_from(EVERY), min_size=1, max_size=len(NAMES)).map(
     lambda holders: dict(zip(NAMES, holders, strict=False))
@@ -78,6 +97,9 @@ def _child(name: str, holder: Holder) -> Child:
     case: dict[str, Any] = {"spec": None if holder.state == "gone" else spec}
     if holder.there == "none":
         case["server"] = None
+    elif holder.there == "late":
+        case["server"] = {"labels": {"openclaw-deploy/bot": holder.had}}
+        case["gateway"] = {"stale": ["/etc/openclaw/telegram.token"]}
     elif holder.there != "seen" or holder.state in ("doubtful", "stuck"):
         status = "rebuilding" if holder.state == "stuck" else "off" if holder.there == "out" else "running"
         case["server"] = {"status": status, "labels": {"openclaw-deploy/bot": holder.has}}

@@ -23,7 +23,7 @@ def nobody_takes_a_bot_that_another_gateway_still_has(world: World, plan: Plan) 
         if _takes(world, name, holder):
             [found] = _about_bots(plan, name)
             assert found.severity is Severity.WARNING
-            first = next(other for other in sorted(world) if world[other].keeps == holder.wants)
+            first = next(other for other in sorted(world) if other in _keepers(world, name, holder))
             assert found.summary == f"{name}: its bot is still that of {first}, so nothing is planned for it"
             assert not _acts(plan, name)
 
@@ -39,7 +39,7 @@ def nobody_else_is_held_up(world: World, plan: Plan) -> None:
 def who_has_to_let_go_can(world: World, plan: Plan) -> None:
     """Whoever is to leave is not kept by those who wait for its bot."""
     for name, holder in world.items():
-        is_on = holder.there in ("seen", "silent") or (holder.there == "out" and holder.state != "off")
+        is_on = holder.there in ("seen", "late", "silent") or (holder.there == "out" and holder.state != "off")
         if holder.state in ("gone", "expired", "leaving", "off") and is_on:
             assert _acts(plan, name)
 
@@ -61,8 +61,11 @@ def _rivals(world: World, name: str, holder: Holder) -> list[str]:
 def _takes(world: World, name: str, holder: Holder) -> bool:
     if not holder.shall_run or holder.there == "unasked" or holder.wants is None or _rivals(world, name, holder):
         return False
-    keepers = [other for other, it in world.items() if it.keeps == holder.wants]
-    return bool(keepers) and name not in keepers
+    return bool(_keepers(world, name, holder)) and holder.asks_for != holder.wants
+
+
+def _keepers(world: World, name: str, holder: Holder) -> set[str]:
+    return {other for other, it in world.items() if other != name and holder.wants in it.keeps}
 
 
 def _acts(plan: Plan, name: str) -> bool:

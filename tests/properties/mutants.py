@@ -19,7 +19,7 @@ MODULES: Final = ("offers", "ownership", "selection", "planfile", "steps/compari
 # What these ask that decides nothing about a plan: values and words, what is written on hosts, and steps, which act.
 ASKED: Final = frozenset(
     {
-        *("__init__", "errors", "model/__init__", "diff", "managed/__init__"),
+        *("__init__", "errors", "model/__init__", "diff", "managed/__init__", "managed/files"),
         *("steps/__init__", "steps/labels", "steps/power", "steps/reshape", "steps/server", "steps/work"),
         "steps/firewalls",  # acts, but for `firewalls_in_use`, which has mutants
         "steps/requests",  # numbers, which tests/contract/test_requests.py measures

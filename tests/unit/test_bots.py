@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import HostTimedOut, SecretError, Unauthorized
+from reconciler import commands
+from reconciler.errors import HostError, HostTimedOut, SecretError, Unauthorized
 from reconciler.managed import files
 from reconciler.model import OutcomeCode, Secret, SecretRef, ServerStatus
 from reconciler.steps.work import bot_of
@@ -43,6 +44,15 @@ def world(state: Path) -> FakeFleet:
 
 def said(world: FakeFleet) -> dict[str, str]:
     return {found.address: found.summary for found in world.client().plan().plan.diagnostics}
+
+
+def token(world: FakeFleet, name: str) -> bytes:
+    return world.host(name).content(files.TELEGRAM_TOKEN_PATH)
+
+
+def put(world: FakeFleet, name: str, content: bytes) -> None:
+    """By hand."""
+    world.host(name).files[files.TELEGRAM_TOKEN_PATH] = FakeFile(content, "openclaw:openclaw", "0400")
 
 
 def renamed(world: FakeFleet, old: str, new: str) -> None:
@@ -96,12 +106,67 @@ def test_a_bot_is_taken_over_when_its_old_holder_has_another(world: FakeFleet) -
 
 def test_a_token_that_somebody_put_on_a_host_is_seen_there(world: FakeFleet) -> None:
     """bob's bot is given to alice by hand, and bob's own host asks for it no more."""
-    for name, token in (("alice", b"222:bbb"), ("bob", b"999:other")):
-        world.host(name).files[files.TELEGRAM_TOKEN_PATH] = FakeFile(token, "openclaw:openclaw", "0400")
+    for name, content in (("alice", b"222:bbb"), ("bob", b"999:other")):
+        put(world, name, content)
+        world.host(name).run(commands.restart_unit(files.UNIT))
     assert world.planned() == ["update alice: drifted"]
     assert said(world) == {"bob": "bob: its bot is still that of alice, so nothing is planned for it"}
     world.apply()
     assert world.planned() == ["update bob: drifted"]
+
+
+STILL_ALICES = {"bob": "bob: its bot is still that of alice, so nothing is planned for it"}
+
+
+def test_a_server_that_is_started_has_the_bot_that_it_boots_with(world: FakeFleet) -> None:
+    """Somebody has switched alice off. She gets another bot, and bob gets hers."""
+    world.cloud.add(replace(world.server("alice"), status=ServerStatus.OFF))
+    world.change("alice", bot_token=SecretRef("env", "C"))
+    world.change("bob", bot_token=SecretRef("env", "A"))
+    assert (world.planned(), said(world)) == (["start alice: stopped"], STILL_ALICES)
+    world.apply()
+    assert (token(world, "alice"), world.planned()) == (b"333:ccc", ["update bob: changed"])
+    world.apply()
+    assert (token(world, "bob"), world.planned()) == (b"111:aaa", [])
+
+
+def test_a_server_that_is_started_takes_no_bot_that_somebody_still_asks_for(world: FakeFleet) -> None:
+    """alice and bob had one, by hand; bob is to give it up, and alice to be switched on with it."""
+    put(world, "bob", b"111:aaa")
+    world.cloud.add(replace(world.server("alice"), status=ServerStatus.OFF))
+    assert world.planned() == ["update bob: drifted"]
+    world.apply()
+    assert world.planned() == ["start alice: stopped"]
+
+
+def test_two_swap_their_bots_by_way_of_one_that_is_off(world: FakeFleet) -> None:
+    world.change("alice", bot_token=SecretRef("env", "B"), enabled=False)
+    world.change("bob", bot_token=SecretRef("env", "A"))
+    world.apply()
+    world.change("alice", enabled=True)
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE]
+    assert (token(world, "alice"), token(world, "bob"), world.planned()) == (b"222:bbb", b"111:aaa", [])
+
+
+def test_a_gateway_that_has_not_started_with_its_new_token_has_the_old_bot(world: FakeFleet) -> None:
+    """An apply has written it, and died before the restart."""
+    world.change("alice", bot_token=SecretRef("env", "C"))
+    world.host("alice").fails = [("restart", HostError("cut off"))]
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.FAILED]
+    world.specs["carol"] = replace(world.specs["alice"], name="carol", bot_token=SecretRef("env", "A"))
+    assert world.planned() == ["update alice: unfinished"]
+    assert said(world) == {"carol": "carol: its bot is still that of alice, so nothing is planned for it"}
+    world.apply()
+    assert world.planned() == ["create carol: declared"]
+
+
+def test_nor_is_its_new_bot_free(world: FakeFleet) -> None:
+    world.change("alice", bot_token=SecretRef("env", "C"))
+    world.host("alice").fails = [("restart", HostError("cut off"))]
+    world.apply()
+    world.change("alice", bot_token=SecretRef("env", "A"))
+    world.change("bob", bot_token=SecretRef("env", "C"))
+    assert (world.planned(), said(world)) == (["update alice: drifted"], STILL_ALICES)
 
 
 STILL_BOBS = "carl: its bot is still that of bob, so nothing is planned for it"
