@@ -77,7 +77,7 @@ class _Hindrances:
         if isinstance(failure, LimitExceeded):
             self.full = self.full or failure
         if action.kind is Kind.STOP:
-            bots = (child.bot, child.facts and child.facts.bot)
+            bots = (child.bot, child.facts and child.facts.bot, child.server and child.server.bot)
             self.holders |= {bot: child.name for bot in bots if bot}
 
 

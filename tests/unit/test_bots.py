@@ -224,6 +224,16 @@ def test_a_token_that_cannot_be_had_is_an_error_where_it_is_needed(world: FakeFl
     assert world.planned() == ["create dora: declared"]
 
 
+def test_nor_from_who_does_not_answer_and_could_not_be_stopped(world: FakeFleet) -> None:
+    """The file gives it another bot as well, and only its label says which it has."""
+    world.dialer.silent[world.server("bob").id] = HostTimedOut("no answer")
+    world.change("bob", enabled=False, bot_token=SecretRef("env", "C"))
+    world.specs["carol"] = replace(world.specs["alice"], name="carol", bot_token=SecretRef("env", "B"))
+    world.cloud.fail_next("shutdown", Unauthorized("the token may only read"))
+    assert {outcome.code for outcome in world.apply()} == {OutcomeCode.FAILED}
+    assert "demo-carol" not in {server.name for server in world.cloud.by_id.values()}
+
+
 @pytest.mark.parametrize("locator", ["B", "B_AGAIN"])
 def test_a_bot_is_not_taken_from_who_could_not_be_stopped(world: FakeFleet, locator: str) -> None:
     world.change("bob", enabled=False)
