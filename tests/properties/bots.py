@@ -66,14 +66,17 @@ def every_pair() -> Iterator[World]:
         yield {"ada": one, "bea": other, "cyd": replace(other, state="declared", wants=BOTS[0])}
 
 
-LATE: Final = [
-    Holder(state, "late", None if state == "gone" else wants, has, had)
-    for state, wants, (has, had) in product(
-        ("declared", "off", "gone"), (None, *BOTS), (BOTS, BOTS[::-1], (None, BOTS[0]), (BOTS[0], None))
+STALE: Final = [
+    Holder(state, there, None if state == "gone" else wants, has, had)
+    for there, state, wants, (has, had) in product(
+        ("late", "seen"),
+        ("declared", "off", "gone"),
+        (None, *BOTS),
+        (BOTS, BOTS[::-1], (None, BOTS[0]), (BOTS[0], None)),
     )
 ]
 EVERY: Final = [
-    *LATE,
+    *STALE,
     *(
         Holder(state, there, wants, has)
         for state, there, wants, has in product(
@@ -97,9 +100,11 @@ def _child(name: str, holder: Holder) -> Child:
     case: dict[str, Any] = {"spec": None if holder.state == "gone" else spec}
     if holder.there == "none":
         case["server"] = None
-    elif holder.there == "late":
+    elif holder in STALE:  # a label that nobody has brought up to date, and one token or the other not in force
         case["server"] = {"labels": {"openclaw-deploy/bot": holder.had}}
-        case["gateway"] = {"stale": ["/etc/openclaw/telegram.token"]}
+        case["gateway"] = {
+            "stale": ["/etc/openclaw/" + ("telegram" if holder.there == "late" else "gateway") + ".token"]
+        }
     elif holder.there != "seen" or holder.state in ("doubtful", "stuck"):
         status = "rebuilding" if holder.state == "stuck" else "off" if holder.there == "out" else "running"
         case["server"] = {"status": status, "labels": {"openclaw-deploy/bot": holder.has}}
