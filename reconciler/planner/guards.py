@@ -7,6 +7,7 @@ from datetime import timedelta
 from reconciler import __version__
 from reconciler.actions.conditions import is_locked_out, shall_run
 from reconciler.model import SETTLED, Child, Diagnostic, Server, ServerStatus, Severity, Situation
+from reconciler.steps.comparison import is_newer
 from reconciler.steps.server import CREATE_TIMEOUT
 
 
@@ -46,7 +47,7 @@ def _host_obstacle(child: Child) -> Diagnostic | None:
             child.silence_detail,
             address=child.name,
         )
-    if child.facts and child.facts.applied and _is_newer(child.facts.applied.tool):
+    if child.facts and child.facts.applied and is_newer(child.facts.applied.tool):
         return Diagnostic(
             Severity.ERROR,
             f"{child.name} was last applied by version {child.facts.applied.tool} of this tool, which is newer",
@@ -54,12 +55,3 @@ def _host_obstacle(child: Child) -> Diagnostic | None:
             address=child.name,
         )
     return None
-
-
-def _is_newer(tool: str) -> bool:
-    """Whether a version such as 0.1.0 is higher than ours; what is no version is not."""
-
-    def numbers(version: str) -> list[int]:
-        return [int(part) for part in version.split(".") if part.isdigit()]
-
-    return numbers(tool) > numbers(__version__)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from reconciler import __version__
 from reconciler.diff import changes, digest, same
 from reconciler.managed import MANAGED, Managed
 from reconciler.model import LABEL_PREFIX, Applied, Change, Child, ChildSpec, Json, Server, Situation
@@ -89,6 +90,15 @@ def keeping_left_alone(labels: Mapping[str, str], server: Server, paths: Iterabl
     """The labels, but those at these paths of a plan as they are on the server now."""
     names = [path.removeprefix(_LABEL_PATH) for path in paths if path.startswith(_LABEL_PATH)]
     return _keeping(names, labels, server)
+
+
+def is_newer(tool: str) -> bool:
+    """Whether a version such as 0.1.0 is higher than ours; what is no version is not."""
+
+    def numbers(version: str) -> list[int]:
+        return [int(part) for part in version.split(".") if part.isdigit()]
+
+    return numbers(tool) > numbers(__version__)
 
 
 def cloud_digests(spec: ChildSpec) -> dict[str, str]:

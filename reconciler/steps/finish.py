@@ -9,7 +9,7 @@ from datetime import datetime
 
 from reconciler import __version__, commands
 from reconciler.diff import digest, same
-from reconciler.errors import HostError
+from reconciler.errors import HostError, Refused
 from reconciler.managed import files
 from reconciler.managed.config import free_keys
 from reconciler.managed.workspace import files_of_mode
@@ -17,6 +17,7 @@ from reconciler.model import Applied, Child, ChildSpec, FileMode, Json, Record
 from reconciler.steps.comparison import (
     cloud_digests,
     differences,
+    is_newer,
     keeping_left_alone,
     keeping_networks,
     wanted_labels,
@@ -32,11 +33,15 @@ def ensure_begun(work: Work) -> bool:
     """The host notes that an apply is at work, so that one which does not end is seen by the next plan.
 
     It notes as well what this apply may put there and what it mends: both are known even if it ends half-way.
+    Raises Refused where a newer version of this tool was at work: of a server that was off no plan could see that.
     """
     assert work.facts is not None
     applied = work.facts.applied
     if applied is None:
         return False
+    if is_newer(applied.tool):
+        summary = f"{work.name} was last applied by version {applied.tool} of this tool, which is newer"
+        raise Refused(summary, f"nothing was changed on its host: this is version {__version__}; install the newer one")
     begun = _begun(work, applied)
     if begun != applied:
         _write_applied(work, begun)  # and not into our facts: by those the steps below see what is right already

@@ -117,6 +117,8 @@ ACTIONS: Final = (
     ),
     *of(
         "steps/comparison",
+        ("return numbers(tool) > numbers(__version__)", "return numbers(tool) >= numbers(__version__)"),
+        (" if part.isdigit()]", "]"),
         ("return (*differences_at_cloud(child), *on_host)", "return (*on_host,)"),
         ("return (*differences_at_cloud(child), *on_host)", "return differences_at_cloud(child)"),
         ("(*_name_change(child), *", "(*"),

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from reconciler import __version__
 from reconciler.errors import HostTimedOut
+from reconciler.managed import files
 from reconciler.model import AccessPolicy, OutcomeCode, ServerStatus, Users
 from tests.fakes.fleets import FakeFleet
 
@@ -59,6 +61,17 @@ def test_a_start_that_nobody_could_end_is_gone_on_with(world: FakeFleet) -> None
     assert world.planned() == ["update alice: changed"]
     assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE]
     assert (allowed(world), world.planned()) == (["4242"], [])
+
+
+def test_what_a_newer_version_of_this_tool_has_applied_is_not_written_over(world: FakeFleet) -> None:
+    """Only now can be seen who was there last."""
+    note = world.host("alice").files[files.APPLIED_PATH]
+    note.content = note.content.replace(__version__.encode(), b"99.0.0")
+    before = note.content
+    world.change("alice", enabled=True, users=Users(AccessPolicy.ALLOWLIST, (4242,), None))
+    [outcome] = world.apply()
+    assert outcome.error == "begin: alice was last applied by version 99.0.0 of this tool, which is newer"
+    assert (world.host("alice").content(files.APPLIED_PATH), allowed(world)) == (before, ["666", "4242"])
 
 
 def test_a_unit_that_was_stopped_is_started_and_nothing_else(world: FakeFleet) -> None:
