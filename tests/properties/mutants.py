@@ -29,7 +29,7 @@ ASKED: Final = frozenset(
 SPEAKING: Final = frozenset(
     {
         *("planner/policy._says", "planner/policy._servers", "planner/stock._few"),
-        *("planner/money.as_text", "planner/notices._change_text", "planner/notices._diagnostic"),
+        *("planner/notices._change_text", "planner/notices._diagnostic"),
         *(
             "offers.alternatives",
             "steps/comparison.cloud_digests",

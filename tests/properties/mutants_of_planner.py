@@ -245,6 +245,7 @@ PLANNER: Final = (
         ("catalog is None or price is None or address is None", "catalog is None or price is None"),
         ("return server.created < PRICE_RISE", "return True"),
         (".quantize(CENT, ROUND_HALF_UP)", ""),
+        ("None if amount is None else str(amount)", "str(amount)"),
     ),
     *of(
         "planner/requests",
