@@ -19,6 +19,8 @@ OTHERS: Final = (
         ("server.disk_gb or (kind.disk_gb if kind else 0)", "(kind.disk_gb if kind else 0)"),
         ("server.disk_gb or (kind.disk_gb if kind else 0)", "server.disk_gb"),
         ("if catalog is None or server.server_type in spec.server_types:\n        return None\n    known", "known"),
+        ("if catalog is None or server.server_type in spec.server_types:\n        return None\n    known",
+         "if catalog is None:\n        return None\n    known"),
         ("if server.image not in (None, spec.image) else None", "if False else None"),
         ("if server.region not in spec.regions else None", "if False else None"),
         ("if server.region not in spec.regions else None", "if server.region != spec.regions[0] else None"),

@@ -202,6 +202,7 @@ PLANNER: Final = (
         ("    if not child.spec.protect:", "    if True:"),
         ("    if not child.spec.protect:", "    if False:"),
         ("if expires - situation.now <= SOON", "if expires - situation.now < SOON"),
+        ("timedelta(days=7)", "timedelta(days=30)"),
         ("    if allowed:\n", "    if True:\n"),
         ("    if allowed:\n", "    if False:\n"),
         ("{child.name}: {what} takes a new server", "{child.name} takes a new server"),

@@ -87,7 +87,7 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "declared": (True, False),
     "enabled": (True, False),
     "protect": (False, True),
-    "expires": (None, -1, 0, 1, 168, 1000),
+    "expires": (None, -1, 0, 1, 168, 169),
     "types": TYPES,
     "regions": (("nbg1",), ("fsn1",), ("hel1", "nbg1"), ("hel1",), ("mars1",)),
     "image": ("debian-12", "debian-13", "debian-99"),
@@ -139,6 +139,7 @@ BASES: Final = (
     replace(HEALTHY, types=("cx33",), mended=1),
     replace(HEALTHY, types=("cx33",), status="off"),
     replace(HEALTHY, server_type="cx33", small_disk=True),
+    replace(HEALTHY, server_type="cx11", types=("cx11", "cax11")),  # one that is listed, and in no catalogue any more
     replace(HEALTHY, regions=("fsn1",), latest=True),
     replace(HEALTHY, expires=-1, protect=True, there=False),
     replace(HEALTHY, unproven=True, silence="timed out"),

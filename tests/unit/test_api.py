@@ -10,7 +10,7 @@ from reconciler.api import FleetClient
 from reconciler.commands import read_file
 from reconciler.errors import ConfigError, HostError, LockHeld, WrongHostKey
 from reconciler.managed import files
-from reconciler.model import Kind
+from reconciler.model import Kind, Policy
 from tests.fakes.fleets import FakeFleet
 
 
@@ -57,6 +57,14 @@ def test_only_the_named_children_are_destroyed(world: FakeFleet) -> None:
     assert [server.name for server in world.cloud.by_id.values()] == ["demo-bob"]
     assert set(world.store.records()) == {"bob"}
     assert world.planned() == ["create alice: declared"]
+
+
+def test_whoever_is_asked_for_by_name_may_be_destroyed_as_far_as_the_file_sets_no_limit(world: FakeFleet) -> None:
+    world.applied()
+    for limit, refused in ((None, False), (2, False), (1, True), (0, True)):
+        world.policy = Policy(max_destroys=limit)
+        assert world.client().plan_destruction(["alice", "bob"]).plan.is_refused == refused
+    assert not world.client().plan_destruction(["alice", "bob"], max_destroys=2).plan.is_refused
 
 
 def test_a_server_deleted_outside_is_made_again(world: FakeFleet) -> None:

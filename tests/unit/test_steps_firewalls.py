@@ -251,6 +251,17 @@ def test_a_server_moves_to_the_firewall_of_its_addresses(world: FakeFleet) -> No
     assert not ensure_ssh_from(work)
 
 
+def test_a_label_that_was_put_on_the_server_since_the_plan_outlives_its_move(world: FakeFleet) -> None:
+    for sources in (OFFICE, ()):
+        world.change("alice", ssh_from=sources)
+        mend(world)
+        work, _ = make_work(world, "alice")
+        label = {"team": f"blue{len(sources)}"}
+        world.cloud.set_labels(world.server("alice").id, {**world.server("alice").labels, **label})
+        assert ensure_ssh_from(work)
+        assert world.server("alice").labels.items() >= label.items()
+
+
 def test_a_server_that_does_not_answer_from_its_new_firewall_moves_back(world: FakeFleet) -> None:
     server = world.server("alice")
     world.change("alice", ssh_from=ELSEWHERE)

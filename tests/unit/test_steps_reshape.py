@@ -14,6 +14,7 @@ from reconciler.errors import (
     NameTaken,
     NotFound,
     OutOfStock,
+    RateLimited,
     Refused,
     ResourceLocked,
 )
@@ -137,6 +138,21 @@ def test_a_refused_change_leaves_the_server_running_as_it_was(
         ensure_resized(work)
     assert world.server("alice") == server
     assert notes.events == ["resize-intended", "candidate-refused"]
+
+
+@pytest.mark.parametrize("error", [CloudUnavailable("no answer"), RateLimited("too many requests")])
+def test_after_a_temporary_error_the_server_stays_off_for_the_next_try(
+    world: FakeFleet, server: Server, error: CloudError
+) -> None:
+    """A boot in between would be one more of everything, and would be in the way of the change."""
+    world.change("alice", server_types=("cpx32",))
+    world.cloud.fail_next("change_type", error)
+    with pytest.raises(type(error)):
+        ensure_resized(make_work(world, "alice")[0])
+    assert world.server("alice") == replace(server, status=ServerStatus.OFF)
+    resize(world)
+    assert world.server("alice") == replace(server, server_type="cpx32")
+    assert world.cloud.power_ons[server.id] == 1
 
 
 def test_a_listed_type_needs_no_change(world: FakeFleet, server: Server) -> None:
