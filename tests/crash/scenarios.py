@@ -104,6 +104,17 @@ def _start_server(world: FakeFleet) -> None:
     world.change("alice", enabled=True)
 
 
+def _start_changed_server(world: FakeFleet) -> None:
+    """Its file was changed meanwhile: of its host, of the cloud, and where SSH may come from.
+
+    But not of openclaw.json, which is changed live by whoever finds the gateway ready, and else while it is stopped.
+    """
+    world.change("alice", enabled=False)
+    world.apply()
+    _update(world)
+    world.change("alice", enabled=True, config={}, backups=True, ssh_from=NEAR)
+
+
 def _start_unit(world: FakeFleet) -> None:
     world.host("alice").gateway.stop()
 
@@ -197,6 +208,7 @@ SCENARIOS: Final = (
     Scenario("a stop", _stop, ("stop alice",)),
     Scenario("a start of a server", _start_server, ("start alice",)),
     Scenario("a start of a server that was unplugged", _server_off, ("start alice",)),
+    Scenario("a start of a server that was changed while off", _start_changed_server, ("start alice",)),
     Scenario("a start of a unit", _start_unit, ("start alice",)),
     Scenario("a restart", _restart, ("restart alice",)),
     Scenario(
