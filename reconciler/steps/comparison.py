@@ -9,20 +9,21 @@ from typing import Final
 
 from reconciler import __version__
 from reconciler.diff import changes, digest, same
-from reconciler.managed import MANAGED, Managed
+from reconciler.managed import MANAGED, Managed, digests
 from reconciler.model import LABEL_PREFIX, Applied, Change, Child, ChildSpec, Json, Server, Situation
-from reconciler.steps.repairs import mended_often
+from reconciler.steps.repairs import digest_at, mended_often
 from reconciler.steps.server import SERVER_LABELS, server_labels
 
 # Whether the gateway runs is a matter of start and stop, not of something written.
 _RUNNING = "gateway"
 _CONFIG = "config"
+_LABELS = "labels"
 _UNREADABLE = "config.error"  # the probe's own words
 NOT_SHOWN: Final = "(not shown)"
 NETWORKS: Final = "access.ssh_from"
 _OF_NETWORKS: Final = (LABEL_PREFIX + "ssh-from", LABEL_PREFIX + "ssh-from-before")
 BACKUPS_PATH: Final = "backups"
-_LABEL_PATH: Final = "labels."
+_LABEL_PATH: Final = f"{_LABELS}."
 OTHER_NETWORKS: Final = "(other networks)"
 UNPROVEN: Final = "(changed, and nobody has got in since)"
 
@@ -101,10 +102,16 @@ def is_newer(tool: str) -> bool:
     return numbers(tool) > numbers(__version__)
 
 
-def cloud_digests(spec: ChildSpec) -> dict[str, str]:
-    """What applied.json notes beside the digests of MANAGED, so that drift at the cloud is known for drift."""
-    labels: dict[str, Json] = dict(server_labels(spec))
-    return {LABELS: digest(labels), BACKUPS: digest(spec.backups)}
+def noted_digests(spec: ChildSpec, values: Mapping[str, Json], mended: Iterable[str]) -> dict[str, str]:
+    """What applied.json notes of what this apply has left: by managed thing, and for the labels and backups.
+
+    Each path that was `mended` of late has its own, for other paths of the same thing may change with the file. The
+    networks have none: a label says them by their digest, and not what is at that path.
+    """
+    labels: Json = {**server_labels(spec)}
+    both = {**values, _LABELS: labels, BACKUPS_PATH: spec.backups}
+    by_path = {path: digest_at(both, path) for path in mended if path != NETWORKS}
+    return {**by_path, **digests(values), LABELS: digest(labels), BACKUPS: digest(spec.backups)}
 
 
 def _keeping(names: Collection[str], labels: Mapping[str, str], server: Server) -> dict[str, str]:
@@ -127,7 +134,8 @@ def _backups_change(child: Child) -> tuple[Change, ...]:
     assert child.server is not None
     if child.server.backups == child.spec.backups:
         return ()
-    return (Change(BACKUPS_PATH, child.server.backups, child.spec.backups, drift=_was_applied(child, BACKUPS)),)
+    drift = _was_applied(child, BACKUPS, digest(child.spec.backups))
+    return (Change(BACKUPS_PATH, child.server.backups, child.spec.backups, drift=drift),)
 
 
 def _label_changes(child: Child) -> tuple[Change, ...]:
@@ -135,12 +143,14 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
     assert child.server is not None
     applied = _applied(child)
     now, wanted = dict(child.server.labels), wanted_labels(child.spec, child.server, applied.labels if applied else ())
-    drift = _was_applied(child, LABELS)
-    return tuple(
+    ours: Json = {**server_labels(child.spec)}
+    drift = _was_applied(child, LABELS, digest(ours))
+    found = [
         _label_change(child.spec, name, now.get(name), wanted.get(name), drift=drift)
         for name in sorted({*now, *wanted})
         if now.get(name) != wanted.get(name)
-    )
+    ]
+    return _with_drift(found, child, {_LABELS: ours})
 
 
 def _label_change(spec: ChildSpec, name: str, before: str | None, after: str | None, *, drift: bool) -> Change:
@@ -151,12 +161,6 @@ def _label_change(spec: ChildSpec, name: str, before: str | None, after: str | N
     return Change(f"{_LABEL_PATH}{name}", before, after, drift=drift)
 
 
-def _was_applied(child: Child, name: str) -> bool:
-    assert child.spec is not None
-    applied = _applied(child)
-    return applied is not None and applied.digests.get(name) == cloud_digests(child.spec)[name]
-
-
 def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
     assert child.facts is not None
     live, wanted = child.facts.managed.get(entry.name), child.wanted.get(entry.name)
@@ -164,8 +168,9 @@ def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
         live, wanted = {"enabled": live.get("enabled")}, {"enabled": wanted.get("enabled")}
     if same(live, wanted):
         return ()
-    drift = _is_drift(child, entry, wanted_digest=digest(child.wanted.get(entry.name)))
+    drift = _was_applied(child, entry.name, digest(child.wanted.get(entry.name)))
     found = changes(entry.name, live, wanted, secret=entry.secret, drift=drift)
+    found = _with_drift(found, child, {entry.name: wanted})
     return tuple(_by_path(change, child) for change in found) if entry.name == _CONFIG else found
 
 
@@ -190,10 +195,20 @@ def _without_user_info(value: Json) -> Json:
     return _USER_INFO.sub(r"\1***@", value) if isinstance(value, str) else value
 
 
-def _is_drift(child: Child, entry: Managed, wanted_digest: str) -> bool:
-    """Applied as wanted, and now it is something else: somebody changed it on the host."""
+def _was_applied(child: Child, name: str, wanted: str) -> bool:
+    """As it is wanted, by its digest. If it is something else now, somebody has changed that outside."""
     applied = _applied(child)
-    return applied is not None and applied.digests.get(entry.name) == wanted_digest
+    return applied is not None and applied.digests.get(name) == wanted
+
+
+def _with_drift(found: Iterable[Change], child: Child, wanted: Mapping[str, Json]) -> tuple[Change, ...]:
+    """The same, told path by path where the apply has noted that: the file may have changed others beside them."""
+    applied = _applied(child)
+    repairs = applied.repairs if applied else {}
+    return tuple(
+        replace(it, drift=it.drift or (it.path in repairs and _was_applied(child, it.path, digest_at(wanted, it.path))))
+        for it in found
+    )
 
 
 def _applied(child: Child) -> Applied | None:

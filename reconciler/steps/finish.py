@@ -15,11 +15,11 @@ from reconciler.managed.config import free_keys
 from reconciler.managed.workspace import files_of_mode
 from reconciler.model import Applied, Child, ChildSpec, FileMode, Json, Record
 from reconciler.steps.comparison import (
-    cloud_digests,
     differences,
     is_newer,
     keeping_left_alone,
     keeping_networks,
+    noted_digests,
     wanted_labels,
 )
 from reconciler.steps.gateway import bot_name
@@ -53,14 +53,15 @@ def ensure_recorded(work: Work) -> bool:
     assert work.facts is not None
     _check(work)
     before, spec, now = work.facts.applied, work.declared(), work.ports.clock.now()
+    repairs = with_repairs(before.repairs, before.mending, now) if before else {}
     applied = Applied(
         tool=__version__,
         spec_digest=digest(spec_json(work.spec or spec)),
-        digests={**work.wanted_digests(), **cloud_digests(spec)},
+        digests=noted_digests(spec, work.declared_values(), repairs),
         at=now.isoformat(timespec="seconds"),
         bot=bot_name(work),
         version=spec.version,
-        repairs=with_repairs(before.repairs, before.mending, now) if before else {},
+        repairs=repairs,
         labels=tuple(sorted(spec.labels)),
         config_keys=free_keys(spec.config),
         managed_files=files_of_mode(spec, FileMode.MANAGED),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from reconciler.diff import digest, value_at
 from reconciler.model import Json
 
 REPAIRS: Final = 3  # so many repairs of one path ...
@@ -20,13 +21,27 @@ def mended_often(repairs: Mapping[str, tuple[str, ...]], now: datetime) -> froze
 
 def leaving_alone(wanted: Mapping[str, Json], live: Mapping[str, Json], paths: Iterable[str]) -> dict[str, Json]:
     """The wanted values with the live ones at these paths, so that bringing a host there does not touch them."""
-    result = dict(wanted)
+    result, there = dict(wanted), {name: live.get(name) for name in wanted}
     for path in paths:
-        name = next((name for name in wanted if path == name or path.startswith(f"{name}.")), None)
-        if name is not None:
-            keys = path[len(name) + 1 :].split(".") if path != name else []
-            result[name] = _with_value(result[name], live.get(name), keys)
+        for name, *keys in _readings(path, wanted, there):
+            result[name] = _with_value(result[name], there[name], keys)
     return result
+
+
+def digest_at(values: Mapping[str, Json], path: str) -> str:
+    """Of what is at a path; where nothing is, of that."""
+    return digest([value_at(dict(values), keys) for keys in _readings(path, values)])
+
+
+def _readings(path: str, *trees: Json | Mapping[str, Json]) -> Iterator[tuple[str, ...]]:
+    """The keys that a path stands for in one of these: files, labels and settings may have dots in their names."""
+    maps = [tree for tree in trees if isinstance(tree, Mapping)]
+    for name in sorted({name for tree in maps for name in tree}):
+        if path == name:
+            yield (name,)
+        elif path.startswith(f"{name}."):
+            inner = _readings(path[len(name) + 1 :], *(tree.get(name) for tree in maps))
+            yield from ((name, *keys) for keys in inner)
 
 
 def _count(times: Iterable[str], since: datetime) -> int:

@@ -12,7 +12,7 @@ from reconciler.answers import parse_answer
 from reconciler.commands import run_probe
 from reconciler.diff import same, value_at
 from reconciler.errors import HostError, SecretError
-from reconciler.managed import Materials, digests, files, looks, wanted_values
+from reconciler.managed import Materials, files, looks, wanted_values
 from reconciler.model import (
     LABEL_PREFIX,
     LATEST,
@@ -93,12 +93,11 @@ class Work:
 
     def wanted(self) -> dict[str, Json]:
         """What every managed thing shall look like; where something is left alone, as it looks now."""
-        wanted = wanted_values(self.declared(), self.materials())
-        return leaving_alone(wanted, self.facts.managed if self.facts else {}, self.left_alone)
+        return leaving_alone(self.declared_values(), self.facts.managed if self.facts else {}, self.left_alone)
 
-    def wanted_digests(self) -> dict[str, str]:
-        """Also of what is left alone: it stays drift until a person decides."""
-        return digests(wanted_values(self.declared(), self.materials()))
+    def declared_values(self) -> dict[str, Json]:
+        """The same, also of what is left alone: that stays drift until a person decides."""
+        return wanted_values(self.declared(), self.materials())
 
     def materials(self) -> Materials:
         """Derived and resolved once for all steps."""

@@ -36,7 +36,7 @@ from reconciler.model import (
     Silence,
     Users,
 )
-from reconciler.steps.comparison import cloud_digests
+from reconciler.steps.comparison import noted_digests
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 FLEET_KEY = keys.make_key(bytes(range(32)))
@@ -159,7 +159,7 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
     applied = Applied(
         tool=case.get("applied_tool", "0.1.0"),
         spec_digest="" if case.get("begun") else "spec",
-        digests={**digests(applied_values), **cloud_digests(before)},
+        digests=noted_digests(before, applied_values, case.get("repairs", {})),
         at="2026-11-01T00:00:00+00:00",
         version=before.version,
         repairs={path: _hours_ago(hours) for path, hours in case.get("repairs", {}).items()},

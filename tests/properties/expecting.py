@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model import Kind, PlanOptions, ReasonCode, Severity
-from tests.properties.recipes import BACKUPS, NETWORKS, PATH, Recipe
+from tests.properties.recipes import BACKUPS, BIND, FOUGHT, NETWORKS, PATH, PROTECTION, Recipe
 
 Wanted = tuple[Kind, ReasonCode]
 
@@ -93,13 +93,13 @@ def is_seen(recipe: Recipe) -> bool:
 
 
 def left_alone(name: str, recipe: Recipe, options: PlanOptions) -> tuple[str, ...]:
-    """The drift that was mended three times within a day, and nobody says that it shall be once more."""
-    often = recipe.mended is not None and recipe.mended < 24 and recipe.applied != "lost"
-    if not often or not recipe.declared or not is_seen(recipe) or name in options.repair:
+    """What was mended three times within a day and drifted again, and nobody says that it shall be mended once more."""
+    if not recipe.declared or not is_seen(recipe) or recipe.applied == "lost" or name in options.repair:
         return ()
-    is_drift = not recipe.rewritten
-    backups, networks = is_drift and recipe.backups != recipe.server_backups, is_drift and is_moved(recipe)
-    return tuple(path for path, is_so in ((BACKUPS, backups), (NETWORKS, networks), (PATH, recipe.drift)) if is_so)
+    contested = recipe.mended is not None and recipe.mended < 24
+    often = {BACKUPS: contested, PROTECTION: recipe.often, NETWORKS: contested, PATH: contested, BIND: recipe.often}
+    differing = [*cloud_differences(recipe), *host_differences(recipe)]
+    return tuple(path for path, is_so in often.items() if is_so and path in differing and is_drift(path, recipe))
 
 
 def can_be_made(recipe: Recipe, prices: bool) -> bool:
@@ -195,10 +195,10 @@ def _mended(name: str, recipe: Recipe, options: PlanOptions) -> Wanted | None:
 def to_mend(name: str, recipe: Recipe, options: PlanOptions) -> tuple[list[str], list[str]]:
     """What the file changed, and what somebody else did."""
     left = left_alone(name, recipe, options)
-    at_cloud = cloud_differences(recipe, left)
+    differing = [path for path in [*cloud_differences(recipe), *host_differences(recipe)] if path not in left]
+    drifts = [path for path in differing if is_drift(path, recipe)]
     changes = cloud_changes(recipe, left) + (["version"] if recipe.changed and not recipe.latest else [])
-    changes += at_cloud if recipe.rewritten else []
-    drifts = drifted(recipe, left) + ([] if recipe.rewritten else at_cloud)
+    changes += [path for path in differing if path not in drifts]
     if recipe.applied == "lost":  # then nobody knows who changed it
         return changes + drifts, []
     return changes, drifts
@@ -213,10 +213,18 @@ def differs_at_cloud(recipe: Recipe) -> bool:
     return bool(cloud_changes(recipe) or cloud_differences(recipe))
 
 
-def drifted(recipe: Recipe, left: tuple[str, ...]) -> list[str]:
-    """On the host. What a new version changes there is not among it."""
-    found = ["sudoers"] if recipe.drift and PATH not in left else []
-    return found + (["bot token"] if recipe.secret_drift else []) + (["config"] if recipe.config_drift else [])
+def host_differences(recipe: Recipe) -> list[str]:
+    """What a new version changes there is not among it."""
+    config = [BIND, "config"] if recipe.config_drift else []
+    return [*([PATH] if recipe.drift else []), *(["bot token"] if recipe.secret_drift else []), *config]
+
+
+def is_drift(path: str, recipe: Recipe) -> bool:
+    """The file says what it said: of settings and of labels all together, but for those that were mended of late."""
+    if path in (BACKUPS, PROTECTION, NETWORKS) and recipe.rewritten:
+        return False
+    is_one_of_many = path in (PROTECTION, NETWORKS, BIND, "config") and not (path in FOUGHT and recipe.often)
+    return not (is_one_of_many and recipe.withdrawn)
 
 
 def cloud_changes(recipe: Recipe, left: tuple[str, ...] = ()) -> list[str]:
@@ -224,12 +232,14 @@ def cloud_changes(recipe: Recipe, left: tuple[str, ...] = ()) -> list[str]:
     return [*(["name"] if recipe.former_name else []), *networks]
 
 
-def cloud_differences(recipe: Recipe, left: tuple[str, ...] = ()) -> list[str]:
-    """Drift where the last apply has left backups and labels as the file still says them."""
-    backups = [BACKUPS] if recipe.backups != recipe.server_backups and BACKUPS not in left else []
-    networks = is_moved(recipe) and NETWORKS not in left
-    labels = ["labels"] if has_other_protection(recipe) or networks else []
-    return backups + labels
+def cloud_differences(recipe: Recipe) -> list[str]:
+    """Backups, protection, and who may reach SSH."""
+    found = {
+        BACKUPS: recipe.backups != recipe.server_backups,
+        PROTECTION: has_other_protection(recipe),
+        NETWORKS: is_moved(recipe),
+    }
+    return [path for path, is_so in found.items() if is_so]
 
 
 def is_moved(recipe: Recipe) -> bool:

@@ -135,6 +135,7 @@ def _looks(recipe: Recipe) -> tuple[Any, ...]:
 
 
 def _lies_there(recipe: Recipe) -> tuple[Any, ...]:
-    note = None if recipe.applied == "lost" else (recipe.applied, recipe.mended, recipe.changed, recipe.rewritten)
+    noted = recipe.applied, recipe.mended, recipe.often, recipe.changed, recipe.rewritten, recipe.withdrawn
+    note = None if recipe.applied == "lost" else noted
     found = recipe.changed, recipe.drift, recipe.secret_drift, recipe.config_drift, recipe.gateway != "running"
     return note, found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.properties.leavings import PATHS, Leaving, Tree, at
+from tests.properties.leavings import PATHS, Leaving, Path, Tree, at
 
 
 def what_is_left_alone_stays(leaving: Leaving, brought: Tree) -> None:
@@ -26,8 +26,7 @@ def nothing_is_brought_that_nobody_wants(leaving: Leaving, brought: Tree) -> Non
 LAWS: Final = (what_is_left_alone_stays, all_else_becomes_as_it_shall, nothing_is_brought_that_nobody_wants)
 
 
-def _touch(path: str, other: str) -> bool:
+def _touch(path: Path, other: Path) -> bool:
     """One lies in the other."""
-    keys, others = path.split("."), other.split(".")
-    shared = min(len(keys), len(others))
-    return keys[:shared] == others[:shared]
+    shared = min(len(path), len(other))
+    return path[:shared] == other[:shared]

@@ -13,10 +13,17 @@ from reconciler.model import Json
 from reconciler.steps.repairs import leaving_alone
 
 Tree = dict[str, Json]
-# One is the beginning of another, as "config" is of "config file".
-PATHS: Final = ("bot", "bot.a", "bot.b", "bot.b.c", "bots", "bots.a")
+Path = tuple[str, ...]
+# One is the beginning of another, as "config" is of "config file"; and names of files have dots.
+PATHS: Final[tuple[Path, ...]] = (
+    *(("bot",), ("bot", "a"), ("bot", "b"), ("bot", "b", "c"), ("bot", "x"), ("bot", "x.md"), ("bot", "x.md", "z")),
+    *(("bots",), ("bots", "a")),
+)
 
-SOME_PATHS: Final = (*combinations(PATHS, 1), ("bot.a", "bot.b.c"), ("bot.a", "bots"), ("none.a",))
+SOME_PATHS: Final[tuple[tuple[Path, ...], ...]] = (
+    *combinations(PATHS, 1),
+    *((("bot", "a"), ("bot", "b", "c")), (("bot", "a"), ("bots",)), (("none", "a"),)),
+)
 
 
 @dataclass(frozen=True)
@@ -25,23 +32,24 @@ class Leaving:
 
     wanted: Tree
     live: Tree
-    paths: tuple[str, ...]
+    paths: tuple[Path, ...]
 
 
 def brought(leaving: Leaving) -> Tree:
     """What the host is brought to."""
-    return leaving_alone(leaving.wanted, leaving.live, leaving.paths)
+    return leaving_alone(leaving.wanted, leaving.live, map(".".join, leaving.paths))
 
 
-def at(tree: Json, path: str) -> Json:
+def at(tree: Json, path: Path) -> Json:
     """None where nothing is."""
-    for key in path.split("."):
+    for key in path:
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree
 
 
 def _tree(leaf: str, shape: int) -> Tree:
-    inner: tuple[Any, ...] = (leaf, {"a": leaf, "b": {"c": leaf, "d": leaf}}, {"b": leaf}, {})
+    deep = {"a": leaf, "b": {"c": leaf, "d": leaf}, "x": leaf, "x.md": {"y": leaf, "z": leaf}}
+    inner: tuple[Any, ...] = (leaf, deep, {"b": leaf, "x.md": leaf}, {})
     return {"bot": inner[shape % 4], "bots": inner[shape // 4]}
 
 

@@ -32,7 +32,7 @@ SPEAKING: Final = frozenset(
         *("planner/notices._change_text", "planner/notices._diagnostic"),
         *(
             "offers.alternatives",
-            "steps/comparison.cloud_digests",
+            "steps/comparison.noted_digests",
             "steps/comparison.keeping_networks",
             "steps/comparison.keeping_left_alone",
             "steps/comparison._keeping",

@@ -191,6 +191,7 @@ PLANNER: Final = (
         ("if not changes or (allowed and not is_protected(child)):", "if not changes:"),
         ("action.left_alone if action else left_alone(child, situation)", "action.left_alone if action else ()"),
         ("action.left_alone if action else left_alone(child, situation)", "left_alone(child, situation)"),
+        ("if not paths:", "if True:"),
         ("yield from _about_expiry(child, child.spec.expires, situation)", "pass"),
         ("if not child.spec.enabled and child.server is not None and action is None:", "if False:"),
         ("child.server is not None and action is None:", "child.server is not None:"),

@@ -31,6 +31,9 @@ BACKUPS: Final = "backups"
 NETWORKS: Final = "access.ssh_from"  # what a label that was changed drifts
 CHANGED_PATH: Final = "release.version"  # what another version in the file changes
 CONTESTED: Final = (PATH, BACKUPS, NETWORKS, CHANGED_PATH)  # mended again and again, where anything is
+PROTECTION: Final = "labels.openclaw-deploy/protect"
+BIND: Final = "config.gateway.bind"
+FOUGHT: Final = (PROTECTION, BIND)  # one label and one setting of several
 UNWANTED: Final = "00000000deadbeef"  # the digest of networks that no child of the file has any more
 LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=NOW.tzinfo)
 
@@ -70,6 +73,8 @@ class Recipe:
     secret_drift: bool
     config_drift: bool  # at keys of ours and below one, and what stands there are somebody's secrets
     mended: int | None  # three times, so many hours ago
+    often: bool  # somebody fights about what is in FOUGHT: mended three times an hour ago
+    withdrawn: bool  # a label and a setting, from the file since it was applied; they are not there any more
     gateway: str
     stale: bool
     record: bool
@@ -115,6 +120,8 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "secret_drift": (False, True),
     "config_drift": (False, True),
     "mended": (None, 1, 24, 30),
+    "often": (False, True),
+    "withdrawn": (False, True),
     "gateway": ("running", "stopped", "starting", "failed", "failing"),
     "stale": (False, True),
     "record": (False, True),
@@ -136,6 +143,9 @@ BASES: Final = (
     replace(HEALTHY, declared=False),
     replace(HEALTHY, expires=-1),
     replace(HEALTHY, drift=True, mended=1),
+    replace(HEALTHY, mended=1, server_backups=True),
+    replace(HEALTHY, often=True, withdrawn=True, config_drift=True, protect=True),
+    replace(HEALTHY, withdrawn=True, config_drift=True),
     replace(HEALTHY, types=("cx33",), mended=1),
     replace(HEALTHY, types=("cx33",), status="off"),
     replace(HEALTHY, server_type="cx33", small_disk=True),
@@ -182,7 +192,7 @@ def _case(recipe: Recipe) -> dict[str, Any]:
         "gateway": _gateway(recipe),
         "record": recipe.record,
         "silence": recipe.silence,
-        "repairs": {} if recipe.mended is None else dict.fromkeys(CONTESTED, [recipe.mended] * 3),
+        "repairs": _repairs(recipe),
         "begun": recipe.applied == "begun",
     }
     if recipe.obstacle:
@@ -196,18 +206,27 @@ def _case(recipe: Recipe) -> dict[str, Any]:
     return case
 
 
+def _repairs(recipe: Recipe) -> dict[str, list[int]]:
+    """By path, how many hours ago."""
+    found = {} if recipe.mended is None else dict.fromkeys(CONTESTED, [recipe.mended] * 3)
+    return found | (dict.fromkeys(FOUGHT, [1] * 3) if recipe.often else {})
+
+
 def _applied_spec(recipe: Recipe) -> dict[str, Any]:
     """What the file said of this when it was applied last."""
     rewritten = {"backups": not recipe.backups, "protect": not recipe.protect} if recipe.rewritten else {}
-    return {"version": "2026.9.5" if recipe.changed else "2026.9.6", **rewritten}
+    withdrawn = {"labels": {"team": "blue"}, "config": {"messages": {"x": "y"}}} if recipe.withdrawn else {}
+    return {"version": "2026.9.5" if recipe.changed else "2026.9.6", **rewritten, **withdrawn}
 
 
 def _live(recipe: Recipe) -> dict[str, Any]:
     """How the host differs from what was applied."""
+    settings: dict[str, Any] = SECRETIVE if recipe.config_drift else {}
+    config = {**settings, "messages": None} if recipe.withdrawn else settings
     faults = (
         (recipe.drift, {"sudoers": {"sha256": "theirs"}}),
         (recipe.secret_drift, {"bot token": {"hmac": SECRET}}),
-        (recipe.config_drift, {"config": SECRETIVE}),
+        (bool(config), {"config": config}),
         (recipe.gateway != "running", {"gateway": {"active": "inactive"}}),
     )
     return {name: value for is_so, fault in faults if is_so for name, value in fault.items()}

@@ -32,6 +32,7 @@ from reconciler.model import (
 from reconciler.ports import Dialer, Host
 from reconciler.steps.finish import with_repairs
 from reconciler.steps.release import ensure_release
+from reconciler.steps.repairs import REPAIRS
 from reconciler.steps.work import Work, pinned
 from tests.fakes.clock import START
 from tests.fakes.fleets import FakeFleet
@@ -388,6 +389,112 @@ def test_what_was_mended_too_often_is_left_until_a_person_decides(world: FakeFle
     assert b"# theirs" in host.content(files.SSHD_PATH), "an apply for another reason leaves it alone too"
     world.clock.sleep(25 * 3600)
     assert world.planned() == ["update alice: drifted"]
+
+
+Drift = Callable[[FakeFleet, str], None]
+NAME = "anthropic/claude-4.5"
+
+
+def write_soul(world: FakeFleet, words: str) -> None:
+    world.host("alice").files[SOUL].content = words.encode()
+
+
+def write_label(world: FakeFleet, words: str) -> None:
+    server = world.server("alice")
+    world.cloud.by_id[server.id] = replace(server, labels={**server.labels, "team.example/name": words})
+
+
+def write_setting(world: FakeFleet, words: str) -> None:
+    config = world.host("alice").config()
+    config["agents"]["defaults"]["models"][NAME]["alias"] = words
+    world.host("alice").write_config(config)
+
+
+def take_backups(world: FakeFleet, words: str) -> None:
+    del words
+    server = world.server("alice")
+    world.cloud.by_id[server.id] = replace(server, backups=True)
+
+
+LEFT: dict[str, tuple[Drift, Callable[[FakeFleet], object], object]] = {
+    "workspace files.SOUL.md": (write_soul, lambda world: world.host("alice").content(SOUL), b"theirs"),
+    "labels.team.example/name": (
+        write_label,
+        lambda world: world.server("alice").labels["team.example/name"],
+        "theirs",
+    ),
+    f"config.agents.defaults.models.{NAME}.alias": (
+        write_setting,
+        lambda world: world.host("alice").config()["agents"]["defaults"]["models"][NAME]["alias"],
+        "theirs",
+    ),
+    "backups": (take_backups, lambda world: world.server("alice").backups, True),
+}
+
+
+@pytest.fixture
+def full(world: FakeFleet) -> FakeFleet:
+    """One whose names have dots."""
+    declare(world, soul=("mine", FileMode.MANAGED))
+    models: Any = {NAME: {"alias": "mine"}}
+    world.change("alice", labels={"team.example/name": "mine"}, config={"agents": {"defaults": {"models": models}}})
+    return world.applied()
+
+
+def drift_again_and_again(world: FakeFleet, drift: Drift) -> None:
+    for number in range(REPAIRS):
+        drift(world, f"theirs {number}")
+        world.applied()
+    drift(world, "theirs")
+
+
+@pytest.mark.parametrize("path", LEFT)
+def test_whatever_the_plan_leaves_alone_the_apply_leaves_alone(full: FakeFleet, path: str) -> None:
+    drift, now, theirs = LEFT[path]
+    drift_again_and_again(full, drift)
+    assert full.planned() == []
+    full.change("alice", users=replace(full.specs["alice"].users, allowed=(1,)))
+    [action] = full.client().plan().plan.actions
+    assert action.left_alone == (path,)
+    full.applied()
+    assert now(full) == theirs
+    assert full.planned() == []
+    assert len(note(full.host("alice"))["repairs"][path]) == REPAIRS, "it was not mended once more"
+
+
+@pytest.mark.parametrize("path", LEFT)
+def test_what_else_the_file_changes_there_is_no_decision_about_it(full: FakeFleet, path: str) -> None:
+    """Other settings, labels and files are noted in one digest with it."""
+    drift, now, theirs = LEFT[path]
+    drift_again_and_again(full, drift)
+    spec = full.specs["alice"]
+    skill = {"skills/x/SKILL.md": WorkspaceFile("new", FileMode.MANAGED)}
+    full.change("alice", labels={**spec.labels, "more": "x"}, files={**spec.files, **skill})
+    full.change("alice", config={**spec.config, "messages": {"ackReactionScope": "all"}})
+    [action] = full.client().plan().plan.actions
+    assert action.left_alone == (path,)
+    full.applied()
+    assert now(full) == theirs
+    assert full.planned() == []
+
+
+def test_a_new_value_in_the_file_is_a_persons_decision(full: FakeFleet, host: FakeHost) -> None:
+    drift_again_and_again(full, write_soul)
+    declare(full, soul=("better", FileMode.MANAGED))
+    assert full.planned() == ["update alice: changed"]
+    full.applied()
+    assert host.content(SOUL) == b"better"
+
+
+def test_a_new_server_has_nothing_of_what_was_left_alone_on_the_old_one(full: FakeFleet) -> None:
+    drift_again_and_again(full, write_soul)
+    full.change("alice", regions=("hel1",))
+    allowed = PlanOptions(allow_replace=True)
+    plan = full.client().plan(options=allowed).plan
+    assert [(action.kind, action.left_alone) for action in plan.actions] == [(Kind.REPLACE, ())]
+    assert not any("left alone" in found.detail for found in plan.diagnostics)
+    full.apply(options=allowed)
+    assert full.host("alice").content(SOUL) == b"mine"
 
 
 def test_repairs_older_than_a_day_are_forgotten() -> None:
