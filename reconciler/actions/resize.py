@@ -9,6 +9,7 @@ from reconciler.model import Change, Child, Kind, Reason, ReasonCode, Situation
 from reconciler.offers import resize_target
 from reconciler.steps import CONVERGE, Step
 from reconciler.steps.comparison import differences_at_cloud, to_mend
+from reconciler.steps.notes import to_note
 from reconciler.steps.reshape import ensure_renamed, ensure_resized
 
 KIND: Final = Kind.RESIZE
@@ -35,4 +36,4 @@ def reason(child: Child, situation: Situation) -> Reason | None:
 
 def _others(child: Child, situation: Situation) -> tuple[Change, ...]:
     """What comes with it. Of one that is off only the cloud tells."""
-    return to_mend(child, situation) if child.facts else differences_at_cloud(child)
+    return (*to_mend(child, situation), *to_note(child)) if child.facts else differences_at_cloud(child)

@@ -8,6 +8,7 @@ from reconciler.actions.conditions import is_locked_out, shall_run
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import CONVERGE, Step
 from reconciler.steps.comparison import differences_at_cloud, to_mend
+from reconciler.steps.notes import to_note
 from reconciler.steps.reshape import ensure_renamed
 
 KIND: Final = Kind.UPDATE
@@ -18,7 +19,7 @@ NOTES: Final[tuple[str, ...]] = ()
 
 
 def reason(child: Child, situation: Situation) -> Reason | None:
-    """Something managed differs, or the host was never told that it is finished."""
+    """Something managed differs, or what the host has noted does not say that, or whose, it is."""
     if not shall_run(child, situation):
         return None
     if is_locked_out(child):
@@ -28,7 +29,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
         return None
     found = to_mend(child, situation)
     if not found:
-        return _unfinished(child)
+        return _unfinished(child) or _unnoted(child)
+    found = (*found, *to_note(child))
     if all(change.drift for change in found):
         return Reason(ReasonCode.DRIFTED, "drift: changed outside, not in the fleet file", found)
     if any(change.drift for change in found):
@@ -41,3 +43,12 @@ def _unfinished(child: Child) -> Reason | None:
     if applied is not None and applied.is_finished:
         return None
     return Reason(ReasonCode.UNFINISHED, "the host has no note of a finished apply")
+
+
+def _unnoted(child: Child) -> Reason | None:
+    """It waits where the gateway is about to be started: then a plan could not say that nothing is."""
+    found = to_note(child)
+    if not found or child.facts is None or child.facts.gateway.stale or not child.facts.gateway.is_running:
+        return None
+    text = "all is as the fleet file says: it is only noted on the host, and nothing restarts"
+    return Reason(ReasonCode.CHANGED, text, found)

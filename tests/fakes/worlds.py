@@ -10,6 +10,8 @@ from typing import Any
 from reconciler import keys
 from reconciler.diff import apply_patch
 from reconciler.managed import Materials, digests, wanted_values
+from reconciler.managed.config import free_keys
+from reconciler.managed.workspace import files_of_mode
 from reconciler.model import (
     LATEST,
     Applied,
@@ -18,6 +20,7 @@ from reconciler.model import (
     ChildSpec,
     Diagnostic,
     Endpoints,
+    FileMode,
     Fleet,
     GatewayFacts,
     HostFacts,
@@ -35,6 +38,7 @@ from reconciler.model import (
     Severity,
     Silence,
     Users,
+    WorkspaceFile,
 )
 from reconciler.steps.comparison import noted_digests
 
@@ -44,11 +48,14 @@ UID = "00112233aabbccdd"
 
 
 def make_spec(name: str, **changes: Any) -> ChildSpec:
-    """A complete spec; `users` may be given as a mapping, `region` and `server_type` as one word or a list."""
+    """A complete spec; `users` and each of `files` are given as mappings, `region` and `server_type` as words too."""
     for key, plural in (("region", "regions"), ("server_type", "server_types")):
         if key in changes:
             value = changes.pop(key)
             changes[plural] = (value,) if isinstance(value, str) else tuple(value)
+    if "files" in changes:
+        files = changes["files"].items()
+        changes["files"] = {path: WorkspaceFile(file["content"], FileMode(file["mode"])) for path, file in files}
     if "users" in changes:
         changes["users"] = Users(**changes["users"])
     values: dict[str, Any] = {
@@ -164,6 +171,9 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
         version=before.version,
         repairs={path: _hours_ago(hours) for path, hours in case.get("repairs", {}).items()},
         labels=tuple(before.labels),
+        config_keys=free_keys(before.config),
+        managed_files=files_of_mode(before, FileMode.MANAGED),
+        seeded_files=files_of_mode(before, FileMode.SEED),
     )
     noted = None if case.get("applied", True) is None else applied
     facts = make_facts(applied_values, case.get("live"), case.get("gateway"), applied=noted)

@@ -13,6 +13,9 @@ from tests.properties.recipes import BACKUPS, BIND, FOUGHT, NETWORKS, PATH, PROT
 Wanted = tuple[Kind, ReasonCode]
 
 DISKS: Final = {"cx23": 40, "cx33": 80, "cx43": 160, "cpx22": 80, "cax11": 40, "cpx11": 40}
+WITHDRAWN: Final = "withdrawn"  # these two only have to be noted
+DECLARED: Final = "declared"
+NEW_FILE: Final = "workspace files.N.md"
 REGIONS: Final = ("nbg1", "fsn1", "hel1")  # every server is in nbg1
 STOCK: Final = {"cx23": REGIONS, "cx33": REGIONS, "cpx22": ("nbg1", "fsn1"), "cax11": ("nbg1", "fsn1")}
 ARM: Final = {"cax11"}
@@ -185,11 +188,21 @@ def _mended(name: str, recipe: Recipe, options: PlanOptions) -> Wanted | None:
     if not is_seen(recipe):
         return None
     changes, drifts = to_mend(name, recipe, options)
+    if changes and not drifts and set(changes) <= {WITHDRAWN, DECLARED}:
+        return _noted(recipe)
     if changes:
         return Kind.UPDATE, ReasonCode.CHANGED
     if drifts:
         return Kind.UPDATE, ReasonCode.DRIFTED
     return (Kind.UPDATE, ReasonCode.UNFINISHED) if recipe.applied in ("lost", "begun") else None
+
+
+def _noted(recipe: Recipe) -> Wanted | None:
+    """Nothing differs; what has to be started comes first."""
+    if recipe.applied == "begun":
+        return Kind.UPDATE, ReasonCode.UNFINISHED
+    runs = recipe.gateway == "running" and not recipe.stale
+    return (Kind.UPDATE, ReasonCode.CHANGED) if runs else None
 
 
 def to_mend(name: str, recipe: Recipe, options: PlanOptions) -> tuple[list[str], list[str]]:
@@ -199,9 +212,17 @@ def to_mend(name: str, recipe: Recipe, options: PlanOptions) -> tuple[list[str],
     drifts = [path for path in differing if is_drift(path, recipe)]
     changes = cloud_changes(recipe, left) + (["version"] if recipe.changed and not recipe.latest else [])
     changes += [path for path in differing if path not in drifts]
+    changes += [NEW_FILE] if recipe.files == "new" else []
+    changes += to_note(recipe)
     if recipe.applied == "lost":  # then nobody knows who changed it
         return changes + drifts, []
     return changes, drifts
+
+
+def to_note(recipe: Recipe) -> list[str]:
+    """What is as the file says, and was not the file's when it was applied, or is no more."""
+    found = {WITHDRAWN: recipe.withdrawn, DECLARED: recipe.files == "there"}
+    return [word for word, is_so in found.items() if is_so and is_seen(recipe) and recipe.applied != "lost"]
 
 
 def comes_with_a_resize(name: str, recipe: Recipe, options: PlanOptions) -> bool:

@@ -14,6 +14,7 @@ from tests.properties.asking import changes, each, prices
 from tests.properties.cases import MANY, SHARED, UNUSED, Case
 from tests.properties.recipes import NETWORKS, Recipe
 
+OURS, NOT_OURS = "(in the fleet file)", "(not in the fleet file)"
 WAVES: Final = {
     Kind.STOP: 1,
     Kind.CREATE: 2,
@@ -142,6 +143,22 @@ def a_resize_brings_all_other_changes_along(case: Case, plan: Plan) -> None:
             first, *others = [change.path for change in changes(action)]
             assert first == "server_type"
             assert bool(others) == expecting.comes_with_a_resize(action.child, recipe, case.options)
+
+
+def whose_each_thing_is_gets_noted(case: Case, plan: Plan) -> None:
+    """And of nothing that differs besides."""
+    of_recipe = {
+        expecting.WITHDRAWN: {("labels.team", OURS, NOT_OURS), ("config.messages.x", OURS, NOT_OURS)},
+        expecting.DECLARED: {
+            ("workspace files.S.md", "(managed)", "(seed)"),
+            ("workspace files.M.md", NOT_OURS, "(managed)"),
+        },
+    }
+    for action, recipe in _actions(case, plan):
+        said = [change for change in changes(action) if change.after in (OURS, NOT_OURS, "(managed)", "(seed)")]
+        tells = action.kind in (Kind.UPDATE, Kind.RESIZE) and changes(action)
+        wanted = [of_recipe[word] for word in expecting.to_note(recipe)] if tells else []
+        assert {(change.path, change.before, change.after) for change in said} == set().union(*wanted)
 
 
 def what_is_not_the_files_stays(case: Case, plan: Plan) -> None:

@@ -15,11 +15,12 @@ MUTANTS: Final = (*PLANNER, *ACTIONS, *OTHERS)
 
 # Modules that decide: all of these packages, and these. `mutation.strangers` says what they ask besides.
 PACKAGES: Final = ("planner", "actions")
-MODULES: Final = ("offers", "ownership", "selection", "planfile", "steps/comparison", "steps/repairs")
+MODULES: Final = ("offers", "ownership", "selection", "planfile", "steps/comparison", "steps/notes", "steps/repairs")
 # What these ask that decides nothing about a plan: values and words, what is written on hosts, and steps, which act.
 ASKED: Final = frozenset(
     {
-        *("__init__", "errors", "model/__init__", "diff", "managed/__init__", "managed/files"),
+        *("__init__", "errors", "model/__init__", "diff"),
+        *("managed/__init__", "managed/config", "managed/files", "managed/workspace"),
         *("steps/__init__", "steps/labels", "steps/power", "steps/reshape", "steps/server", "steps/work"),
         "steps/firewalls",  # acts, but for `firewalls_in_use`, which has mutants
         "steps/requests",  # numbers, which tests/contract/test_requests.py measures

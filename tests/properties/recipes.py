@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -75,6 +76,7 @@ class Recipe:
     mended: int | None  # three times, so many hours ago
     often: bool  # somebody fights about what is in FOUGHT: mended three times an hour ago
     withdrawn: bool  # a label and a setting, from the file since it was applied; they are not there any more
+    files: str  # those of the file, since it was applied: one is a seed now, another was there; or one is new
     gateway: str
     stale: bool
     record: bool
@@ -122,6 +124,7 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "mended": (None, 1, 24, 30),
     "often": (False, True),
     "withdrawn": (False, True),
+    "files": ("as before", "there", "new"),
     "gateway": ("running", "stopped", "starting", "failed", "failing"),
     "stale": (False, True),
     "record": (False, True),
@@ -146,6 +149,7 @@ BASES: Final = (
     replace(HEALTHY, mended=1, server_backups=True),
     replace(HEALTHY, often=True, withdrawn=True, config_drift=True, protect=True),
     replace(HEALTHY, withdrawn=True, config_drift=True),
+    replace(HEALTHY, files="there"),
     replace(HEALTHY, types=("cx33",), mended=1),
     replace(HEALTHY, types=("cx33",), status="off"),
     replace(HEALTHY, server_type="cx33", small_disk=True),
@@ -216,7 +220,8 @@ def _applied_spec(recipe: Recipe) -> dict[str, Any]:
     """What the file said of this when it was applied last."""
     rewritten = {"backups": not recipe.backups, "protect": not recipe.protect} if recipe.rewritten else {}
     withdrawn = {"labels": {"team": "blue"}, "config": {"messages": {"x": "y"}}} if recipe.withdrawn else {}
-    return {"version": "2026.9.5" if recipe.changed else "2026.9.6", **rewritten, **withdrawn}
+    files = {"S.md": {"content": "once", "mode": "managed"}} if recipe.files == "there" else {}
+    return {"version": "2026.9.5" if recipe.changed else "2026.9.6", "files": files, **rewritten, **withdrawn}
 
 
 def _live(recipe: Recipe) -> dict[str, Any]:
@@ -227,13 +232,20 @@ def _live(recipe: Recipe) -> dict[str, Any]:
         (recipe.drift, {"sudoers": {"sha256": "theirs"}}),
         (recipe.secret_drift, {"bot token": {"hmac": SECRET}}),
         (bool(config), {"config": config}),
+        (recipe.files == "there", {"workspace files": {"S.md": "seeded", "M.md": sha256(b"mine").hexdigest()}}),
         (recipe.gateway != "running", {"gateway": {"active": "inactive"}}),
     )
     return {name: value for is_so, fault in faults if is_so for name, value in fault.items()}
 
 
 def _spec(recipe: Recipe) -> dict[str, Any]:
+    files = {
+        "as before": {},
+        "there": {"S.md": {"content": "once", "mode": "seed"}, "M.md": {"content": "mine", "mode": "managed"}},
+        "new": {"N.md": {"content": "new", "mode": "managed"}},
+    }
     return {
+        "files": files[recipe.files],
         "enabled": recipe.enabled,
         "protect": recipe.protect,
         "expires": None if recipe.expires is None else NOW + timedelta(hours=recipe.expires),

@@ -204,7 +204,10 @@ def test_a_seed_is_sown_once_and_then_the_agents(world: FakeFleet, host: FakeHos
 def test_a_seed_never_replaces_what_is_there(world: FakeFleet, host: FakeHost) -> None:
     host.files[SOUL] = FakeFile(b"the agent's", "openclaw:openclaw", "0600")
     declare(world, soul=("mine", FileMode.SEED))
-    assert world.planned() == []
+    world.applied()
+    assert host.content(SOUL) == b"the agent's"
+    del host.files[SOUL]
+    assert world.planned() == [], "it counts as sown"
     declare(world, soul=("mine", FileMode.MANAGED))
     world.applied()
     assert host.content(SOUL) == b"mine"
@@ -273,6 +276,30 @@ def test_what_the_agent_put_in_the_place_of_a_file_outlives_its_declaration(worl
     assert (host.content(f"{SOUL}/diary.md"), world.planned()) == (b"mine", [])
 
 
+def test_a_managed_file_that_became_a_seed_is_the_agents(world: FakeFleet, host: FakeHost) -> None:
+    declare(world, soul=("v1", FileMode.MANAGED))
+    world.applied()
+    declare(world, soul=("v2", FileMode.SEED))
+    world.applied()
+    host.files[SOUL].content = b"what the agent has learnt"
+    assert world.planned() == []
+    declare(world)
+    world.applied()
+    assert host.content(SOUL) == b"what the agent has learnt"
+
+
+def test_what_is_gone_with_its_declaration_already_is_not_ours_when_it_comes_again(
+    world: FakeFleet, host: FakeHost
+) -> None:
+    declare(world, soul=("v1", FileMode.MANAGED))
+    world.applied()
+    declare(world)
+    del host.files[SOUL]
+    world.applied()
+    host.files[SOUL] = FakeFile(b"the agent's", "openclaw:openclaw", "0600")
+    assert world.planned() == []
+
+
 # --- keys that only the fleet file names --------------------------------------------------------------------------
 
 
@@ -299,6 +326,40 @@ def test_a_number_that_becomes_a_truth_is_a_change(world: FakeFleet, host: FakeH
     world.applied()
     assert host.config()["messages"]["ackReaction"] is True
     assert world.planned() == []
+
+
+def test_what_was_as_the_file_says_when_it_was_declared_goes_with_its_declaration(
+    world: FakeFleet, host: FakeHost
+) -> None:
+    declare(world, skill=("s", FileMode.SEED))
+    server = world.applied().server("alice")
+    world.cloud.by_id[server.id] = replace(server, labels={**server.labels, "team": "blue"})
+    host.write_config({**host.config(), "messages": {"ackReaction": "x", "theirs": 1}})
+    host.files[SOUL] = FakeFile(b"mine", "openclaw:openclaw", "0600")
+    world.change("alice", labels={"team": "blue"}, config={"messages": {"ackReaction": "x"}})
+    declare(world, soul=("mine", FileMode.MANAGED))
+    assert world.planned() == ["update alice: changed"]
+    world.applied()
+    assert (world.planned(), host.gateway.starts) == ([], 1), "only a note was made"
+    world.change("alice", labels={}, config={}, files={})
+    world.applied()
+    assert "team" not in world.server("alice").labels
+    assert host.config()["messages"] == {"theirs": 1}
+    assert SOUL not in host.files
+    assert world.planned() == []
+
+
+def test_what_has_to_be_started_comes_before_what_is_only_noted(world: FakeFleet, host: FakeHost) -> None:
+    """So that a plan which only notes something never restarts anything."""
+    declare(world, soul=("v1", FileMode.MANAGED))
+    world.applied()
+    declare(world, soul=("v1", FileMode.SEED))
+    host.gateway.stop()
+    assert world.planned() == ["start alice: stopped"]
+    world.applied()
+    assert world.planned() == ["update alice: changed"]
+    world.applied()
+    assert (world.planned(), host.gateway.starts) == ([], 2)
 
 
 def test_null_takes_a_key_of_the_agents_away(world: FakeFleet, host: FakeHost) -> None:
