@@ -452,6 +452,33 @@ def test_what_was_mended_too_often_is_left_until_a_person_decides(world: FakeFle
     assert world.planned() == ["update alice: drifted"]
 
 
+def cut_off(world: FakeFleet) -> None:
+    """An apply that does all but the workspace file."""
+    world.host("alice").fails = [("write /var/lib/openclaw/workspace", CommandFailed("no space"))]
+    declare(world, soul=("x", FileMode.SEED))
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.FAILED]
+
+
+def test_what_an_apply_has_mended_before_it_was_cut_off_is_noted_by_the_next(world: FakeFleet, host: FakeHost) -> None:
+    host.files[files.SSHD_PATH].content += b"# theirs\n"
+    cut_off(world)
+    assert b"# theirs" not in host.content(files.SSHD_PATH)
+    assert (note(host)["mending"], note(host)["repairs"]) == (["sshd.sha256"], {})
+    world.applied()
+    assert (note(host)["mending"], list(note(host)["repairs"])) == ([], ["sshd.sha256"])
+
+
+def test_what_an_apply_has_left_half_done_is_nobodys_drift(world: FakeFleet, host: FakeHost) -> None:
+    before = world.specs["alice"]
+    world.change("alice", users=replace(before.users, allowed=(1,)))
+    cut_off(world)
+    assert host.config()["channels"]["telegram"]["allowFrom"] == ["1"]
+    world.specs["alice"] = before
+    world.applied()
+    assert host.config()["channels"]["telegram"]["allowFrom"] == []
+    assert note(host)["repairs"] == {}
+
+
 Drift = Callable[[FakeFleet, str], None]
 NAME = "anthropic/claude-4.5"
 
