@@ -104,13 +104,14 @@ def _drifted(work: Work) -> tuple[str, ...]:
 
 def _begun(work: Work, applied: Applied) -> Applied:
     spec = work.declared()
+    managed = {*applied.managed_files, *files_of_mode(spec, FileMode.MANAGED)}
     return replace(
         applied,
         spec_digest="",
         # What differs after an apply that was cut off may be its own half-done work.
         mending=_drifted(work) if applied.is_finished else applied.mending,
         config_keys=tuple(sorted({*applied.config_keys, *free_keys(spec.config)})),
-        managed_files=tuple(sorted({*applied.managed_files, *files_of_mode(spec, FileMode.MANAGED)})),
+        managed_files=tuple(sorted(managed.difference(files_of_mode(spec, FileMode.SEED)))),
     )
 
 

@@ -288,6 +288,19 @@ def test_a_managed_file_that_became_a_seed_is_the_agents(world: FakeFleet, host:
     assert host.content(SOUL) == b"what the agent has learnt"
 
 
+def test_a_managed_file_is_a_seed_from_the_beginning_of_the_apply_that_is_told_so(
+    world: FakeFleet, host: FakeHost
+) -> None:
+    declare(world, soul=("v1", FileMode.MANAGED))
+    world.applied()
+    host.fails = [(f"write {SKILL}", CommandFailed("no space"))]
+    declare(world, soul=("v1", FileMode.SEED), skill=("s", FileMode.MANAGED))
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.FAILED]
+    declare(world)
+    world.applied()
+    assert host.content(SOUL) == b"v1"
+
+
 def test_what_is_gone_with_its_declaration_already_is_not_ours_when_it_comes_again(
     world: FakeFleet, host: FakeHost
 ) -> None:
