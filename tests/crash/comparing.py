@@ -9,8 +9,8 @@ from typing import Any, Final
 from reconciler.model import HostFacts, Json
 from tests.fakes.fleets import FakeFleet
 
-# Two runs of a create give a child two uids, and these follow from it.
 STRAYS: Final = "notes directory.strays"
+# Two runs of a create give a child two uids, and these follow from it.
 OF_ONE_UID: Final = frozenset({"login key", "host key", "host key file", "gateway token", "bot token", "model key"})
 
 Untouched = tuple[int, str, int, int]

@@ -24,7 +24,7 @@ KEY: Final = keys.plan_key(FLEET_KEY)
 # What the fleet file says stays as it is: a plan file is bound to it.
 IN_THE_FILE: Final = {
     *("declared", "enabled", "protect", "expires", "types", "regions", "image", "latest", "ipv4", "backups"),
-    "ssh_from",
+    *("ssh_from", "files"),
 }
 EVENTS: Final = [(name, value) for name, values in FIELDS.items() if name not in IN_THE_FILE for value in values]
 OTHER_SHARED: Final = (Change("firewall demo", None, ["in tcp 22 from 198.51.100.7/32"]),)

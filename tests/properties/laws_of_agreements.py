@@ -131,12 +131,11 @@ def _looks(recipe: Recipe) -> tuple[Any, ...]:
     labels = recipe.ready, recipe.protect_label, recipe.former_name, recipe.foreign_label, networks
     server = (recipe.status, recipe.server_type, labels) if recipe.there else None
     release = recipe.changed and recipe.latest and recipe.there
-    files = recipe.files if recipe.declared and recipe.there else None
-    return server, release, files, _lies_there(recipe) if expecting.is_seen(recipe) else None
+    return server, release, _lies_there(recipe) if expecting.is_seen(recipe) else None
 
 
 def _lies_there(recipe: Recipe) -> tuple[Any, ...]:
-    of_file = recipe.changed, recipe.rewritten, recipe.withdrawn
-    note = None if recipe.applied == "lost" else (recipe.applied, recipe.mended, recipe.often, of_file)
+    since = recipe.changed, recipe.rewritten, recipe.withdrawn
+    note = None if recipe.applied == "lost" else (recipe.applied, recipe.mended, recipe.often, since)
     found = recipe.changed, recipe.drift, recipe.secret_drift, recipe.config_drift, recipe.gateway != "running"
-    return note, found, recipe.files == "there"
+    return note, found

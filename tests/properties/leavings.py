@@ -17,12 +17,12 @@ Path = tuple[str, ...]
 # One is the beginning of another, as "config" is of "config file"; and names of files have dots.
 PATHS: Final[tuple[Path, ...]] = (
     *(("bot",), ("bot", "a"), ("bot", "b"), ("bot", "b", "c"), ("bot", "x"), ("bot", "x.md"), ("bot", "x.md", "z")),
-    *(("bots",), ("bots", "a")),
+    *(("bot-a",), ("bot-a", "a")),
 )
 
 SOME_PATHS: Final[tuple[tuple[Path, ...], ...]] = (
     *combinations(PATHS, 1),
-    *((("bot", "a"), ("bot", "b", "c")), (("bot", "a"), ("bots",)), (("none", "a"),)),
+    *((("bot", "a"), ("bot", "b", "c")), (("bot", "a"), ("bot-a",)), (("none", "a"),)),
 )
 
 
@@ -50,7 +50,7 @@ def at(tree: Json, path: Path) -> Json:
 def _tree(leaf: str, shape: int) -> Tree:
     deep = {"a": leaf, "b": {"c": leaf, "d": leaf}, "x": leaf, "x.md": {"y": leaf, "z": leaf}}
     inner: tuple[Any, ...] = (leaf, deep, {"b": leaf, "x.md": leaf}, {})
-    return {"bot": inner[shape % 4], "bots": inner[shape // 4]}
+    return {"bot": inner[shape % 4], "bot-a": inner[shape // 4]}
 
 
 def every_leaving() -> Iterator[Leaving]:

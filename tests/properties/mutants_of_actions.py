@@ -60,7 +60,7 @@ ACTIONS: Final = (
         ("(change, *_others(child, situation))", "(change,)"),
         (" if child.facts else differences_at_cloud(child)", ""),
         ("return (*to_mend(child, situation), *to_note(child)) if child.facts else", "return"),
-        ("*to_mend(child, situation), *", "*"),
+        ("*to_mend(child, situation), *", "*(), *"),
         (", *to_note(child))", ",)"),
         ("WAVE: Final = 3", "WAVE: Final = 1"),
     ),

@@ -35,6 +35,7 @@ CONTESTED: Final = (PATH, BACKUPS, NETWORKS, CHANGED_PATH)  # mended again and a
 PROTECTION: Final = "labels.openclaw-deploy/protect"
 BIND: Final = "config.gateway.bind"
 FOUGHT: Final = (PROTECTION, BIND)  # one label and one setting of several
+KEPT: Final = {"K.md": {"content": "as before", "mode": "managed"}}
 UNWANTED: Final = "00000000deadbeef"  # the digest of networks that no child of the file has any more
 LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=NOW.tzinfo)
 
@@ -220,7 +221,7 @@ def _applied_spec(recipe: Recipe) -> dict[str, Any]:
     """What the file said of this when it was applied last."""
     rewritten = {"backups": not recipe.backups, "protect": not recipe.protect} if recipe.rewritten else {}
     withdrawn = {"labels": {"team": "blue"}, "config": {"messages": {"x": "y"}}} if recipe.withdrawn else {}
-    files = {"S.md": {"content": "once", "mode": "managed"}} if recipe.files == "there" else {}
+    files = {**KEPT, "S.md": {"content": "once", "mode": "managed"}} if recipe.files == "there" else {}
     return {"version": "2026.9.5" if recipe.changed else "2026.9.6", "files": files, **rewritten, **withdrawn}
 
 
@@ -241,7 +242,7 @@ def _live(recipe: Recipe) -> dict[str, Any]:
 def _spec(recipe: Recipe) -> dict[str, Any]:
     files = {
         "as before": {},
-        "there": {"S.md": {"content": "once", "mode": "seed"}, "M.md": {"content": "mine", "mode": "managed"}},
+        "there": {**KEPT, "S.md": {"content": "once", "mode": "seed"}, "M.md": {"content": "mine", "mode": "managed"}},
         "new": {"N.md": {"content": "new", "mode": "managed"}},
     }
     return {
