@@ -54,7 +54,7 @@ def look_at_file(look: Any, key: bytes) -> Any:
 def look_at_directory(look: Any, key: bytes) -> Any:
     try:
         status = os.lstat(at(look["path"]))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if not stat.S_ISDIR(status.st_mode):
         return {"error": "not a directory"}

@@ -219,6 +219,17 @@ def test_what_does_not_belong_into_a_directory_is_named(disk: Disk) -> None:
     assert disk.look(kind="paths", paths=["/d/stray", "/d/none"]) == ["/d/stray"]
 
 
+def test_nothing_is_below_a_file(disk: Disk) -> None:
+    """Whoever puts a file in the place of a directory of ours must not keep us from looking."""
+    disk.write("/flat", "hi")
+    assert disk.look(kind="directory", path="/flat/below", only=["*"]) is None
+    assert disk.look(kind="directory", path="/flat/far/below", program="node") is None
+    assert disk.look(kind="file", path="/flat/below") is None
+    assert disk.look(kind="release", path="/flat/current") is None
+    assert disk.look(kind="names", path="/flat", pattern="*", only=[]) == []
+    assert disk.look(kind="workspace", path="/flat", files={"below": "managed", "far/below": "seed"}) == {}
+
+
 def test_a_private_key_is_told_by_its_public_half(disk: Disk) -> None:
     assert disk.look(kind="private_key", path="/key") is None
     disk.write("/key", "not a key", 0o600)
