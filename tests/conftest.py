@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -13,6 +14,8 @@ import pytest
 MEMORY = Path("/dev/shm")
 # In the background of a shell it is ignored, and so it would be by every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Under CI fewer places of secrets are allowed: tests say themselves where they run, also when they do run under CI.
+os.environ.pop("CI", None)
 
 
 @pytest.fixture
