@@ -7,12 +7,12 @@ not said. Everything else comes from root, and what is wrong there is an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from reconciler.errors import HostError
-from reconciler.model import Applied, GatewayFacts, HostFacts, Json
+from reconciler.model import Applied, Checkpoint, GatewayFacts, Hold, HostFacts, Json, Switch
 
 LONGEST_TEXT: Final = 500  # characters of anything the gateway says
 
@@ -20,7 +20,7 @@ LONGEST_TEXT: Final = 500  # characters of anything the gateway says
 def parse_answer(printed: bytes) -> HostFacts:
     """The facts in what probe_program printed. Raises HostError when it is no complete answer."""
     try:
-        answer = json.loads(printed)
+        answer: Any = json.loads(printed)
         return HostFacts(
             boot_id=str(answer["boot_id"]),
             clock=float(answer["clock"]),
@@ -31,6 +31,10 @@ def parse_answer(printed: bytes) -> HostFacts:
             disk_free_mb=int(answer["disk_free_mb"]),
             memory_free_mb=int(answer["memory_free_mb"]),
             bot=_text(answer["bot"]),
+            checkpoints=tuple(_checkpoints(answer["versions"]["checkpoints"])),
+            switch=_switch(answer["versions"]["switch"]),
+            held=_hold(answer["versions"]["held"]),
+            releases=_texts(answer["versions"]["releases"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise HostError(
@@ -88,6 +92,34 @@ def _applied(note: Json) -> Applied | None:
         managed_files=_texts(note.get("managed_files")),
         seeded_files=_texts(note.get("seeded_files")),
     )
+
+
+def _checkpoints(notes: Any) -> Iterator[Checkpoint]:
+    """Root's own notes, the oldest first: one that is not whole is no checkpoint."""
+    whole = (note for note in notes if all(isinstance(note.get(name), str) for name in ("id", "version", "at")))
+    for note in sorted(whole, key=lambda note: str(note["id"])):
+        yield Checkpoint(note["id"], note["version"], note["at"], _number(note.get("size")))
+
+
+def _switch(note: Any) -> Switch | None:
+    if not isinstance(note, dict):
+        return None
+    return Switch(
+        str(note["origin"]),
+        str(note["target"]),
+        str(note["checkpoint"]),
+        _text(note.get("restore")) or None,
+        note["is_made"] is True,
+        _number(note.get("starts")),
+        note["is_undone"] is True,
+    )
+
+
+def _hold(note: Json) -> Hold | None:
+    if not isinstance(note, dict):
+        return None
+    version, reason, at = (_text(note.get(name)) for name in ("version", "reason", "at"))
+    return Hold(version, reason or "", at or "") if version else None
 
 
 def _times(value: Json) -> dict[str, tuple[str, ...]]:

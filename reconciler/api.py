@@ -18,6 +18,7 @@ from reconciler.model import (
     Child,
     Event,
     Fleet,
+    Hold,
     HostAddress,
     Outcome,
     Percent,
@@ -32,8 +33,10 @@ from reconciler.model import (
 from reconciler.observe import observe
 from reconciler.ownership import settle
 from reconciler.planner import plan
+from reconciler.planner.versions import rollback_of
 from reconciler.ports import Host, Ports
 from reconciler.selection import Selection, resolve
+from reconciler.steps import quarantine
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
@@ -162,6 +165,33 @@ class FleetClient:
         actions = tuple(replace(action, reason=asked) for action in planned.plan.actions)
         return replace(planned, plan=replace(planned.plan, actions=actions))
 
+    def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned:
+        """The plan that brings the named children back to a checkpoint, the newest or the one with the id `to`.
+
+        Raises Refused where there is none, or nobody can say.
+        """
+        names = tuple(names)
+        seen = observe(self.fleet, self._ports, names).children
+        wanted = {name: rollback_of(seen[name], to) for name in names}
+        specs = {
+            name: replace(self.fleet.children[name], version=rollback.checkpoint.version)
+            for name, rollback in wanted.items()
+        }
+        fleet = replace(self.fleet, children={**self.fleet.children, **specs})
+        return self._plan(fleet, names, PlanOptions(partial=True, retry=frozenset(names), rollback=wanted))
+
+    def checkpoints(self, names: Iterable[str] | None = None) -> dict[str, Child]:
+        """The children with what their hosts keep of earlier versions. Raises CloudError, SecretError."""
+        return observe(self.fleet, self._ports, names).children
+
+    def quarantined(self) -> dict[str, Hold]:
+        """The versions that the whole fleet keeps away from."""
+        return quarantine.quarantined(self.fleet, fleet_firewalls(self.fleet, self._ports))
+
+    def clear_quarantine(self, version: str) -> bool:
+        """Whether it was quarantined. The caller holds the lock. Raises CloudError."""
+        return quarantine.clear_quarantine(self.fleet, self._ports, version)
+
     def lock(self, operation: str) -> AbstractContextManager[None]:
         """Held from planning to the end of applying. Raises LockHeld."""
         return self._ports.store.lock(operation)
@@ -217,9 +247,9 @@ class FleetClient:
         return self._told
 
     def _plan(self, fleet: Fleet, names: Iterable[str] | None, options: PlanOptions) -> Planned:
-        seen, now = observe(fleet, self._ports, names), self._ports.clock.now()
+        seen, now = observe(fleet, self._ports, names, options.retry), self._ports.clock.now()
         options = replace(options, requests_left=self._ports.cloud.requests_left())
-        made = plan(fleet, seen.children, seen.catalog, now, options, seen.shared, seen.others)
+        made = plan(fleet, seen.children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
         return Planned(made, seen.children, options)
 
 

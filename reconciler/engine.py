@@ -7,17 +7,18 @@ action, and the other children go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
 from reconciler.actions import steps_of
-from reconciler.errors import CloudError, FleetError, LimitExceeded, Refused
+from reconciler.commands.switching import PATIENCE
+from reconciler.errors import CloudError, FleetError, HostError
+from reconciler.hindrances import Hindrances
 from reconciler.log import get_log
-from reconciler.model import Action, Child, Event, Fleet, Json, Kind, Outcome, OutcomeCode, Plan, masked
+from reconciler.model import Action, Child, Event, Fleet, Hold, Json, Kind, Outcome, OutcomeCode, Plan, masked
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
-from reconciler.steps import Step, Work
+from reconciler.steps import GO_BACK, Step, Work
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 
@@ -46,39 +47,15 @@ def apply(
         open_run(fleet, ports, run)
     outcomes: list[Outcome] = []
     works: list[Work] = []
-    hindrances = _Hindrances()
-    for _, group in groupby(plan.actions, key=lambda action: action.wave):
-        wave = [(action, _work(action, fleet, children[action.child], ports, run, key_id)) for action in group]
+    hindrances = Hindrances(fleet, ports)
+    for _, group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
+        wave = [(action, _work(action, plan, fleet, children[action.child], ports, run, key_id)) for action in group]
         outcomes += in_parallel(lambda pair: _run(*pair, children[pair[0].child], hindrances), wave, workers)
         works += [work for _, work in wave]
     if shares or any(child.in_open_run for child in children.values()):
         _clear_up(fleet, ports, note, _ending(run, children, works, outcomes), shares)
     _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))
     return outcomes
-
-
-@dataclass(slots=True)
-class _Hindrances:
-    """What has failed in this run and stands in the way of others."""
-
-    full: LimitExceeded | None = None  # the project: no further server is asked for
-    holders: dict[str, str] = field(default_factory=dict)  # by a bot's number, the child that could not be stopped
-
-    def check(self, work: Work, child: Child) -> None:
-        """Raises LimitExceeded or Refused for what cannot go well any more."""
-        if self.full is not None and work.server is None:
-            raise LimitExceeded(f"not tried, the project is full: {self.full.summary}", self.full.advice)
-        holder = self.holders.get(child.bot) if child.bot else None
-        if holder is not None and holder != child.name:
-            summary = f"not tried, its bot is still that of {holder}, which could not be stopped"
-            raise Refused(summary, f"mend what keeps {holder} from stopping, then apply again")
-
-    def note(self, failure: FleetError, action: Action, child: Child) -> None:
-        if isinstance(failure, LimitExceeded):
-            self.full = self.full or failure
-        if action.kind is Kind.STOP:
-            bots = (child.bot, child.facts and child.facts.bot, child.server and child.server.bot)
-            self.holders |= {bot: child.name for bot in bots if bot}
 
 
 def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending, shares: bool) -> None:
@@ -105,7 +82,7 @@ def _ending(run: str, children: Mapping[str, Child], works: Iterable[Work], outc
     )
 
 
-def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, key_id: int | None) -> Work:
+def _work(action: Action, plan: Plan, fleet: Fleet, child: Child, ports: Ports, run: str, key_id: int | None) -> Work:
     def note(event: str, durable: bool = False, **fields: Json) -> None:
         _note(ports, run, event, durable=durable, child=action.child, **fields)
 
@@ -120,13 +97,26 @@ def _work(action: Action, fleet: Fleet, child: Child, ports: Ports, run: str, ke
         child.server,
         facts=child.facts,
         left_alone=action.left_alone,
+        quarantined=plan.quarantined,
+        retries=action.retries,
+        restore=action.rollback.checkpoint.id if action.rollback else None,
+        hold_afterwards=_given_up(action, ports),
         is_first=child.is_unfinished,
     )
 
 
-def _run(action: Action, work: Work, child: Child, hindrances: _Hindrances) -> Outcome:
+def _given_up(action: Action, ports: Ports) -> Hold | None:
+    """What the fleet file says is not gone to again by itself after a person has gone back."""
+    found = action.rollback
+    if found is None or found.instead_of == found.checkpoint.version:
+        return None
+    reason = f"rolled back by hand to the checkpoint {found.checkpoint.id} of {found.checkpoint.version}"
+    return Hold(found.instead_of, reason, ports.clock.now().isoformat(timespec="seconds"))
+
+
+def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Outcome:
     planned = steps_of(action, child)
-    started, current = work.ports.clock.monotonic(), planned[0].name
+    started, current = work.ports.clock.monotonic(), ""
     steps: list[tuple[str, float]] = []
     work.note("action-started", kind=action.kind, reason=action.reason.code)
     try:
@@ -137,14 +127,47 @@ def _run(action: Action, work: Work, child: Child, hindrances: _Hindrances) -> O
     except Exception as error:
         failure = error if isinstance(error, FleetError) else _unforeseen(error)
         hindrances.note(failure, action, child)
+        if work.switch is not None:
+            failure = _bring_back(work, failure, current, steps, hindrances)
         summary = masked(failure.summary, work.secrets)
         work.note("action-failed", kind=action.kind, step=current, error=summary)
         seconds = work.ports.clock.monotonic() - started
-        return Outcome(action, OutcomeCode.FAILED, seconds, f"{current}: {summary}", failure.advice, tuple(steps))
+        told = f"{current}: {summary}" if current else summary
+        return Outcome(action, OutcomeCode.FAILED, seconds, told, failure.advice, tuple(steps))
     finally:
         work.hang_up()
     work.note("action-done", kind=action.kind, server=work.server.id if work.server else None)
     return Outcome(action, OutcomeCode.DONE, work.ports.clock.monotonic() - started, steps=tuple(steps))
+
+
+def _bring_back(
+    work: Work, failure: FleetError, step: str, steps: list[tuple[str, float]], hindrances: Hindrances
+) -> FleetError:
+    """A switch has failed: the version and the state of before, then everything else that the file says."""
+    assert work.switch is not None
+    origin, target = work.switch.origin, work.switch.target
+    # A connection that broke off says nothing about a version: that is tried again.
+    work.failure = "" if failure.temporary else masked(f"{step}: {failure.summary}", work.secrets)
+    is_suspect = work.failure and work.was_healthy and work.switch.is_made and work.switch.restore is None
+    if is_suspect:
+        hindrances.quarantine(work, target)  # before anything else: whatever kills us, nobody else goes there
+    try:
+        _run_step(GO_BACK[0], work, steps)
+    except FleetError as error:
+        within = f"its host goes back by itself in {PATIENCE // 60 + 1} minutes: then `fleet status {work.name}`"
+        return HostError(failure.summary, f"going back to {origin} did not end: {error.summary}\n{within}")
+    try:
+        for following in GO_BACK[1:]:
+            _run_step(following, work, steps)
+    except FleetError as error:
+        if is_suspect:
+            hindrances.acquit(work, target)
+        ill = f"{work.name} is back at {origin}, and not healthy there either: {error.summary}"
+        return HostError(failure.summary, f"{ill}\n{error.advice}")
+    again = f"apply again: it goes to {target} then"
+    if work.failure:
+        again = f"{target} is not tried again by itself; when you know why it failed: fleet apply --retry {work.name}"
+    return HostError(failure.summary, f"{work.name} is back at {origin}, and healthy\n{again}")
 
 
 def _unforeseen(error: Exception) -> FleetError:

@@ -7,8 +7,8 @@ absence. Whose server is whose is settled in `ownership`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler import keys
@@ -21,6 +21,7 @@ from reconciler.model import (
     ChildSpec,
     Diagnostic,
     Fleet,
+    Hold,
     HostFacts,
     Json,
     Record,
@@ -34,9 +35,11 @@ from reconciler.ownership import Owned, name_before, settle
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
+from reconciler.steps.quarantine import quarantined
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import not_to_be_had, server_name
-from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, pinned, probe, uid_of
+from reconciler.steps.versions import pinned, with_quarantine
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, probe, uid_of
 
 WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, section 1.2)
 # With more children missing than this, nobody is looked up by name: it would cost a request each, and a server that
@@ -57,17 +60,20 @@ class Observation:
     catalog: Catalog | None
     shared: tuple[Change, ...] = ()
     others: tuple[Server, ...] = ()
+    quarantined: Mapping[str, Hold] = field(default_factory=dict)
 
 
-def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> Observation:
+def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retry: Collection[str] = ()) -> Observation:
     """Every declared child and every server of this fleet; only the named ones when `names` is given.
+
+    Of those in `retry` no version is held.
 
     Raises CloudError when the cloud cannot be read, SecretError when a reference cannot be resolved.
     """
     fleet_id = keys.fleet_id(ports.fleet_key)
     owned = settle(fleet, ports.cloud.servers(fleet_id))
     firewalls = fleet_firewalls(fleet, ports)
-    runs = open_runs(fleet, firewalls)
+    runs, holds = open_runs(fleet, firewalls), quarantined(fleet, firewalls)
     records = ports.store.records()
     known = set(fleet.children) | set(owned)
     chosen = sorted(known if names is None else set(names))
@@ -75,7 +81,8 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
 
     def look(name: str) -> Child:
         found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
-        return _look(name, fleet, found, _record(records, name, fleet), runs, ports)
+        holding = None if name in retry else holds
+        return _look(name, fleet, found, _record(records, name, fleet), runs, holding, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
     unseen = (owned[name].server for name in sorted(owned.keys() - children.keys()))
@@ -88,6 +95,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None) -> O
             *run_changes(fleet, runs, children.values(), others, ports.clock.now()),
         ),
         others,
+        holds,
     )
 
 
@@ -114,7 +122,16 @@ def _needs_catalog(child: Child) -> bool:
     return child.server.server_type not in child.spec.server_types or bool(needs_new_server(child, None))
 
 
-def _look(name: str, fleet: Fleet, owned: Owned, record: Record | None, runs: Collection[str], ports: Ports) -> Child:
+def _look(
+    name: str,
+    fleet: Fleet,
+    owned: Owned,
+    record: Record | None,
+    runs: Collection[str],
+    holds: Mapping[str, Hold] | None,
+    ports: Ports,
+) -> Child:
+    """`holds` is None of a child for which nothing is held."""
     spec, server = fleet.children.get(name), owned.server
     in_open_run = server is not None and may_be_unfinished(server, runs, record)
     child = Child(name, spec=spec, server=server, record=record, obstacle=owned.obstacle, in_open_run=in_open_run)
@@ -125,10 +142,17 @@ def _look(name: str, fleet: Fleet, owned: Owned, record: Record | None, runs: Co
     if server is None:
         return child
     if server.status is ServerStatus.RUNNING and not server.is_unfinished:
-        child = _asked(child, server, fleet, ports)
+        child = _holding(_asked(child, server, fleet, ports), holds)
     if spec is None or not spec.enabled:
         return child
     return replace(child, wanted=_wanted(fleet, spec, server, child.facts, ports))
+
+
+def _holding(child: Child, holds: Mapping[str, Hold] | None) -> Child:
+    if child.facts is None:
+        return child
+    facts = replace(child.facts, held=None) if holds is None else with_quarantine(child.facts, child.spec, holds)
+    return replace(child, facts=facts)
 
 
 def _foreign(name: str, fleet: Fleet, ports: Ports) -> Diagnostic | None:

@@ -19,7 +19,7 @@ from reconciler.errors import Refused
 from reconciler.model import Action, Change, Child, Json, Percent, Plan, PlanOptions, Secret
 from reconciler.selection import Selection
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 LIFE: Final = timedelta(hours=24)
 SKEW: Final = timedelta(minutes=5)  # how far two machines' clocks may differ
 
@@ -153,10 +153,11 @@ def _agreed(action: Action, child: Child, key: Secret) -> Agreed:
 def _seen(child: Child, key: Secret) -> str:
     """What the child's action was decided by. Facts that change by themselves (PIDs, free memory) are left out."""
     server, facts = child.server, child.facts
-    seen = {
+    seen: dict[str, object] = {
         "server": server and [server.id, server.name, server.status, server.server_type, dict(server.labels)],
         "applied": facts and facts.applied and asdict(facts.applied),
         "managed": facts and dict(facts.managed),
+        "versions": facts and [facts.held, facts.switch, facts.checkpoints],
         "wanted": dict(child.wanted),
     }
     return _mac(seen, key)
@@ -171,6 +172,7 @@ def _options_json(options: PlanOptions) -> dict[str, Json]:
     return {
         "allow_replace": allowed if isinstance(allowed, bool) else [*sorted(allowed)],
         "repair": [*sorted(options.repair)],
+        "retry": [*sorted(options.retry)],
         "max_destroys": f"{limit.value}%" if isinstance(limit, Percent) else limit,
     }
 
@@ -180,6 +182,7 @@ def _options(value: dict[str, Any]) -> PlanOptions:
     return PlanOptions(
         allow_replace=allowed if isinstance(allowed, bool) else frozenset(allowed),
         repair=frozenset(value["repair"]),
+        retry=frozenset(value["retry"]),
         max_destroys=Percent(int(limit.rstrip("%"))) if isinstance(limit, str) else limit,
     )
 

@@ -28,6 +28,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if child.facts is None:
         return None
     found = to_mend(child, situation)
+    if child.name in situation.options.rollback:
+        return Reason(ReasonCode.ASKED, "asked for on the command line", found)
     if not found:
         return _unfinished(child) or _unnoted(child)
     found = (*found, *to_note(child))

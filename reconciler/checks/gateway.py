@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model import Child, Finding, Health, Verdict
-from reconciler.steps.work import pinned
+from reconciler.steps.versions import pinned
 
 NAME: Final = "gateway"
 JUDGE_WITHOUT: Final = Health.DEGRADED

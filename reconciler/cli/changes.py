@@ -43,6 +43,7 @@ def plan(
     selection: Selection,
     allow_replace: tuple[str, ...],
     repair: tuple[str, ...],
+    retry: tuple[str, ...],
     max_destroys: int | Percent | None,
     out: Path | None,
     form: str | None,
@@ -55,9 +56,9 @@ def plan(
     if out is not None:
         refuse_to_overwrite(out)
     client = open_client(settings)
-    options = plan_options(client, allow_replace, repair, max_destroys)
+    options = plan_options(client, allow_replace, repair, retry, max_destroys)
     planned = client.plan(names_of(client, selection), options)
-    _show(settings, planned, "json" if as_json else form or "text")
+    show_plan(settings, planned, "json" if as_json else form or "text")
     if out is not None and not planned.plan.is_refused:
         write_plan_file(out, client.seal(planned, selection))
         click.echo(
@@ -65,7 +66,7 @@ def plan(
         )
     if planned.plan.is_refused:
         return 4
-    if _has_errors(planned):
+    if has_errors(planned):
         return 1
     return 2 if detailed_exitcode and not planned.plan.is_empty else 0
 
@@ -88,13 +89,14 @@ def apply(
     selection: Selection,
     allow_replace: tuple[str, ...],
     repair: tuple[str, ...],
+    retry: tuple[str, ...],
     max_destroys: int | Percent | None,
     plan_file: Path | None,
     yes: bool,
     parallel: int,
 ) -> int:
     """Bring the fleet, or the named children, to what the file says. Asks first."""
-    if plan_file and (allow_replace or repair or max_destroys is not None or not selection.is_empty):
+    if plan_file and (allow_replace or repair or retry or max_destroys is not None or not selection.is_empty):
         raise UsageProblem("the plan file says for which children and with which options", "give --plan FILE alone")
     client = open_client(settings)
     with whoever_reads() as output, client.lock("fleet apply"):
@@ -102,16 +104,16 @@ def apply(
         if agreed:
             selection, options = agreed.bound.selection, agreed.bound.options
         else:
-            options = plan_options(client, allow_replace, repair, max_destroys)
+            options = plan_options(client, allow_replace, repair, retry, max_destroys)
         planned = client.plan(names_of(client, selection), options)
-        _show(settings, planned)
+        show_plan(settings, planned)
         _refuse_what_is_refused(planned)
         if planned.plan.is_empty:
-            return 1 if _has_errors(planned) else 0
+            return 1 if has_errors(planned) else 0
         if agreed:
             _refuse_more_than(agreed, client, planned)
-        _consent("Apply this plan?", yes or agreed is not None, output)
-        return _run(client, planned, settings, parallel)
+        consent("Apply this plan?", yes or agreed is not None, output)
+        return run_plan(client, planned, settings, parallel)
 
 
 @click.command()
@@ -128,14 +130,14 @@ def destroy(settings: Settings, selection: Selection, max_destroys: int | Percen
         if planned.plan.is_empty and not planned.plan.diagnostics:
             click.echo("Nothing to destroy: these children have no server.")
             return 0
-        _show(settings, planned)
-        if _has_errors(planned):
+        show_plan(settings, planned)
+        if has_errors(planned):
             raise Refused("nothing was destroyed", "leave out the children named above, or mend what is said there")
-        _consent("Delete these servers for good?", yes, output)
-        return _run(client, planned, settings)
+        consent("Delete these servers for good?", yes, output)
+        return run_plan(client, planned, settings)
 
 
-def _has_errors(planned: Planned) -> bool:
+def has_errors(planned: Planned) -> bool:
     return any(found.severity in ("error", "refused") for found in planned.plan.diagnostics)
 
 
@@ -155,7 +157,7 @@ def _refuse_more_than(agreed: PlanFile, client: FleetClient, planned: Planned) -
         )
 
 
-def _show(settings: Settings, planned: Planned, form: str = "text") -> None:
+def show_plan(settings: Settings, planned: Planned, form: str = "text") -> None:
     from reconciler.render.plan import plan_json, plan_lines
     from reconciler.render.text import json_text
 
@@ -169,7 +171,7 @@ def _show(settings: Settings, planned: Planned, form: str = "text") -> None:
         show_lines(plan_lines(planned.plan, planned.children), settings)
 
 
-def _consent(question: str, yes: bool, output: LastingOutput) -> None:
+def consent(question: str, yes: bool, output: LastingOutput) -> None:
     if yes:
         return
     if output.is_lost:
@@ -181,7 +183,7 @@ def _consent(question: str, yes: bool, output: LastingOutput) -> None:
         raise Refused("nothing was changed")
 
 
-def _run(client: FleetClient, planned: Planned, settings: Settings, parallel: int = 32) -> int:
+def run_plan(client: FleetClient, planned: Planned, settings: Settings, parallel: int = 32) -> int:
     from reconciler.model import OutcomeCode
     from reconciler.render.outcome import outcome_lines
 
@@ -191,4 +193,4 @@ def _run(client: FleetClient, planned: Planned, settings: Settings, parallel: in
     failed = [outcome for outcome in outcomes if outcome.code is OutcomeCode.FAILED]
     if failed and len(failed) == len(outcomes):
         return 1
-    return 3 if failed or _has_errors(planned) else 0
+    return 3 if failed or has_errors(planned) else 0

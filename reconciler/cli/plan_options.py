@@ -1,4 +1,4 @@
-"""What a person allows a plan: --allow-replace, --repair, --max-destroys, the same wherever a plan is made."""
+"""What a person allows a plan: --allow-replace, --repair, --retry, --max-destroys, the same wherever a plan is made."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ def with_plan_options(command: Any) -> Any:
             help="Mend what was mended too often and then left (repeatable).",
         ),
         click.option(
+            "--retry",
+            multiple=True,
+            metavar="CHILD or glob",
+            help="Go again to the version that this child was brought back from (repeatable).",
+        ),
+        click.option(
             "--allow-replace",
             multiple=True,
             metavar="CHILD or glob",
@@ -55,12 +61,17 @@ def with_plan_options(command: Any) -> Any:
 
 
 def plan_options(
-    client: FleetClient, allow_replace: tuple[str, ...], repair: tuple[str, ...], max_destroys: int | Percent | None
+    client: FleetClient,
+    allow_replace: tuple[str, ...],
+    repair: tuple[str, ...],
+    retry: tuple[str, ...],
+    max_destroys: int | Percent | None,
 ) -> PlanOptions:
     from reconciler.model import PlanOptions
 
     return PlanOptions(
         allow_replace=declared_names(client, allow_replace, "--allow-replace"),
         repair=declared_names(client, repair, "--repair"),
+        retry=declared_names(client, retry, "--retry"),
         max_destroys=max_destroys,
     )

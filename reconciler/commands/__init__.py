@@ -24,10 +24,18 @@ from reconciler.commands.files import (
     remove_file,
 )
 from reconciler.commands.firewall import apply_firewall, confirm_firewall
-from reconciler.commands.gateway import forget_config_backups, gateway_rpc, validate_config
+from reconciler.commands.gateway import ask_for_models, forget_config_backups, gateway_rpc, validate_config
 from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
 from reconciler.commands.probe import run_probe
 from reconciler.commands.release import fetch_archive, install_release, is_exact, newest_release
+from reconciler.commands.switching import (
+    begin_switch,
+    go_back,
+    make_switch,
+    postpone_return,
+    stay,
+    take_checkpoint,
+)
 from reconciler.commands.units import (
     daemon_reload,
     enable_unit,
@@ -42,6 +50,8 @@ from reconciler.commands.units import (
 __all__ = [
     "apply_firewall",
     "arm_access",
+    "ask_for_models",
+    "begin_switch",
     "clear_strays",
     "confirm_access",
     "confirm_firewall",
@@ -50,17 +60,20 @@ __all__ = [
     "fetch_archive",
     "forget_config_backups",
     "gateway_rpc",
+    "go_back",
     "grant_sudo",
     "install_file",
     "install_packages",
     "install_release",
     "is_exact",
     "make_directory",
+    "make_switch",
     "make_symlink",
     "make_system_user",
     "make_way",
     "newest_release",
     "plain_units",
+    "postpone_return",
     "read_file",
     "refresh_packages",
     "reload_sshd",
@@ -73,7 +86,9 @@ __all__ = [
     "run_probe",
     "set_aside_drop_ins",
     "set_authorized_keys",
+    "stay",
     "stop_unit",
+    "take_checkpoint",
     "validate_config",
     "wait_for_cloud_init",
 ]

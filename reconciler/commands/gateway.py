@@ -10,6 +10,7 @@ from reconciler.commands.shell import script
 from reconciler.model import Command, Json
 
 TOKEN_PATH: Final = "/etc/openclaw/gateway.token"  # noqa: S105  # where it is, not what it is
+MODEL_KEY_PATH: Final = "/etc/openclaw/model.key"
 
 # A state directory of its own: the check must neither read nor touch that of a running gateway.
 _VALIDATE = f"""
@@ -40,6 +41,32 @@ if response.status in (401, 404):
     sys.exit("the gateway answered HTTP %d" % response.status)
 sys.stdout.buffer.write(answer)
 """
+
+
+# Asking which models there are costs nothing, and takes the key. Prints the HTTP code, or why there is none.
+_MODELS: Final = """
+import http.client, json, sys, urllib.parse
+request = json.load(sys.stdin)
+with open(request["key_path"]) as file:
+    key = file.read().strip()
+place = urllib.parse.urlsplit(request["url"])
+kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
+headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+if request["provider"] != "anthropic":
+    headers = {"Authorization": "Bearer " + key}
+connection = kind(place.hostname, place.port, timeout=10)
+try:
+    connection.request("GET", place.path.rstrip("/") + "/v1/models", headers=headers)
+    print(connection.getresponse().status)
+except (OSError, http.client.HTTPException) as error:
+    print(type(error).__name__)
+"""
+
+
+def ask_for_models(url: str, provider: str) -> Command:
+    """Does the provider below `url` take the key that lies on the host? Prints 200 where it does."""
+    request = {"url": url, "provider": provider, "key_path": MODEL_KEY_PATH}
+    return script("ask for models", 'exec python3 -I -c "$1"', _MODELS, stdin=json.dumps(request).encode(), check=False)
 
 
 def validate_config(version: str, node_version: str, candidate: bytes) -> Command:

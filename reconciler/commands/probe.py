@@ -11,7 +11,8 @@ from reconciler.commands.shell import script
 from reconciler.model import Command, Json
 
 PROGRAM: Final = "reconciler.probe_program"
-MODULES: Final = ("reading", "tree", "system", "firewall", "looks", "gateway", "main")  # each after those it imports
+# Each after those it imports.
+MODULES: Final = ("reading", "tree", "system", "firewall", "looks", "gateway", "versions", "main")
 
 # argv carries only this. On stdin comes the program, a JSON list of [name, source] on one line, then its request,
 # which holds a key.

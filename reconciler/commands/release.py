@@ -112,7 +112,7 @@ def fetch_archive(url: str, sha256: str, directory: str, timeout: float = 300.0)
 
 def install_release(version: str, node_directory: str, npm_registry: str | None, timeout: float) -> Command:
     """OpenClaw `version` (exact) in /opt/openclaw/releases/<version>, from npm, with its lifecycle finished."""
-    arguments = (_exact(version), node_directory, npm_registry or "", _MANIFEST)
+    arguments = (exact(version), node_directory, npm_registry or "", _MANIFEST)
     return exclusive(f"install OpenClaw {version}", _INSTALL, *arguments, timeout=timeout)
 
 
@@ -126,7 +126,7 @@ def is_exact(version: str) -> bool:
     return re.fullmatch(r"\d{4}\.\d{1,2}\.\d{1,3}(-[0-9A-Za-z.]+)?", version) is not None
 
 
-def _exact(version: str) -> str:
+def exact(version: str) -> str:
     if not is_exact(version):
         raise ValueError(f"{version!r} is not an exact OpenClaw version such as 2026.9.6")
     return version

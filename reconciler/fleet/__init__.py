@@ -24,7 +24,9 @@ from reconciler.model import (
     Percent,
     Policy,
     Provider,
+    Rollout,
     SecretRef,
+    UpdateSettings,
     Users,
     WorkspaceFile,
 )
@@ -58,6 +60,7 @@ def parse(sources: Sources) -> Fleet:
         children=specs,
         path=sources.main.file,
         policy=_policy(as_map(data.get("policy"))),
+        rollout=_rollout(as_map(data.get("rollout"))),
         moved={move["to"]: move["from"] for move in _maps(data.get("moved"))},
         digest=sources.digest,
     )
@@ -121,6 +124,7 @@ def _spec(child: Layered, files: Mapping[str, WorkspaceFile]) -> ChildSpec:
         ssh_from=tuple(settings.network(text) for text in values["access"]["ssh_from"]),
         files=files,
         config=values["config"],
+        update=UpdateSettings(values["update"]["soak"], values["update"]["keep"]),
         file=own.document.file,
         line=own.document.key_position(own.path)[0],
     )
@@ -142,14 +146,27 @@ def _users(values: Mapping[str, Any]) -> Users:
 
 
 def _policy(values: Mapping[str, Any]) -> Policy:
-    destroys = values.get("max_destroys")
     return Policy(
         max_children=values.get("max_children"),
-        max_destroys=Percent(int(destroys.removesuffix("%"))) if isinstance(destroys, str) else destroys,
+        max_destroys=_share(values.get("max_destroys")),
         regions=tuple(values.get("regions", ())),
         server_types=tuple(values.get("server_types", ())),
         versions=tuple(values.get("versions", ())),
     )
+
+
+def _rollout(values: Mapping[str, Any]) -> Rollout:
+    known, canaries = Rollout(), values.get("canaries")
+    return Rollout(
+        canaries=known.canaries if canaries is None else canaries if isinstance(canaries, int) else tuple(canaries),
+        batch=_share(values.get("batch", known.batch)),
+        max_failures=values.get("max_failures", known.max_failures),
+    )
+
+
+def _share(value: Any) -> Any:
+    """A number, or a percentage."""
+    return Percent(int(value.removesuffix("%"))) if isinstance(value, str) else value
 
 
 def _optional_reference(text: object) -> SecretRef | None:

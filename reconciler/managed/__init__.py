@@ -142,7 +142,7 @@ MANAGED: Final[tuple[Managed, ...]] = (
     # Releases and Nodes of other versions are ours too: the running gateway may still be of one of them.
     directory("software directory", "/opt/openclaw", only=("current", "releases", "node-*[0-9]")),
     directory("releases directory", files.RELEASES, only=("[0-9]*",)),
-    directory("notes directory", "/var/lib/openclaw-deploy", mode="0700", only=("applied.json", "checkpoints")),
+    directory("notes directory", files.NOTES, mode="0700", only=("applied.json", "checkpoints", "held.json", "switch")),
     directory("programs directory", "/usr/local/lib/openclaw-deploy", only=("stamp",)),
     plain(
         "node",

@@ -34,6 +34,7 @@ from reconciler.model.decision import (
 from reconciler.model.execution import Command, Completed, Event, HostAddress, Outcome, OutcomeCode
 from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Record, Silence
 from reconciler.model.json import Json
+from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
 from reconciler.model.secret import Secret, SecretRef, file_and_pointer, masked
 from reconciler.model.wanted import (
     LATEST,
@@ -47,6 +48,8 @@ from reconciler.model.wanted import (
     Percent,
     Policy,
     Provider,
+    Rollout,
+    UpdateSettings,
     Users,
     WorkspaceFile,
 )
@@ -62,6 +65,7 @@ __all__ = [
     "Applied",
     "Catalog",
     "Change",
+    "Checkpoint",
     "Child",
     "ChildSpec",
     "Command",
@@ -76,6 +80,7 @@ __all__ = [
     "Fleet",
     "GatewayFacts",
     "Health",
+    "Hold",
     "HostAddress",
     "HostFacts",
     "Json",
@@ -92,6 +97,8 @@ __all__ = [
     "Reason",
     "ReasonCode",
     "Record",
+    "Rollback",
+    "Rollout",
     "Secret",
     "SecretRef",
     "Server",
@@ -101,7 +108,9 @@ __all__ = [
     "Severity",
     "Silence",
     "Situation",
+    "Switch",
     "Sync",
+    "UpdateSettings",
     "Users",
     "Verdict",
     "WorkspaceFile",

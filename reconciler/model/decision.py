@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from reconciler.model.cloud import Catalog
 from reconciler.model.json import Json
+from reconciler.model.release import Hold, Rollback
 from reconciler.model.wanted import Percent
 
 
@@ -75,6 +76,9 @@ class Action:
     server_type: str | None = None
     region: str | None = None
     left_alone: tuple[str, ...] = ()
+    retries: bool = False  # it goes to a version that is held, because a person says so
+    rollback: Rollback | None = None
+    batch: int = 0  # within its wave; what goes over to another version does so in batches from 1 on
 
 
 class Severity(StrEnum):
@@ -117,12 +121,16 @@ class PlanOptions:
     """What the person who asks for a plan allows, and knows.
 
     `allow_replace` names the children whose server may be replaced; True means every one. `repair` names children whose
-    often repaired keys are mended once more. `partial` says that only some children were asked for. `max_destroys` is
-    used instead of the file's. `requests_left` is what the cloud's rate limit allows at once; None where nobody knows.
+    often repaired keys are mended once more, `retry` children for which a version that is held is tried again,
+    `rollback` those that go back to a checkpoint. `partial` says that only some children were asked for.
+    `max_destroys` is used instead of the file's. `requests_left` is what the cloud's rate limit allows at once; None
+    where nobody knows.
     """
 
     allow_replace: frozenset[str] | bool = frozenset()
     repair: frozenset[str] = frozenset()
+    retry: frozenset[str] = frozenset()
+    rollback: Mapping[str, Rollback] = field(default_factory=dict)
     partial: bool = False
     max_destroys: int | Percent | None = None
     requests_left: int | None = None
@@ -138,6 +146,7 @@ class Situation:
     now: datetime
     catalog: Catalog | None
     options: PlanOptions = PlanOptions()
+    quarantined: Mapping[str, Hold] = field(default_factory=dict)  # versions that the fleet keeps away from
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +170,7 @@ class Plan:
     total: str | None = None
     requests: int = 0
     old_prices: int = 0
+    quarantined: Mapping[str, Hold] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:

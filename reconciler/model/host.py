@@ -9,6 +9,7 @@ from enum import StrEnum
 from reconciler.model.cloud import Server
 from reconciler.model.decision import Diagnostic
 from reconciler.model.json import Json
+from reconciler.model.release import Checkpoint, Hold, Switch
 from reconciler.model.wanted import ChildSpec
 
 
@@ -85,6 +86,10 @@ class HostFacts:
     disk_free_mb: int
     memory_free_mb: int
     bot: str | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()  # the oldest first
+    switch: Switch | None = None  # on its way
+    held: Hold | None = None
+    releases: tuple[str, ...] = ()  # versions that are installed, or were to be
 
 
 class Silence(StrEnum):

@@ -45,6 +45,14 @@ class Users:
     owner: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UpdateSettings:
+    """How a gateway goes over to another version: seconds for which that must stay healthy, copies kept of others."""
+
+    soak: int = 20
+    keep: int = 3
+
+
 class FileMode(StrEnum):
     """Whose a workspace file is once it is there."""
 
@@ -86,6 +94,7 @@ class ChildSpec:
     ssh_from: tuple[str, ...] = ()  # CIDRs that may reach SSH; none means everywhere
     files: Mapping[str, WorkspaceFile] = field(default_factory=dict)  # by path inside the workspace
     config: Mapping[str, Json] = field(default_factory=dict)  # openclaw.json beside what we set ourselves; null deletes
+    update: UpdateSettings = UpdateSettings()
     file: str = ""
     line: int = 0
 
@@ -115,6 +124,19 @@ class Policy:
     versions: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """How many children go over to another version at a time: canaries first, then batches.
+
+    `canaries` are so many, or the patterns of their names. When `max_failures` of them had to be brought back from a
+    version, nobody else is brought there.
+    """
+
+    canaries: int | tuple[str, ...] = 1
+    batch: int | Percent = Percent(25)
+    max_failures: int = 1
+
+
 class Provider(StrEnum):
     HETZNER = "hetzner"
     SANDBOX = "sandbox"
@@ -135,6 +157,7 @@ class Fleet:
     children: Mapping[str, ChildSpec]
     path: str
     policy: Policy = Policy()
+    rollout: Rollout = Rollout()
     moved: Mapping[str, str] = field(default_factory=dict)  # new name -> old name; see fleet.former_names
     digest: str = ""  # SHA-256, hex, over fleet.yaml and every file it includes or reads
 

@@ -18,6 +18,7 @@ from reconciler.model import (
     Child,
     Diagnostic,
     Fleet,
+    Hold,
     Kind,
     Plan,
     PlanOptions,
@@ -30,11 +31,14 @@ from reconciler.planner.bots import bot_obstacles
 from reconciler.planner.judging import judge
 from reconciler.planner.policy import breaches
 from reconciler.planner.requests import requests_of_apply
+from reconciler.planner.rollout import in_batches
 from reconciler.planner.stock import retired_notes
+from reconciler.planner.versions import gathered
 from reconciler.steps.comparison import NETWORKS
 from reconciler.steps.firewalls import firewalls_in_use
 
 DEFAULTS: Final = PlanOptions()
+NOTHING: Final[Mapping[str, Hold]] = {}
 # What brings a server under the firewall of the file, or deletes it. All else says so, or leaves it where it is.
 _LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.REPLACE, Kind.DESTROY)
 
@@ -47,17 +51,19 @@ def plan(
     options: PlanOptions = DEFAULTS,
     shared: tuple[Change, ...] = (),
     others: Sequence[Server] = (),
+    quarantined: Mapping[str, Hold] = NOTHING,
 ) -> Plan:
     """Which actions each child needs and why, in waves and within a wave by name.
 
     `shared` is how the fleet's firewalls differ from the wanted ones. `others` are the fleet's servers that are not
-    among `children`, because only some were asked for: they count for policy and for the bill.
+    among `children`, because only some were asked for: they count for policy and for the bill. `quarantined` are the
+    versions that the fleet keeps away from.
     """
-    situation = Situation(now, catalog, options)
+    situation = Situation(now, catalog, options, quarantined)
     children = _hindered(dict(sorted(children.items())), others, situation)
     judged = {name: judge(child, situation) for name, child in children.items()}
     found = [judgement.action for judgement in judged.values() if judgement.action is not None]
-    actions = tuple(sorted(found, key=lambda action: (action.wave, action.child)))
+    actions = tuple(in_batches(fleet.rollout, found, children))
     servers = _each_once((*others, *(child.server for child in children.values() if child.server)))
     used = firewalls_in_use(fleet, (*others, *_staying(children, actions)))
     shared = _without_removals_of(used, shared) if _touches_shared(actions, servers, options) else ()
@@ -69,7 +75,7 @@ def plan(
         actions,
         (
             *breaches(fleet, children.values(), actions, len(servers), options),
-            *(diagnostic for judgement in judged.values() for diagnostic in judgement.diagnostics),
+            *gathered((it for judgement in judged.values() for it in judgement.diagnostics), quarantined),
             *retired_notes(children.values(), catalog),
             *_too_many_requests(requests, options),
         ),
@@ -81,6 +87,7 @@ def plan(
         money.as_text(bill),
         requests,
         sum(money.keeps_old_price(server) for server in servers),
+        quarantined,
     )
 
 

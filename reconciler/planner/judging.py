@@ -9,7 +9,7 @@ from reconciler.actions import ACTIONS
 from reconciler.actions.conditions import shall_run
 from reconciler.model import SETTLED, Action, Child, Diagnostic, Kind, ReasonCode, Situation, Sync
 from reconciler.offers import candidates, resize_target
-from reconciler.planner import money, notices
+from reconciler.planner import money, notices, versions
 from reconciler.planner.guards import obstacle
 from reconciler.planner.stock import shortage
 from reconciler.steps.comparison import left_alone
@@ -35,7 +35,8 @@ def judge(child: Child, situation: Situation) -> Judgement:
     missing = _shortage(child, action, situation)
     if missing is not None and action is not None and _makes_server(action, child):
         action = None
-    pending = [found for found in (missing, notices.needs_replacement(child, situation)) if found]
+    kept_from = (missing, notices.needs_replacement(child, situation), versions.stays_at_version(child, situation))
+    pending = [found for found in kept_from if found]
     finding = notices.mended_too_often(child, action, situation)
     told = [*pending, *([finding] if finding else []), *notices.about_time_and_rest(child, action, situation)]
     if action is None and (pending or finding):
@@ -56,9 +57,17 @@ def _completed(action: Action, child: Child, situation: Situation) -> Action:
     """The same with what it aims at, what it costs, and what a person should know."""
     server_type, region = _destination(action, child, situation)
     left = _left_alone(action, child, situation)
-    aimed = replace(action, server_type=server_type, region=region, left_alone=left)
+    aimed = replace(
+        action,
+        server_type=server_type,
+        region=region,
+        left_alone=left,
+        retries=child.name in situation.options.retry,
+        rollback=situation.options.rollback.get(child.name),
+    )
     amount = money.difference(aimed, child, situation.catalog)
-    notes = (*action.notes, *notices.about_action(aimed, child, situation))
+    about = (*notices.about_action(aimed, child, situation), *versions.about_switch(aimed, child, situation))
+    notes = (*action.notes, *about)
     return replace(aimed, monthly=money.as_text(amount), notes=notes)
 
 
@@ -88,6 +97,8 @@ def _shortage(child: Child, action: Action | None, situation: Situation) -> Diag
     if not shall_run(child, situation):
         return None
     new_server = action is not None and _makes_server(action, child)
+    if new_server and (found := versions.is_quarantined(child, situation)):
+        return found
     return shortage(child, situation.catalog, new_server=new_server)
 
 

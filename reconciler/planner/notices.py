@@ -14,7 +14,7 @@ from reconciler.offers import needs_new_server
 from reconciler.planner import money
 from reconciler.steps.comparison import left_alone
 from reconciler.steps.repairs import REPAIRS
-from reconciler.steps.work import pinned
+from reconciler.steps.versions import pinned
 
 SOON: Final = timedelta(days=7)
 

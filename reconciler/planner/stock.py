@@ -32,7 +32,7 @@ def retired_notes(children: Iterable[Child], catalog: Catalog | None) -> Iterato
         assert catalog is not None
         yield Diagnostic(
             Severity.NOTE,
-            f"{name} is retired in {region}: {_few(names)} can stay, but could not be made there again",
+            f"{name} is retired in {region}: {few(names)} can stay, but could not be made there again",
             _available(catalog, [region], catalog.types[name].architecture),
             address=names[0] if len(names) == 1 else "",
         )
@@ -113,6 +113,7 @@ def _is_retired(server: Server, catalog: Catalog) -> bool:
     return kind is not None and server.region in kind.retired
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
+    """Some names as a list in words: at most four of them are written out."""
     shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

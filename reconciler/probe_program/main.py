@@ -1,7 +1,7 @@
 """Where the probe starts: the request in, the answer out.
 
 Request: {"root", "digest_key" (hex), "looks": {name: {"kind", ...}}, "gateway": {"port", "token_path", "unit",
-"started_path"}, "applied_path", "bot_token_path"}. Answer: see `reconciler.answers`.
+"started_path"}, "applied_path", "bot_token_path", "notes", "releases"}. Answer: see `reconciler.answers`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from reconciler.probe_program import reading
 from reconciler.probe_program.gateway import gateway
 from reconciler.probe_program.looks import look_at, secrets_in
 from reconciler.probe_program.reading import concealed
+from reconciler.probe_program.versions import versions
 
 SHORTEST_SECRET = 8  # characters; what is shorter names nothing and would blot out ordinary words
 
@@ -44,6 +45,7 @@ def answer(request: Any) -> dict[str, Any]:
         "disk_free_mb": disk.f_bavail * disk.f_frsize >> 20,
         "memory_free_mb": reading.memory_free_mb(),
         "bot": bot_number(reading.content(request["bot_token_path"])),
+        "versions": versions(request["notes"], request["releases"]),
     }
 
 

@@ -26,6 +26,5 @@ def _outcome(outcome: Outcome) -> list[tuple[str, str | None]]:
     if outcome.code is OutcomeCode.DONE:
         return [(f"{what} done in {seconds_text(outcome.seconds)}", None)]
     lines: list[tuple[str, str | None]] = [(f"{what} failed: {harmless(outcome.error)}", "red")]
-    if outcome.advice:
-        lines.append((f"      {harmless(outcome.advice)}", None))
+    lines += [(f"      {harmless(line)}", None) for line in outcome.advice.splitlines()]
     return lines

@@ -10,7 +10,17 @@ from reconciler.actions import MODULE_OF
 from reconciler.model import LATEST, Action, Change, Child, ChildSpec, Diagnostic, Json, Kind, Plan, Server, Severity
 from reconciler.planner.money import has_backups_afterwards
 from reconciler.render.changes import parts, sides
-from reconciler.render.summary import REFUSED, WORST_FIRST, costs, counts, monthly, nothing_to_do, shared_kind, takes
+from reconciler.render.summary import (
+    REFUSED,
+    WORST_FIRST,
+    costs,
+    counts,
+    in_batches,
+    monthly,
+    nothing_to_do,
+    shared_kind,
+    takes,
+)
 from reconciler.render.text import folded, harmless
 
 Line = tuple[str, str | None]  # the text, and its colour in click's names
@@ -57,6 +67,7 @@ def plan_json(plan: Plan) -> dict[str, Json]:
             "old_prices": plan.old_prices,
         },
         "requests": plan.requests,
+        "quarantined": {version: dict(asdict(hold)) for version, hold in plan.quarantined.items()},
     }
 
 
@@ -78,6 +89,13 @@ def facts(action: Action, child: Child) -> dict[str, str]:
     if action.kind is Kind.DESTROY and server is not None:
         return {"server": _server_text(server)}
     return {}
+
+
+def shown_changes(action: Action) -> list[Change]:
+    """All but the release's link where its version is said: that says the same in more words."""
+    paths = {change.path for change in action.reason.changes}
+    hidden = {"release.link"} if "release.version" in paths else set()
+    return [change for change in action.reason.changes if change.path not in hidden]
 
 
 def change_lines(change: Change) -> list[str]:
@@ -107,6 +125,8 @@ def _lines(plan: Plan, children: Mapping[str, Child]) -> Iterator[Line]:
         return
     yield "", None
     yield f"Plan: {counts(plan)}.", None
+    if batches := in_batches(plan):
+        yield batches, None
     yield f"{costs(plan)} {takes(plan)}", None
     if plan.is_refused:
         yield REFUSED, "red"
@@ -126,7 +146,7 @@ def _action_lines(action: Action, child: Child, plan: Plan, width: int) -> Itera
 
 def _details(action: Action, child: Child) -> list[str]:
     told = [f"{name:<8} {harmless(text)}" for name, text in facts(action, child).items()]
-    return [*told, *(line for change in action.reason.changes for line in change_lines(change))]
+    return [*told, *(line for change in shown_changes(action) for line in change_lines(change))]
 
 
 def _creation_facts(spec: ChildSpec, action: Action) -> dict[str, str]:
@@ -185,6 +205,8 @@ def _action_json(action: Action) -> dict[str, Json]:
         "region": action.region,
         "notes": list(action.notes),
         "left_alone": list(action.left_alone),
+        "batch": action.batch,
+        "checkpoint": action.rollback.checkpoint.id if action.rollback else None,
     }
 
 

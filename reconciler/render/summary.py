@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import Final
 
@@ -55,6 +56,17 @@ def costs(plan: Plan) -> str:
     if plan.old_prices:
         basis.append(f"{count_text(plan.old_prices, 'older server')} may cost less")
     return f"Costs: {total} a month{_change(plan)} ({'; '.join(basis)})."
+
+
+def in_batches(plan: Plan) -> str:
+    """How another version goes through the fleet; empty where it does so in one batch."""
+    sizes = Counter(action.batch for action in plan.actions if action.batch)
+    if len(sizes) < 2:
+        return ""
+    first, rest = sizes[1], [size for batch, size in sizes.items() if batch > 1]
+    how = f"in {len(rest)} batches of up to {max(rest)}" if len(rest) > 1 else f"to {rest[0]} more"
+    first_ones = count_text(first, "child", "children")
+    return f"Another version goes to {first_ones} first, then {how}, as long as it proves healthy."
 
 
 def takes(plan: Plan) -> str:

@@ -49,13 +49,17 @@ _FAULTS: dict[ModelFault, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One question that was answered. `time` is epoch seconds, `text` the last user turn's text, whole."""
+    """One question that was answered. `time` is epoch seconds, `text` the last user turn's text, whole.
+
+    `earlier` is what was said before it in this conversation, by both.
+    """
 
     time: float
     client: str  # the asking machine's address
     model: str
     text: str
     answer: str
+    earlier: str = ""
 
 
 class ModelStandIn:
@@ -78,11 +82,12 @@ class ModelStandIn:
         try:
             body = json.loads(content)
             model, text = str(body["model"]), last_user_text(body["messages"])
+            earlier = "\n".join(_plain(message["content"]) for message in body["messages"][:-1])
         except (ValueError, KeyError, TypeError):
             return _error(400, "invalid_request_error", "model and messages are required")
         answer = f"{secrets.token_hex(8)} {fingerprint(text)}"
         client = request.client.host if request.client else ""
-        self.requests.append(ModelRequest(time.time(), client, model, text, answer))
+        self.requests.append(ModelRequest(time.time(), client, model, text, answer, earlier))
         if body.get("stream"):
             return StreamingResponse(_stream(model, text, answer), media_type="text/event-stream")
         return JSONResponse({**_message(model, text), "content": [{"type": "text", "text": answer}], **_ENDED})

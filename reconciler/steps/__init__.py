@@ -21,6 +21,16 @@ from reconciler.steps.networks import ensure_ssh_from, ensure_way_in
 from reconciler.steps.power import ensure_powered
 from reconciler.steps.release import ensure_node, ensure_release
 from reconciler.steps.reshape import ensure_backups
+from reconciler.steps.switching import (
+    ensure_checkpoint,
+    ensure_gone_back,
+    ensure_kept,
+    ensure_lasting,
+    ensure_pruned,
+    ensure_room,
+    ensure_settled,
+    ensure_switched,
+)
 from reconciler.steps.system import (
     ensure_account,
     ensure_directories,
@@ -30,10 +40,27 @@ from reconciler.steps.system import (
 )
 from reconciler.steps.work import Step, Work
 
-__all__ = ["CONVERGE", "START", "Step", "Work"]
+__all__ = ["CONVERGE", "GO_BACK", "START", "Step", "Work"]
 
 _REACH: Final = (Step("power on", ensure_powered), Step("way in", ensure_way_in), Step("reach", ensure_reachable))
 _PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_ready))
+_PUT: Final = (
+    Step("directories", ensure_directories),
+    Step("node", ensure_node),
+    Step("room", ensure_room),
+    Step("release", ensure_release),
+    Step("secrets", ensure_secrets),
+    Step("unit", ensure_unit),
+    Step("checkpoint", ensure_checkpoint),
+    Step("switch", ensure_switched),
+    Step("config", ensure_config),
+    Step("files", ensure_files),
+    *_PROVE,
+    Step("prove lasting", ensure_lasting),
+    Step("keep", ensure_kept),
+    Step("prune", ensure_pruned),
+    Step("record", ensure_recorded),
+)
 
 # Of a gateway whose host was just looked at. It applies nothing, so it records nothing.
 START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
@@ -44,17 +71,12 @@ CONVERGE: Final[tuple[Step, ...]] = (
     Step("ssh from", ensure_ssh_from),
     Step("host key", ensure_host_key),
     Step("login", ensure_login),
+    Step("settle", ensure_settled),
     Step("packages", ensure_packages),
     Step("firewall", ensure_firewall),
     Step("metadata closed", ensure_metadata_closed),
     Step("account", ensure_account),
-    Step("directories", ensure_directories),
-    Step("node", ensure_node),
-    Step("release", ensure_release),
-    Step("secrets", ensure_secrets),
-    Step("unit", ensure_unit),
-    Step("config", ensure_config),
-    Step("files", ensure_files),
-    *_PROVE,
-    Step("record", ensure_recorded),
+    *_PUT,
 )
+# After a switch that failed: back, and then everything else that the file says, with the version of before.
+GO_BACK: Final[tuple[Step, ...]] = (Step("go back", ensure_gone_back), *_PUT)

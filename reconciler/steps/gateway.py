@@ -73,9 +73,7 @@ def ensure_files(work: Work) -> bool:
 def ensure_config(work: Work) -> bool:
     """The managed keys of openclaw.json: by the gateway's own RPC while it runs, else in the file. Other keys stay."""
     assert work.facts is not None
-    noted = work.facts.applied.config_keys if work.facts.applied else ()
-    keys = (*MANAGED_KEYS, *free_keys(work.declared().config), *noted)
-    patch = config_patch(work.facts.managed.get("config"), work.wanted()["config"], keys)
+    patch = _patch(work)
     if patch == {}:
         return False
     _validate(work, patch)
@@ -104,6 +102,7 @@ def ensure_ready(work: Work) -> bool:
         missing = unproven(work.look().gateway, work.declared().version)
         if not missing:
             return True
+        work.keep_going()
         if clock.monotonic() > deadline:
             raise HostError(
                 f"the gateway was not healthy within {READY_TIMEOUT:.0f} s: {missing[0]}",
@@ -154,6 +153,19 @@ def unproven(gateway: GatewayFacts, version: str) -> list[str]:
         (gateway.channel_activity is not None, "Telegram: connected, but the poller has not moved yet"),
     )
     return [text for holds, text in tests if not holds]
+
+
+def validate_candidate(work: Work) -> None:
+    """The wanted release takes the configuration as it is to be, whether that changes or not. Raises CommandFailed."""
+    _validate(work, _patch(work))
+
+
+def _patch(work: Work) -> Json:
+    """What changes the managed keys of openclaw.json into the wanted ones."""
+    assert work.facts is not None
+    noted = work.facts.applied.config_keys if work.facts.applied else ()
+    keys = (*MANAGED_KEYS, *free_keys(work.declared().config), *noted)
+    return config_patch(work.facts.managed.get("config"), work.wanted()["config"], keys)
 
 
 def _has_additions(work: Work) -> bool:

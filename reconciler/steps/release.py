@@ -9,6 +9,7 @@ from reconciler.errors import HostError
 from reconciler.managed import files
 from reconciler.model import LATEST, Json
 from reconciler.steps.system import stop_gateway
+from reconciler.steps.versions import present
 from reconciler.steps.work import Work
 
 NODE_DIRECTORY: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
@@ -31,7 +32,10 @@ def ensure_node(work: Work) -> bool:
 
 
 def ensure_release(work: Work) -> bool:
-    """The release is installed and linked as current. A running gateway keeps the one it started with."""
+    """The release is installed, beside the one that is linked as current, or as that where there is none.
+
+    A running gateway keeps the one it started with. Linking another one is a switch.
+    """
     registry = work.ports.endpoints.npm_registry
     if work.declared().version == LATEST:
         work.newest = _newest(work, registry)
@@ -40,8 +44,9 @@ def ensure_release(work: Work) -> bool:
     assert work.facts is not None
     version = work.declared().version
     work.connection().run(commands.install_release(version, NODE_DIRECTORY, registry, INSTALL_TIMEOUT))
-    work.connection().run(commands.make_symlink(f"{files.RELEASES}/{version}", files.CURRENT))
-    _stop_what_ran_on_it(work, work.facts.managed.get("release"))
+    if present(work.facts) in (None, version):
+        work.connection().run(commands.make_symlink(f"{files.RELEASES}/{version}", files.CURRENT))
+        _stop_what_ran_on_it(work, work.facts.managed.get("release"))
     return True
 
 

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler import keys
 from reconciler.answers import parse_answer
-from reconciler.commands import run_probe
-from reconciler.diff import same, value_at
+from reconciler.commands import postpone_return, run_probe
+from reconciler.diff import same
 from reconciler.errors import HostError, SecretError
 from reconciler.managed import Materials, files, looks, wanted_values
 from reconciler.model import (
     LABEL_PREFIX,
-    LATEST,
     ChildSpec,
     Fleet,
+    Hold,
     HostAddress,
     HostFacts,
     Json,
     Secret,
     Server,
+    Switch,
     masked,
 )
 from reconciler.ports import Host, Ports
 from reconciler.steps.repairs import leaving_alone
+from reconciler.steps.versions import pinned, with_quarantine
 
 SSH_PORT: Final = 22
 CONNECT_TIMEOUT: Final = 10.0
+POSTPONE_EVERY: Final = 30.0  # seconds; the host waits five times as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,18 @@ class Work:
     server: Server | None = None
     host: Host | None = None
     facts: HostFacts | None = None
+    quarantined: Mapping[str, Hold] = field(default_factory=dict)  # versions that the whole fleet keeps away from
     left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
     is_first: bool = False  # no first apply has ended on the server yet; then its first host key is taken
     newest: str | None = None  # what `latest` means to a child that is being made
+    switch: Switch | None = None  # to another version, on its way: a failure goes back
+    restore: str | None = None  # the checkpoint that a person wants to go back to
+    hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
+    retries: bool = False  # a person wants what is held to be tried again
+    was_healthy: bool = True  # before the switch
+    model_before: str = ""  # what the model's provider answered then
+    failure: str = ""  # what the switch is undone for
+    _postponed: float = 0.0
     _materials: Materials | None = None
     _overheard: set[Secret] = field(default_factory=set)  # what stands in the agent's own keys
 
@@ -120,8 +132,16 @@ class Work:
 
     def look(self) -> HostFacts:
         """Probe the host again and keep what it says."""
-        self.facts = probe(self.connection(), self.fleet, uid_of(self.existing()), self.ports, self.spec)
+        facts = probe(self.connection(), self.fleet, uid_of(self.existing()), self.ports, self.spec)
+        self.facts = replace(facts, held=None) if self.retries else with_quarantine(facts, self.spec, self.quarantined)
         return self.facts
+
+    def keep_going(self) -> None:
+        """While a switch is on its way: the host shall not go back yet. Raises HostError when it has."""
+        now = self.ports.clock.monotonic()
+        if self.switch is not None and now - self._postponed > POSTPONE_EVERY:
+            self.connection().run(postpone_return())
+            self._postponed = now
 
 
 def uid_of(server: Server) -> str:
@@ -132,18 +152,6 @@ def uid_of(server: Server) -> str:
             "put the label back from state/ or the journal",
         )
     return server.uid
-
-
-def pinned(spec: ChildSpec, facts: HostFacts | None) -> ChildSpec:
-    """`latest` means the newest release when a child is made; from then on the one that it was brought to.
-
-    Where the note of that is lost, or was never made, the release that is linked as current says it.
-    """
-    if spec.version != LATEST or facts is None:
-        return spec
-    applied, live = facts.applied, value_at(facts.managed.get("release"), ("version",))
-    version = (applied and applied.version) or live
-    return replace(spec, version=version) if isinstance(version, str) else spec
 
 
 def bot_of(spec: ChildSpec, ports: Ports) -> str | None:
@@ -201,5 +209,7 @@ def probe(host: Host, fleet: Fleet, uid: str, ports: Ports, spec: ChildSpec | No
         },
         "applied_path": files.APPLIED_PATH,
         "bot_token_path": files.TELEGRAM_TOKEN_PATH,
+        "notes": files.NOTES,
+        "releases": files.RELEASES,
     }
     return parse_answer(host.run(run_probe(request)).stdout)

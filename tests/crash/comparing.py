@@ -51,8 +51,12 @@ def untouched(world: FakeFleet, name: str) -> Untouched | None:
 
 
 def lasting(labels: Mapping[str, str]) -> dict[str, str]:
-    """A firewall's labels without open runs: who has lost state/ cannot know for two hours that one is dead."""
-    return {name: value for name, value in labels.items() if "/run-" not in name}
+    """A firewall's labels without open runs: who has lost state/ cannot know for two hours that one is dead.
+
+    Of a quarantine only that there is one: it says since when, too.
+    """
+    kept = {name: value for name, value in labels.items() if "/run-" not in name}
+    return {name: "" if "/quarantine-" in name else value for name, value in kept.items()}
 
 
 def comparable(facts: HostFacts | None) -> dict[str, Any]:
@@ -66,6 +70,9 @@ def comparable(facts: HostFacts | None) -> dict[str, Any]:
     value["applied"]["repairs"] = sorted(set(value["applied"]["repairs"]) - {STRAYS})
     value["applied"]["digests"].pop(STRAYS, None)
     value["gateway"].pop("channel_activity")
+    # A host that goes back by itself leaves the copy, and the next apply takes another one.
+    value["checkpoints"] = sorted({checkpoint["version"] for checkpoint in value["checkpoints"]})
+    value["held"] = value["held"] and value["held"]["version"]
     for name in OF_ONE_UID:
         value["managed"].pop(name)
     digests = value["applied"]["digests"]  # by managed thing, and by each path that was mended of late

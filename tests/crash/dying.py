@@ -215,11 +215,11 @@ def apply_until(
     return []
 
 
-def go_on(world: FakeFleet, options: PlanOptions = NOTHING_SPECIAL) -> None:
-    """One more apply; a second where the cloud was still at work on what it had been asked for."""
+def go_on(world: FakeFleet, options: PlanOptions = NOTHING_SPECIAL, *, fails: bool = False) -> None:
+    """One more apply; a second where the cloud was still at work on what it had been asked for. It may have to fail."""
     planned = world.client().plan(options=options).plan
     outcomes = world.apply(1, options)
     if Sync.PROGRESSING in planned.sync.values():
         world.clock.sleep(CREATE_TIMEOUT + 1)
         outcomes = world.apply(1, options)
-    assert all(not found.error for found in outcomes), outcomes
+    assert fails or all(not found.error for found in outcomes), outcomes

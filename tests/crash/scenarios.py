@@ -33,6 +33,7 @@ class Scenario:
     actions: tuple[str, ...]
     creates: Mapping[str, int] = field(default_factory=lambda: {"demo-alice": 1, "demo-bob": 1})
     options: PlanOptions = NOTHING_SPECIAL
+    fails: bool = False  # as the undisturbed run does
     more_creates: int = 0  # so many more by the apply that goes on, which tries the first candidate again
 
     def __str__(self) -> str:
@@ -88,6 +89,19 @@ def _less(world: FakeFleet) -> None:
 
 def _other_version(world: FakeFleet) -> None:
     world.change("alice", version="2026.9.7")
+
+
+def _failing_version(world: FakeFleet) -> None:
+    """It never gets healthy, so it is left again."""
+    _other_version(world)
+    world.host("alice").gateway.flawed = {"2026.9.7": "never ready"}
+
+
+def _lower_version(world: FakeFleet) -> None:
+    _other_version(world)
+    world.apply()
+    world.clock.sleep(3600)
+    world.change("alice", version="2026.9.6")
 
 
 def _resize(world: FakeFleet) -> None:
@@ -203,6 +217,8 @@ SCENARIOS: Final = (
     Scenario("an update", _update, ("update alice",)),
     Scenario("an update that takes away", _less, ("update alice",)),
     Scenario("another version", _other_version, ("update alice",)),
+    Scenario("a version that fails", _failing_version, ("update alice",), fails=True),
+    Scenario("a lower version", _lower_version, ("update alice",)),
     Scenario("a repair of everything", _meddled, ("update alice",)),
     Scenario("a resize", _resize, ("resize alice",)),
     Scenario("a stop", _stop, ("stop alice",)),

@@ -23,6 +23,7 @@ ONLY_IN_FULL = {
     "test_no_secret_leaks.py",
     "test_sandbox_rebuild.py",
     "test_storms_simulated.py",
+    "test_versions.py",
 }
 
 

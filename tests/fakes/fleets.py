@@ -19,6 +19,7 @@ from reconciler.model import (
     PlanOptions,
     Policy,
     Provider,
+    Rollout,
     SecretRef,
     Server,
 )
@@ -51,11 +52,13 @@ class FakeFleet:
         self.secrets = SandboxSecrets(FLEET_KEY)
         self.moved: dict[str, str] = {}
         self.policy = Policy()
+        self.rollout = Rollout()
 
     def copy(self, state: Path) -> FakeFleet:
         """The same world with its state directory in another place, that goes its own way from here."""
         twin = FakeFleet(state, self.names, self.clock.copy())
-        twin.specs, twin.moved, twin.policy = dict(self.specs), dict(self.moved), self.policy
+        twin.specs, twin.moved = dict(self.specs), dict(self.moved)
+        twin.policy, twin.rollout = self.policy, self.rollout
         twin.cloud = self.cloud.copy(twin.clock.now)
         twin.dialer = self.dialer.copy(twin.cloud, twin.clock)
         if self.state.exists():
@@ -73,7 +76,8 @@ class FakeFleet:
 
     def fleet(self) -> Fleet:
         token, specs = SecretRef("env", "TOKEN"), dict(self.specs)
-        return Fleet("demo", Provider.HETZNER, token, None, 1, specs, "fleet.yaml", self.policy, dict(self.moved))
+        place, moved = "fleet.yaml", dict(self.moved)
+        return Fleet("demo", Provider.HETZNER, token, None, 1, specs, place, self.policy, self.rollout, moved)
 
     def ports(self) -> Ports:
         endpoints = Endpoints({"x86_64": NODE})
@@ -90,9 +94,9 @@ class FakeFleet:
         with client.lock("fleet apply"):
             return client.apply(client.plan(options=options), workers)
 
-    def applied(self) -> FakeFleet:
+    def applied(self, workers: int = 4) -> FakeFleet:
         """The same, after a first apply that went well."""
-        outcomes = self.apply()
+        outcomes = self.apply(workers)
         assert [outcome.code for outcome in outcomes] == [OutcomeCode.DONE] * len(self.names), outcomes
         return self
 

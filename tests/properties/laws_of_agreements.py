@@ -88,7 +88,7 @@ def another_formats_plan_file_is_refused(agreement: Agreement, judged: Judged) -
     del body["mac"]
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     mac = hmac.new(bytes.fromhex(KEY.reveal()), text.encode(), hashlib.sha256).hexdigest()
-    assert "has the format 2" in _refusal(json.dumps(body | {"mac": mac}).encode(), KEY)
+    assert f"has the format {planfile.FORMAT + 1}" in _refusal(json.dumps(body | {"mac": mac}).encode(), KEY)
 
 
 LAWS: Final = (

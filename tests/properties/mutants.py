@@ -10,16 +10,20 @@ from typing import Final
 from tests.properties.mutants_of_actions import ACTIONS
 from tests.properties.mutants_of_others import OTHERS
 from tests.properties.mutants_of_planner import PLANNER
+from tests.properties.mutants_of_versions import VERSIONS
 
-MUTANTS: Final = (*PLANNER, *ACTIONS, *OTHERS)
+MUTANTS: Final = (*PLANNER, *ACTIONS, *OTHERS, *VERSIONS)
 
 # Modules that decide: all of these packages, and these. `mutation.strangers` says what they ask besides.
 PACKAGES: Final = ("planner", "actions")
-MODULES: Final = ("offers", "ownership", "selection", "planfile", "steps/comparison", "steps/notes", "steps/repairs")
+MODULES: Final = (
+    *("offers", "ownership", "selection", "planfile"),
+    *("steps/comparison", "steps/notes", "steps/repairs", "steps/versions"),
+)
 # What these ask that decides nothing about a plan: values and words, what is written on hosts, and steps, which act.
 ASKED: Final = frozenset(
     {
-        *("__init__", "errors", "model/__init__", "diff"),
+        *("__init__", "commands/__init__", "errors", "model/__init__", "diff"),
         *("managed/__init__", "managed/config", "managed/files", "managed/workspace"),
         *("steps/__init__", "steps/labels", "steps/power", "steps/reshape", "steps/server", "steps/work"),
         "steps/firewalls",  # acts, but for `firewalls_in_use`, which has mutants
@@ -29,8 +33,11 @@ ASKED: Final = frozenset(
 # Functions that make words for people, or serve one that has mutants.
 SPEAKING: Final = frozenset(
     {
-        *("planner/policy._says", "planner/policy._servers", "planner/stock._few"),
+        *("planner/policy._says", "planner/policy._servers", "planner/stock.few"),
         *("planner/notices._change_text", "planner/notices._diagnostic"),
+        # tests/unit/test_steps_switching.py has what it refuses
+        *("planner/versions.rollback_of", "planner/versions._there_are", "planner/versions._since"),
+        *("planner/versions._age", "planner/versions._diagnostic"),
         *(
             "offers.alternatives",
             "steps/comparison.noted_digests",

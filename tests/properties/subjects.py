@@ -23,8 +23,10 @@ from tests.properties import (
     laws_of_choices,
     laws_of_leavings,
     laws_of_owners,
+    laws_of_versions,
     leavings,
     owners,
+    versions,
 )
 
 
@@ -50,6 +52,9 @@ SUBJECTS: Final = (
     Subject("selections", "selection", choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
     Subject("owners", "ownership", owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
     Subject("bots", "planner/bots", bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
+    Subject(
+        "versions", "planner/versions", versions.every_child, versions.worlds, versions.planned, laws_of_versions.LAWS
+    ),
     Subject("planner", "planner", cases.every_single_fault, cases.cases, cases.Case.planned, laws.LAWS),
     Subject(
         "plan files",

@@ -240,5 +240,5 @@ def test_a_bot_is_not_taken_from_who_could_not_be_stopped(world: FakeFleet, loca
     world.specs["carol"] = replace(world.specs["alice"], name="carol", bot_token=SecretRef("env", locator))
     world.cloud.fail_next("shutdown", Unauthorized("the token may only read"))
     errors = {outcome.action.child: outcome.error for outcome in world.apply()}
-    assert errors["carol"] == "server: not tried, its bot is still that of bob, which could not be stopped"
+    assert errors["carol"] == "not tried, its bot is still that of bob, which could not be stopped"
     assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE, OutcomeCode.DONE]

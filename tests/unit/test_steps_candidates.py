@@ -139,10 +139,7 @@ def test_a_full_project_ends_it_at_once_and_for_all(state: Path) -> None:
     world.cloud.server_limit = 2
     outcomes = world.apply(workers=1)
     failed = [outcome.error for outcome in outcomes if outcome.code is OutcomeCode.FAILED]
-    assert (
-        failed
-        == ["server: server limit exceeded"] + ["server: not tried, the project is full: server limit exceeded"] * 3
-    )
+    assert failed == ["server: server limit exceeded"] + ["not tried, the project is full: server limit exceeded"] * 3
     assert sum(event.event == "create-intended" for event in world.events()) == 3
 
 

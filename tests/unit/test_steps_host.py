@@ -33,7 +33,8 @@ from reconciler.ports import Dialer, Host
 from reconciler.steps.finish import with_repairs
 from reconciler.steps.release import ensure_release
 from reconciler.steps.repairs import REPAIRS
-from reconciler.steps.work import Work, pinned
+from reconciler.steps.versions import pinned
+from reconciler.steps.work import Work
 from tests.fakes.clock import START
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost

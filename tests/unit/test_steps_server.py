@@ -160,5 +160,5 @@ def test_a_new_version_replaces_the_release_and_runs(world: FakeFleet, host: Fak
     assert world.planned() == ["update alice: changed"]
     world.applied()
     assert host.links[files.CURRENT] == "/opt/openclaw/releases/2026.9.7"
-    assert (host.gateway.version, host.gateway.starts) == ("2026.9.7", 2)
+    assert (host.gateway.version, host.gateway.starts) == ("2026.9.7", 3)  # once more, to prove that it does
     assert world.planned() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     parts = [said(capsys, "--help"), *(said(capsys, name, "--help") for name in COMMANDS)]
     parts += [said(capsys, "key", name, "--help") for name in ("show", "recover")]
     parts += [said(capsys, "sandbox", name, "--help") for name in ("up", "status", "logs", "fault", "down")]
+    parts += [said(capsys, "quarantine", name, "--help") for name in ("list", "clear")]
     assert_transcript("help", "\n".join(parts))
 
 
@@ -164,3 +166,19 @@ def test_key(fleet: CommandLine, here: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("sys.stdin", io.StringIO(FLEET_KEY.reveal()))
     text += "\n" + shown(fleet, "key", "recover")
     assert_transcript("key", text, {here / "keys": "~/.config/openclaw-deploy"})
+
+
+def test_versions(fleet: CommandLine) -> None:
+    world = fleet.world
+    world.apply()
+    for name in world.names:
+        world.change(name, version="2026.9.7")
+    world.host("alice").gateway.flawed = {"2026.9.7": "never ready"}
+    text = "\n".join(shown(fleet, *it) for it in (("plan",), ("apply", "--yes"), ("plan",), ("quarantine", "list")))
+    world.host("alice").gateway.flawed = {}
+    calls = (
+        *(("quarantine", "clear", "2026.9.7"), ("apply", "--yes", "--retry", "alice"), ("checkpoints",)),
+        *(("rollback", "bob", "--to", "20260101T000000Z"), ("rollback", "bob", "--yes"), ("plan",)),
+    )
+    text += "\n" + "\n".join(shown(fleet, *arguments) for arguments in calls)
+    assert_transcript("versions", re.sub(r"\b\d{8}T\d{6}Z", "<checkpoint>", text))

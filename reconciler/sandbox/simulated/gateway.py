@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Fails
+from reconciler.sandbox.simulated.disk import File, make_directories
 from reconciler.sandbox.simulated.patching import apply_patch, list_paths
 from reconciler.sandbox.simulated.units import Unit, read_unit
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.sandbox.simulated.host import SimulatedHost
 
 LOOKS_UNTIL_READY: Final = 1  # a started gateway is not ready when it is first asked
+OWNER: Final = "openclaw:openclaw"
 CONFIGURATION_REFUSED: Final = 78  # its exit code (facts on real gateways, section 5)
 
 
@@ -34,6 +36,8 @@ class SimulatedGateway:
         self.channel_error: str | None = None
         self.wrong: dict[str, Json] = {}
         self.knows_not: tuple[str, ...] = ()
+        self.flawed: dict[str, str] = {}  # version -> exits, second start, never ready
+        self.starts_of: dict[str, int] = {}
         self.refusal = ""  # what it answers to every call that would change something
         self.unit: bytes | None = None  # the text that systemd started it by
         self.unit_name = ""
@@ -69,8 +73,48 @@ class SimulatedGateway:
         self.version = self._version(unit)
         self.token = self._host.content(self._secret_path("gateway"))
         self.suppressed, self._starting = list(self.suppress_at_start), LOOKS_UNTIL_READY
-        missing = ", ".join(self._what_is_missing(unit))
-        return ("exit-code", 0, CONFIGURATION_REFUSED, missing) if missing else None
+        missing = ", ".join(self._what_is_missing(unit)) or self._newer_state()
+        if missing:
+            return ("exit-code", 0, CONFIGURATION_REFUSED, missing)
+        return self._flaw()
+
+    def remember(self, words: str) -> None:
+        """Somebody has told it something."""
+        state = self._state()
+        self._write_state({**state, "said": [*state.get("said", []), words]})
+
+    @property
+    def memory(self) -> list[str]:
+        """What it has been told, as far as its state knows."""
+        return list(self._state().get("said", []))
+
+    def _newer_state(self) -> str:
+        """Why it does not start on this state; else the state is of its own schema from now on."""
+        ours, found = schema_of(self.version or ""), self._state().get("schema", 0)
+        if found > ours:
+            return f"refused startup because 1 OpenClaw database schema(s) are newer than this build: {found}, {ours}"
+        self._write_state({**self._state(), "schema": ours})
+        return ""
+
+    def _flaw(self) -> tuple[str, int, int, str] | None:
+        """How this release ends right after its start, if it does."""
+        flaw = self.flawed.get(self.version or "")
+        self.starts_of[self.version or ""] = self.starts_of.get(self.version or "", 0) + 1
+        if flaw == "exits" or (flaw == "second start" and self.starts_of[self.version or ""] > 1):
+            return ("exit-code", 0, 1, "the release exits")
+        return None
+
+    @property
+    def _state_path(self) -> str:
+        return f"{self.config_path.rpartition('/')[0]}/state/openclaw.sqlite"
+
+    def _state(self) -> dict[str, Any]:
+        state = self._host.read_json(self._state_path)
+        return state if isinstance(state, dict) else {}
+
+    def _write_state(self, state: dict[str, Any]) -> None:
+        make_directories(self._host, self._state_path.rpartition("/")[0], "0700", OWNER)
+        self._host.files[self._state_path] = File(json.dumps(state).encode(), OWNER, "0600")
 
     def facts(self, asked: Any) -> dict[str, Any]:
         """The probe's words about the unit and the gateway; `asked` is its request's "gateway"."""
@@ -96,6 +140,7 @@ class SimulatedGateway:
     def _says(self, token_path: str) -> dict[str, Any]:
         """What a running gateway answers over loopback."""
         is_ready, self._starting = self._starting <= 0, self._starting - 1
+        is_ready = is_ready and self.flawed.get(self.version or "") != "never ready"
         return {
             "version": self.version,
             "ready": is_ready,
@@ -188,6 +233,12 @@ class SimulatedGateway:
         for path in (self.config_path, *secrets, self._config_at("channels", "telegram", "tokenFile")):
             if path and (path not in host.files or host.files[path].owner != f"{user}:{user}"):
                 yield path
+
+
+def schema_of(version: str) -> int:
+    """The number of the database's form, which went up with 2026.9.6 (facts on real gateways, section 4)."""
+    numbers = [int(part) for part in version.partition("-")[0].split(".") if part.isdecimal()]
+    return 17 if numbers < [2026, 9, 6] else 18 if numbers < [2026, 9, 7] else 19
 
 
 METHODS: Final = {

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from reconciler.sandbox.simulated import access, storage, system
+from reconciler.commands.switching import CHECKPOINTS, SWITCH
+from reconciler.sandbox.simulated import access, storage, switching, system
 from reconciler.sandbox.simulated.calls import Call
-from reconciler.sandbox.simulated.disk import File, located, parents, part_of
+from reconciler.sandbox.simulated.disk import File, exists, located, make_directories, parents, part_of
 from reconciler.sandbox.simulated.first_boot import HOST_KEY, NO_FIREWALL
 from reconciler.sandbox.simulated.host import SimulatedHost
 
@@ -65,11 +66,35 @@ def plain_units(host: SimulatedHost, call: Call) -> None:
     host.systemd.loaded = loaded
 
 
+def take_checkpoint(host: SimulatedHost, call: Call) -> None:
+    """The copy is being written."""
+    make_directories(host, f"{CHECKPOINTS}/{call.arguments[0]}.part", "0700")
+
+
+def make_switch(host: SimulatedHost, call: Call) -> None:
+    """It is noted that the state may change, and the link is the old one."""
+    link = host.links[switching.CURRENT]
+    switching.make(host, call)
+    host.links[switching.CURRENT] = link
+
+
+def go_back(host: SimulatedHost, call: Call) -> None:
+    """The newer state is set aside, and nothing is in its place yet."""
+    host.files[f"{SWITCH}/undone"] = File(b"")
+    host.systemd.stop(switching.UNIT)
+    if exists(host, f"{SWITCH}/made"):
+        checkpoint = host.content(f"{SWITCH}/checkpoint").decode().strip()
+        switching.move_tree(host, switching.HOME, f"{CHECKPOINTS}/{checkpoint}.aside")
+
+
 HALVES: Final[dict[Callable[..., object], Half]] = {
     system.install_packages: install_packages,
     system.apply_firewall: apply_firewall,
     system.plain_units: plain_units,
     storage.install_file: install_file,
+    switching.take: take_checkpoint,
+    switching.make: make_switch,
+    switching.go_back: go_back,
     access.rotate_host_key: rotate_host_key,
     access.grant_sudo: grant_sudo,
     access.set_authorized_keys: set_authorized_keys,

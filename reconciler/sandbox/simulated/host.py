@@ -50,6 +50,7 @@ class SimulatedHost:
         # in force until the next boot
         self.firewall_before: tuple[float, Firewall] | None = None
         self.access_before: tuple[float, dict[str, File]] | None = None
+        self.returns_at: float | None = None  # to the version before, when a switch is on its way
         self.sshd_config = b""
         self.shown_key = ""
         self.private_key = b""
@@ -57,6 +58,7 @@ class SimulatedHost:
         self.systemd = Systemd(self)
         self.gateway = SimulatedGateway(self)
         self.newest_release = "2026.9.6"  # what the registry calls latest
+        self.models = "200"  # what its provider answers
         self.invalid_config = ""  # why the release refuses every configuration
         config = first_boot.read_user_data(user_data)
         first_boot.lay_down(self, config)
@@ -78,7 +80,7 @@ class SimulatedHost:
     def boot(self) -> None:
         """Power comes back: what lies on the disk gets in force, what was only in memory is gone."""
         self.boots += 1
-        self.firewall_before = self.access_before = None
+        self.firewall_before = self.access_before = self.returns_at = None
         for path in [path for path in (*self.files, *self.links) if path.startswith("/run/")]:
             self.files.pop(path, None)
             self.links.pop(path, None)

@@ -9,6 +9,7 @@ from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.looks import LOOKS, secrets_in
+from reconciler.sandbox.simulated.switching import versions
 
 SHORTEST_SECRET: Final = 8  # characters
 
@@ -28,6 +29,7 @@ def probe(host: SimulatedHost, call: Call) -> bytes:
         "disk_free_mb": 30_000,
         "memory_free_mb": 2_000,
         "bot": _bot(host, request["bot_token_path"]),
+        "versions": versions(host, request["notes"], request["releases"]),
     }
     return json.dumps(answer).encode()
 

@@ -86,6 +86,14 @@ def validate_config(host: SimulatedHost, call: Call) -> bytes:
     return b'{"valid": true}'
 
 
+def ask_for_models(host: SimulatedHost, call: Call) -> bytes:
+    """The provider is always there, and takes any key."""
+    request = json.loads(call.stdin)
+    if request["key_path"] not in host.files:
+        raise Fails(f"FileNotFoundError: [Errno 2] No such file or directory: '{request['key_path']}'")
+    return host.models.encode() + b"\n"
+
+
 def call_gateway(host: SimulatedHost, call: Call) -> bytes:
     request = json.loads(call.stdin)
     if request["token_path"] not in host.files:

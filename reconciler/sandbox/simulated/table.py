@@ -11,12 +11,14 @@ from typing import Final
 from reconciler import commands
 from reconciler.commands import importing
 from reconciler.model import Command, Completed, Secret
-from reconciler.sandbox.simulated import access, arrival, probe, releases, storage, system
+from reconciler.sandbox.simulated import access, arrival, probe, releases, storage, switching, system
 from reconciler.sandbox.simulated.calls import Call, Fails, read_call
 from reconciler.sandbox.simulated.halves import HALVES
 from reconciler.sandbox.simulated.host import SimulatedHost
 
 Action = Callable[[SimulatedHost, Call], bytes | None]
+
+ID: Final = "20260101T000000Z"
 
 COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.wait_for_cloud_init(1), system.wait_for_first_boot),
@@ -48,8 +50,15 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.fetch_archive("https://host/archive", "0" * 64, "/path"), releases.fetch_archive),
     (commands.install_release("2026.1.1", "/path", None, 60), releases.install_release),
     (commands.newest_release("/path", None), releases.newest_release),
+    (commands.begin_switch(ID, "2026.1.1", "2026.1.2"), switching.begin),
+    (commands.postpone_return(), switching.postpone),
+    (commands.take_checkpoint(ID, "2026.1.1"), switching.take),
+    (commands.make_switch("2026.1.2"), switching.make),
+    (commands.go_back(), switching.go_back),
+    (commands.stay(ID), switching.stay),
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
+    (commands.ask_for_models("http://host", "anthropic"), releases.ask_for_models),
     (commands.run_probe({}), probe.probe),
     (importing.survey("user"), arrival.survey),
     (importing.make_login_account("user", "/path", "rule"), arrival.make_login_account),
@@ -60,6 +69,8 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
 def execute(host: SimulatedHost, line: str, stdin: bytes) -> Completed:
     """Run one shell line as root. What nobody knows ends with 127 and is kept among the host's objections."""
     host.tick()
+    if host.returns_at is not None and host.now() > host.returns_at:
+        switching.give_up(host)
     call = read_call(line, stdin)
     action = ACTIONS.get(call.script) if call else None
     if call is None or action is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.contract.host_cases import accounts, disk, gateway, importing, releases, ssh, system, units
+from tests.contract.host_cases import accounts, disk, gateway, importing, releases, ssh, switching, system, units
 from tests.contract.host_cases.case import Case
 
 _ALL: Final = (
@@ -16,5 +16,6 @@ _ALL: Final = (
     *units.CASES,
     *importing.CASES,
     *releases.CASES,
+    *switching.CASES,
 )
 CASES: Final[tuple[Case, ...]] = tuple(sorted(_ALL, key=lambda case: not case.is_fresh))

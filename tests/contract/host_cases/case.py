@@ -83,7 +83,7 @@ class Case:
 
     `gateway` is what the facts of `unit`, whose starts are noted in `started`, have other than those of a unit that
     does not run, which `token` lets answer; `says` is what the last command prints; `applied` what applied.json says;
-    `bot` whose token is in BOT_TOKEN.
+    `bot` whose token is in BOT_TOKEN; `versions` what is kept in `notes` of earlier ones, beside nothing.
     """
 
     name: str
@@ -97,6 +97,8 @@ class Case:
     gateway: dict[str, Json] = field(default_factory=dict)
     applied: Json = None
     bot: str | None = None
+    notes: str = "/srv/no-notes"
+    versions: dict[str, Json] = field(default_factory=dict)
     is_fresh: bool = False
 
     def __str__(self) -> str:
@@ -113,12 +115,16 @@ def check(case: Case, host: Hosted) -> None:
         del answer[name]
     for name in OF_ONE_RUN:
         answer["gateway"].pop(name, None)
+    for checkpoint in answer["versions"]["checkpoints"]:
+        assert checkpoint.pop("size") > 0
+        assert checkpoint.pop("at").endswith("+00:00")
     assert answer == {
         "architecture": "x86_64",
         "managed": {str(number): wanted for number, (_, wanted) in enumerate(case.sees)},
         "gateway": {**NOT_RUNNING, **case.gateway},
         "applied": case.applied,
         "bot": case.bot,
+        "versions": {"checkpoints": [], "switch": None, "held": None, "releases": [], **case.versions},
     }
 
 
@@ -183,6 +189,8 @@ def _request(case: Case) -> Json:
         },
         "applied_path": APPLIED,
         "bot_token_path": BOT_TOKEN,
+        "notes": case.notes,
+        "releases": "/srv/no-releases",
     }
 
 

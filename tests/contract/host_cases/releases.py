@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from reconciler.commands import (
+    ask_for_models,
     daemon_reload,
     fetch_archive,
     gateway_rpc,
@@ -83,6 +84,10 @@ def configure(endpoints: Endpoints) -> Command:
     return install_file(files.CONFIG_PATH, config(endpoints), OURS, "0600", "0700")
 
 
+def ask_models(endpoints: Endpoints) -> Command:
+    return ask_for_models(endpoints.model_base_url or "http://127.0.0.1", "anthropic")
+
+
 def judge(endpoints: Endpoints) -> Command:
     return validate_config(VERSION, files.NODE_VERSION, config(endpoints))
 
@@ -121,6 +126,14 @@ CASES: Final = (
         "a gateway that runs is well, and answers to the token that lies on its host",
         [*STARTED, gateway_rpc("config.get", {})],
         says=re.compile(rb'(?s).*"ok": ?true.*"hash".*'),
+        started=files.STARTED_PATH,
+        token=files.GATEWAY_TOKEN_PATH,
+        gateway=HEALTHY,
+    ),
+    Case(
+        "the model's provider takes the key that lies on the host",
+        [*STARTED, ask_models],
+        says=b"200\n",
         started=files.STARTED_PATH,
         token=files.GATEWAY_TOKEN_PATH,
         gateway=HEALTHY,

@@ -68,6 +68,8 @@ class Disk:
             },
             "applied_path": "/var/lib/openclaw-deploy/applied.json",
             "bot_token_path": "/etc/openclaw/telegram.token",
+            "notes": "/var/lib/openclaw-deploy",
+            "releases": "/opt/openclaw/releases",
         }
         return subprocess.run(
             [sys.executable, "-I", "-c", BOOTSTRAP],

@@ -1,0 +1,133 @@
+"""What a person should know about a child's version: why it stays, and what going to another one means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler.actions.conditions import shall_run
+from reconciler.errors import Refused
+from reconciler.model import Action, Child, ChildSpec, Diagnostic, Hold, HostFacts, Rollback, Severity, Situation
+from reconciler.planner.stock import few
+from reconciler.steps.versions import has_no_way_down, is_held, linked, pinned, present, way_down
+
+QUARANTINE: Final = "quarantine"  # the address of what a quarantined version keeps back begins with it
+
+
+def stays_at_version(child: Child, situation: Situation) -> Diagnostic | None:
+    """The file wants a version that this child is not brought to."""
+    spec, facts = child.spec, child.facts
+    if spec is None or facts is None or not shall_run(child, situation):
+        return None
+    if is_held(spec, facts) and facts.held == situation.quarantined.get(spec.version):
+        return replace(_diagnostic(child, child.name, ""), address=f"{QUARANTINE}.{spec.version}")
+    if is_held(spec, facts):
+        assert facts.held is not None
+        return _diagnostic(
+            child,
+            f"{child.name} stays at {present(facts)}: {spec.version} is held back{_since(facts.held.at)}",
+            f"{facts.held.reason}\n"
+            f"to try it again: fleet apply --retry {child.name}; or name another version in the fleet file",
+        )
+    if has_no_way_down(spec, facts):
+        return _diagnostic(
+            child,
+            f"{child.name} stays at {linked(facts)}: there is no way down to {spec.version}",
+            f"no checkpoint of {spec.version} is on it, and an older release does not start on a newer one's state\n"
+            f"{_there_are(facts)}",
+        )
+    return None
+
+
+def is_quarantined(child: Child, situation: Situation) -> Diagnostic | None:
+    """A server that is to be made has no other version to stay at."""
+    held = situation.quarantined.get(child.spec.version) if child.spec else None
+    if held is None or not shall_run(child, situation) or child.name in situation.options.retry:
+        return None
+    return _diagnostic(
+        child,
+        f"{child.name} is not made: OpenClaw {held.version} is quarantined{_since(held.at)}",
+        f"{held.reason}\nname another version, or end it: fleet quarantine clear {held.version}",
+        Severity.ERROR,
+    )
+
+
+def gathered(diagnostics: Iterable[Diagnostic], quarantined: Mapping[str, Hold]) -> list[Diagnostic]:
+    """The same, with one for each quarantined version in the place of those of all the children that it keeps back."""
+    found = list(diagnostics)
+    kept = [diagnostic for diagnostic in found if not diagnostic.address.startswith(f"{QUARANTINE}.")]
+    waiting = {
+        version: [it.summary for it in found if it.address == f"{QUARANTINE}.{version}"] for version in quarantined
+    }
+    return [*kept, *(_quarantine(hold, waiting[version]) for version, hold in quarantined.items())]
+
+
+def _quarantine(hold: Hold, waiting: list[str]) -> Diagnostic:
+    stays = f": {few(waiting)} {'stays' if len(waiting) == 1 else 'stay'} as before" if waiting else ""
+    return Diagnostic(
+        Severity.WARNING if waiting else Severity.NOTE,
+        f"OpenClaw {hold.version} is quarantined{_since(hold.at)}{stays}",
+        f"{hold.reason}\nonce you know why: fleet quarantine clear {hold.version}",
+        f"{QUARANTINE}.{hold.version}",
+    )
+
+
+def about_switch(action: Action, child: Child, situation: Situation) -> Iterator[str]:
+    """What going over to another version means for its user."""
+    spec, facts = child.spec, child.facts
+    is_other = any(change.path == "release.version" for change in action.reason.changes)
+    if spec is None or facts is None or not (is_other or action.rollback):
+        return
+    target, now = pinned(spec, facts).version, linked(facts)
+    if now is None or facts.applied is None:
+        return
+    older = action.rollback.checkpoint if action.rollback else way_down(target, facts)
+    if older is not None:
+        at, age = older.at[:16].replace("T", " "), _age(older.at, situation.now)
+        yield f"it goes back to the checkpoint of {at} UTC, and does not know any more what came since ({age})"
+    yield f"silent for about half a minute, twice; back to {now} with its memory if {target} fails its proof"
+
+
+def rollback_of(child: Child, to: str | None) -> Rollback:
+    """Where a person's wish leads: to the newest checkpoint, or the one with the id `to`. Raises Refused."""
+    spec, facts = child.spec, child.facts
+    if spec is None or child.server is None:
+        raise Refused(f"{child.name} has no server that the fleet file declares", "there is nothing to roll back")
+    if facts is None:
+        raise Refused(f"{child.name} does not answer: nobody knows its checkpoints", child.silence_detail)
+    known = {checkpoint.id: checkpoint for checkpoint in facts.checkpoints}
+    if to is None and known:
+        return Rollback(facts.checkpoints[-1], spec.version)
+    if to is None or to not in known:
+        what = f"no checkpoint {to}" if to else "no checkpoint"
+        there = f"it has: {', '.join(known)}" if known else "one is made at each change of version"
+        raise Refused(f"{child.name} has {what}", there)
+    return Rollback(known[to], spec.version)
+
+
+def _there_are(facts: HostFacts) -> str:
+    known = sorted({checkpoint.version for checkpoint in facts.checkpoints})
+    return f"checkpoints are there of: {', '.join(known)}" if known else "there are no checkpoints on it"
+
+
+def _since(at: str) -> str:
+    return f" since {at[:16].replace('T', ' ')} UTC" if at else ""
+
+
+def _age(at: str, now: datetime) -> str:
+    try:
+        passed = max(now - datetime.fromisoformat(at), timedelta())
+    except ValueError:
+        return "nobody knows how much"
+    minutes = int(passed.total_seconds()) // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 1440} days"
+
+
+def _diagnostic(child: Child, summary: str, detail: str, severity: Severity = Severity.WARNING) -> Diagnostic:
+    spec: ChildSpec | None = child.spec
+    file, line = (spec.file, spec.line) if spec else ("", 0)
+    return Diagnostic(severity, summary, detail, child.name, file, line)

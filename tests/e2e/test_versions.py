@@ -1,0 +1,268 @@
+"""From version to version on a real machine, with a conversation: kept, brought back, never lost.
+
+One story in order, over the change of OpenClaw's database between 2026.9.5 and 2026.9.6. What is done to the new
+release while it is proven is done by a program on the machine that waits for the switch, and undone when it is over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from reconciler.commands.switching import CHECKPOINTS, PATIENCE, SWITCH
+from reconciler.managed import files
+from reconciler.sandbox import cgroups
+from reconciler.sandbox.client import SandboxClient
+from reconciler.sandbox.paths import Paths
+from reconciler.sandbox.telegram import Fault
+from tests.e2e.machinery import Operator, ask_cloud, wait_until
+
+pytestmark = pytest.mark.e2e
+
+OLDER, NEWER = "2026.9.5", "2026.9.6"
+USER: Final = 4242
+CHILD: Final[dict[str, Any]] = {
+    "region": "nbg1",
+    "server_type": "cx33",
+    "image": "debian-12",
+    "bot": {"token": "env:ADA_BOT_TOKEN"},
+    "model": {"name": "claude-sonnet-4-6", "key": "env:ANTHROPIC_API_KEY"},
+    "users": {"allowed": [USER], "owner": USER},
+    "update": {"soak": 10},
+}
+PROGRAM: Final = f"{files.RELEASES}/{NEWER}/node_modules/openclaw/openclaw.mjs"
+
+
+@dataclass(frozen=True)
+class Story:
+    operator: Operator
+    sandbox: SandboxClient
+
+    def declare(self, version: str, **changes: object) -> None:
+        child = {**CHILD, "version": version, **changes}
+        fleet = {"fleet": "minds", "cloud": {"provider": "sandbox"}, "children": {"ada": child}}
+        (self.operator.directory / "fleet.yaml").write_text(yaml.safe_dump(fleet, sort_keys=False))
+
+    def root(self, text: str, code: int | None = 0) -> str:
+        return self.operator.on("ada", "sudo", "-n", "sh", "-c", text, code=code).strip()
+
+    def meanwhile(self, then: str, afterwards: str = ":") -> None:
+        """On the machine: `then` when the new release has been switched to, `afterwards` when that is over."""
+        program = (
+            f"until [ -e {SWITCH}/made ]; do sleep 0.05; done; {then}; "
+            f"until [ ! -e {SWITCH}/made ] || [ -e {SWITCH}/undone ]; do sleep 0.05; done; {afterwards}"
+        )
+        self.root(f"systemd-run --quiet --collect --unit=meanwhile sh -c {shell(program)}")
+
+    @property
+    def bot(self) -> str:
+        return str(self.operator.status()["ada"]["bot"])
+
+    @property
+    def token(self) -> str:
+        return self.root(f"cat {files.TELEGRAM_TOKEN_PATH}")
+
+    def tell(self, text: str) -> str:
+        """The bot is told something; what its model was told before that, by then."""
+        token, text = self.token, f"{text} {secrets.token_hex(6)}"
+        self.sandbox.say(token, USER, text)
+        wait_until(lambda: any(text in it.text for it in self.sandbox.model_requests()), "the model saw it", 120)
+        (request, *_) = [it for it in self.sandbox.model_requests() if text in it.text]
+        wait_until(lambda: any(request.answer in it for it in self.sandbox.replies(token, USER)), "the answer came", 60)
+        return request.earlier
+
+    def version(self) -> tuple[str, str]:
+        found = self.operator.status()["ada"]
+        return found["health"], found["gateway"]["version"]
+
+    def machine(self) -> int:
+        (row,) = ask_cloud("GET", "/servers", params={"label_selector": "openclaw-deploy/child=ada"})["servers"]
+        return int(row["id"])
+
+    def allow_again(self) -> None:
+        self.operator.fleet("quarantine", "clear", NEWER)
+
+    def failed_update(self, code: int | None = 1) -> str:
+        said = self.operator.run("apply", "--yes", "--retry", "ada", timeout=900)
+        print(said.stdout, said.stderr)
+        assert code is None or said.returncode == code
+        return said.stdout + said.stderr
+
+    def is_as_before(self) -> None:
+        """The old version answers, and knows what it was told."""
+        wait_until(lambda: self.version() == ("HEALTHY", OLDER), "the old version is healthy again", 120)
+        assert "Bello" in self.tell("what is my dog called?")
+        assert self.root(f"readlink {files.CURRENT}").endswith(OLDER)
+
+
+def shell(text: str) -> str:
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+@pytest.fixture(scope="module")
+def story(sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory, operator_home: Path) -> Iterator[Story]:
+    operator = Operator(tmp_path_factory.mktemp("minds"), operator_home)
+    operator.fleet("init", "--sandbox", "--name", "minds")
+    story = Story(operator, sandbox)
+    try:
+        yield story
+    finally:
+        operator.fleet("destroy", "--all", "--yes")
+
+
+def test_a_bot_is_told_something(story: Story) -> None:
+    story.declare(OLDER)
+    story.operator.fleet("apply", "--yes", timeout=900)
+    story.tell("remember that my dog is called Bello")
+    assert "Bello" in story.tell("do you remember?")
+
+
+def broken_config(story: Story) -> None:
+    """The agent has written what the new release will not read; it is asked before anything is touched."""
+    story.root(
+        f"runuser -u openclaw -- python3 -c {shell(SPOIL)} {files.CONFIG_PATH}",
+    )
+
+
+SPOIL: Final = "import json,sys; p=sys.argv[1]; c=json.load(open(p)); c['nonsense']=1; json.dump(c, open(p,'w'))"
+MEND: Final = "import json,sys; p=sys.argv[1]; c=json.load(open(p)); c.pop('nonsense',0); json.dump(c, open(p,'w'))"
+
+
+def test_a_configuration_that_the_new_release_refuses_changes_nothing(story: Story) -> None:
+    started = story.operator.status()["ada"]["gateway"]["starts"]
+    broken_config(story)
+    story.declare(NEWER)
+    said = story.failed_update()
+    assert f"OpenClaw {NEWER} does not accept the configuration" in said
+    story.root(f"runuser -u openclaw -- python3 -c {shell(MEND)} {files.CONFIG_PATH}")
+    story.is_as_before()
+    assert story.operator.status()["ada"]["gateway"]["starts"] == started
+    assert story.root(f"ls {CHECKPOINTS} 2>/dev/null; true") == ""
+
+
+FAILURES: Final = {
+    "a release that exits": (f"printf 'process.exit(1)\\n' >{PROGRAM}", ":"),
+    "its port is taken": (
+        "python3 -c 'import socket,time,os\ns=socket.socket(); s.setsockopt(1,2,1)\nwhile True:\n"
+        f' try: s.bind(("127.0.0.1",{files.PORT})); s.listen(); break\n except OSError: time.sleep(.05)\n'
+        f'while os.path.exists("{SWITCH}/made") and not os.path.exists("{SWITCH}/undone"): time.sleep(.05)\'',
+        ":",
+    ),
+    "the disk is full": (
+        f"fallocate -l $(($(df -P --output=avail -B1 {files.HOME} | tail -n 1) - 1000000)) {files.HOME}/full || "
+        f"dd if=/dev/zero of={files.HOME}/full bs=1M",
+        f"rm -f {files.HOME}/full",
+    ),
+}
+
+
+@pytest.mark.parametrize("failure", ["a release that exits", "its port is taken"])
+def test_a_version_that_fails_is_left_again(story: Story, failure: str) -> None:
+    story.meanwhile(*FAILURES[failure])
+    said = story.failed_update()
+    assert f"ada is back at {OLDER}, and healthy" in said
+    story.is_as_before()
+    assert f"{NEWER} is quarantined" in story.operator.fleet("plan")
+    assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
+    story.allow_again()
+
+
+def test_a_bot_token_that_is_revoked_in_its_middle_is_no_fault_of_the_version(story: Story) -> None:
+    token = story.token
+    running = story.operator.start("apply", "--yes", "--retry", "ada")
+    wait_until(lambda: story.root(f"test -e {SWITCH}/made && echo yes; true") == "yes", "the switch", 300)
+    story.sandbox.break_telegram(token, Fault.UNAUTHORIZED)
+    wait_until(lambda: story.root(f"test -e {SWITCH}/made || echo no; true") == "no", "it is over", 400)
+    story.sandbox.break_telegram(token, None)
+    running.wait(400)
+    assert running.returncode == 1
+    story.is_as_before()
+    story.allow_again()
+
+
+def test_memory_that_is_gone_is_left_again(story: Story) -> None:
+    """The machine's limit is lowered to what the new release cannot live with, and the kernel kills it."""
+    memory = cgroups.load_trees(Paths.default().cgroups)["memory"]
+    group = next(path for path in memory.iterdir() if path.name.endswith(str(story.machine())))
+    limit = group / "memory.limit_in_bytes"
+    before = limit.read_text()
+    running = story.operator.start("apply", "--yes", "--retry", "ada")
+    try:
+        wait_until(lambda: story.root(f"test -e {SWITCH}/made && echo yes; true") == "yes", "the switch", 300)
+        limit.write_text(str(600 << 20))
+        wait_until(lambda: story.root(f"test -e {SWITCH}/made || echo no; true", None) == "no", "it is over", 400)
+    finally:
+        limit.write_text(before)
+    running.wait(400)
+    story.is_as_before()
+    story.allow_again()
+
+
+def test_a_disk_without_room_for_a_copy_stops_nothing_for_long(story: Story) -> None:
+    story.root(f"mkdir -p {CHECKPOINTS} && mount -t tmpfs -o size=1m,mode=0700 tmpfs {CHECKPOINTS}")
+    try:
+        said = story.failed_update()
+        assert "MB left, and copies of" in said
+        assert f"ada is back at {OLDER}, and healthy" in said
+    finally:
+        story.root(f"umount {CHECKPOINTS}")
+    story.is_as_before()
+    story.allow_again()
+
+
+@pytest.mark.parametrize("sign", [SWITCH, f"{CHECKPOINTS}/*/manifest.json", f"{SWITCH}/made"])
+def test_an_apply_that_is_killed_leaves_a_host_that_goes_back_by_itself(story: Story, sign: str) -> None:
+    story.root(f"rm -rf {CHECKPOINTS}/*")
+    running = story.operator.start("apply", "--yes", "--retry", "ada")
+    wait_until(lambda: story.root(f"ls -d {sign} 2>/dev/null; true") != "", "that moment", 300)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    wait_until(lambda: story.root(f"test -d {SWITCH} || echo gone; true") == "gone", "it goes back", PATIENCE + 60)
+    story.is_as_before()
+
+
+def test_a_new_version_keeps_the_conversation(story: Story) -> None:
+    said = story.operator.fleet("apply", "--yes", "--retry", "ada", timeout=900)
+    seconds = {name: float(found) for name, found in re.findall(r"ada: ([a-z ]+) \(([0-9.]+) s\)", said)}
+    gap = sum(seconds.get(name, 0.0) for name in ("checkpoint", "switch", "config", "files", "start", "prove healthy"))
+    print(f"user-visible gap: {gap:.1f} s of {seconds}")
+    assert story.version() == ("HEALTHY", NEWER)
+    assert "Bello" in story.tell("what is my dog called?")
+    assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
+
+
+def test_by_hand_it_goes_back_over_the_change_of_the_database(story: Story) -> None:
+    story.tell("remember that my cat is called Mimi")
+    assert "Mimi" in story.tell("do you remember?")
+    said = story.operator.fleet("rollback", "ada", "--yes", timeout=900)
+    assert "goes back to the checkpoint of" in said
+    assert story.version() == ("HEALTHY", OLDER)
+    earlier = story.tell("what do you know?")
+    assert "Bello" in earlier
+    assert "Mimi" not in earlier
+    plan = story.operator.fleet("plan")
+    assert "No changes" in plan
+    assert "rolled back by hand" in plan
+    story.operator.fleet("apply", "--yes", "--retry", "ada", timeout=900)
+    assert story.version() == ("HEALTHY", NEWER)
+    assert "Bello" in story.tell("what is my dog called?")
+
+
+def test_a_lower_version_in_the_file_is_the_way_back_too(story: Story) -> None:
+    story.declare(OLDER)
+    assert "goes back to the checkpoint of" in story.operator.fleet("plan")
+    story.operator.fleet("apply", "--yes", timeout=900)
+    assert story.version() == ("HEALTHY", OLDER)
+    assert "Bello" in story.tell("what is my dog called?")
+    found = json.loads(story.operator.fleet("checkpoints", "--json"))["ada"]
+    assert {checkpoint["version"] for checkpoint in found["checkpoints"]} == {OLDER, NEWER}

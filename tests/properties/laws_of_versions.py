@@ -1,0 +1,158 @@
+"""What a plan does with versions: up always, down only to a copy, to what is held never, and in their turn."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Final
+
+from reconciler.model import Action, Percent, Plan, Severity, Sync
+from tests.properties.versions import LOW, NAMES, VERSIONS, Minded, World
+
+
+def nobody_goes_to_a_version_that_is_held(world: World, plan: Plan) -> None:
+    for name, it in _seen(world):
+        if _is_held(world, it):
+            assert _goes_to(plan, name) in (None, _present(it))
+
+
+def who_is_held_is_told_and_waits(world: World, plan: Plan) -> None:
+    for name, it in _seen(world):
+        own = [found for found in plan.diagnostics if found.address == name]
+        if _is_held(world, it) and it.held and _by_host(world, it):
+            [found] = own
+            assert found.severity is Severity.WARNING
+            assert found.summary.startswith(f"{name} stays at {_present(it)}: {it.wants} is held back since 2026-11-21")
+            assert f"--retry {name}" in found.detail
+        elif _is_lower(it) and not _is_held(world, it):
+            [found] = own
+            assert found.summary == f"{name} stays at {_present(it)}: there is no way down to {it.wants}"
+            copies = "checkpoints are there of: 2026.9.5" if it.copy else "there are no checkpoints on it"
+            assert found.detail.endswith(copies)
+            assert plan.sync[name] is Sync.PENDING or any(action.child == name for action in plan.actions)
+        else:
+            assert not own
+
+
+def a_quarantine_is_told_once_with_all_whom_it_keeps_back(world: World, plan: Plan) -> None:
+    found = [it for it in plan.diagnostics if it.address.startswith("quarantine.")]
+    assert [it.address for it in found] == ([f"quarantine.{world.quarantined}"] if world.quarantined else [])
+    waiting = [name for name, it in _seen(world) if _is_held(world, it) and not (it.held and _by_host(world, it))]
+    if found:
+        assert found[0].severity is (Severity.WARNING if waiting else Severity.NOTE)
+        assert all(name in found[0].summary for name in waiting[:3])
+        assert "since 2026-11-21" in found[0].summary
+        assert f"fleet quarantine clear {world.quarantined}" in found[0].detail
+        assert not any(f" {name}" in found[0].summary for name in NAMES if name not in waiting)
+
+
+def nobody_is_made_with_a_quarantined_version(world: World, plan: Plan) -> None:
+    for name, it in zip(NAMES, world.children, strict=False):
+        if it.there == "none":
+            makes = [action for action in plan.actions if action.child == name]
+            told = [found for found in plan.diagnostics if found.address == name]
+            assert bool(makes) is (it.wants != world.quarantined)
+            assert [found.severity for found in told] == ([] if makes else [Severity.ERROR])
+            assert all("is not made" in found.summary for found in told)
+
+
+def who_can_go_does(world: World, plan: Plan) -> None:
+    for name, it in _seen(world):
+        is_kept = _is_held(world, it) or _is_lower(it)
+        if not is_kept and it.at is not None and it.at != _target(it) and it.going is None:
+            assert _goes_to(plan, name) == _target(it)
+
+
+def who_goes_is_told_what_that_means(world: World, plan: Plan) -> None:
+    for name, it in _seen(world):
+        action, goes = next((it for it in plan.actions if it.child == name), None), _goes_to(plan, name)
+        if action is None or it.going is not None or it.at is None or (goes is None and it.asked != "rollback"):
+            continue
+        away = f"back to {it.at} with its memory if"
+        back = [note for note in action.notes if "goes back to the checkpoint of 2026-11-20 08:00 UTC" in note]
+        assert bool(back) is (it.asked == "rollback" or _goes_down_to_copy(it, goes)), (it, action.notes)
+        assert all(note.endswith(" days)") for note in back)
+        assert any(note.startswith("silent for about half a minute") and away in note for note in action.notes)
+        assert action.retries is (it.asked == "retry")
+        assert (action.rollback is not None) is (it.asked == "rollback")
+
+
+def another_version_goes_in_turn(world: World, plan: Plan) -> None:
+    places = [(action.wave, action.batch, action.child) for action in plan.actions]
+    assert places == sorted(places)
+    turn = [action for action in plan.actions if action.batch]
+    assert {action.child for action in turn} == {action.child for action in plan.actions if _moves(world, plan, action)}
+    if not turn:
+        return
+    batches = [[action.child for action in group] for _, group in groupby(turn, key=lambda action: action.batch)]
+    assert [action.batch for action in turn] == sorted(action.batch for action in turn)
+    assert {action.batch for action in turn} == set(range(1, len(batches) + 1))
+    names, rollout = sorted(action.child for action in turn), world.rollout
+    if isinstance(rollout.canaries, int):
+        first = names[: rollout.canaries]
+    else:
+        first = [name for name in names if name == "bea" or name.startswith("e")]
+    rest = [name for name in names if name not in first]
+    size = rollout.batch.of(len(names)) if isinstance(rollout.batch, Percent) else rollout.batch
+    wanted = [rest[start : start + size] for start in range(0, len(rest), size)]
+    assert batches == ([first, *wanted] if first else wanted)
+
+
+LAWS: Final = (
+    nobody_goes_to_a_version_that_is_held,
+    who_is_held_is_told_and_waits,
+    a_quarantine_is_told_once_with_all_whom_it_keeps_back,
+    nobody_is_made_with_a_quarantined_version,
+    who_can_go_does,
+    who_goes_is_told_what_that_means,
+    another_version_goes_in_turn,
+)
+
+
+def _seen(world: World) -> list[tuple[str, Minded]]:
+    return [(name, it) for name, it in zip(NAMES, world.children, strict=False) if it.there == "seen"]
+
+
+def _present(it: Minded) -> str:
+    return LOW if it.going else it.at or it.was or LOW
+
+
+def _applied(it: Minded) -> str:
+    return it.was or it.at or LOW
+
+
+def _target(it: Minded) -> str:
+    return (it.copy or it.wants) if it.asked == "rollback" else it.wants
+
+
+def _by_host(world: World, it: Minded) -> bool:
+    """Whether what is told is the host's own note: of one and the same it is the fleet's."""
+    return world.quarantined != it.wants
+
+
+def _is_held(world: World, it: Minded) -> bool:
+    is_meant = not it.asked and (it.held or world.quarantined == it.wants)
+    return is_meant and _present(it) != it.wants
+
+
+def _is_lower(it: Minded) -> bool:
+    """Down from where it is, and no copy of that; of a link that was moved since the last apply nobody knows."""
+    order, target = VERSIONS.index, _target(it)
+    if _applied(it) == target or it.going == target or order(target) >= order(_present(it)):
+        return False
+    has_copy = it.copy == target and it.at is not None and order(target) < order(it.at)
+    return not has_copy
+
+
+def _goes_down_to_copy(it: Minded, goes: str | None) -> bool:
+    return goes is not None and it.copy == goes and VERSIONS.index(goes) < VERSIONS.index(it.at or goes)
+
+
+def _goes_to(plan: Plan, name: str) -> str | None:
+    changes = [change for action in plan.actions if action.child == name for change in action.reason.changes]
+    found = [change.after for change in changes if change.path == "release.version"]
+    return str(found[0]) if found else None
+
+
+def _moves(world: World, plan: Plan, action: Action) -> bool:
+    it = dict(_seen(world)).get(action.child)
+    return it is not None and it.asked != "rollback" and _goes_to(plan, action.child) is not None

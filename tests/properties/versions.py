@@ -1,0 +1,126 @@
+"""Worlds of children that are to have other versions than they have: what is held, what there are copies of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from reconciler.managed import wanted_values
+from reconciler.model import Checkpoint, Child, Hold, Percent, Plan, PlanOptions, Rollback, Rollout, Switch
+from reconciler.planner import plan
+from reconciler.steps.versions import pinned, with_quarantine
+from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet, make_materials
+
+NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
+LOW, MIDDLE, HIGH = "2026.9.5", "2026.9.6", "2026.10.1"
+VERSIONS: Final = (LOW, MIDDLE, HIGH)
+MADE: Final = "2026-11-20T08:00:00+00:00"
+
+
+AS_USUAL: Final = Rollout()
+
+
+@dataclass(frozen=True)
+class Minded:
+    """`at` is the linked version, `was` the one of the last apply, `going` the one that it is on its way to."""
+
+    at: str | None
+    wants: str
+    was: str | None = None  # None: as it is
+    held: bool = False
+    copy: str | None = None
+    going: str | None = None
+    asked: str = ""  # retry, rollback
+    there: str = "seen"  # seen, none (no server), silent
+
+
+@dataclass(frozen=True)
+class World:
+    children: tuple[Minded, ...]
+    quarantined: str | None = None
+    rollout: Rollout = AS_USUAL
+
+
+def planned(world: World) -> Plan:
+    quarantined = {world.quarantined: hold(world.quarantined)} if world.quarantined else {}
+    children = {name: _child(name, it, quarantined) for name, it in zip(NAMES, world.children, strict=False)}
+    asked = dict(zip(children, world.children, strict=True))
+    options = PlanOptions(
+        retry=frozenset(name for name, it in asked.items() if it.asked == "retry"),
+        rollback={name: Rollback(copy_of(it), it.wants) for name, it in asked.items() if it.asked == "rollback"},
+    )
+    fleet = replace(make_fleet(children), rollout=world.rollout)
+    return plan(fleet, children, make_catalog(), NOW, options, quarantined=quarantined)
+
+
+def hold(version: str) -> Hold:
+    return Hold(version, f"{version} never got ready", "2026-11-21T10:00:00+00:00")
+
+
+def copy_of(it: Minded) -> Checkpoint:
+    return Checkpoint("20261120T080000Z", it.copy or it.wants, MADE, 1)
+
+
+def every_child() -> Iterator[World]:
+    for it in EVERY:
+        yield World((it,))
+        yield World((it, Minded(MIDDLE, HIGH)), it.wants)
+    for rollout in ROLLOUTS:
+        yield World((Minded(LOW, MIDDLE),) * len(NAMES), None, rollout)
+        yield World((Minded(LOW, LOW), *(Minded(LOW, MIDDLE, copy=LOW),) * 3, Minded(HIGH, HIGH)), None, rollout)
+
+
+EVERY: Final = [
+    Minded(at, wants, was, held, copy, going, asked)
+    for at, wants, was, held, copy, going, asked in product(
+        (*VERSIONS, None), VERSIONS, (None, LOW), (False, True), (None, LOW), (None, MIDDLE), ("", "retry", "rollback")
+    )
+    if (asked != "rollback" or (copy is not None and going is None and at is not None))
+    and (at is not None or was is not None)
+    and (going is None or at in (LOW, MIDDLE))
+] + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "silent")]
+ROLLOUTS: Final = (
+    Rollout(),
+    Rollout(canaries=0, batch=2),
+    Rollout(canaries=2, batch=1),
+    Rollout(canaries=("e*", "bea"), batch=Percent(50)),
+)
+worlds: Final = st.builds(
+    World,
+    st.lists(st.sampled_from(EVERY), min_size=1, max_size=len(NAMES)).map(tuple),
+    st.sampled_from((None, *VERSIONS)),
+    st.sampled_from(ROLLOUTS),
+)
+
+
+def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
+    """As a look has it: what is wanted is of the version that the child is brought to."""
+    if it.there != "seen":
+        case: dict[str, Any] = {"server": None} if it.there == "none" else {"silence": "timed out"}
+        return make_child(name, {"spec": {"version": it.wants}, **case})
+    wants = copy_of(it).version if it.asked == "rollback" else it.wants
+    applied = it.was or it.at or LOW
+    child = make_child(name, {"spec": {"version": wants}, "applied_spec": {"version": applied}})
+    assert child.facts is not None
+    assert child.spec is not None
+    release = {"version": it.at, "link": f"/opt/openclaw/releases/{it.at}", "complete": it.at is not None}
+    facts = replace(
+        child.facts,
+        managed={**child.facts.managed, "release": {**_as_map(child.facts.managed["release"]), **release}},
+        checkpoints=(copy_of(it),) if it.copy else (),
+        held=hold(it.wants) if it.held else None,
+        switch=Switch(LOW, it.going, "20261126T120000Z", is_made=True) if it.going else None,
+    )
+    is_free = it.asked in ("retry", "rollback")
+    facts = replace(facts, held=None) if is_free else with_quarantine(facts, child.spec, quarantined)
+    wanted = wanted_values(pinned(child.spec, facts), make_materials(name))
+    return replace(child, facts=facts, wanted=wanted)
+
+
+def _as_map(value: Any) -> dict[str, Any]:
+    assert isinstance(value, dict)
+    return value
