@@ -32,6 +32,7 @@ def parse_answer(printed: bytes) -> HostFacts:
             memory_free_mb=int(answer["memory_free_mb"]),
             bot=_text(answer["bot"]),
             checkpoints=tuple(_checkpoints(answer["versions"]["checkpoints"])),
+            asides=_texts(answer["versions"]["asides"]),
             switch=_switch(answer["versions"]["switch"]),
             held=_hold(answer["versions"]["held"]),
             releases=_texts(answer["versions"]["releases"]),
@@ -110,7 +111,6 @@ def _switch(note: Any) -> Switch | None:
         str(note["checkpoint"]),
         _text(note.get("restore")) or None,
         note["is_made"] is True,
-        _number(note.get("starts")),
         note["is_undone"] is True,
     )
 

@@ -12,15 +12,17 @@ from typing import Final
 
 from reconciler.actions import steps_of
 from reconciler.commands.switching import PATIENCE
-from reconciler.errors import CloudError, FleetError, HostError
+from reconciler.errors import CloudError, FleetError, HostError, ProofFailed
 from reconciler.hindrances import Hindrances
 from reconciler.log import get_log
-from reconciler.model import Action, Child, Event, Fleet, Hold, Json, Kind, Outcome, OutcomeCode, Plan, masked
+from reconciler.model import LATEST, Action, Child, Event, Fleet, Hold, Json, Kind, Outcome, OutcomeCode, Plan, masked
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import GO_BACK, Step, Work
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
+from reconciler.steps.switching import forget_hold
+from reconciler.steps.versions import is_higher
 
 WORKERS: Final = 32
 TRIES: Final = 3
@@ -108,7 +110,7 @@ def _work(action: Action, plan: Plan, fleet: Fleet, child: Child, ports: Ports, 
 def _given_up(action: Action, ports: Ports) -> Hold | None:
     """What the fleet file says is not gone to again by itself after a person has gone back."""
     found = action.rollback
-    if found is None or found.instead_of == found.checkpoint.version:
+    if found is None or found.instead_of in (LATEST, found.checkpoint.version):
         return None
     reason = f"rolled back by hand to the checkpoint {found.checkpoint.id} of {found.checkpoint.version}"
     return Hold(found.instead_of, reason, ports.clock.now().isoformat(timespec="seconds"))
@@ -121,11 +123,12 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
     work.note("action-started", kind=action.kind, reason=action.reason.code)
     try:
         hindrances.check(work, child)
+        work.may_switch = work.may_switch if work.retries else hindrances.check_version
         for step in planned:
             current = step.name
             _run_step(step, work, steps)
     except Exception as error:
-        failure = error if isinstance(error, FleetError) else _unforeseen(error)
+        failure = _known(error)
         hindrances.note(failure, action, child)
         if work.switch is not None:
             failure = _bring_back(work, failure, current, steps, hindrances)
@@ -146,28 +149,48 @@ def _bring_back(
     """A switch has failed: the version and the state of before, then everything else that the file says."""
     assert work.switch is not None
     origin, target = work.switch.origin, work.switch.target
-    # A connection that broke off says nothing about a version: that is tried again.
-    work.failure = "" if failure.temporary else masked(f"{step}: {failure.summary}", work.secrets)
-    is_suspect = work.failure and work.was_healthy and work.switch.is_made and work.switch.restore is None
-    if is_suspect:
-        hindrances.quarantine(work, target)  # before anything else: whatever kills us, nobody else goes there
+    # Only of a gateway that did not get healthy anybody can say that its version was to blame; the rest is tried again.
+    if isinstance(failure, ProofFailed) and work.switch.is_made:
+        work.failure = masked(f"{step}: {failure.summary}", work.secrets)
+    is_suspect = bool(work.failure) and work.was_healthy and is_higher(target, origin)
+    told = (
+        hindrances.quarantine(work, target, step) if is_suspect else ""
+    )  # first: whatever kills us, nobody goes there
     try:
         _run_step(GO_BACK[0], work, steps)
-    except FleetError as error:
+    except Exception as error:
+        why = _known(error)
         within = f"its host goes back by itself in {PATIENCE // 60 + 1} minutes: then `fleet status {work.name}`"
-        return HostError(failure.summary, f"going back to {origin} did not end: {error.summary}\n{within}")
+        return HostError(failure.summary, _lines(f"going back to {origin} did not end: {why.summary}", within, told))
     try:
         for following in GO_BACK[1:]:
             _run_step(following, work, steps)
-    except FleetError as error:
+    except Exception as error:
+        why = _known(error)
         if is_suspect:
-            hindrances.acquit(work, target)
-        ill = f"{work.name} is back at {origin}, and not healthy there either: {error.summary}"
-        return HostError(failure.summary, f"{ill}\n{error.advice}")
+            told = _acquit(work, target, hindrances)
+        ill = f"{work.name} is back at {origin}, and not healthy there either: {why.summary}"
+        return HostError(failure.summary, _lines(ill, why.advice, told))
     again = f"apply again: it goes to {target} then"
     if work.failure:
         again = f"{target} is not tried again by itself; when you know why it failed: fleet apply --retry {work.name}"
-    return HostError(failure.summary, f"{work.name} is back at {origin}, and healthy\n{again}")
+    return HostError(failure.summary, _lines(f"{work.name} is back at {origin}, and healthy", again, told))
+
+
+def _acquit(work: Work, version: str, hindrances: Hindrances) -> str:
+    try:
+        forget_hold(work)
+    except HostError:
+        work.note("hold-not-forgotten", version=version)  # it does no harm: --retry ends it
+    return hindrances.acquit(work, version)
+
+
+def _lines(*texts: str) -> str:
+    return "\n".join(text for text in texts if text)
+
+
+def _known(error: Exception) -> FleetError:
+    return error if isinstance(error, FleetError) else _unforeseen(error)
 
 
 def _unforeseen(error: Exception) -> FleetError:

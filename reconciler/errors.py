@@ -23,7 +23,8 @@
     │  ├─ HostTimedOut         temporary: no answer in time
     │  ├─ WrongHostKey         never retried, never trusted
     │  ├─ LoginRefused         our key is not accepted
-    │  └─ CommandFailed        a command on the host ended with another code than 0
+    │  ├─ CommandFailed        a command on the host ended with another code than 0
+    │  └─ ProofFailed          the gateway runs, or should, and is not healthy
     └─ SandboxError            the local sandbox cannot do what was asked
 
 `temporary` is the retry policy: the engine tries a temporary error again and no other.
@@ -168,6 +169,10 @@ class CommandFailed(HostError):
     def __init__(self, summary: str, advice: str = "", exit_code_on_host: int = 1) -> None:
         super().__init__(summary, advice)
         self.exit_code_on_host = exit_code_on_host
+
+
+class ProofFailed(HostError):
+    """Everything was done, and the gateway is not healthy: what it runs may be to blame."""
 
 
 class SandboxError(FleetError):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Final
 
 from reconciler.errors import CloudError, FleetError, LimitExceeded, Refused
 from reconciler.model import Action, Child, Fleet, Kind
 from reconciler.ports import Ports
 from reconciler.steps import Work
-from reconciler.steps.quarantine import clear_quarantine, ensure_quarantined
+from reconciler.steps.quarantine import mark_of, set_mark
+
+MARK_TRIES: Final = 3
+MARK_PAUSE: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -18,8 +23,8 @@ class Hindrances:
 
     fleet: Fleet
     ports: Ports
-    failed: dict[str, list[str]] = field(default_factory=dict)  # by version, who had to be brought back from it
-    versions: dict[str, str] = field(default_factory=dict)  # quarantined by this run, and for which child
+    failed: dict[str, list[Work]] = field(default_factory=dict)  # by version, who had to be brought back from it
+    before: dict[str, str | None] = field(default_factory=dict)  # the marks of earlier runs in the place of ours
     marking: Lock = field(default_factory=Lock)  # a firewall's labels are replaced as a whole
     full: LimitExceeded | None = None  # the project: no further server is asked for
     holders: dict[str, str] = field(default_factory=dict)  # by a bot's number, the child that could not be stopped
@@ -32,10 +37,16 @@ class Hindrances:
         if holder is not None and holder != child.name:
             summary = f"not tried, its bot is still that of {holder}, which could not be stopped"
             raise Refused(summary, f"mend what keeps {holder} from stopping, then apply again")
-        if child.spec is not None and child.spec.version in self.versions and not work.retries:
-            first = self.versions[child.spec.version]
-            summary = f"not tried, {child.spec.version} has failed on {first} and is quarantined"
-            raise Refused(summary, "plan again: what else differs is mended with the version that is there")
+        if child.spec is not None and not work.retries:
+            self.check_version(child.spec.version)
+
+    def check_version(self, version: str) -> None:
+        """Raises Refused where too many have failed with it in this run. Asked once more just before a switch."""
+        with self.marking:
+            if version in self.before:
+                first = self.failed[version][-1].name
+                summary = f"not tried, {version} has failed on {first} and is quarantined"
+                raise Refused(summary, "plan again: what else differs is mended with the version that is there")
 
     def note(self, failure: FleetError, action: Action, child: Child) -> None:
         if isinstance(failure, LimitExceeded):
@@ -44,28 +55,42 @@ class Hindrances:
             bots = (child.bot, child.facts and child.facts.bot, child.server and child.server.bot)
             self.holders |= {bot: child.name for bot in bots if bot}
 
-    def quarantine(self, work: Work, version: str) -> None:
-        """A failure of this version. With too many nobody else goes there, in any run, until a person says so."""
+    def quarantine(self, work: Work, version: str, step: str) -> str:
+        """A failure of this version. With too many nobody else goes there, in any run, until a person says so.
+
+        What a person has to know about that, where it could not be noted at the cloud.
+        """
         with self.marking:
             failed = self.failed.setdefault(version, [])
-            failed.append(work.name)
-            if version in self.versions or len(failed) < self.fleet.rollout.max_failures:
-                return
-            self.versions[version] = work.name
+            failed.append(work)
+            if version in self.before or len(failed) < self.fleet.rollout.max_failures:
+                return ""
+            self.before[version] = None
             work.note("quarantine-intended", durable=True, version=version, reason=work.failure)
-            try:
-                ensure_quarantined(self.fleet, self.ports, version, work.name, work.failure)
-            except CloudError as error:
-                work.note("quarantine-not-noted", version=version, error=error.summary)
+            return self._try(lambda: self._mark(work, version, step), work, version)
 
-    def acquit(self, work: Work, version: str) -> None:
+    def acquit(self, work: Work, version: str) -> str:
         """This child's failure was not the version's, or not its alone."""
         with self.marking:
-            self.failed[version].remove(work.name)
-            if self.versions.get(version) != work.name:
-                return
-            del self.versions[version]
+            failed = self.failed[version]
+            failed.remove(work)
+            if version not in self.before or len(failed) >= self.fleet.rollout.max_failures:
+                return ""
+            before = self.before.pop(version)
+            return self._try(lambda: set_mark(self.fleet, self.ports, version, before), work, version)
+
+    def _mark(self, work: Work, version: str, step: str) -> None:
+        value = mark_of(self.ports.clock.now(), work.name, step)
+        self.before[version] = set_mark(self.fleet, self.ports, version, value)
+
+    def _try(self, mark: Callable[[], object], work: Work, version: str) -> str:
+        for tries in range(1, MARK_TRIES + 1):
             try:
-                clear_quarantine(self.fleet, self.ports, version)
+                mark()
+                break
             except CloudError as error:
-                work.note("quarantine-not-ended", version=version, error=error.summary)
+                if tries == MARK_TRIES:
+                    work.note("quarantine-not-noted", version=version, error=error.summary)
+                    return f"whether {version} is quarantined could not be noted at the cloud: {error.summary}"
+                self.ports.clock.sleep(MARK_PAUSE)
+        return ""

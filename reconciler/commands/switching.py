@@ -1,10 +1,15 @@
-"""From one OpenClaw version to another with a way back: the copy of the state, the switch, and the host's own return.
+r"""From one OpenClaw version to another with a way back: the copy of the state, the switch, and the host's own return.
 
-A switch lies in a directory of its own on the host for as long as it lasts, with the program that undoes it. A timer
-runs that program unless somebody keeps postponing it: a gateway whose operator has died must not stay stopped, or
-unproven. Undoing by hand, by a failed proof and by the timer is the same program.
+A switch lies in a directory of its own on the host for as long as it lasts. A timer looks there every ten seconds and
+goes back unless somebody keeps postponing that: a gateway whose operator has died must not stay stopped, or unproven.
+A reboot forgets what was postponed. Undoing by hand, by a failed proof and by the timer is the same program.
 
-Below the gateway's home its user could put links in our way, so what reads or writes there does it as that user.
+What `switch/` holds: `checkpoint`, `origin`, `target` and `restore` (one word each); `home` and `next`, states that are
+unpacked and only need to be moved in place; and marks. `closed`: the gateway is not to be started, its unit obeys.
+`made`: the new release may have changed the state. `undone`: the host is going back.
+
+The gateway's user can put links into its home. So root reads there by tar alone, which follows none, and unpacks into a
+directory that this user does not reach.
 """
 
 from __future__ import annotations
@@ -18,176 +23,224 @@ from reconciler.model import Command
 
 NOTES: Final = "/var/lib/openclaw-deploy"
 CHECKPOINTS: Final = f"{NOTES}/checkpoints"
+ASIDES: Final = f"{NOTES}/asides"  # states that were given up by going back
 SWITCH: Final = f"{NOTES}/switch"
 HELD_PATH: Final = f"{NOTES}/held.json"
-TIMER: Final = "openclaw-deploy-switch"
+RETURN_PATH: Final = "/usr/local/lib/openclaw-deploy/return"
+RETURN_SERVICE: Final = "openclaw-deploy-return.service"
+RETURN_TIMER: Final = "openclaw-deploy-return.timer"
+RETURN_EVERY: Final = 10  # seconds
+UNTIL_PATH: Final = "/run/openclaw-deploy.until"  # the uptime in seconds from which on the host goes back
 PATIENCE: Final = 150  # seconds without a word from the operator; whoever waits for a start speaks every few
 COPY_TIMEOUT: Final = 600.0  # 54 MB took 0.2 s (facts on real gateways, section 4); memory grows for years
+SPARE_MB: Final = 200  # of disk, beside the copies
 
 _PLACES: Final = f"""
-notes={NOTES}; switch={SWITCH}; copies={CHECKPOINTS}; releases={RELEASES}; current=/opt/openclaw/current
-home=/var/lib/openclaw; unit=openclaw-gateway.service; timer={TIMER}
-started=/run/openclaw-gateway/started.json
+notes={NOTES}; switch={SWITCH}; copies={CHECKPOINTS}; asides={ASIDES}; releases={RELEASES}
+current=/opt/openclaw/current; home=/var/lib/openclaw; unit=openclaw-gateway.service; timer={RETURN_TIMER}
+until={UNTIL_PATH}
 """
 
 # What can be fetched again is no memory.
 _LEFT_OUT: Final = "--exclude=./.cache --exclude=./.npm"
 
-_RESTORE: Final = """
-# $1 checkpoint, $2 name of what is set aside for it. Done when the latter and a home are there.
-restore() {
-  if [ ! -e "$copies/$2" ]; then
-    ( cd "$copies/$1" && sha256sum --check --status state.sha256 ) || { echo "checkpoint $1 is damaged" >&2; exit 1; }
-    rm -rf -- "$home.restored"; install -d -m 0700 -o openclaw -g openclaw "$home.restored"
-    ( cd "$home.restored" && runuser -u openclaw -- tar -xpf - ) <"$copies/$1/state.tar"
-    sync -f "$home.restored"
-    [ ! -e "$home" ] || mv -T -- "$home" "$copies/$2"
-    sync "$copies"
-  fi
-  [ -e "$home" ] || mv -T -- "$home.restored" "$home"
-  sync /var/lib
+_SHELL: Final = """
+fail() { echo "$1" >&2; exit 1; }
+uptime() { read -r up rest </proc/uptime; echo "${up%.*}"; }
+wait_for_word() { echo $(($(uptime) + $1)) >"$until.part"; mv -fT -- "$until.part" "$until"; }
+must_go_on() { [ -d "$switch" ] && [ ! -e "$switch/undone" ] || fail 'the host has gone back by itself'; }
+must_be_stopped() {
+  case $(systemctl is-active "$unit") in
+    active|activating|deactivating|reloading) fail 'the gateway runs, so its state cannot be taken as a whole' ;;
+  esac
+}
+# $1 path, $2 name of what is kept there of old: nothing is ever overwritten
+set_aside() {
+  [ -e "$1" ] || return 0
+  name=$2; while [ -e "$asides/$name" ]; do name=$name+; done
+  mv -T -- "$1" "$asides/$name"; sync "$asides"
+}
+# $1 checkpoint, $2 directory to make
+unpack() {
+  ( cd "$copies/$1" && sha256sum --check --status state.sha256 ) || fail "checkpoint $1 is damaged"
+  rm -rf -- "$2.part"; mkdir -m 0700 "$2.part"
+  tar --numeric-owner --same-owner -xpf "$copies/$1/state.tar" -C "$2.part"
+  sync -f "$2.part"; mv -T -- "$2.part" "$2"
 }
 link() {
   ln -sfnT -- "$releases/$1" /opt/openclaw/.current.part; mv -fT -- /opt/openclaw/.current.part "$current"
   sync /opt/openclaw
 }
+# $1 kilobytes
+need() {
+  free=$(df -Pk -- "$notes" | tail -n 1 | awk '{ print $4 }')
+  [ "$free" -gt $(($1 + spare * 1024)) ] ||
+    fail "the disk has $((free / 1024)) MB left, and copies of $(($1 / 1024)) MB are to be made"
+}
+# $1 length, $2 path: what came on stdin is all of it
+keep() {
+  cat >"$2.part"; [ "$(stat -c %s "$2.part")" = "$1" ] || fail 'the note has not arrived as a whole'
+  sync "$2.part"; mv -fT -- "$2.part" "$2"
+}
 """
+_TOOLS: Final = f"spare={SPARE_MB}\n{_PLACES}{_SHELL}"
 
-# The only program that goes back. It lies on the host, for the timer and for us.
-_RETURN: Final = f"""set -eu
+# Every step of it is a rename, so it needs no disk; whatever interrupts it, the timer begins it again where it was.
+# The gateway is not to be started before all is in its place, and the last thing is that it may.
+RETURN_PROGRAM: Final = f"""\
+#!/bin/sh
+# Back to the version and the state of before a switch, unless somebody has postponed that. With `now`, at once.
+# Written by OpenClaw Deploy; changes are put back by the next apply.
+set -eu
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; umask 022; cd /
-{_PLACES}{_RESTORE}
-exec 9>/run/openclaw-deploy.lock; flock -w 700 9
-[ -d "$switch" ] || exit 0
-: >"$switch/undone"; sync -f "$switch"
-# Whatever fails from here on: a bot that may not be as it was is better than none.
-trap 'systemctl reset-failed "$unit" 2>/dev/null || true; systemctl start --no-block "$unit"' EXIT
+{_TOOLS}
+exec 9>/run/openclaw-deploy.lock
+if [ "${{1-}}" = now ]; then flock -w 600 9; else flock -n 9 || exit 0; fi
+if [ ! -d "$switch" ]; then systemctl stop --no-block "$timer"; exit 0; fi
+if [ "${{1-}}" != now ] && [ ! -e "$switch/undone" ]; then
+  [ "$(uptime)" -ge "$(cat "$until" 2>/dev/null || echo 0)" ] || exit 0
+fi
+: >"$switch/closed"; : >"$switch/undone"; sync -f "$switch"
 systemctl stop "$unit"
 if [ -e "$switch/made" ]; then
-  restore "$(cat "$switch/checkpoint")" "$(cat "$switch/checkpoint").aside"
+  if [ -d "$switch/home" ]; then
+    set_aside "$home" "$(cat "$switch/checkpoint")"
+    mv -T -- "$switch/home" "$home"; sync /var/lib
+  fi
   link "$(cat "$switch/origin")"
 fi
-if [ -e "$switch/held.json" ]; then mv -fT -- "$switch/held.json" "$notes/held.json"; sync "$notes"; fi
-mv -T -- "$switch" "$switch.undone"; sync "$notes"; rm -rf -- "$switch.undone"
+if [ -e "$switch/held.json" ]; then mv -fT -- "$switch/held.json" "$notes/held.json"; fi
+rm -f -- "$switch/closed"; sync "$notes"
+systemctl reset-failed "$unit" 2>/dev/null || true
+systemctl start --no-block "$unit"
+mv -T -- "$switch" "$switch.over"; sync "$notes"; rm -rf -- "$switch.over"
+systemctl stop --no-block "$timer"
 """
 
-_POSTPONE: Final = f"""
-systemctl stop "$timer.timer" 2>/dev/null || true
-systemctl reset-failed "$timer.timer" "$timer.service" 2>/dev/null || true
-systemd-run --quiet --collect --unit="$timer" --on-active={PATIENCE} --timer-property=AccuracySec=1s \\
-  sh "$switch/return"
-"""
-_MUST_GO_ON: Final = """
-[ -d "$switch" ] && [ ! -e "$switch/undone" ] || {
-  echo 'the host has gone back to the version before by itself' >&2; exit 1; }
-"""
-_MUST_BE_STOPPED: Final = """
-case $(systemctl is-active "$unit") in
-  active|activating|deactivating|reloading)
-    echo 'the gateway runs, so its state cannot be taken as a whole' >&2; exit 1 ;;
-esac
-"""
-
-# Its time is set first and the gateway stopped then: from the first moment on somebody brings it back.
-_BEGIN = f"""{_PLACES}
-if [ ! -d "$switch" ]; then
-  rm -rf -- "$switch.part"; mkdir -p -m 0700 "$copies" "$switch.part"
-  printf '%s\\n' "$1" >"$switch.part/checkpoint"; printf '%s\\n' "$2" >"$switch.part/origin"
-  printf '%s\\n' "$3" >"$switch.part/target"; printf '%s\\n' "$4" >"$switch.part/restore"
-  cat >"$switch.part/return"
-  sync -f "$switch.part"; mv -T -- "$switch.part" "$switch"; sync "$notes"
+# Its time is set and somebody looks at it before the gateway is stopped: from the first moment on it comes back.
+_BEGIN = f"""{_TOOLS}
+if [ -e "$switch" ]; then
+  [ "$(cat "$switch/checkpoint")" = "$1" ] || fail 'another change of version is on its way'
+  must_go_on; wait_for_word {PATIENCE}; systemctl stop "$unit"; exit 0
 fi
-{_POSTPONE}
+[ -d "$home" ] || fail 'there is no state'
+! mountpoint -q -- "$home" || fail "$home is a file system of its own: it cannot be exchanged as a whole"
+mkdir -p -m 0700 "$copies" "$asides"
+rm -rf -- "$switch.part" "$switch.over" "$copies"/*.part
+[ ! -e "$copies/$1" ] && [ ! -e "$asides/$1" ] || fail "there is a checkpoint $1 already"
+mkdir -m 0700 "$switch.part"; : >"$switch.part/closed"
+printf '%s\\n' "$1" >"$switch.part/checkpoint"; printf '%s\\n' "$2" >"$switch.part/origin"
+printf '%s\\n' "$3" >"$switch.part/target"; printf '%s\\n' "$4" >"$switch.part/restore"
+if [ -n "$4" ]; then
+  [ -e "$copies/$4/manifest.json" ] || fail "there is no checkpoint $4"
+  need "$(du -sk -- "$copies/$4" | cut -f1)"; unpack "$4" "$switch.part/next"
+fi
+wait_for_word {PATIENCE}
+systemctl start "$timer"
+sync -f "$switch.part"; mv -T -- "$switch.part" "$switch"; sync "$notes"
 systemctl stop "$unit"
 """
 
-# Read back by the user who owns it: what was copied is what is there.
-_TAKE = f"""{_PLACES}{_MUST_GO_ON}{_MUST_BE_STOPPED}
-copy=$copies/$1
-rm -rf -- "$copy" "$copy.part"; mkdir -p -m 0700 "$copies" "$copy.part"
-needed=$(du -sk -- "$home" | cut -f1); free=$(df -Pk -- "$copies" | tail -n 1 | awk '{{ print $4 }}')
-[ "$free" -gt $((needed * 2 + 204800)) ] || {{
-  echo "the disk has $((free / 1024)) MB left, and copies of $((needed / 1024)) MB are to be made" >&2; exit 1; }}
-as_owner() ( cd "$home"; exec runuser -u openclaw -- "$@" )
-as_owner tar -cpf - {_LEFT_OUT} . >"$copy.part/state.tar"
-as_owner tar -df - <"$copy.part/state.tar" >&2
+_TAKE = f"""{_TOOLS}
+must_go_on; must_be_stopped; wait_for_word {int(COPY_TIMEOUT) + PATIENCE}
+id=$(cat "$switch/checkpoint"); copy=$copies/$id
+needed=$(du -sk -- "$home" | cut -f1); need $((needed * 2))
+rm -rf -- "$copy" "$copy.part" "$switch/home"; mkdir -m 0700 "$copy.part"
+trap 'rm -rf -- "$copy.part" "$switch/home.part"' EXIT
+tar --numeric-owner -Scpf "$copy.part/state.tar" {_LEFT_OUT} -C "$home" .
+tar --numeric-owner -df "$copy.part/state.tar" -C "$home" >&2
 ( cd "$copy.part"; sha256sum state.tar >state.sha256 )
-printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' \\
-  "$1" "$2" "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$(stat -c %s "$copy.part/state.tar")" >"$copy.part/manifest.json"
+printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' "$id" "$(cat "$switch/origin")" \\
+  "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$(stat -c %s "$copy.part/state.tar")" >"$copy.part/manifest.json"
 sync -f "$copy.part"; mv -T -- "$copy.part" "$copy"; sync "$copies"
+unpack "$id" "$switch/home"
+wait_for_word {PATIENCE}
 """
 
 # From the word `made` on the state may be changed by the new release, so from then on going back restores it.
-_MAKE = f"""{_PLACES}{_RESTORE}{_MUST_GO_ON}{_MUST_BE_STOPPED}
-id=$(cat "$switch/checkpoint"); other=$(cat "$switch/restore")
-[ -e "$copies/$id/manifest.json" ] || {{ echo "there is no checkpoint $id" >&2; exit 1; }}
-[ -e "$switch/made" ] || sed -n 's/.*"starts": \\([0-9]*\\).*/\\1/p' "$started" >"$switch/starts" 2>/dev/null || true
+_MAKE = f"""{_TOOLS}
+must_go_on; must_be_stopped; wait_for_word {PATIENCE}
+[ -d "$switch/home" ] || fail 'no checkpoint was taken'
 : >"$switch/made"; sync -f "$switch"
-if [ -n "$other" ]; then restore "$other" "$id.left"; fi
-link "$1"
+if [ -d "$switch/next" ]; then
+  [ -e "$switch/left" ] || mv -T -- "$home" "$switch/left"
+  set_aside "$home" "$(cat "$switch/checkpoint")"
+  mv -T -- "$switch/next" "$home"; sync /var/lib
+fi
+link "$(cat "$switch/target")"
+rm -f -- "$switch/closed"; sync "$switch"
 """
 
-_GO_BACK = f"""{_PLACES}
+# The note of why goes with the return, so that one cannot be without the other. Where the host has returned before, it
+# is kept as well.
+_GO_BACK = f"""{_TOOLS}
+exec 9>/run/openclaw-deploy.lock; flock -w 600 9
 if [ -d "$switch" ]; then
-  systemctl stop "$timer.timer" 2>/dev/null || true
-  if [ "$1" -gt 0 ]; then cat >"$switch/held.part"; mv -fT -- "$switch/held.part" "$switch/held.json"; fi
-  exec sh "$switch/return"
+  if [ "$1" -gt 0 ]; then keep "$1" "$switch/held.json"; fi
+elif [ "$1" -gt 0 ] && [ "$(readlink "$current")" = "$releases/$2" ]; then
+  keep "$1" "$notes/held.json"
 fi
+exec 9>&-
+exec {RETURN_PATH} now
 """
 
-# The host that has gone back has set aside what it found; done twice is done once.
-_STAY = f"""{_PLACES}
-if [ -e "$switch/undone" ]; then echo 'the host is going back to the version before by itself' >&2; exit 1; fi
-if [ ! -d "$switch" ]; then
-  [ ! -e "$copies/$2.aside" ] || {{ echo 'the host has gone back to the version before by itself' >&2; exit 1; }}
-  exit 0
-fi
-systemctl stop "$timer.timer" 2>/dev/null || true
-if [ "$1" -gt 0 ]; then cat >"$switch/held.part"; mv -fT -- "$switch/held.part" "$notes/held.json"; else
-  rm -f -- "$notes/held.json"; fi
-rm -rf -- "$copies/$2.left"
-mv -T -- "$switch" "$switch.done"; sync "$notes"; rm -rf -- "$switch.done"
+_STAY = f"""{_TOOLS}
+if [ ! -d "$switch" ] && [ ! -e "$asides/$2" ] && [ "$(readlink "$current")" = "$releases/$3" ]; then exit 0; fi
+must_go_on
+if [ "$1" -gt 0 ]; then keep "$1" "$notes/held.json"; else rm -f -- "$notes/held.json"; fi
+mv -T -- "$switch" "$switch.over"; sync "$notes"; rm -rf -- "$switch.over"
+systemctl stop --no-block "$timer"
 """
 
 
 def begin_switch(checkpoint: str, origin: str, target: str, restore: str | None = None) -> Command:
     """The gateway is stopped, and comes back as it was in PATIENCE seconds unless that is postponed.
 
-    `checkpoint` will be the way back, `restore` the state that `target` gets, where it is not the present one.
+    `checkpoint` will be the way back, `restore` the one whose state `target` gets, where it is not the present state.
+    Changes nothing where there is no room, or another switch.
     """
     arguments = (_id(checkpoint), exact(origin), exact(target), "" if restore is None else _id(restore))
-    return script("begin the switch", _BEGIN, *arguments, stdin=_RETURN.encode(), timeout=150)
+    return exclusive("begin the switch", _BEGIN, *arguments, timeout=COPY_TIMEOUT)
 
 
 def postpone_return() -> Command:
     """PATIENCE more seconds for the switch. Fails where the host has gone back already."""
-    return script("postpone the return", f"{_PLACES}{_MUST_GO_ON}{_POSTPONE}", timeout=60)
+    return script("postpone the return", f"{_TOOLS}must_go_on; wait_for_word {PATIENCE}", timeout=60)
 
 
-def take_checkpoint(checkpoint: str, version: str) -> Command:
-    """A verified copy of the stopped gateway's state, as `version` left it; an older one of this id is replaced."""
-    return exclusive("take a checkpoint", _TAKE, _id(checkpoint), exact(version), timeout=COPY_TIMEOUT)
+def take_checkpoint() -> Command:
+    """A verified copy of the stopped gateway's state, as the switch's origin left it, ready to be moved in place."""
+    return exclusive("take a checkpoint", _TAKE, timeout=COPY_TIMEOUT)
 
 
-def make_switch(version: str) -> Command:
-    """`version` is linked, with the state that the switch was begun with. After its checkpoint was taken."""
-    return exclusive(f"switch to {version}", _MAKE, exact(version), timeout=COPY_TIMEOUT)
+def make_switch() -> Command:
+    """The target is linked, with the state that the switch was begun with. After its checkpoint was taken."""
+    return exclusive("make the switch", _MAKE, timeout=60)
 
 
-def go_back(held: bytes = b"") -> Command:
+def go_back(origin: str = "", held: bytes = b"") -> Command:
     """The version before is linked, its state back in its place and its gateway started; the newer state is kept aside.
 
-    `held` is kept as held.json. Nothing to do where there is no switch.
+    `held` is kept as held.json where the host is at `origin` then. Nothing else to do where there is no switch.
     """
-    return script("go back", _GO_BACK, str(len(held)), stdin=held, timeout=COPY_TIMEOUT)
+    arguments = str(len(held)), exact(origin) if origin else ""
+    return script("go back", _GO_BACK, *arguments, stdin=held, timeout=COPY_TIMEOUT)
 
 
-def stay(checkpoint: str, held: bytes = b"") -> Command:
-    """The switch with this way back is over: nobody goes back any more. Fails where the host has done so already."""
-    return exclusive("end the switch", _STAY, str(len(held)), _id(checkpoint), stdin=held, timeout=COPY_TIMEOUT)
+def stay(checkpoint: str, target: str, held: bytes = b"") -> Command:
+    """This switch is over: nobody goes back any more. Fails where the host has done so already.
+
+    `held` is kept as held.json; without it, nothing is held any more.
+    """
+    arguments = str(len(held)), _id(checkpoint), exact(target)
+    return exclusive("end the switch", _STAY, *arguments, stdin=held, timeout=COPY_TIMEOUT)
+
+
+def is_checkpoint_id(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text) is not None
 
 
 def _id(text: str) -> str:
-    if not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text):
+    if not is_checkpoint_id(text):
         raise ValueError(f"{text!r} is no checkpoint's id such as 20261126T184500Z")
     return text

@@ -47,9 +47,9 @@ def daemon_reload() -> Command:
     return script("reload the unit files", "systemctl daemon-reload", timeout=60)
 
 
-def enable_unit(unit: str) -> Command:
+def enable_unit(unit: str, *more: str) -> Command:
     """Started at every boot; not started now."""
-    return _systemctl("enable", unit)
+    return _systemctl("enable", unit, *more)
 
 
 def restart_unit(unit: str) -> Command:
@@ -72,5 +72,6 @@ def reset_failed(unit: str) -> Command:
     return script(f"reset-failed {unit}", 'systemctl reset-failed -- "$1" 2>/dev/null || true', unit)
 
 
-def _systemctl(verb: str, unit: str) -> Command:
-    return script(f"{verb} {unit}", 'systemctl --no-ask-password "$1" -- "$2"', verb, unit, timeout=150)
+def _systemctl(verb: str, unit: str, *more: str) -> Command:
+    text = 'verb=$1; shift; systemctl --no-ask-password "$verb" -- "$@"'
+    return script(f"{verb} {unit}", text, verb, unit, *more, timeout=150)

@@ -124,7 +124,7 @@ def _spec(child: Layered, files: Mapping[str, WorkspaceFile]) -> ChildSpec:
         ssh_from=tuple(settings.network(text) for text in values["access"]["ssh_from"]),
         files=files,
         config=values["config"],
-        update=UpdateSettings(values["update"]["soak"], values["update"]["keep"]),
+        update=UpdateSettings(**values["update"]),
         file=own.document.file,
         line=own.document.key_position(own.path)[0],
     )

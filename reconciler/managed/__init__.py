@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Final
 
+from reconciler.commands.switching import RETURN_PATH, RETURN_PROGRAM, RETURN_SERVICE, RETURN_TIMER
 from reconciler.diff import digest
 from reconciler.managed import files
 from reconciler.managed.config import config_look, wanted_config
@@ -24,6 +25,7 @@ from reconciler.managed.things import (
     secret_file,
     text_file,
     unit,
+    unit_at_boot,
 )
 from reconciler.managed.workspace import wanted_workspace, workspace_look
 from reconciler.model import ChildSpec, Json
@@ -32,6 +34,7 @@ __all__ = [
     "FOREIGN_UNITS",
     "MANAGED",
     "PACKAGES",
+    "UNITS",
     "Managed",
     "ManagedDirectory",
     "ManagedFile",
@@ -43,8 +46,9 @@ __all__ = [
 ]
 
 PACKAGES: Final = ("ca-certificates", "curl", "nftables", "ufw", "xz-utils")
+UNITS: Final = (files.UNIT, files.METADATA_UNIT, RETURN_SERVICE, RETURN_TIMER)
 # Units whose names begin like ours, and are none of ours.
-FOREIGN_UNITS: Final = ("/etc/systemd/system", "openclaw-*", (files.UNIT, files.METADATA_UNIT, "*.d"))
+FOREIGN_UNITS: Final = ("/etc/systemd/system", "openclaw-*", (*UNITS, "*.d"))
 _SSHD_SETTINGS: Final = {name.lower(): value for name, value in files.SSHD_SETTINGS.items()}
 
 
@@ -142,8 +146,8 @@ MANAGED: Final[tuple[Managed, ...]] = (
     # Releases and Nodes of other versions are ours too: the running gateway may still be of one of them.
     directory("software directory", "/opt/openclaw", only=("current", "releases", "node-*[0-9]")),
     directory("releases directory", files.RELEASES, only=("[0-9]*",)),
-    directory("notes directory", files.NOTES, mode="0700", only=("applied.json", "checkpoints", "held.json", "switch")),
-    directory("programs directory", "/usr/local/lib/openclaw-deploy", only=("stamp",)),
+    directory("notes directory", files.NOTES, mode="0700", only=files.NOTED),
+    directory("programs directory", "/usr/local/lib/openclaw-deploy", only=("return", "stamp")),
     plain(
         "node",
         {"kind": "directory", "path": f"/opt/openclaw/node-{files.NODE_VERSION}", "program": "bin/node"},
@@ -165,6 +169,11 @@ MANAGED: Final[tuple[Managed, ...]] = (
     secret_file("bot token", files.TELEGRAM_TOKEN_PATH, lambda m: m.bot_token),
     secret_file("model key", files.MODEL_KEY_PATH, lambda m: m.model_key),
     text_file("stamp program", files.STAMP_PATH, files.STAMP, "0755"),
+    text_file("return program", RETURN_PATH, RETURN_PROGRAM, "0755"),
+    text_file("return unit", f"/etc/systemd/system/{RETURN_SERVICE}", files.RETURN_UNIT),
+    text_file("return timer", f"/etc/systemd/system/{RETURN_TIMER}", files.RETURN_TIMER_UNIT),
+    unit_at_boot("return at boot", RETURN_SERVICE),
+    unit_at_boot("return again and again", RETURN_TIMER),
     text_file("unit", files.UNIT_PATH, files.GATEWAY_UNIT),
     plain(
         "other units",
@@ -173,11 +182,8 @@ MANAGED: Final[tuple[Managed, ...]] = (
     ),
     plain(
         "units as loaded",
-        {"kind": "loaded", "units": [files.UNIT, files.METADATA_UNIT]},
-        {
-            files.UNIT: {"from": files.UNIT_PATH, "drop_ins": [], "outdated": False},
-            files.METADATA_UNIT: {"from": files.METADATA_UNIT_PATH, "drop_ins": [], "outdated": False},
-        },
+        {"kind": "loaded", "units": list(UNITS)},
+        {name: {"from": f"{FOREIGN_UNITS[0]}/{name}", "drop_ins": [], "outdated": False} for name in UNITS},
     ),
     Managed("config", config_look, lambda s, m: wanted_config(s, m.endpoints)),
     Managed("workspace files", workspace_look, lambda s, m: wanted_workspace(s)),

@@ -8,6 +8,7 @@ from typing import Final
 
 import yaml
 
+from reconciler.commands.switching import RETURN_EVERY, RETURN_PATH, RETURN_SERVICE, SWITCH
 from reconciler.model import Applied, Secret
 
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C, where libyaml is there: ten times as quick
@@ -26,6 +27,7 @@ TELEGRAM_TOKEN_PATH: Final = f"{SECRETS_DIRECTORY}/telegram.token"
 MODEL_KEY_PATH: Final = f"{SECRETS_DIRECTORY}/model.key"
 NOTES: Final = "/var/lib/openclaw-deploy"
 APPLIED_PATH: Final = f"{NOTES}/applied.json"
+NOTED: Final = ("applied.json", "asides", "checkpoints", "held.json", "switch")
 UNIT: Final = "openclaw-gateway.service"
 UNIT_PATH: Final = f"/etc/systemd/system/{UNIT}"
 METADATA_UNIT: Final = "openclaw-deploy-metadata.service"
@@ -147,6 +149,7 @@ os.replace(PATH + ".new", PATH)
 GATEWAY_UNIT: Final = f"""\
 [Unit]
 Description=OpenClaw gateway
+ConditionPathExists=!{SWITCH}/closed
 Requires={METADATA_UNIT}
 After=network-online.target {METADATA_UNIT}
 Wants=network-online.target
@@ -197,6 +200,37 @@ CapabilityBoundingSet=
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+
+# What brings a gateway back whose switch nobody goes on with: before it starts at a boot, else every few seconds, as
+# long as there is a switch. The program itself looks whether it is time, and ends the timer when all is over.
+RETURN_UNIT: Final = f"""\
+[Unit]
+Description=Bring the OpenClaw gateway back from a switch that nobody goes on with
+Before={UNIT}
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart={RETURN_PATH}
+TimeoutStartSec=900
+
+[Install]
+WantedBy=multi-user.target
+"""
+RETURN_TIMER_UNIT: Final = f"""\
+[Unit]
+Description=Look whether the OpenClaw gateway is to be brought back
+
+[Timer]
+OnActiveSec={RETURN_EVERY}
+OnUnitInactiveSec={RETURN_EVERY}
+AccuracySec=1s
+Unit={RETURN_SERVICE}
+
+[Install]
+WantedBy=timers.target
 """
 
 

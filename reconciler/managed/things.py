@@ -110,6 +110,11 @@ def unit(name: str, unit_name: str) -> Managed:
     return plain(name, {"kind": "unit", "name": unit_name}, {"enabled": "enabled", "active": "active"})
 
 
+def unit_at_boot(name: str, unit_name: str) -> Managed:
+    """One that is started at every boot, and does not go on running."""
+    return plain(name, {"kind": "unit", "name": unit_name, "at_boot": True}, {"enabled": "enabled"})
+
+
 def _fingerprint(content: bytes, materials: Materials, *, secret: bool) -> dict[str, Json]:
     # A plain hash of a short secret could be guessed, so secrets are digested with a key of this child's own.
     if secret:

@@ -87,6 +87,7 @@ class HostFacts:
     memory_free_mb: int
     bot: str | None = None
     checkpoints: tuple[Checkpoint, ...] = ()  # the oldest first
+    asides: tuple[str, ...] = ()  # states that were given up by going back, by the id of the checkpoint
     switch: Switch | None = None  # on its way
     held: Hold | None = None
     releases: tuple[str, ...] = ()  # versions that are installed, or were to be

@@ -26,8 +26,8 @@ class Switch:
     """A gateway is on its way from one version to another. The host goes back by itself unless it is told to stay.
 
     `checkpoint` is the id of the copy that it goes back to, `restore` that of the state it goes on with, where that is
-    not the present one. `is_made`: the new release is linked, or about to be, so it may have changed the state;
-    `starts` is how often the gateway had started since boot by then. `is_undone`: the host is going back.
+    not the present one. `is_made`: the new release is linked, or about to be, so it may have changed the state.
+    `is_undone`: the host is going back.
     """
 
     origin: str
@@ -35,7 +35,6 @@ class Switch:
     checkpoint: str
     restore: str | None = None
     is_made: bool = False
-    starts: int = 0
     is_undone: bool = False
 
 

@@ -47,8 +47,9 @@ class Users:
 
 @dataclass(frozen=True, slots=True)
 class UpdateSettings:
-    """How a gateway goes over to another version: seconds for which that must stay healthy, copies kept of others."""
+    """How a gateway goes over to another version: seconds to get healthy and to stay so, copies kept of others."""
 
+    ready_within: int = 120
     soak: int = 20
     keep: int = 3
 

@@ -91,7 +91,10 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
 
 
 def rollback_of(child: Child, to: str | None) -> Rollback:
-    """Where a person's wish leads: to the newest checkpoint, or the one with the id `to`. Raises Refused."""
+    """Where a person's wish leads: to the checkpoint with the id `to`, or the newest of another version.
+
+    Where there is none of another version, to the newest. Raises Refused.
+    """
     spec, facts = child.spec, child.facts
     if spec is None or child.server is None:
         raise Refused(f"{child.name} has no server that the fleet file declares", "there is nothing to roll back")
@@ -99,7 +102,8 @@ def rollback_of(child: Child, to: str | None) -> Rollback:
         raise Refused(f"{child.name} does not answer: nobody knows its checkpoints", child.silence_detail)
     known = {checkpoint.id: checkpoint for checkpoint in facts.checkpoints}
     if to is None and known:
-        return Rollback(facts.checkpoints[-1], spec.version)
+        others = [checkpoint for checkpoint in facts.checkpoints if checkpoint.version != present(facts)]
+        return Rollback((others or facts.checkpoints)[-1], spec.version)
     if to is None or to not in known:
         what = f"no checkpoint {to}" if to else "no checkpoint"
         there = f"it has: {', '.join(known)}" if known else "one is made at each change of version"

@@ -169,7 +169,8 @@ def look_at_unit(look: Any, key: bytes) -> Any:
     shown = fields(output("systemctl", "show", "-p", "UnitFileState,ActiveState,LoadState", "--", look["name"]))
     if shown.get("LoadState") != "loaded":
         return None
-    return {"enabled": shown.get("UnitFileState", ""), "active": shown.get("ActiveState", "")}
+    enabled = {"enabled": shown.get("UnitFileState", "")}
+    return enabled if look.get("at_boot") else {**enabled, "active": shown.get("ActiveState", "")}
 
 
 def look_at_rules(look: Any, key: bytes) -> Any:

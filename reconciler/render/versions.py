@@ -63,6 +63,7 @@ def _child_json(child: Child) -> Json:
         return {
             "version": None,
             "checkpoints": [],
+            "asides": [],
             "held": None,
             "switch": None,
             "unknown": child.silence_detail or True,
@@ -70,6 +71,7 @@ def _child_json(child: Child) -> Json:
     return {
         "version": present(facts),
         "checkpoints": [dict(asdict(checkpoint)) for checkpoint in facts.checkpoints],
+        "asides": [*facts.asides],
         "held": dict(asdict(facts.held)) if facts.held else None,
         "switch": dict(asdict(facts.switch)) if facts.switch else None,
     }

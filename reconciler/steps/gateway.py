@@ -9,9 +9,10 @@ from typing import Any, Final
 import json5
 
 from reconciler import commands
+from reconciler.commands.switching import RETURN_SERVICE, RETURN_TIMER
 from reconciler.diff import apply_patch, list_paths, value_at
-from reconciler.errors import CommandFailed, HostError
-from reconciler.managed import FOREIGN_UNITS, files
+from reconciler.errors import CommandFailed, HostError, ProofFailed
+from reconciler.managed import FOREIGN_UNITS, UNITS, files
 from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot
 from reconciler.model import GatewayFacts, Json, Secret
 from reconciler.steps.system import install_files, stop_gateway
@@ -31,19 +32,23 @@ def ensure_secrets(work: Work) -> bool:
 
 
 def ensure_unit(work: Work) -> bool:
-    """The unit and the program that stamps what it starts with; systemd has read it, and nothing is added to it."""
-    wrote = install_files(work, "stamp program", "unit")
+    """The gateway's unit, the program that stamps what it starts with, and what goes back from a switch by itself.
+
+    systemd has read them, and nothing is added to them.
+    """
+    wrote = install_files(work, "stamp program", "return program", "return unit", "return timer", "unit")
     if not work.is_right("other units"):
         work.connection().run(commands.clear_strays(*FOREIGN_UNITS))
         wrote = True
     if wrote or not work.is_right("units as loaded"):
-        work.connection().run(commands.plain_units((files.UNIT, files.METADATA_UNIT)))
+        work.connection().run(commands.plain_units(UNITS))
         wrote = True
     if _has_additions(work):  # it runs with them
         stop_gateway(work)
-    if _is_enabled(work) and not wrote:  # of a unit whose file was gone systemd knows what was
+    is_enabled = _is_enabled(work) and work.is_right("return at boot", "return again and again")
+    if is_enabled and not wrote:  # of a unit whose file was gone systemd knows what was
         return False
-    work.connection().run(commands.enable_unit(files.UNIT))
+    work.connection().run(commands.enable_unit(files.UNIT, RETURN_SERVICE, RETURN_TIMER))
     return True
 
 
@@ -97,15 +102,16 @@ def ensure_running(work: Work) -> bool:
 def ensure_ready(work: Work) -> bool:
     """Loopback says: this version, ready, channel connected, our token accepted, no token refused, loopback only."""
     clock = work.ports.clock
-    deadline = clock.monotonic() + READY_TIMEOUT
+    within = READY_TIMEOUT if work.switch is None else work.declared().update.ready_within
+    deadline = clock.monotonic() + within
     while True:
         missing = unproven(work.look().gateway, work.declared().version)
         if not missing:
             return True
         work.keep_going()
         if clock.monotonic() > deadline:
-            raise HostError(
-                f"the gateway was not healthy within {READY_TIMEOUT:.0f} s: {missing[0]}",
+            raise ProofFailed(
+                f"the gateway was not healthy within {within:.0f} s: {missing[0]}",
                 f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",
             )
         _stop_waiting_when_failed(work)
@@ -269,7 +275,7 @@ def _stop_waiting_when_failed(work: Work) -> None:
     assert work.facts is not None
     gateway = work.facts.gateway
     if gateway.active == "failed":
-        raise HostError(
+        raise ProofFailed(
             f"the gateway's unit failed ({gateway.result}, exit {gateway.exit_status}): "
             + (gateway.journal[-1] if gateway.journal else "its journal is empty"),
             f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",

@@ -1,7 +1,7 @@
 """Versions that the whole fleet keeps away from, because one child had to be brought back from them.
 
 Kept as labels of the fleet's default firewall, where another runner sees them. A label's value holds 63 characters of
-few kinds: when, who, and the beginning of why; all of it is on that child's host and in the journal.
+few kinds: when, who, and at which step; why is on that child's host and in the journal.
 """
 
 from __future__ import annotations
@@ -28,22 +28,28 @@ def quarantined(fleet: Fleet, firewalls: Iterable[Firewall]) -> dict[str, Hold]:
     return {version: _read(version, value) for version, value in sorted(found.items())}
 
 
-def ensure_quarantined(fleet: Fleet, ports: Ports, version: str, child: str, reason: str) -> Hold:
-    """From now on nobody is brought to this version. Raises CloudError."""
-    value = f"{ports.clock.now():{_TIME}}.{child}.{re.sub('[^A-Za-z0-9]+', '-', reason)}"[:_LONGEST].rstrip("-.")
+def mark_of(now: datetime, child: str, step: str) -> str:
+    """What a label says of a failed version: since when, on whom, and at which step. Nothing that a host has said."""
+    return f"{now:{_TIME}}.{child}.{re.sub('[^A-Za-z0-9]+', '-', step)}"[:_LONGEST].rstrip("-.")
+
+
+def set_mark(fleet: Fleet, ports: Ports, version: str, value: str | None) -> str | None:
+    """From now on nobody is brought to this version; with None, everybody may be. Returns the mark of before.
+
+    Raises CloudError.
+    """
     firewall = _default(fleet, ports)
-    ports.cloud.label_firewall(firewall.id, {**firewall.labels, _MARK + version: value})
-    return _read(version, value)
+    labels = {name: text for name, text in firewall.labels.items() if name != _MARK + version}
+    if value is not None:
+        labels[_MARK + version] = value
+    if labels != firewall.labels:
+        ports.cloud.label_firewall(firewall.id, labels)
+    return firewall.labels.get(_MARK + version)
 
 
 def clear_quarantine(fleet: Fleet, ports: Ports, version: str) -> bool:
     """Whether it was quarantined; it is not any more. Raises CloudError."""
-    firewall = _default(fleet, ports)
-    labels = {name: value for name, value in firewall.labels.items() if name != _MARK + version}
-    if len(labels) == len(firewall.labels):
-        return False
-    ports.cloud.label_firewall(firewall.id, labels)
-    return True
+    return set_mark(fleet, ports, version, None) is not None
 
 
 def _default(fleet: Fleet, ports: Ports) -> Firewall:
@@ -61,5 +67,4 @@ def _read(version: str, value: str) -> Hold:
         since = datetime.strptime(at, _TIME).replace(tzinfo=UTC).isoformat(timespec="seconds")
     except ValueError:
         return Hold(version, value, "")
-    cut = " ..." if len(value) > _LONGEST - 2 else ""  # a hyphen at its end was taken away
-    return Hold(version, f"{child}: {reason.replace('-', ' ')}{cut}" if reason else child, since)
+    return Hold(version, f"{child}: failed at {reason.replace('-', ' ')}" if reason else child, since)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler import commands
-from reconciler.errors import HostError
+from reconciler.errors import HostError, Refused
 from reconciler.managed import files
 from reconciler.model import LATEST, Json
 from reconciler.steps.system import stop_gateway
@@ -58,6 +58,12 @@ def _newest(work: Work, registry: str | None) -> str:
         raise HostError(
             f"the npm registry does not say which OpenClaw is the newest, but {said[:80]!r}",
             "name an exact version in the fleet file, such as 2026.9.6",
+        )
+    held = work.quarantined.get(said)
+    if held is not None and not work.retries:
+        raise Refused(
+            f"the newest OpenClaw, {said}, is quarantined: {held.reason}",
+            f"name another version in the fleet file; or once you know why: fleet quarantine clear {said}",
         )
     return said
 

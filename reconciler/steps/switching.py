@@ -1,46 +1,55 @@
 """From one version to another without losing a mind: copy, switch, proof, and back again if the proof fails.
 
 The host is told to go back by itself before anything is stopped (commands/switching.py); what is here keeps postponing
-that, and says in the end that it may stay. So whatever kills us, the gateway comes back as it was.
+that, and says in the end that it may stay. So whatever kills us, the gateway comes back as it was. A switch that an
+earlier apply has left is never gone on with: it is undone, and another one begins.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Final
 
 from reconciler import commands
-from reconciler.commands.switching import CHECKPOINTS
-from reconciler.errors import HostError
+from reconciler.commands.switching import ASIDES, CHECKPOINTS, HELD_PATH
+from reconciler.diff import value_at
+from reconciler.errors import HostError, ProofFailed
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
 from reconciler.model import Hold, Switch
 from reconciler.steps.gateway import ensure_ready, unproven, validate_candidate
-from reconciler.steps.versions import linked, present, way_down
+from reconciler.steps.versions import kept_checkpoints, linked, present, way_down
 from reconciler.steps.work import Work
 
 ROOM_MB: Final = 1500  # a release takes 650 (facts on real gateways, section 1); copies are measured when they are made
 MEMORY_MB: Final = 700  # npm's peak, beside a running gateway (the same)
 LOOK_EVERY: Final = 5.0
-STARTS: Final = 2  # so many since the switch
+BAD_LOOKS: Final = 3  # so many in a row, and it is not healthy
+LEAST_MB: Final = 200  # of disk: with less a gateway is ready and answers nobody (the same, section 5)
+QUESTIONS: Final = 3  # to a model's provider, which may be busy
+BACK_TIMEOUT: Final = 120.0  # for a gateway that was brought back to be healthy again; the first start takes 18-29 s
 _TAKEN: Final = "200"
 _NOTHING_CHANGED: Final = "nothing was changed: its gateway goes on as it is"
 
 
 def ensure_settled(work: Work) -> bool:
-    """A switch that an earlier apply has left is gone on with where it leads to what is wanted; else it is undone."""
+    """A switch that an earlier apply has left is undone, and the gateway is there again if it can be."""
     assert work.facts is not None
     found = work.facts.switch
     if found is None:
         return False
-    if not found.is_undone and found.target == work.declared().version and work.restore in (None, found.restore):
-        work.switch = found
-        return False
     work.connection().run(commands.go_back())
-    work.look()
-    return True
+    clock = work.ports.clock
+    deadline = clock.monotonic() + BACK_TIMEOUT
+    while True:
+        facts = work.look()
+        is_over = facts.gateway.active == "failed" or not unproven(facts.gateway, found.origin)
+        if is_over or clock.monotonic() > deadline:
+            return True
+        clock.sleep(LOOK_EVERY)
 
 
 def ensure_room(work: Work) -> bool:
@@ -58,7 +67,7 @@ def ensure_room(work: Work) -> bool:
             f"installing takes {MEMORY_MB} MB of memory, and {facts.memory_free_mb} MB are left",
             f"{_NOTHING_CHANGED}; a larger server_type has more",
         )
-    work.was_healthy = work.switch is not None or not unproven(facts.gateway, linked(facts) or "")
+    work.was_healthy = not unproven(facts.gateway, linked(facts) or "")
     work.model_before = _model(work)
     return False  # nothing that anybody waits for
 
@@ -67,31 +76,25 @@ def ensure_checkpoint(work: Work) -> bool:
     """The gateway is stopped and its state copied. Only now, that the new release has accepted its configuration."""
     if not _is_switching(work):
         return False
-    assert work.facts is not None
-    if _is_linked(work):
-        work.connection().run(commands.postpone_return())
-        return False
     validate_candidate(work)
     switch = work.switch or _new_switch(work)
+    work.may_switch(switch.target)
     work.note("switch-intended", durable=True, **_words(switch))
     work.switch = switch  # from here on a failure goes back
     host = work.connection()
     host.run(commands.begin_switch(switch.checkpoint, switch.origin, switch.target, switch.restore))
-    if not switch.is_made:
-        host.run(commands.take_checkpoint(switch.checkpoint, switch.origin))
+    host.run(commands.take_checkpoint())
     return True
 
 
 def ensure_switched(work: Work) -> bool:
     """The new release is linked, and its state is in place."""
-    switch = work.switch
-    if switch is None:
+    if work.switch is None:
         return False
-    if not _is_linked(work):
-        work.connection().run(commands.make_switch(switch.target))
+    work.connection().run(commands.make_switch())
     found = work.look().switch
     if found is None:
-        raise HostError("the host has gone back to the version before by itself", "apply again")
+        raise HostError("the host has gone back by itself", "apply again")
     work.switch = found
     return True
 
@@ -100,17 +103,10 @@ def ensure_lasting(work: Work) -> bool:
     """It stays healthy for a while, and starts a second time: the first start may succeed and the next one fail."""
     if work.switch is None:
         return False
-    ensure_ready(work)
-    clock = work.ports.clock
-    until = clock.monotonic() + work.declared().update.soak
-    while clock.monotonic() < until:
-        clock.sleep(LOOK_EVERY)
-        work.keep_going()
-        _check_health(work)
+    _soak(work)
     _check_model(work)
-    if work.look().gateway.starts - work.switch.starts < STARTS:
-        work.connection().run(commands.reset_failed(files.UNIT))
-        work.connection().run(commands.restart_unit(files.UNIT))
+    work.connection().run(commands.reset_failed(files.UNIT))
+    work.connection().run(commands.restart_unit(files.UNIT))
     return ensure_ready(work)
 
 
@@ -118,10 +114,10 @@ def ensure_kept(work: Work) -> bool:
     """The host does not go back any more."""
     if work.switch is None:
         return False
-    held = work.hold_afterwards
-    work.connection().run(commands.stay(work.switch.checkpoint, _json(held) if held else b""))
-    work.note("switched", durable=True, **_words(work.switch))
-    work.switch, work.hold_afterwards = None, None
+    switch, held = work.switch, _json(work.hold_afterwards) if work.hold_afterwards else b""
+    work.connection().run(commands.stay(switch.checkpoint, switch.target, held))
+    work.note("switched", durable=True, **_words(switch))
+    work.switch, work.restore, work.hold_afterwards = None, None, None
     work.look()
     return True
 
@@ -129,14 +125,15 @@ def ensure_kept(work: Work) -> bool:
 def ensure_pruned(work: Work) -> bool:
     """No more copies than the file says, and no releases but theirs and the present one."""
     assert work.facts is not None
-    facts, kept = work.facts, work.facts.checkpoints[-work.declared().update.keep :]
-    ids = {checkpoint.id for checkpoint in kept}
-    versions = {work.declared().version, *(checkpoint.version for checkpoint in kept)}
-    surplus = len(kept) < len(facts.checkpoints) or not versions.issuperset(facts.releases)
-    if not surplus or facts.switch is not None:
+    facts, most = work.facts, work.declared().update.keep
+    kept = kept_checkpoints(facts.checkpoints, most)
+    asides = facts.asides[-most:]
+    versions = {work.declared().version, linked(facts) or "", *(checkpoint.version for checkpoint in kept)} - {""}
+    too_many = len(kept) < len(facts.checkpoints) or len(asides) < len(facts.asides)
+    if facts.switch is not None or not (too_many or not versions.issuperset(facts.releases)):
         return False
-    names = sorted(ids | {f"{name}.aside" for name in ids})
-    work.connection().run(commands.clear_strays(CHECKPOINTS, "*", names))
+    work.connection().run(commands.clear_strays(CHECKPOINTS, "*", [checkpoint.id for checkpoint in kept]))
+    work.connection().run(commands.clear_strays(ASIDES, "*", asides))
     work.connection().run(commands.clear_strays(files.RELEASES, "*", sorted(versions)))
     return True
 
@@ -144,31 +141,31 @@ def ensure_pruned(work: Work) -> bool:
 def ensure_gone_back(work: Work) -> bool:
     """After a failure: the version before, with its state. The newer state is kept aside.
 
-    What failed is noted on the host, if it was the version that did: then it is not tried again by itself.
+    What failed is noted on the host, if what it led to may be to blame: then it is not tried again by itself.
     """
     switch = work.switch
     assert switch is not None
     at = work.ports.clock.now().isoformat(timespec="seconds")
     work.note("go-back-intended", durable=True, **_words(switch), reason=work.failure)
-    work.connection().run(commands.go_back(_json(Hold(switch.target, work.failure, at)) if work.failure else b""))
+    held = _json(Hold(switch.target, work.failure, at)) if work.failure else b""
+    work.connection().run(commands.go_back(switch.origin, held))
     work.switch, work.restore, work.hold_afterwards, work.retries = None, None, None, False
-    work.look()
+    work.stays_at = switch.origin
+    if linked(work.look()) == switch.target != switch.origin:
+        raise HostError("it had ended well before", "apply again")  # the word that it may stay has arrived
     return True
+
+
+def forget_hold(work: Work) -> None:
+    """What was brought back is no healthier than what failed, so that is not to blame. Raises HostError."""
+    work.connection().run(commands.remove_file(HELD_PATH))
 
 
 def _is_switching(work: Work) -> bool:
     """It is at another version than the wanted one, or another state is wanted."""
     assert work.facts is not None
-    if work.switch is not None or work.restore is not None:
-        return True
-    return present(work.facts) not in (None, work.declared().version)
-
-
-def _is_linked(work: Work) -> bool:
-    """The link is what a switch does last; where both versions are one, nobody can tell, and it is done again."""
-    assert work.facts is not None
-    switch = work.switch
-    return switch is not None and switch.is_made and switch.origin != switch.target == linked(work.facts)
+    wanted = value_at(work.wanted()["release"], ("version",))
+    return work.restore is not None or present(work.facts) not in (None, wanted)
 
 
 def _new_switch(work: Work) -> Switch:
@@ -178,30 +175,53 @@ def _new_switch(work: Work) -> Switch:
 
 
 def _new_id(work: Work) -> str:
-    """By the time; of another second where there is one of this."""
+    """By the time; of another second where there is one of this, also of what was set aside."""
     assert work.facts is not None
-    known, now = {checkpoint.id for checkpoint in work.facts.checkpoints}, work.ports.clock.now()
+    known = {*(checkpoint.id for checkpoint in work.facts.checkpoints), *(name[:16] for name in work.facts.asides)}
+    now = work.ports.clock.now()
     moments = (now + timedelta(seconds=later) for later in range(len(known) + 1))
     return next(name for moment in moments if (name := f"{moment:%Y%m%dT%H%M%SZ}") not in known)
 
 
-def _check_health(work: Work) -> None:
-    missing = unproven(work.look().gateway, work.declared().version)
-    if missing:
-        raise HostError(
-            f"the gateway did not stay healthy for {work.declared().update.soak} s: {missing[0]}",
-            f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",
-        )
+def _soak(work: Work) -> None:
+    """Raises ProofFailed. One look may come at a bad moment; several in a row, or an end of the process, may not."""
+    assert work.facts is not None
+    clock, soak = work.ports.clock, work.declared().update.soak
+    until, restarts, bad = clock.monotonic() + soak, work.facts.gateway.restarts, 0
+    while clock.monotonic() < until or bad:
+        clock.sleep(LOOK_EVERY)
+        work.keep_going()
+        facts = work.look()
+        if facts.disk_free_mb < LEAST_MB:
+            raise HostError(f"the disk has {facts.disk_free_mb} MB left: nobody is answered with that", "make room")
+        gateway = facts.gateway
+        missing = unproven(gateway, work.declared().version)
+        bad = bad + 1 if missing else 0
+        if bad == BAD_LOOKS or gateway.restarts > restarts:
+            why = missing[0] if missing else "it ended, and was started again"
+            raise ProofFailed(
+                f"the gateway did not stay healthy for {soak} s: {why}",
+                f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",
+            )
 
 
 def _check_model(work: Work) -> None:
-    """The model's provider takes its key, if it did so before: a gateway that no model answers is of no use."""
-    answer = _model(work)
-    if answer != _TAKEN and work.model_before == _TAKEN:
-        raise HostError(
-            f"the model's provider took the key before, and answers {answer} now",
-            "look whether it is down, or the key was withdrawn meanwhile",
-        )
+    """The model's provider takes its key, if it did so before: a gateway that no model answers is of no use.
+
+    It is asked by us and not by the gateway, so no version is to blame.
+    """
+    if work.model_before != _TAKEN:
+        return
+    for _ in range(QUESTIONS):
+        answer = _model(work)
+        if answer == _TAKEN:
+            return
+        work.ports.clock.sleep(LOOK_EVERY)
+        work.keep_going()
+    raise HostError(
+        f"the model's provider took the key before, and answers {answer} now",
+        "look whether it is down, or the key was withdrawn meanwhile",
+    )
 
 
 def _model(work: Work) -> str:
@@ -213,7 +233,7 @@ def _model(work: Work) -> str:
     return work.quoted(work.connection().run(commands.ask_for_models(url, provider)).stdout.decode().strip())[:80]
 
 
-def _words(switch: Switch) -> dict[str, str | None]:
+def _words(switch: Switch) -> Mapping[str, str | None]:
     return {"from_version": switch.origin, "to_version": switch.target, "checkpoint": switch.checkpoint}
 
 

@@ -65,9 +65,11 @@ class Work:
     restore: str | None = None  # the checkpoint that a person wants to go back to
     hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
     retries: bool = False  # a person wants what is held to be tried again
+    stays_at: str | None = None  # the version that a switch has gone back to
+    may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it
     was_healthy: bool = True  # before the switch
     model_before: str = ""  # what the model's provider answered then
-    failure: str = ""  # what the switch is undone for
+    failure: str = ""  # what the switch is undone for, if what it led to may be to blame
     _postponed: float = 0.0
     _materials: Materials | None = None
     _overheard: set[Secret] = field(default_factory=set)  # what stands in the agent's own keys
@@ -75,6 +77,8 @@ class Work:
     def declared(self) -> ChildSpec:
         """The spec, with the exact version as soon as that is known."""
         assert self.spec is not None, "steps that build are only planned for declared children"
+        if self.stays_at is not None:
+            return replace(self.spec, version=self.stays_at)
         if self.newest is not None:
             return replace(self.spec, version=self.newest)
         return pinned(self.spec, self.facts)

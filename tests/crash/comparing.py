@@ -28,6 +28,7 @@ def outcome(world: FakeFleet) -> dict[str, Any]:
         "keys": {name: key.public_key for name, key in world.cloud.keys.items()},
         "servers": {server.name: _server(world, server.id) for server in world.cloud.by_id.values()},
         "facts": {name: comparable(child.facts) for name, child in planned.children.items()},
+        "memory": {name: world.host(name).gateway.memory for name in world.specs if planned.children[name].facts},
         "in force": {name: _in_force(world, name) for name in world.specs if planned.children[name].facts},
     }
 
@@ -71,6 +72,7 @@ def comparable(facts: HostFacts | None) -> dict[str, Any]:
     value["applied"]["digests"].pop(STRAYS, None)
     value["gateway"].pop("channel_activity")
     # A host that goes back by itself leaves the copy, and the next apply takes another one.
+    value.pop("asides")
     value["checkpoints"] = sorted({checkpoint["version"] for checkpoint in value["checkpoints"]})
     value["held"] = value["held"] and value["held"]["version"]
     for name in OF_ONE_UID:

@@ -34,6 +34,7 @@ class Scenario:
     creates: Mapping[str, int] = field(default_factory=lambda: {"demo-alice": 1, "demo-bob": 1})
     options: PlanOptions = NOTHING_SPECIAL
     fails: bool = False  # as the undisturbed run does
+    switches: bool = False  # to another version: what is interrupted goes back and begins again, with more starts
     more_creates: int = 0  # so many more by the apply that goes on, which tries the first candidate again
 
     def __str__(self) -> str:
@@ -46,7 +47,11 @@ class Scenario:
 
 
 def finished_fleet(state: Path) -> FakeFleet:
-    return FakeFleet(state, ("alice", BYSTANDER)).applied()
+    """Both have been told something, which nothing may make them forget."""
+    world = FakeFleet(state, ("alice", BYSTANDER)).applied()
+    for name in world.names:
+        world.host(name).gateway.remember(f"my name is {name}")
+    return world
 
 
 def _begin(world: FakeFleet) -> None:
@@ -100,6 +105,7 @@ def _failing_version(world: FakeFleet) -> None:
 def _lower_version(world: FakeFleet) -> None:
     _other_version(world)
     world.apply()
+    world.host("alice").gateway.remember("since then I have a dog")
     world.clock.sleep(3600)
     world.change("alice", version="2026.9.6")
 
@@ -216,9 +222,9 @@ SCENARIOS: Final = (
     ),
     Scenario("an update", _update, ("update alice",)),
     Scenario("an update that takes away", _less, ("update alice",)),
-    Scenario("another version", _other_version, ("update alice",)),
-    Scenario("a version that fails", _failing_version, ("update alice",), fails=True),
-    Scenario("a lower version", _lower_version, ("update alice",)),
+    Scenario("another version", _other_version, ("update alice",), switches=True),
+    Scenario("a version that fails", _failing_version, ("update alice",), fails=True, switches=True),
+    Scenario("a lower version", _lower_version, ("update alice",), switches=True),
     Scenario("a repair of everything", _meddled, ("update alice",)),
     Scenario("a resize", _resize, ("resize alice",)),
     Scenario("a stop", _stop, ("stop alice",)),

@@ -31,6 +31,7 @@ LOSSES: Final = ("", ".", "children")  # of the state directory: nothing, all of
 BEYOND: Final = PATIENCE + 100.0  # by then a host in a switch has gone back by itself
 PAUSES: Final = (LONG_ENOUGH, 0.0, BEYOND)
 OF_A_RETURN: Final = frozenset({"starts", "main_pid"})  # the host has started the gateway for that
+MORE_STARTS: Final = 4  # an interrupted switch, its return, and what the host did by itself
 AFTERMATHS: Final = tuple(product(LOSSES, PAUSES))
 QUICK: Final = 12  # effects of each kind of action
 
@@ -92,7 +93,10 @@ def _trial(
         go_on(world, scenario.options, fails=scenario.fails)
         world.clock.sleep(LONG_ENOUGH)
         found = outcome(world)
-        differ = [it for it in differences(found, facts) if pause != BEYOND or OF_A_RETURN.isdisjoint(_field(it))]
+        forgiven = OF_A_RETURN if scenario.switches else frozenset()
+        differ = [it for it in differences(found, facts) if forgiven.isdisjoint(_field(it))]
+        if scenario.switches and _starts(found) > _starts(facts) + MORE_STARTS:
+            differ.append(f"alice's gateway started {_starts(found)} times, and undisturbed {_starts(facts)}")
         if untouched(world, BYSTANDER) != bystander:
             differ.append(f"{BYSTANDER} was touched")
         more = _creates(world) - Counter(scenario.creates)
@@ -108,6 +112,10 @@ def _trial(
 
 def _field(difference: str) -> set[str]:
     return set(difference.partition(" is ")[0].split("."))
+
+
+def _starts(found: dict[str, Any]) -> int:
+    return int(found["facts"]["alice"]["gateway"]["starts"])
 
 
 def _creates(world: FakeFleet) -> Counter[str]:

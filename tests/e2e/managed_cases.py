@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.commands.switching import RETURN_PATH, RETURN_SERVICE, RETURN_TIMER
 from reconciler.managed import PACKAGES, files
 
 NODE: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
@@ -129,6 +130,23 @@ CASES: Final[dict[str, Damage]] = {
     "bot token": of_file(files.TELEGRAM_TOKEN_PATH),
     "model key": of_file(files.MODEL_KEY_PATH),
     "stamp program": of_file(files.STAMP_PATH),
+    "return program": of_file(RETURN_PATH),
+    "return unit": Damage(
+        changed=f"echo '# theirs' >>/etc/systemd/system/{RETURN_SERVICE}",
+        deleted=f"rm /etc/systemd/system/{RETURN_SERVICE} /etc/systemd/system/*.wants/{RETURN_SERVICE}",
+        without="what is added to a unit elsewhere: units as loaded",
+    ),
+    "return timer": Damage(
+        changed=f"echo '# theirs' >>/etc/systemd/system/{RETURN_TIMER}",
+        deleted=f"rm /etc/systemd/system/{RETURN_TIMER} /etc/systemd/system/*.wants/{RETURN_TIMER}",
+        without="what is added to a unit elsewhere: units as loaded",
+    ),
+    "return at boot": Damage(
+        changed=f"systemctl disable {RETURN_SERVICE}", without="deleted with its file: return unit"
+    ),
+    "return again and again": Damage(
+        changed=f"systemctl disable {RETURN_TIMER}", without="deleted with its file: return timer"
+    ),
     "unit": Damage(
         changed=f"echo '# theirs' >>{files.UNIT_PATH}",
         deleted=f"systemctl stop {files.UNIT}; rm {files.UNIT_PATH} /etc/systemd/system/*.wants/{files.UNIT}",
@@ -169,7 +187,13 @@ ORDER_OF_DELETION: Final = (
     *(name for name in CASES if name.endswith("directory")),
 )
 # What is seen and mended along with something else when all of a kind are done at once: it must be so alone as well.
-ALONE: Final = (("units as loaded", "changed"), ("units as loaded", "added"), ("gateway", "changed"))
+ALONE: Final = (
+    ("return at boot", "changed"),
+    ("return again and again", "changed"),
+    ("units as loaded", "changed"),
+    ("units as loaded", "added"),
+    ("gateway", "changed"),
+)
 
 
 KINDS: Final = ("changed", "deleted", "added")

@@ -11,7 +11,9 @@ import os
 import re
 import secrets
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +21,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from reconciler.commands.switching import CHECKPOINTS, PATIENCE, SWITCH
+from reconciler.commands.switching import CHECKPOINTS, RETURN_EVERY, SWITCH, UNTIL_PATH
 from reconciler.managed import files
 from reconciler.sandbox import cgroups
 from reconciler.sandbox.client import SandboxClient
@@ -38,7 +40,7 @@ CHILD: Final[dict[str, Any]] = {
     "bot": {"token": "env:ADA_BOT_TOKEN"},
     "model": {"name": "claude-sonnet-4-6", "key": "env:ANTHROPIC_API_KEY"},
     "users": {"allowed": [USER], "owner": USER},
-    "update": {"soak": 10},
+    "update": {"ready_within": 60, "soak": 10},
 }
 PROGRAM: Final = f"{files.RELEASES}/{NEWER}/node_modules/openclaw/openclaw.mjs"
 
@@ -47,6 +49,7 @@ PROGRAM: Final = f"{files.RELEASES}/{NEWER}/node_modules/openclaw/openclaw.mjs"
 class Story:
     operator: Operator
     sandbox: SandboxClient
+    beside: ThreadPoolExecutor
 
     def declare(self, version: str, **changes: object) -> None:
         child = {**CHILD, "version": version, **changes}
@@ -89,6 +92,26 @@ class Story:
         (row,) = ask_cloud("GET", "/servers", params={"label_selector": "openclaw-deploy/child=ada"})["servers"]
         return int(row["id"])
 
+    def await_switch(self) -> None:
+        wait_until(lambda: self.root(f"test -e {SWITCH}/made && echo yes; true") == "yes", "the switch", 300)
+
+    def await_end(self) -> None:
+        """That it is kept or, as the case may be, given up."""
+        over = f"test -e {SWITCH}/made && test ! -e {SWITCH}/undone || echo over; true"
+        wait_until(lambda: self.root(over, None) == "over", "it is over", 400)
+
+    def killed(self, group: Path) -> int:
+        """How many processes of the machine the kernel has killed for want of memory."""
+        found = re.search(r"^oom_kill (\d+)$", (group / "memory.oom_control").read_text(), re.MULTILINE)
+        assert found is not None
+        return int(found[1])
+
+    def go_back(self) -> None:
+        self.declare(OLDER)
+        self.operator.fleet("apply", "--yes", timeout=900)
+        self.declare(NEWER)
+        assert self.version() == ("HEALTHY", OLDER)
+
     def allow_again(self) -> None:
         self.operator.fleet("quarantine", "clear", NEWER)
 
@@ -97,6 +120,10 @@ class Story:
         print(said.stdout, said.stderr)
         assert code is None or said.returncode == code
         return said.stdout + said.stderr
+
+    def updating(self) -> Future[str]:
+        """The same while a test goes on."""
+        return self.beside.submit(self.failed_update)
 
     def is_as_before(self) -> None:
         """The old version answers, and knows what it was told."""
@@ -113,9 +140,9 @@ def shell(text: str) -> str:
 def story(sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory, operator_home: Path) -> Iterator[Story]:
     operator = Operator(tmp_path_factory.mktemp("minds"), operator_home)
     operator.fleet("init", "--sandbox", "--name", "minds")
-    story = Story(operator, sandbox)
     try:
-        yield story
+        with ThreadPoolExecutor() as beside:
+            yield Story(operator, sandbox, beside)
     finally:
         operator.fleet("destroy", "--all", "--yes")
 
@@ -151,43 +178,41 @@ def test_a_configuration_that_the_new_release_refuses_changes_nothing(story: Sto
 
 
 FAILURES: Final = {
-    "a release that exits": (f"printf 'process.exit(1)\\n' >{PROGRAM}", ":"),
+    "a release that exits": f"cp {PROGRAM} /root/kept; printf 'process.exit(1)\\n' >{PROGRAM}",
     "its port is taken": (
         "python3 -c 'import socket,time,os\ns=socket.socket(); s.setsockopt(1,2,1)\nwhile True:\n"
         f' try: s.bind(("127.0.0.1",{files.PORT})); s.listen(); break\n except OSError: time.sleep(.05)\n'
-        f'while os.path.exists("{SWITCH}/made") and not os.path.exists("{SWITCH}/undone"): time.sleep(.05)\'',
-        ":",
-    ),
-    "the disk is full": (
-        f"fallocate -l $(($(df -P --output=avail -B1 {files.HOME} | tail -n 1) - 1000000)) {files.HOME}/full || "
-        f"dd if=/dev/zero of={files.HOME}/full bs=1M",
-        f"rm -f {files.HOME}/full",
+        f'while os.path.exists("{SWITCH}/made") and not os.path.exists("{SWITCH}/undone"): time.sleep(.05)\''
     ),
 }
+MENDED: Final = {"a release that exits": f"test ! -e /root/kept || mv /root/kept {PROGRAM}", "its port is taken": ":"}
 
 
-@pytest.mark.parametrize("failure", ["a release that exits", "its port is taken"])
+@pytest.mark.parametrize("failure", list(FAILURES))
 def test_a_version_that_fails_is_left_again(story: Story, failure: str) -> None:
-    story.meanwhile(*FAILURES[failure])
+    story.meanwhile(FAILURES[failure], MENDED[failure])
     said = story.failed_update()
     assert f"ada is back at {OLDER}, and healthy" in said
     story.is_as_before()
-    assert f"{NEWER} is quarantined" in story.operator.fleet("plan")
-    assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
+    plan = story.operator.fleet("plan", "--detailed-exitcode")
+    assert f"{NEWER} is quarantined" in plan
+    assert "No changes" in plan
     story.allow_again()
 
 
 def test_a_bot_token_that_is_revoked_in_its_middle_is_no_fault_of_the_version(story: Story) -> None:
     token = story.token
-    running = story.operator.start("apply", "--yes", "--retry", "ada")
-    wait_until(lambda: story.root(f"test -e {SWITCH}/made && echo yes; true") == "yes", "the switch", 300)
+    update = story.updating()
+    story.await_switch()
     story.sandbox.break_telegram(token, Fault.UNAUTHORIZED)
-    wait_until(lambda: story.root(f"test -e {SWITCH}/made || echo no; true") == "no", "it is over", 400)
-    story.sandbox.break_telegram(token, None)
-    running.wait(400)
-    assert running.returncode == 1
-    story.is_as_before()
-    story.allow_again()
+    try:
+        said = update.result(600)
+    finally:
+        story.sandbox.break_telegram(token, None)
+    assert f"ada is back at {OLDER}, and not healthy there either" in said
+    story.operator.fleet("apply", "--yes", timeout=900)  # nothing is held, so it goes over to the new one
+    assert story.version() == ("HEALTHY", NEWER)
+    story.go_back()
 
 
 def test_memory_that_is_gone_is_left_again(story: Story) -> None:
@@ -195,47 +220,64 @@ def test_memory_that_is_gone_is_left_again(story: Story) -> None:
     memory = cgroups.load_trees(Paths.default().cgroups)["memory"]
     group = next(path for path in memory.iterdir() if path.name.endswith(str(story.machine())))
     limit = group / "memory.limit_in_bytes"
-    before = limit.read_text()
-    running = story.operator.start("apply", "--yes", "--retry", "ada")
+    before, killed = limit.read_text(), story.killed(group)
+    update = story.updating()
     try:
-        wait_until(lambda: story.root(f"test -e {SWITCH}/made && echo yes; true") == "yes", "the switch", 300)
+        story.await_switch()
         limit.write_text(str(600 << 20))
-        wait_until(lambda: story.root(f"test -e {SWITCH}/made || echo no; true", None) == "no", "it is over", 400)
+        story.await_end()
     finally:
         limit.write_text(before)
-    running.wait(400)
+    update.result(600)
+    assert story.killed(group) > killed
     story.is_as_before()
     story.allow_again()
 
 
-def test_a_disk_without_room_for_a_copy_stops_nothing_for_long(story: Story) -> None:
+def test_a_disk_that_is_full_in_its_middle_is_no_fault_of_the_version(story: Story) -> None:
+    """The machine's disk is the one of whoever runs this, so its fullness is played: the probe's own df is."""
     story.root(f"mkdir -p {CHECKPOINTS} && mount -t tmpfs -o size=1m,mode=0700 tmpfs {CHECKPOINTS}")
     try:
         said = story.failed_update()
-        assert "MB left, and copies of" in said
         assert f"ada is back at {OLDER}, and healthy" in said
+        assert "No space left on device" in said
     finally:
         story.root(f"umount {CHECKPOINTS}")
     story.is_as_before()
-    story.allow_again()
+    assert "is quarantined" not in story.operator.fleet("plan")
 
 
 @pytest.mark.parametrize("sign", [SWITCH, f"{CHECKPOINTS}/*/manifest.json", f"{SWITCH}/made"])
 def test_an_apply_that_is_killed_leaves_a_host_that_goes_back_by_itself(story: Story, sign: str) -> None:
+    """That it waits as long as it says is in the Host contract: here the time has come."""
     story.root(f"rm -rf {CHECKPOINTS}/*")
     running = story.operator.start("apply", "--yes", "--retry", "ada")
     wait_until(lambda: story.root(f"ls -d {sign} 2>/dev/null; true") != "", "that moment", 300)
     os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    wait_until(lambda: story.root(f"test -d {SWITCH} || echo gone; true") == "gone", "it goes back", PATIENCE + 60)
+    running.communicate()
+    time.sleep(1)  # what it has begun on the host ends, and that sets a time of its own
+    story.root(f"sleep 5; echo 0 >{UNTIL_PATH}")
+    wait_until(lambda: story.root(f"test -d {SWITCH} || echo gone; true") == "gone", "it goes back", 6 * RETURN_EVERY)
     story.is_as_before()
 
 
+def test_a_host_that_boots_in_the_midst_of_a_switch_goes_back(story: Story) -> None:
+    update = story.updating()
+    story.await_switch()
+    ask_cloud("POST", f"/servers/{story.machine()}/actions/reset")
+    update.result(600)
+    story.is_as_before()
+    assert "is quarantined" not in story.operator.fleet("plan")
+
+
 def test_a_new_version_keeps_the_conversation(story: Story) -> None:
+    """How long nobody is answered: from the stop to the first start's proof, and once more for the second start."""
     said = story.operator.fleet("apply", "--yes", "--retry", "ada", timeout=900)
     seconds = {name: float(found) for name, found in re.findall(r"ada: ([a-z ]+) \(([0-9.]+) s\)", said)}
-    gap = sum(seconds.get(name, 0.0) for name in ("checkpoint", "switch", "config", "files", "start", "prove healthy"))
-    print(f"user-visible gap: {gap:.1f} s of {seconds}")
+    steps = ("checkpoint", "switch", "config", "files", "start", "prove healthy")
+    first, second = sum(seconds.get(name, 0.0) for name in steps), seconds["prove lasting"] - 10
+    print(f"user-visible gap: {first:.1f} s and {second:.1f} s, of {seconds}")
+    assert max(first, second) < 60  # the target, 20 s, is for a machine that does nothing else
     assert story.version() == ("HEALTHY", NEWER)
     assert "Bello" in story.tell("what is my dog called?")
     assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")

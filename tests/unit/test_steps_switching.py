@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 import pytest
 
-from reconciler.errors import HostTimedOut, Refused
+from reconciler.commands.switching import ASIDES
+from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
 from reconciler.managed import files
-from reconciler.model import Command, Completed, Outcome, OutcomeCode, Percent, PlanOptions, Rollout
+from reconciler.model import Checkpoint, Command, Completed, Outcome, OutcomeCode, Percent, PlanOptions, Rollout
+from reconciler.steps.quarantine import mark_of, set_mark
+from reconciler.steps.versions import kept_checkpoints
 from tests.crash.scenarios import meddle
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost
@@ -70,7 +76,7 @@ def test_the_newer_state_is_kept_aside(world: FakeFleet) -> None:
     host.gateway.flawed = {NEW: "never ready"}
     world.change("alice", version=NEW)
     world.apply()
-    [aside] = [path for path in host.directories if path.endswith(".aside")]
+    [aside] = [path for path in host.directories if path.rpartition("/")[0] == ASIDES]
     state = json.loads(host.content(f"{aside}/.openclaw/state/openclaw.sqlite"))
     assert state["schema"] == 19  # as the new release has written it
 
@@ -115,7 +121,7 @@ def test_there_is_no_way_down_without_a_checkpoint(world: FakeFleet) -> None:
 def test_an_operator_who_is_silent_in_the_middle_leaves_a_gateway_that_goes_back(world: FakeFleet) -> None:
     host = world.host("alice")
     world.change("alice", version=NEW)
-    host.fails = [(command, HostTimedOut("gone")) for command in ("switch to", "go back") for _ in range(3)]
+    host.fails = [(command, HostTimedOut("gone")) for command in ("make the switch", "go back") for _ in range(3)]
     [outcome] = world.apply()
     assert outcome.code is OutcomeCode.FAILED
     assert "going back" in outcome.advice
@@ -258,22 +264,175 @@ def test_a_rollout_stops_at_the_declared_failures_and_touches_nobody_else(state:
     assert world.planned() == []
 
 
+def after(host: FakeHost, command: str, then: Callable[[], None]) -> None:
+    """`then` happens right after that command was done for the first time."""
+    original = host.run
+    done: list[Command] = []
+
+    def run(given: Command) -> Completed:
+        answer = original(given)
+        if given.name == command and not done:
+            done.append(given)
+            then()
+        return answer
+
+    host.run = run  # type: ignore[method-assign,assignment]
+
+
 @pytest.mark.parametrize(("before", "code"), [("200", OutcomeCode.FAILED), ("401", OutcomeCode.DONE)])
 def test_a_model_that_answers_no_more_is_a_failure_if_it_did_before(
     world: FakeFleet, before: str, code: OutcomeCode
 ) -> None:
-    """FakeHost answers as its model does at that moment, so it falls silent with the switch."""
     host = world.host("alice")
     host.models = before
-    host.fails = []
     world.change("alice", version=NEW)
-    original = host.run
-
-    def run(command: Command) -> Completed:
-        if command.name.startswith("switch to"):
-            host.models = "401"
-        return original(command)
-
-    host.run = run  # type: ignore[method-assign]
+    after(host, "make the switch", lambda: setattr(host, "models", "401"))
     [outcome] = world.apply()
     assert outcome.code is code, outcome
+    assert world.client().quarantined() == {}  # we have asked, and not that version
+    assert host.gateway.memory == ["my dog is called Bello"]
+
+
+def test_a_model_that_is_busy_for_a_moment_is_asked_again(world: FakeFleet) -> None:
+    host = world.host("alice")
+    world.change("alice", version=NEW)
+    asked: list[str] = []
+
+    def busy_once() -> None:
+        host.models = "529"
+        after(host, "ask for models", ready_then)
+
+    def ready_then() -> None:
+        asked.append(host.models)
+        host.models = "200"
+
+    after(host, "make the switch", busy_once)
+    assert world.apply()[0].code is OutcomeCode.DONE
+    assert asked == ["529"]
+
+
+@pytest.mark.parametrize(("looks", "code"), [(2, OutcomeCode.DONE), (3, OutcomeCode.FAILED)])
+def test_one_bad_look_is_not_the_end_of_a_version(world: FakeFleet, looks: int, code: OutcomeCode) -> None:
+    """The third look after the switch is the first of the soak."""
+    host = world.host("alice")
+    world.change("alice", version=NEW)
+    original, seen = host.run, []
+
+    def run(given: Command) -> Completed:
+        if given.name == "probe" and host.links[files.CURRENT].endswith(NEW) and host.gateway.active == "active":
+            seen.append(given)
+            host.gateway.channel_error = "away" if 3 < len(seen) <= 3 + looks else None
+        return original(given)
+
+    host.run = run  # type: ignore[method-assign,assignment]
+    [outcome] = world.apply()
+    assert outcome.code is code, (outcome, len(seen))
+    assert ("did not stay healthy for 20 s: Telegram: away" in outcome.error) is (code is OutcomeCode.FAILED)
+
+
+def test_a_gateway_that_ends_and_comes_back_during_its_proof_has_not_passed_it(world: FakeFleet) -> None:
+    host = world.host("alice")
+    world.change("alice", version=NEW)
+    after(host, "postpone the return", lambda: host.gateway.wrong.update(restarts=1))
+    world.change("alice", update=replace(world.specs["alice"].update, soak=60))
+    [outcome] = world.apply()
+    assert "it ended, and was started again" in outcome.error
+    assert linked(host) == OLD
+
+
+def test_a_failure_of_the_world_blames_no_version_and_is_tried_again(world: FakeFleet) -> None:
+    host = world.host("alice")
+    world.change("alice", version=NEW)
+    lost = [("restart openclaw-gateway.service", HostTimedOut("gone"))] * 3
+    after(host, "make the switch", lambda: setattr(host, "fails", list(lost)))
+    [outcome] = world.apply()
+    assert "alice is back at 2026.9.6, and healthy" in outcome.advice, outcome
+    assert "apply again: it goes to 2026.9.7 then" in outcome.advice
+    assert (linked(host), host.gateway.memory) == (OLD, ["my dog is called Bello"])
+    assert world.client().quarantined() == {}
+    assert world.planned() == ["update alice: changed"]
+    assert world.apply()[0].code is OutcomeCode.DONE
+    assert (linked(host), host.gateway.memory) == (NEW, ["my dog is called Bello"])
+
+
+def test_what_is_ill_on_either_version_is_no_fault_of_the_new_one(world: FakeFleet) -> None:
+    host = world.host("alice")
+    world.change("alice", version=NEW)
+    after(host, "make the switch", lambda: setattr(host.gateway, "channel_error", "401 Unauthorized"))
+    [outcome] = world.apply()
+    assert "alice is back at 2026.9.6, and not healthy there either" in outcome.advice, outcome
+    planned = world.client().plan()
+    assert (planned.plan.quarantined, planned.children["alice"].facts.held) == ({}, None)  # type: ignore[union-attr]
+
+
+def test_who_tries_a_quarantined_version_again_in_vain_leaves_the_quarantine_as_it_was(world: FakeFleet) -> None:
+    host = world.host("alice")
+    host.gateway.flawed = {NEW: "exits"}
+    world.change("alice", version=NEW)
+    world.apply()
+    [before] = world.client().quarantined().values()
+    world.clock.sleep(3600)
+    after(host, "make the switch", lambda: setattr(host.gateway, "channel_error", "401 Unauthorized"))
+    world.apply(options=PlanOptions(retry=frozenset({"alice"})))
+    assert world.client().quarantined() == {NEW: before}
+
+
+def test_nobody_begins_a_switch_after_the_version_has_failed_elsewhere(state: Path) -> None:
+    """Bob is past the first question when alice fails: it is asked once more before anything of his is stopped."""
+    world = FakeFleet(state, ("alice", "bob")).applied()
+    world.rollout = Rollout(canaries=0, batch=2)
+    for name in world.names:
+        world.change(name, version=NEW)
+    world.host("alice").gateway.flawed = {NEW: "exits"}
+    failed = Event()
+    installed = f"install OpenClaw {NEW}"
+    after(world.host("bob"), installed, lambda: wait_for(failed))
+    after(world.host("alice"), "go back", failed.set)
+    starts = world.host("bob").gateway.starts
+    alice, bob = world.apply(workers=2)
+    assert alice.code is bob.code is OutcomeCode.FAILED
+    assert "not tried, 2026.9.7 has failed on alice and is quarantined" in bob.error
+    assert (linked(world.host("bob")), world.host("bob").gateway.starts) == (OLD, starts)
+
+
+def wait_for(event: Event) -> None:
+    assert event.wait(30)
+
+
+def test_the_newest_release_is_not_taken_while_it_is_quarantined(world: FakeFleet) -> None:
+    set_mark(world.fleet(), world.ports(), OLD, mark_of(world.clock.now(), "carol", "prove lasting"))
+    world.specs["bob"] = make_spec("bob", server_type="cpx22", version="latest")
+    [outcome] = world.apply()
+    assert "the newest OpenClaw, 2026.9.6, is quarantined: carol: failed at prove lasting" in outcome.error
+
+
+def test_what_cannot_be_noted_at_the_cloud_is_told(world: FakeFleet) -> None:
+    world.host("alice").gateway.flawed = {NEW: "exits"}
+    world.change("alice", version=NEW)
+    after(world.host("alice"), "make the switch", lambda: setattr(world.cloud, "label_firewall", unavailable))
+    [outcome] = world.apply()
+    assert "whether 2026.9.7 is quarantined could not be noted at the cloud: 503" in outcome.advice
+    assert "alice is back at 2026.9.6, and healthy" in outcome.advice
+
+
+def unavailable(number: int, labels: object) -> None:
+    raise CloudUnavailable("503")
+
+
+def test_a_version_that_fails_once_is_tried_by_the_next_child_where_two_may_fail(state: Path) -> None:
+    world = FakeFleet(state, ("alice", "bob", "carol")).applied()
+    world.rollout = Rollout(canaries=1, batch=1, max_failures=2)
+    world.host("alice").gateway.flawed = world.host("bob").gateway.flawed = {NEW: "exits"}
+    for name in world.names:
+        world.change(name, version=NEW)
+    alice, bob, carol = world.apply(workers=1)
+    assert "is back at" in alice.advice
+    assert "is back at" in bob.advice
+    assert "not tried, 2026.9.7 has failed on bob and is quarantined" in carol.error
+
+
+def test_tries_that_fail_again_and_again_do_not_push_out_the_way_down() -> None:
+    kept = kept_checkpoints(
+        [Checkpoint(f"2026112{day}T000000Z", f"2026.9.{5 if day == 0 else 6}", "") for day in range(6)], 3
+    )
+    assert [(it.id[7], it.version) for it in kept] == [("0", "2026.9.5"), ("4", "2026.9.6"), ("5", "2026.9.6")]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from reconciler.commands.switching import CHECKPOINTS, SWITCH
+from reconciler.commands.switching import SWITCH
 from reconciler.sandbox.simulated import access, storage, switching, system
 from reconciler.sandbox.simulated.calls import Call
-from reconciler.sandbox.simulated.disk import File, exists, located, make_directories, parents, part_of
+from reconciler.sandbox.simulated.disk import File, exists, located, parents, part_of, remove_tree
 from reconciler.sandbox.simulated.first_boot import HOST_KEY, NO_FIREWALL
 from reconciler.sandbox.simulated.host import SimulatedHost
 
@@ -66,25 +66,42 @@ def plain_units(host: SimulatedHost, call: Call) -> None:
     host.systemd.loaded = loaded
 
 
+def begin_switch(host: SimulatedHost, call: Call) -> None:
+    """All is prepared for the switch, and the gateway still runs."""
+    if not exists(host, SWITCH):
+        switching.lay_down(host, call)
+
+
 def take_checkpoint(host: SimulatedHost, call: Call) -> None:
-    """The copy is being written."""
-    make_directories(host, f"{CHECKPOINTS}/{call.arguments[0]}.part", "0700")
+    """The copy is whole, and not unpacked yet."""
+    switching.take(host, call)
+    remove_tree(host, f"{SWITCH}/home")
 
 
 def make_switch(host: SimulatedHost, call: Call) -> None:
-    """It is noted that the state may change, and the link is the old one."""
+    """It is noted that the state may change, and there is none where it belongs."""
     link = host.links[switching.CURRENT]
     switching.make(host, call)
     host.links[switching.CURRENT] = link
+    host.files[f"{SWITCH}/closed"] = File(b"")
+    if f"{SWITCH}/left" in host.directories:
+        switching.move_tree(host, switching.HOME, f"{SWITCH}/next")
 
 
 def go_back(host: SimulatedHost, call: Call) -> None:
     """The newer state is set aside, and nothing is in its place yet."""
-    host.files[f"{SWITCH}/undone"] = File(b"")
+    if SWITCH not in host.directories:
+        return
+    host.files[f"{SWITCH}/undone"] = host.files[f"{SWITCH}/closed"] = File(b"")
     host.systemd.stop(switching.UNIT)
-    if exists(host, f"{SWITCH}/made"):
-        checkpoint = host.content(f"{SWITCH}/checkpoint").decode().strip()
-        switching.move_tree(host, switching.HOME, f"{CHECKPOINTS}/{checkpoint}.aside")
+    if f"{SWITCH}/home" in host.directories and exists(host, f"{SWITCH}/made"):
+        switching.set_aside(host)
+
+
+def stay(host: SimulatedHost, call: Call) -> None:
+    """What is held from now on is noted, and the host would go back all the same."""
+    if SWITCH in host.directories:
+        switching.note(host, call)
 
 
 HALVES: Final[dict[Callable[..., object], Half]] = {
@@ -92,9 +109,11 @@ HALVES: Final[dict[Callable[..., object], Half]] = {
     system.apply_firewall: apply_firewall,
     system.plain_units: plain_units,
     storage.install_file: install_file,
+    switching.begin: begin_switch,
     switching.take: take_checkpoint,
     switching.make: make_switch,
     switching.go_back: go_back,
+    switching.stay: stay,
     access.rotate_host_key: rotate_host_key,
     access.grant_sudo: grant_sudo,
     access.set_authorized_keys: set_authorized_keys,

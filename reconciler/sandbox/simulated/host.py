@@ -14,6 +14,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
+from reconciler.commands.switching import RETURN_SERVICE, RETURN_TIMER
 from reconciler.sandbox.simulated import first_boot
 from reconciler.sandbox.simulated.disk import Disk, File
 from reconciler.sandbox.simulated.first_boot import HOST_KEY
@@ -50,7 +51,6 @@ class SimulatedHost:
         # in force until the next boot
         self.firewall_before: tuple[float, Firewall] | None = None
         self.access_before: tuple[float, dict[str, File]] | None = None
-        self.returns_at: float | None = None  # to the version before, when a switch is on its way
         self.sshd_config = b""
         self.shown_key = ""
         self.private_key = b""
@@ -80,7 +80,7 @@ class SimulatedHost:
     def boot(self) -> None:
         """Power comes back: what lies on the disk gets in force, what was only in memory is gone."""
         self.boots += 1
-        self.firewall_before = self.access_before = self.returns_at = None
+        self.firewall_before = self.access_before = None
         for path in [path for path in (*self.files, *self.links) if path.startswith("/run/")]:
             self.files.pop(path, None)
             self.links.pop(path, None)
@@ -90,7 +90,9 @@ class SimulatedHost:
         self.systemd.boot()
 
     def tick(self) -> None:
-        """What was changed and not confirmed in time takes itself back."""
+        """What was changed and not confirmed in time takes itself back; whoever looks at times does."""
+        if self.systemd.is_active(RETURN_TIMER):
+            self.systemd.start(RETURN_SERVICE)
         if self.firewall_before and self.now() - self.firewall_before[0] > REVERT_AFTER:
             self.firewall, self.firewall_before = self.firewall_before[1], None
         if self.access_before and self.now() - self.access_before[0] > REVERT_AFTER:

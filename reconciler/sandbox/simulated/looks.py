@@ -160,7 +160,10 @@ def _unit(host: SimulatedHost, look: Any, key: bytes) -> Json:
     name = look["name"]
     if not host.systemd.is_known(name):
         return None
-    return {"enabled": host.systemd.file_state(name), "active": host.systemd.state(name).active}
+    enabled: Json = host.systemd.file_state(name)
+    return (
+        {"enabled": enabled} if look.get("at_boot") else {"enabled": enabled, "active": host.systemd.state(name).active}
+    )
 
 
 def _rules(host: SimulatedHost, look: Any, key: bytes) -> Json:

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from reconciler.commands.switching import RETURN_PATH
+from reconciler.sandbox.simulated import switching
 from reconciler.sandbox.simulated.calls import Fails
 from reconciler.sandbox.simulated.disk import File, is_program
 
@@ -23,6 +25,8 @@ def run_line(host: SimulatedHost, line: str) -> None:
     program, *arguments = shlex.split(line.lstrip("+-!@:"))
     if program in PROGRAMS:
         PROGRAMS[program](host, arguments)
+    elif program == RETURN_PATH and is_program(host, program):
+        switching.give_up_when_due(host)
     elif is_program(host, program):
         run_stamp(host, program, arguments)
     else:

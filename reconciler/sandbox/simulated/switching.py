@@ -5,46 +5,80 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.commands.release import RELEASES
-from reconciler.commands.switching import CHECKPOINTS, HELD_PATH, PATIENCE, SWITCH
+from reconciler.commands.switching import (
+    ASIDES,
+    CHECKPOINTS,
+    COPY_TIMEOUT,
+    HELD_PATH,
+    PATIENCE,
+    RETURN_TIMER,
+    SWITCH,
+    UNTIL_PATH,
+    is_checkpoint_id,
+)
 from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.disk import File, exists, make_directories, names_in, remove_tree
-from reconciler.sandbox.simulated.host import SimulatedHost
 
-STARTED: Final = "/run/openclaw-gateway/started.json"
+if TYPE_CHECKING:
+    from reconciler.sandbox.simulated.host import SimulatedHost
+
 CURRENT: Final = "/opt/openclaw/current"
 HOME: Final = "/var/lib/openclaw"
 UNIT: Final = "openclaw-gateway.service"
-LEFT_OUT: Final = (f"{HOME}/.cache", f"{HOME}/.npm")
+LEFT_OUT: Final = ("/.cache", "/.npm")
+WORDS: Final = ("checkpoint", "origin", "target", "restore")
 
 
 def begin(host: SimulatedHost, call: Call) -> None:
-    checkpoint, origin, target, restore = call.arguments
-    if SWITCH not in host.directories:
-        make_directories(host, CHECKPOINTS, "0700")
-        make_directories(host, SWITCH, "0700")
-        for name, text in (("checkpoint", checkpoint), ("origin", origin), ("target", target), ("restore", restore)):
-            host.files[f"{SWITCH}/{name}"] = File(f"{text}\n".encode())
-        host.files[f"{SWITCH}/return"] = File(call.stdin)
-    host.returns_at = host.now() + PATIENCE
+    checkpoint, _, _, restore = call.arguments
+    if exists(host, SWITCH):
+        if _word(host, "checkpoint") != checkpoint:
+            raise Fails("another change of version is on its way")
+        postpone(host, call)
+        host.systemd.stop(UNIT)
+        return
+    if HOME not in host.directories:
+        raise Fails("there is no state")
+    make_directories(host, CHECKPOINTS, "0700")
+    make_directories(host, ASIDES, "0700")
+    if exists(host, f"{CHECKPOINTS}/{checkpoint}") or exists(host, f"{ASIDES}/{checkpoint}"):
+        raise Fails(f"there is a checkpoint {checkpoint} already")
+    packed = _checked(host, restore) if restore else None
+    lay_down(host, call)
+    if packed is not None:
+        _unpack(host, packed, f"{SWITCH}/next")
     host.systemd.stop(UNIT)
+
+
+def lay_down(host: SimulatedHost, call: Call) -> None:
+    """All of it but for the stop."""
+    make_directories(host, SWITCH, "0700")
+    for name, text in zip(WORDS, call.arguments, strict=True):
+        host.files[f"{SWITCH}/{name}"] = File(f"{text}\n".encode())
+    host.files[f"{SWITCH}/closed"] = File(b"")
+    _wait_for_word(host, PATIENCE)
+    host.systemd.start(RETURN_TIMER)
 
 
 def postpone(host: SimulatedHost, call: Call) -> None:
     del call
     _must_go_on(host)
-    host.returns_at = host.now() + PATIENCE
+    _wait_for_word(host, PATIENCE)
 
 
 def take(host: SimulatedHost, call: Call) -> None:
-    checkpoint, version = call.arguments
+    del call
     _must_go_on(host)
     _must_be_stopped(host)
+    _wait_for_word(host, COPY_TIMEOUT + PATIENCE)
+    checkpoint, version = _word(host, "checkpoint"), _word(host, "origin")
     copy = f"{CHECKPOINTS}/{checkpoint}"
     remove_tree(host, copy)
+    remove_tree(host, f"{SWITCH}/home")
     make_directories(host, copy, "0700")
     content = json.dumps(_packed(host)).encode()
     at = datetime.fromtimestamp(host.now(), UTC).isoformat(timespec="seconds")
@@ -52,96 +86,117 @@ def take(host: SimulatedHost, call: Call) -> None:
     host.files[f"{copy}/state.tar"] = File(content)
     host.files[f"{copy}/state.sha256"] = File(hashlib.sha256(content).hexdigest().encode())
     host.files[f"{copy}/manifest.json"] = File(json.dumps(manifest).encode())
+    _unpack(host, _checked(host, checkpoint), f"{SWITCH}/home")
+    _wait_for_word(host, PATIENCE)
 
 
 def make(host: SimulatedHost, call: Call) -> None:
-    (version,) = call.arguments
+    del call
     _must_go_on(host)
     _must_be_stopped(host)
-    checkpoint, other = _word(host, "checkpoint"), _word(host, "restore")
-    if not exists(host, f"{CHECKPOINTS}/{checkpoint}/manifest.json"):
-        raise Fails(f"there is no checkpoint {checkpoint}")
-    if not exists(host, f"{SWITCH}/made"):
-        host.files[f"{SWITCH}/starts"] = File(str((host.read_json(STARTED) or {}).get("starts", "")).encode())
+    _wait_for_word(host, PATIENCE)
+    if f"{SWITCH}/home" not in host.directories:
+        raise Fails("no checkpoint was taken")
     host.files[f"{SWITCH}/made"] = File(b"")
-    if other:
-        _restore(host, other, f"{checkpoint}.left")
-    host.links[CURRENT] = f"{RELEASES}/{version}"
+    if f"{SWITCH}/next" in host.directories:
+        if f"{SWITCH}/left" not in host.directories:
+            move_tree(host, HOME, f"{SWITCH}/left")
+        set_aside(host)
+        move_tree(host, f"{SWITCH}/next", HOME)
+    host.links[CURRENT] = f"{RELEASES}/{_word(host, 'target')}"
+    host.files.pop(f"{SWITCH}/closed", None)
 
 
 def go_back(host: SimulatedHost, call: Call) -> None:
-    if SWITCH not in host.directories:
-        return
-    if call.stdin:
-        host.files[f"{SWITCH}/held.json"] = File(call.stdin)
+    length, origin = call.arguments
+    if SWITCH in host.directories:
+        if int(length):
+            host.files[f"{SWITCH}/held.json"] = File(call.stdin)
+    elif int(length) and host.links.get(CURRENT) == f"{RELEASES}/{origin}":
+        host.files[HELD_PATH] = File(call.stdin)
     give_up(host)
 
 
+def give_up_when_due(host: SimulatedHost) -> None:
+    """What the program does that the timer and every boot start."""
+    until = float(host.content(UNTIL_PATH) or 0)
+    if SWITCH not in host.directories or exists(host, f"{SWITCH}/undone") or host.now() >= until:
+        give_up(host)
+
+
 def give_up(host: SimulatedHost) -> None:
-    """What the program on the host does, whoever runs it."""
-    host.returns_at = None
-    if SWITCH not in host.directories:
-        return
-    host.files[f"{SWITCH}/undone"] = File(b"")
-    if host.systemd.is_known(UNIT):
+    """The same at once."""
+    if SWITCH in host.directories:
+        host.files[f"{SWITCH}/closed"] = host.files[f"{SWITCH}/undone"] = File(b"")
         host.systemd.stop(UNIT)
-    try:
         if exists(host, f"{SWITCH}/made"):
-            checkpoint = _word(host, "checkpoint")
-            _restore(host, checkpoint, f"{checkpoint}.aside")
+            if f"{SWITCH}/home" in host.directories:
+                set_aside(host)
+                move_tree(host, f"{SWITCH}/home", HOME)
             host.links[CURRENT] = f"{RELEASES}/{_word(host, 'origin')}"
         if exists(host, f"{SWITCH}/held.json"):
             host.files[HELD_PATH] = host.files.pop(f"{SWITCH}/held.json")
         remove_tree(host, SWITCH)
-    finally:  # a bot that may not be as it was is better than none
         host.systemd.reset_failed(UNIT)
         host.systemd.start(UNIT)
+    if host.systemd.is_active(RETURN_TIMER):
+        host.systemd.stop(RETURN_TIMER)
+
+
+def set_aside(host: SimulatedHost) -> None:
+    """What the gateway has now, if anything."""
+    if HOME not in host.directories:
+        return
+    name = f"{ASIDES}/{_word(host, 'checkpoint')}"
+    while exists(host, name):
+        name += "+"
+    move_tree(host, HOME, name)
 
 
 def stay(host: SimulatedHost, call: Call) -> None:
-    _, checkpoint = call.arguments
-    if exists(host, f"{SWITCH}/undone"):
-        raise Fails("the host is going back to the version before by itself")
-    if SWITCH not in host.directories:
-        if exists(host, f"{CHECKPOINTS}/{checkpoint}.aside"):
-            raise Fails("the host has gone back to the version before by itself")
+    _, checkpoint, target = call.arguments
+    is_over = SWITCH not in host.directories and not exists(host, f"{ASIDES}/{checkpoint}")
+    if is_over and host.links.get(CURRENT) == f"{RELEASES}/{target}":
         return
-    host.returns_at = None
+    _must_go_on(host)
+    note(host, call)
+    remove_tree(host, SWITCH)
+    host.systemd.stop(RETURN_TIMER)
+
+
+def note(host: SimulatedHost, call: Call) -> None:
+    """What is held from now on."""
     host.files.pop(HELD_PATH, None)
     if call.stdin:
         host.files[HELD_PATH] = File(call.stdin)
-    remove_tree(host, f"{CHECKPOINTS}/{checkpoint}.left")
-    remove_tree(host, SWITCH)
 
 
 def versions(host: SimulatedHost, notes: str, releases: str) -> dict[str, Json]:
     """The probe's words about them."""
-    manifests = (
-        host.read_json(f"{notes}/checkpoints/{name}/manifest.json") for name in names_in(host, f"{notes}/checkpoints")
-    )
-    words: dict[str, Json] = {name: _word(host, name) for name in ("checkpoint", "origin", "target", "restore")}
+    names = [name for name in names_in(host, f"{notes}/checkpoints") if is_checkpoint_id(name)]
+    manifests = [(name, host.read_json(f"{notes}/checkpoints/{name}/manifest.json")) for name in names]
+    words: dict[str, Json] = {name: _word(host, name) for name in WORDS}
     marks: dict[str, Json] = {f"is_{name}": exists(host, f"{SWITCH}/{name}") for name in ("made", "undone")}
-    is_on = f"{notes}/switch" in host.directories
     return {
-        "checkpoints": [manifest for manifest in manifests if manifest is not None],
-        "switch": {**words, **marks, "starts": _starts(host)} if is_on else None,
+        "checkpoints": [found for name, found in manifests if isinstance(found, dict) and found.get("id") == name],
+        "asides": [*names_in(host, f"{notes}/asides")],
+        "switch": {**words, **marks} if f"{notes}/switch" in host.directories else None,
         "held": host.read_json(f"{notes}/held.json"),
         "releases": [*names_in(host, releases)],
     }
-
-
-def _starts(host: SimulatedHost) -> int:
-    word = _word(host, "starts")
-    return int(word) if word.isdecimal() else 0
 
 
 def _word(host: SimulatedHost, name: str) -> str:
     return host.content(f"{SWITCH}/{name}").decode().strip()
 
 
+def _wait_for_word(host: SimulatedHost, seconds: float) -> None:
+    host.files[UNTIL_PATH] = File(str(host.now() + seconds).encode())
+
+
 def _must_go_on(host: SimulatedHost) -> None:
     if SWITCH not in host.directories or exists(host, f"{SWITCH}/undone"):
-        raise Fails("the host has gone back to the version before by itself")
+        raise Fails("the host has gone back by itself")
 
 
 def _must_be_stopped(host: SimulatedHost) -> None:
@@ -149,38 +204,41 @@ def _must_be_stopped(host: SimulatedHost) -> None:
         raise Fails("the gateway runs, so its state cannot be taken as a whole")
 
 
-def _restore(host: SimulatedHost, checkpoint: str, aside: str) -> None:
-    copy, aside = f"{CHECKPOINTS}/{checkpoint}", f"{CHECKPOINTS}/{aside}"
-    if not exists(host, aside):
-        content = host.content(f"{copy}/state.tar")
-        if host.content(f"{copy}/state.sha256") != hashlib.sha256(content).hexdigest().encode():
-            raise Fails(f"checkpoint {checkpoint} is damaged")
-        move_tree(host, HOME, aside)
-    if HOME not in host.directories:
-        _unpack(host, json.loads(host.content(f"{copy}/state.tar")))
+def _checked(host: SimulatedHost, checkpoint: str) -> dict[str, Any]:
+    """What is packed in a checkpoint whose digest is right."""
+    copy = f"{CHECKPOINTS}/{checkpoint}"
+    if not exists(host, f"{copy}/manifest.json"):
+        raise Fails(f"there is no checkpoint {checkpoint}")
+    content = host.content(f"{copy}/state.tar")
+    if host.content(f"{copy}/state.sha256") != hashlib.sha256(content).hexdigest().encode():
+        raise Fails(f"checkpoint {checkpoint} is damaged")
+    packed: dict[str, Any] = json.loads(content)
+    return packed
 
 
 def _packed(host: SimulatedHost) -> dict[str, Any]:
+    """The home with everything in it, by paths from there."""
+
     def ours(path: str) -> bool:
-        return path.startswith(f"{HOME}/") and not path.startswith(LEFT_OUT)
+        inner = path.removeprefix(HOME)
+        return (path == HOME or path.startswith(f"{HOME}/")) and not inner.startswith(LEFT_OUT)
 
     return {
         "files": {
-            path: [file.content.decode("latin-1"), file.owner, file.mode]
+            path.removeprefix(HOME): [file.content.decode("latin-1"), file.owner, file.mode]
             for path, file in host.files.items()
             if ours(path)
         },
-        "directories": {path: [*rights] for path, rights in host.directories.items() if ours(path)},
-        "links": {path: target for path, target in host.links.items() if ours(path)},
+        "directories": {path.removeprefix(HOME): [*rights] for path, rights in host.directories.items() if ours(path)},
+        "links": {path.removeprefix(HOME): target for path, target in host.links.items() if ours(path)},
     }
 
 
-def _unpack(host: SimulatedHost, packed: dict[str, Any]) -> None:
-    host.directories[HOME] = "openclaw:openclaw", "0700"
-    host.directories.update({path: (owner, mode) for path, (owner, mode) in packed["directories"].items()})
-    host.links.update(packed["links"])
+def _unpack(host: SimulatedHost, packed: dict[str, Any], to: str) -> None:
+    host.directories.update({to + path: (owner, mode) for path, (owner, mode) in packed["directories"].items()})
+    host.links.update({to + path: target for path, target in packed["links"].items()})
     for path, (content, owner, mode) in packed["files"].items():
-        host.files[path] = File(content.encode("latin-1"), owner, mode)
+        host.files[to + path] = File(content.encode("latin-1"), owner, mode)
 
 
 def move_tree(host: SimulatedHost, path: str, to: str) -> None:

@@ -76,11 +76,12 @@ def reset_failed(host: SimulatedHost, call: Call) -> None:
 
 
 def systemctl(host: SimulatedHost, call: Call) -> None:
-    """One script for all verbs: $1 is the verb, $2 the unit."""
-    verb, unit = call.arguments
+    """One script for all verbs: $1 is the verb, what follows are units."""
+    verb, *units = call.arguments
     if verb not in VERBS:
         raise Fails(f"Unknown command verb {verb}.")
-    VERBS[verb](host.systemd, unit)
+    for unit in units:
+        VERBS[verb](host.systemd, unit)
 
 
 VERBS: Final[dict[str, Callable[[Systemd, str], None]]] = {

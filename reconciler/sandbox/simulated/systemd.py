@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Fails
+from reconciler.sandbox.simulated.disk import exists
 from reconciler.sandbox.simulated.programs import run_line
 from reconciler.sandbox.simulated.units import Unit, read_unit
 
@@ -99,7 +100,7 @@ class Systemd:
 
     def start(self, name: str) -> None:
         unit = self._known(name)
-        if self.is_active(name):
+        if self.is_active(name) or not self._may_start(unit):
             return
         for required in unit.words("Requires"):
             try:
@@ -176,6 +177,11 @@ class Systemd:
         if name not in self.loaded:
             raise Fails(f"Failed to start {name}: Unit {name} not found.", 5)
         return self.loaded[name]
+
+    def _may_start(self, unit: Unit) -> bool:
+        """As its conditions say: where they do not hold, nothing is started, and that is no failure."""
+        paths = unit.words("ConditionPathExists")
+        return all(exists(self._host, path.lstrip("!")) is not path.startswith("!") for path in paths)
 
     def _running(self) -> Run:
         self._forks += 1

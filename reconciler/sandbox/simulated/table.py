@@ -52,10 +52,10 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.newest_release("/path", None), releases.newest_release),
     (commands.begin_switch(ID, "2026.1.1", "2026.1.2"), switching.begin),
     (commands.postpone_return(), switching.postpone),
-    (commands.take_checkpoint(ID, "2026.1.1"), switching.take),
-    (commands.make_switch("2026.1.2"), switching.make),
-    (commands.go_back(), switching.go_back),
-    (commands.stay(ID), switching.stay),
+    (commands.take_checkpoint(), switching.take),
+    (commands.make_switch(), switching.make),
+    (commands.go_back("2026.1.1"), switching.go_back),
+    (commands.stay(ID, "2026.1.2"), switching.stay),
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
     (commands.ask_for_models("http://host", "anthropic"), releases.ask_for_models),
@@ -69,8 +69,6 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
 def execute(host: SimulatedHost, line: str, stdin: bytes) -> Completed:
     """Run one shell line as root. What nobody knows ends with 127 and is kept among the host's objections."""
     host.tick()
-    if host.returns_at is not None and host.now() > host.returns_at:
-        switching.give_up(host)
     call = read_call(line, stdin)
     action = ACTIONS.get(call.script) if call else None
     if call is None or action is None:

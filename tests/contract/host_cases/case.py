@@ -124,7 +124,7 @@ def check(case: Case, host: Hosted) -> None:
         "gateway": {**NOT_RUNNING, **case.gateway},
         "applied": case.applied,
         "bot": case.bot,
-        "versions": {"checkpoints": [], "switch": None, "held": None, "releases": [], **case.versions},
+        "versions": {"checkpoints": [], "asides": [], "switch": None, "held": None, "releases": [], **case.versions},
     }
 
 

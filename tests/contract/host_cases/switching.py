@@ -8,6 +8,8 @@ from typing import Any, Final
 from reconciler.commands import (
     begin_switch,
     clear_strays,
+    daemon_reload,
+    enable_unit,
     go_back,
     install_file,
     make_directory,
@@ -16,9 +18,21 @@ from reconciler.commands import (
     remove_file,
     restart_unit,
     stay,
+    stop_unit,
     take_checkpoint,
 )
-from reconciler.commands.switching import CHECKPOINTS, HELD_PATH, PATIENCE, SWITCH
+from reconciler.commands.switching import (
+    ASIDES,
+    CHECKPOINTS,
+    HELD_PATH,
+    PATIENCE,
+    RETURN_EVERY,
+    RETURN_PATH,
+    RETURN_PROGRAM,
+    RETURN_SERVICE,
+    RETURN_TIMER,
+    SWITCH,
+)
 from reconciler.managed import files
 from reconciler.model import Json
 from tests.contract.host_cases.case import Case, Ready, Reboot, Step, Wait, file, holding
@@ -26,8 +40,12 @@ from tests.contract.host_cases.releases import HEALTHY, OURS, STARTED, VERSION
 
 ID: Final = "20261126T184500Z"
 OLDER: Final = "20261120T080000Z"
+OTHER: Final = "20261126T190000Z"
+ROOT: Final = "root:root"
 NOTE: Final = f"{files.HOME}/.openclaw/NOTE.md"
+ASIDE: Final = f"{ASIDES}/{ID}/.openclaw/NOTE.md"
 HELD: Final[Json] = {"version": "2026.9.9", "reason": "it never got ready", "at": "2026-11-26T18:47:00+00:00"}
+HELD_TEXT: Final = json.dumps(HELD).encode()
 THEN, NOW = b"as it was then", b"as it is now"
 COPY: Final[Json] = {"id": ID, "version": VERSION}
 OLD_COPY: Final[Json] = {"id": OLDER, "version": VERSION}
@@ -35,17 +53,23 @@ OLD_COPY: Final[Json] = {"id": OLDER, "version": VERSION}
 _note_then: Final = install_file(NOTE, THEN, OURS, "0600")
 _note_now: Final = install_file(NOTE, NOW, OURS, "0600")
 _begin: Final = begin_switch(ID, VERSION, VERSION)
-_take: Final = take_checkpoint(ID, VERSION)
-_make: Final = make_switch(VERSION)
+_take: Final = take_checkpoint()
+_make: Final = make_switch()
+_stay: Final = stay(ID, VERSION)
 # What an earlier case has left does not count, nor what it was to do later.
 RUNNING: Final[tuple[Step, ...]] = (
+    make_directory(files.NOTES, ROOT, "0700"),
+    *(remove_file(SWITCH), clear_strays(CHECKPOINTS, "*", ()), clear_strays(ASIDES, "*", ()), remove_file(HELD_PATH)),
+    install_file(RETURN_PATH, RETURN_PROGRAM.encode(), ROOT, "0755"),
+    install_file(f"/etc/systemd/system/{RETURN_SERVICE}", files.RETURN_UNIT.encode(), ROOT, "0644"),
+    install_file(f"/etc/systemd/system/{RETURN_TIMER}", files.RETURN_TIMER_UNIT.encode(), ROOT, "0644"),
+    *(daemon_reload(), enable_unit(RETURN_SERVICE, RETURN_TIMER)),
     Reboot(),
-    make_directory(files.NOTES, "root:root", "0700"),
-    *(remove_file(SWITCH), clear_strays(CHECKPOINTS, "*", ()), remove_file(HELD_PATH)),
     *STARTED[1:],
     _note_then,
 )
 STOPPED: Final[dict[str, Json]] = {"starts": 1}
+TWICE: Final[dict[str, Json]] = {**HEALTHY, "starts": 2}
 
 
 def switch(*, is_made: bool = False, is_undone: bool = False, restore: str = "") -> dict[str, Json]:
@@ -56,7 +80,6 @@ def switch(*, is_made: bool = False, is_undone: bool = False, restore: str = "")
         "restore": restore,
         "is_made": is_made,
         "is_undone": is_undone,
-        "starts": 1 if is_made else 0,
     }
 
 
@@ -72,18 +95,32 @@ def codes(count: int, *last: int) -> list[int]:
 
 CASES: Final = (
     case("a switch that is begun stops the gateway", (_begin,), {"switch": switch()}, gateway=STOPPED),
+    case("a switch that is begun twice is begun once", (_begin, _begin), {"switch": switch()}, gateway=STOPPED),
     case(
-        "a checkpoint is taken of a gateway that is stopped",
-        (_begin, _take),
+        "there is one switch at a time",
+        (_begin, begin_switch(OTHER, VERSION, VERSION)),
+        {"switch": switch()},
+        gateway=STOPPED,
+        codes=codes(2, 1),
+    ),
+    case(
+        "nothing starts the gateway while its state is taken",
+        (_begin, restart_unit(files.UNIT)),
+        {"switch": switch()},
+        gateway=STOPPED,
+    ),
+    case(
+        "a checkpoint is taken of a gateway that is stopped, and again instead",
+        (_begin, _take, _take),
         {"switch": switch(), "checkpoints": [COPY]},
         gateway=STOPPED,
     ),
     case(
         "no checkpoint is taken of a gateway that runs",
-        (_begin, restart_unit(files.UNIT), Ready(), _take),
-        {"switch": switch()},
-        gateway={**HEALTHY, "starts": 2},
-        codes=codes(4, 1),
+        (_begin, _take, _make, restart_unit(files.UNIT), Ready(), _take),
+        {"switch": switch(is_made=True), "checkpoints": [COPY]},
+        gateway=TWICE,
+        codes=codes(6, 1),
     ),
     case(
         "no switch is made without a checkpoint",
@@ -93,8 +130,8 @@ CASES: Final = (
         codes=codes(2, 1),
     ),
     case(
-        "a switch is made over a checkpoint",
-        (_begin, _take, _make),
+        "a switch is made over a checkpoint, and making it twice is making it once",
+        (_begin, _take, _make, _make),
         {"switch": switch(is_made=True), "checkpoints": [COPY]},
         gateway=STOPPED,
     ),
@@ -103,36 +140,42 @@ CASES: Final = (
     ),
     case(
         "a switch that stays leaves its checkpoint, and staying twice is staying once",
-        (_begin, _take, _make, stay(ID, json.dumps(HELD).encode()), stay(ID, json.dumps(HELD).encode())),
+        (_begin, _take, _make, stay(ID, VERSION, HELD_TEXT), stay(ID, VERSION, HELD_TEXT)),
         {"checkpoints": [COPY], "held": HELD},
         gateway=STOPPED,
     ),
     case(
         "who goes back has the state of then, and what came since is set aside",
-        (_begin, _take, _make, _note_now, go_back(json.dumps(HELD).encode()), Ready()),
-        {"checkpoints": [COPY], "held": HELD},
-        sees=[
-            (file(NOTE), holding(THEN, OURS, "0600")),
-            (file(f"{CHECKPOINTS}/{ID}.aside/.openclaw/NOTE.md"), holding(NOW, OURS, "0600")),
-        ],
-        gateway={**HEALTHY, "starts": 2},
+        (_begin, _take, _make, _note_now, go_back(VERSION, HELD_TEXT), Ready()),
+        {"checkpoints": [COPY], "asides": [ID], "held": HELD},
+        sees=[(file(NOTE), holding(THEN, OURS, "0600")), (file(ASIDE), holding(NOW, OURS, "0600"))],
+        gateway=TWICE,
+    ),
+    case(
+        "who goes back twice goes back once, and why is kept also then",
+        (_begin, _take, _make, _note_now, go_back(VERSION), Ready(), go_back(VERSION, HELD_TEXT)),
+        {"checkpoints": [COPY], "asides": [ID], "held": HELD},
+        sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
+        gateway=TWICE,
+    ),
+    case(
+        "who has gone back cannot stay",
+        (_begin, _take, _make, go_back(VERSION), Ready(), _stay),
+        {"checkpoints": [COPY], "asides": [ID]},
+        gateway=TWICE,
+        codes=codes(6, 1),
     ),
     case(
         "who goes back before the switch was made keeps the state that there is",
-        (_begin, _take, _note_now, go_back(), Ready()),
+        (_begin, _take, _note_now, go_back(VERSION), Ready()),
         {"checkpoints": [COPY]},
         sees=[(file(NOTE), holding(NOW, OURS, "0600"))],
-        gateway={**HEALTHY, "starts": 2},
+        gateway=TWICE,
     ),
     case(
         "a switch may go on with an older state",
         (
-            *(
-                begin_switch(OLDER, VERSION, VERSION),
-                take_checkpoint(OLDER, VERSION),
-                make_switch(VERSION),
-                stay(OLDER),
-            ),
+            *(begin_switch(OLDER, VERSION, VERSION), _take, _make, stay(OLDER, VERSION)),
             _note_now,
             *(begin_switch(ID, VERSION, VERSION, OLDER), _take, _make),
         ),
@@ -141,21 +184,69 @@ CASES: Final = (
         gateway=STOPPED,
     ),
     case(
-        "a host that hears nothing more goes back by itself",
-        (_begin, _take, _make, _note_now, Wait(PATIENCE + 10), Ready()),
-        {"checkpoints": [COPY]},
-        sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
-        gateway={**HEALTHY, "starts": 2},
+        "who goes back from an older state has the one of before the switch",
+        (
+            *(begin_switch(OLDER, VERSION, VERSION), _take, _make, stay(OLDER, VERSION)),
+            _note_now,
+            *(begin_switch(ID, VERSION, VERSION, OLDER), _take, _make, go_back(VERSION), Ready()),
+        ),
+        {"checkpoints": [OLD_COPY, COPY], "asides": [ID]},
+        sees=[(file(NOTE), holding(NOW, OURS, "0600")), (file(ASIDE), holding(THEN, OURS, "0600"))],
+        gateway=TWICE,
     ),
     case(
-        "a damaged checkpoint is not put in the place of what there is",
-        (
-            *(_begin, _take, _make, install_file(f"{CHECKPOINTS}/{ID}/state.tar", b"?", "root:root", "0600")),
-            *(go_back(), Ready()),
-        ),
-        {"switch": switch(is_made=True, is_undone=True), "checkpoints": [COPY]},
+        "a host that hears nothing more goes back by itself",
+        (_begin, _take, _make, _note_now, Wait(PATIENCE + 3 * RETURN_EVERY), Ready()),
+        {"checkpoints": [COPY], "asides": [ID]},
         sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
-        gateway={**HEALTHY, "starts": 2},
-        codes=codes(6, 1, 0),
+        gateway=TWICE,
+    ),
+    case(
+        "a host that hears something does not",
+        (
+            *(_begin, _take, _make, restart_unit(files.UNIT), Ready()),
+            *(Wait(PATIENCE - 40), postpone_return(), Wait(PATIENCE - 40), postpone_return()),
+        ),
+        {"switch": switch(is_made=True), "checkpoints": [COPY]},
+        gateway=TWICE,
+    ),
+    case(
+        "a host that boots in the midst of a switch goes back at once",
+        (_begin, _take, _make, _note_now, Reboot(), Wait(2 * RETURN_EVERY), Ready()),
+        {"checkpoints": [COPY], "asides": [ID]},
+        sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
+        gateway=HEALTHY,
+    ),
+    case(
+        "a return that was interrupted is ended by the host",
+        (
+            *(_begin, _take, _make, _note_now, install_file(f"{SWITCH}/undone", b"", ROOT, "0600")),
+            *(Wait(3 * RETURN_EVERY), Ready()),
+        ),
+        {"checkpoints": [COPY], "asides": [ID]},
+        sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
+        gateway=TWICE,
+    ),
+    case(
+        "a damaged checkpoint is not gone on with, and the gateway is not even stopped",
+        (
+            *(begin_switch(OLDER, VERSION, VERSION), _take, _make, stay(OLDER, VERSION)),
+            *(restart_unit(files.UNIT), Ready()),
+            install_file(f"{CHECKPOINTS}/{OLDER}/state.tar", b"?", ROOT, "0600"),
+            begin_switch(ID, VERSION, VERSION, OLDER),
+        ),
+        {"checkpoints": [OLD_COPY]},
+        gateway=TWICE,
+        codes=codes(8, 1),
+    ),
+    case(
+        "what its user puts among the states is no checkpoint",
+        (
+            stop_unit(files.UNIT),
+            install_file(f"{CHECKPOINTS}/{ID}.aside/manifest.json", HELD_TEXT, ROOT, "0600", "0700"),
+            install_file(f"{CHECKPOINTS}/{OTHER}/manifest.json", json.dumps(COPY).encode(), ROOT, "0600", "0700"),
+        ),
+        {},
+        gateway=STOPPED,
     ),
 )
