@@ -8,7 +8,7 @@ earlier apply has left is never gone on with: it is undone, and another one begi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Final
@@ -19,9 +19,9 @@ from reconciler.diff import value_at
 from reconciler.errors import HostError, ProofFailed
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
-from reconciler.model import Hold, Switch
+from reconciler.model import Checkpoint, Hold, Switch
 from reconciler.steps.gateway import ensure_ready, unproven, validate_candidate
-from reconciler.steps.versions import kept_checkpoints, linked, present, way_down
+from reconciler.steps.versions import linked, present, way_down
 from reconciler.steps.work import Work
 
 ROOM_MB: Final = 1500  # a release takes 650 (facts on real gateways, section 1); copies are measured when they are made
@@ -154,6 +154,16 @@ def ensure_gone_back(work: Work) -> bool:
     if linked(work.look()) == switch.target != switch.origin:
         raise HostError("it had ended well before", "apply again")  # the word that it may stay has arrived
     return True
+
+
+def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int) -> tuple[Checkpoint, ...]:
+    """Those that are not pruned, the oldest first: of each version the newest, and then the newest of all.
+
+    So tries that fail again and again do not push out the only way down.
+    """
+    newest = {checkpoint.version: checkpoint.id for checkpoint in checkpoints}
+    ranked = sorted(checkpoints, key=lambda found: (found.id == newest[found.version], found.id), reverse=True)
+    return tuple(sorted(ranked[:most], key=lambda found: found.id))
 
 
 def forget_hold(work: Work) -> None:

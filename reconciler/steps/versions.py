@@ -7,7 +7,7 @@ release, and a newer one changes what it finds. So the way up is taken with a co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from reconciler.commands import is_exact
@@ -67,21 +67,11 @@ def has_no_way_down(spec: ChildSpec, facts: HostFacts) -> bool:
     Of a link that somebody has moved since the last apply nobody knows whether anything ever ran by it.
     """
     now = present(facts)
-    if now is None or spec.version == LATEST or facts.applied is None or facts.applied.version == spec.version:
+    if now is None or spec.version == LATEST or (facts.applied and facts.applied.version == spec.version):
         return False
     if facts.switch is not None and facts.switch.target == spec.version:
         return False  # it is being gone down to
     return not is_higher(spec.version, now) and spec.version != now and way_down(spec.version, facts) is None
-
-
-def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int) -> tuple[Checkpoint, ...]:
-    """Those that are not pruned, the oldest first: of each version the newest, and then the newest of all.
-
-    So tries that fail again and again do not push out the only way down.
-    """
-    newest = {checkpoint.version: checkpoint.id for checkpoint in checkpoints}
-    ranked = sorted(checkpoints, key=lambda found: (found.id == newest[found.version], found.id), reverse=True)
-    return tuple(sorted(ranked[:most], key=lambda found: found.id))
 
 
 def way_down(version: str, facts: HostFacts) -> Checkpoint | None:

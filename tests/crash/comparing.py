@@ -12,6 +12,7 @@ from tests.fakes.fleets import FakeFleet
 STRAYS: Final = "notes directory.strays"
 # Two runs of a create give a child two uids, and these follow from it.
 OF_ONE_UID: Final = frozenset({"login key", "host key", "host key file", "gateway token", "bot token", "model key"})
+OF_A_RETURN: Final = frozenset({"starts", "main_pid"})  # a host that has gone back has started the gateway for that
 
 Untouched = tuple[int, str, int, int]
 
@@ -40,6 +41,11 @@ def differences(found: object, wanted: object, path: str = "") -> Iterator[str]:
             yield from differences(found.get(key), wanted.get(key), f"{path}.{key}")
     elif found != wanted:
         yield f"{path[1:]} is {found!r}, not {wanted!r}"
+
+
+def field_of(difference: str) -> set[str]:
+    """The names in its path."""
+    return set(difference.partition(" is ")[0].split("."))
 
 
 def untouched(world: FakeFleet, name: str) -> Untouched | None:

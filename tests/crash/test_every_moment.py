@@ -20,7 +20,7 @@ import pytest
 from reconciler.commands.switching import PATIENCE
 from reconciler.errors import FleetError
 from reconciler.managed import MANAGED
-from tests.crash.comparing import OF_ONE_UID, Untouched, differences, outcome, untouched
+from tests.crash.comparing import OF_A_RETURN, OF_ONE_UID, Untouched, differences, field_of, outcome, untouched
 from tests.crash.dying import Fate, How, apply_until, go_on
 from tests.crash.scenarios import BYSTANDER, SCENARIOS, Scenario, finished_fleet
 from tests.extent import FULL
@@ -30,7 +30,6 @@ LONG_ENOUGH: Final = 100.0  # seconds, for whatever takes itself back and for wh
 LOSSES: Final = ("", ".", "children")  # of the state directory: nothing, all of it, the records
 BEYOND: Final = PATIENCE + 100.0  # by then a host in a switch has gone back by itself
 PAUSES: Final = (LONG_ENOUGH, 0.0, BEYOND)
-OF_A_RETURN: Final = frozenset({"starts", "main_pid"})  # the host has started the gateway for that
 MORE_STARTS: Final = 4  # an interrupted switch, its return, and what the host did by itself
 AFTERMATHS: Final = tuple(product(LOSSES, PAUSES))
 QUICK: Final = 12  # effects of each kind of action
@@ -94,7 +93,7 @@ def _trial(
         world.clock.sleep(LONG_ENOUGH)
         found = outcome(world)
         forgiven = OF_A_RETURN if scenario.switches else frozenset()
-        differ = [it for it in differences(found, facts) if forgiven.isdisjoint(_field(it))]
+        differ = [it for it in differences(found, facts) if forgiven.isdisjoint(field_of(it))]
         if scenario.switches and _starts(found) > _starts(facts) + MORE_STARTS:
             differ.append(f"alice's gateway started {_starts(found)} times, and undisturbed {_starts(facts)}")
         if untouched(world, BYSTANDER) != bystander:
@@ -108,10 +107,6 @@ def _trial(
         shutil.rmtree(state, ignore_errors=True)
     where = f"{fate.how} effect {fate.moment} of {scenario} ({effects[fate.moment or 0]}), lost {loss!r}, {pause:.0f} s"
     return f"{where}: {'; '.join(differ)}" if differ else ""
-
-
-def _field(difference: str) -> set[str]:
-    return set(difference.partition(" is ")[0].split("."))
 
 
 def _starts(found: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.errors import CommandFailed
-from reconciler.model import OutcomeCode
+from reconciler.model import OutcomeCode, SecretRef
 from tests.crash.scenarios import meddle
 from tests.fakes.fleets import FakeFleet
 
@@ -18,7 +18,7 @@ def test_an_apply_that_did_not_end_is_seen_although_nothing_differs(state: Path)
     outcomes = [world.apply()[0].code, world.apply()[0].code]
     assert outcomes == [OutcomeCode.FAILED, OutcomeCode.DONE]
     world.host("alice").fails = [("restart openclaw-gateway", CommandFailed("it does not start"))]
-    world.change("alice", version="2026.9.7")
+    world.change("alice", bot_token=SecretRef("env", "OTHER_BOT_TOKEN"))
     world.apply()
     assert world.planned() == ["update alice: unfinished"]
     world.applied()

@@ -23,7 +23,7 @@ VERSIONS: Final = (
         (' and str(value_at(found, ("link",))).endswith(f"/{version}")', ""),
         ("facts.held.version == spec.version and ", ""),
         (" and present(facts) not in (None, spec.version)", ""),
-        (" or facts.applied.version == spec.version:", ":"),
+        (" or (facts.applied and facts.applied.version == spec.version):", ":"),
         (
             "    if facts.switch is not None and facts.switch.target == spec.version:\n        return False",
             "    if False:\n        return False",

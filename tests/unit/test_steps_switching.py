@@ -18,7 +18,7 @@ from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
 from reconciler.managed import files
 from reconciler.model import Checkpoint, Command, Completed, Outcome, OutcomeCode, Percent, PlanOptions, Rollout
 from reconciler.steps.quarantine import mark_of, set_mark
-from reconciler.steps.versions import kept_checkpoints
+from reconciler.steps.switching import kept_checkpoints
 from tests.crash.scenarios import meddle
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost

@@ -116,6 +116,12 @@ def _takes_no_configuration(host: SimulatedHost) -> None:
     host.invalid_config = "channels.telegram: Unrecognized key"
 
 
+def _has_a_gateway_that_ends(host: SimulatedHost) -> None:
+    """It has stopped, and ends as soon as it is started."""
+    host.gateway.flawed = {str(host.gateway.version): "exits"}
+    host.gateway.stop()
+
+
 def _has_no_json(host: SimulatedHost) -> None:
     host.files[files.CONFIG_PATH] = replace(host.files[files.CONFIG_PATH], content=b"{ cut off by a full di")
 
@@ -134,5 +140,6 @@ TROUBLES: Final[dict[str, Trouble | Callable[[SimulatedHost], None]]] = {
     "knows-no-login": _knows_no_login,
     "takes-no-configuration": _takes_no_configuration,
     "has-no-json": _has_no_json,
+    "has-a-gateway-that-ends": _has_a_gateway_that_ends,
     "applied-by-a-newer-version": _was_applied_by_a_newer_version,
 }
