@@ -18,6 +18,7 @@ from reconciler.log import get_log
 from reconciler.model import LATEST, Action, Child, Event, Fleet, Hold, Json, Kind, Outcome, OutcomeCode, Plan, masked
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
+from reconciler.soaking import soaked
 from reconciler.steps import GO_BACK, Step, Work
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
@@ -50,10 +51,16 @@ def apply(
     outcomes: list[Outcome] = []
     works: list[Work] = []
     hindrances = Hindrances(fleet, ports)
-    for _, group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
+    last_batch = max((action.batch for action in plan.actions), default=0)
+    for (_, batch), group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
         wave = [(action, _work(action, plan, fleet, children[action.child], ports, run, key_id)) for action in group]
-        outcomes += in_parallel(lambda pair: _run(*pair, children[pair[0].child], hindrances), wave, workers)
+        at_once = min(workers, fleet.rollout.max_parallel) if batch else workers
+        ended = in_parallel(lambda pair: _run(*pair, children[pair[0].child], hindrances), wave, at_once)
         works += [work for _, work in wave]
+        if 0 < batch < last_batch:
+            pairs = list(zip((work for _, work in wave), ended, strict=True))
+            ended = soaked(pairs, fleet.rollout.soak, ports.clock, hindrances, at_once)
+        outcomes += ended
     if shares or any(child.in_open_run for child in children.values()):
         _clear_up(fleet, ports, note, _ending(run, children, works, outcomes), shares)
     _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))

@@ -160,6 +160,8 @@ def _rollout(values: Mapping[str, Any]) -> Rollout:
     return Rollout(
         canaries=known.canaries if canaries is None else canaries if isinstance(canaries, int) else tuple(canaries),
         batch=_share(values.get("batch", known.batch)),
+        max_parallel=values.get("max_parallel", known.max_parallel),
+        soak=values.get("soak", known.soak),
         max_failures=values.get("max_failures", known.max_failures),
     )
 

@@ -129,12 +129,15 @@ class Policy:
 class Rollout:
     """How many children go over to another version at a time: canaries first, then batches.
 
-    `canaries` are so many, or the patterns of their names. When `max_failures` of them had to be brought back from a
+    `canaries` are so many, or the patterns of their names. Of a batch `max_parallel` go at once, and it must stay
+    healthy for `soak` seconds before the next one begins. When `max_failures` of them had to be brought back from a
     version, nobody else is brought there.
     """
 
     canaries: int | tuple[str, ...] = 1
     batch: int | Percent = Percent(25)
+    max_parallel: int = 32
+    soak: int = 60
     max_failures: int = 1
 
 

@@ -431,6 +431,38 @@ def test_a_version_that_fails_once_is_tried_by_the_next_child_where_two_may_fail
     assert "not tried, 2026.9.7 has failed on bob and is quarantined" in carol.error
 
 
+def test_a_batch_that_does_not_stay_well_is_the_last_one(state: Path) -> None:
+    """Alice has passed her own proof, and falls silent while her batch is watched."""
+    world = FakeFleet(state, ("alice", "bob")).applied()
+    world.rollout = Rollout(canaries=1, soak=600)
+    for name in world.names:
+        world.change(name, version=NEW)
+    alice = world.host("alice")
+    after(alice, "end the switch", lambda: setattr(alice.gateway, "channel_error", "conflict"))
+    first, second = world.apply()
+    assert "it was healthy, and is not 600 s later: Telegram: conflict" in first.error, (first, second)
+    assert first.advice == "to go back, without what it was told since: fleet rollback alice"
+    assert "not tried, 2026.9.7 has failed on alice" in second.error
+    assert linked(world.host("bob")) == OLD
+
+
+def test_no_more_than_the_declared_number_goes_at_once(state: Path) -> None:
+    world = FakeFleet(state, ("alice", "bob", "carol")).applied()
+    world.rollout = Rollout(canaries=0, batch=3, max_parallel=1)
+    silent: list[int] = []
+    for name in world.names:
+        world.change(name, version=NEW)
+        after(
+            world.host(name), "make the switch", lambda: silent.append(sum(is_silent(world, it) for it in world.names))
+        )
+    world.apply(workers=8)
+    assert silent == [1, 1, 1]
+
+
+def is_silent(world: FakeFleet, name: str) -> bool:
+    return world.host(name).gateway.active != "active"
+
+
 def test_tries_that_fail_again_and_again_do_not_push_out_the_way_down() -> None:
     kept = kept_checkpoints(
         [Checkpoint(f"2026112{day}T000000Z", f"2026.9.{5 if day == 0 else 6}", "") for day in range(6)], 3

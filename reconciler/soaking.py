@@ -1,0 +1,48 @@
+"""Between two batches of a rollout: whoever has gone over must still be well before the next ones go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reconciler.errors import HostError
+from reconciler.hindrances import Hindrances
+from reconciler.model import Outcome, OutcomeCode
+from reconciler.parallel import in_parallel
+from reconciler.ports import Clock
+from reconciler.steps import Work
+from reconciler.steps.gateway import unproven
+
+
+def soaked(
+    batch: Sequence[tuple[Work, Outcome]], seconds: int, clock: Clock, hindrances: Hindrances, workers: int
+) -> list[Outcome]:
+    """Their outcomes after some time: one that is not healthy any more has failed, and counts against its version.
+
+    It is not brought back: what it was told meanwhile would be lost, so a person decides.
+    """
+    clock.sleep(seconds)
+
+    def look(pair: tuple[Work, Outcome]) -> Outcome:
+        work, outcome = pair
+        problem = _problem(work) if outcome.code is OutcomeCode.DONE else ""
+        if not problem:
+            return outcome
+        work.failure = f"{seconds} s after its batch: {problem}"
+        told = hindrances.quarantine(work, work.declared().version, "soak of its batch")
+        advice = f"to go back, without what it was told since: fleet rollback {work.name}"
+        error = f"it was healthy, and is not {seconds} s later: {problem}"
+        return replace(outcome, code=OutcomeCode.FAILED, error=error, advice="\n".join(filter(None, (advice, told))))
+
+    return in_parallel(look, batch, workers)
+
+
+def _problem(work: Work) -> str:
+    """Who does not answer is not healthy: the next batch waits for a person then, and nobody loses anything."""
+    try:
+        missing = unproven(work.look().gateway, work.declared().version)
+    except HostError as error:
+        return error.summary
+    finally:
+        work.hang_up()
+    return missing[0] if missing else ""
