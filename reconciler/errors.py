@@ -25,6 +25,8 @@
     │  ├─ LoginRefused         our key is not accepted
     │  ├─ CommandFailed        a command on the host ended with another code than 0
     │  └─ ProofFailed          the gateway runs, or should, and is not healthy
+    ├─ VaultError              where backups are kept cannot be reached, or written
+    │  └─ BackupDamaged        a backup is not what was kept
     └─ SandboxError            the local sandbox cannot do what was asked
 
 `temporary` is the retry policy: the engine tries a temporary error again and no other.
@@ -173,6 +175,14 @@ class CommandFailed(HostError):
 
 class ProofFailed(HostError):
     """Everything was done, and the gateway is not healthy: what it runs may be to blame."""
+
+
+class VaultError(FleetError):
+    """The place where backups are kept cannot be reached, read or written."""
+
+
+class BackupDamaged(VaultError):
+    """A backup is not what was kept: nothing of it is used."""
 
 
 class SandboxError(FleetError):

@@ -10,8 +10,10 @@ import base64
 import binascii
 import struct
 
+import bech32
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -95,6 +97,22 @@ def plan_key(key: Secret) -> Secret:
     return Secret(_derive(key, "plan file").hex())
 
 
+def backup_key(key: Secret) -> Secret:
+    """64 hex digits, the HMAC key of what is noted beside backups."""
+    return Secret(_derive(key, "backup note").hex())
+
+
+def backup_identity(key: Secret) -> Secret:
+    """The age identity (`AGE-SECRET-KEY-1…`) that opens backups for which the fleet file names no recipient."""
+    return Secret(_bech32("age-secret-key-", _derive(key, "backup identity")).upper())
+
+
+def backup_recipient(key: Secret) -> str:
+    """The age recipient (`age1…`) of that identity."""
+    private = X25519PrivateKey.from_private_bytes(_derive(key, "backup identity"))
+    return _bech32("age", private.public_key().public_bytes_raw())
+
+
 def imported_uid(key: Secret, server_id: int) -> str:
     """16 lower-case hex digits, the uid of a server that was not made by this tool.
 
@@ -161,6 +179,11 @@ def _ssh_public_half(seed: bytes) -> str:
 def _ssh_public_text(point: bytes) -> str:
     blob = _packed(_SSH_TYPE) + _packed(point)
     return f"{_SSH_TYPE.decode()} {base64.b64encode(blob).decode()}"
+
+
+def _bech32(prefix: str, raw: bytes) -> str:
+    words = bech32.convertbits(raw, 8, 5) or []  # never without any, of whole bytes
+    return bech32.bech32_encode(prefix, words)
 
 
 def _packed(part: bytes) -> bytes:

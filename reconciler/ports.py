@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from reconciler.model import (
@@ -163,6 +164,23 @@ class Secrets(Protocol):
     def bot_token(self, reference: SecretRef) -> Secret: ...
 
     def model_key(self, reference: SecretRef) -> Secret: ...
+
+
+class Vault(Protocol):
+    """Where backups are kept, as files by name (`a/b/c`). Raises VaultError."""
+
+    where: str  # in words for a person, without any secret
+
+    def put(self, name: str, source: Path) -> None:
+        """The file is there as a whole when this returns, in the place of one that was; else nothing has changed."""
+
+    def get(self, name: str, target: Path) -> None: ...
+
+    def names(self, prefix: str) -> list[str]:
+        """Of all files whose names begin so, in order."""
+
+    def remove(self, name: str) -> None:
+        """It is not there, whether it was or not."""
 
 
 @dataclass(frozen=True, slots=True)

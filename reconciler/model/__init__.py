@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.model.backup import Backup, BackupSettings, Bucket
 from reconciler.model.cloud import (
     EVERYWHERE,
     LABEL_PREFIX,
@@ -63,6 +64,9 @@ __all__ = [
     "AccessPolicy",
     "Action",
     "Applied",
+    "Backup",
+    "BackupSettings",
+    "Bucket",
     "Catalog",
     "Change",
     "Checkpoint",

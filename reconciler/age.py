@@ -1,0 +1,49 @@
+"""Seals files for a recipient and opens them again, in age's format (age-encryption.org/v1). The only user of pyrage.
+
+What is sealed here anybody can open with the age tool and the identity: a backup outlives this project.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyrage
+
+from reconciler.errors import BackupDamaged, SecretError, UsageProblem
+from reconciler.model import Secret
+
+
+def seal(source: Path, target: Path, recipient: str) -> None:
+    """`target` is `source` for the holder of the recipient's identity. Raises UsageProblem for what is no recipient."""
+    with source.open("rb") as plain, target.open("wb") as sealed:
+        pyrage.encrypt_io(plain, sealed, [_recipient(recipient)])
+
+
+def open_sealed(source: Path, target: Path, identity: Secret) -> None:
+    """What was sealed. Raises BackupDamaged where one bit of it differs or it is for somebody else."""
+    try:
+        key = pyrage.x25519.Identity.from_str(identity.reveal().strip())
+    except pyrage.IdentityError as error:
+        raise SecretError("this is no age identity", "it is one line that begins with AGE-SECRET-KEY-1") from error
+    try:
+        with source.open("rb") as sealed, target.open("wb") as plain:
+            pyrage.decrypt_io(sealed, plain, [key])
+    except pyrage.DecryptError as error:
+        raise BackupDamaged(
+            "the backup cannot be opened with this identity: it was sealed for another one, or its head is damaged",
+            "give the identity of the recipient that `fleet backup list` shows, with --identity",
+        ) from error
+    except OSError as error:
+        if error.errno is not None:  # of the disk
+            raise
+        raise BackupDamaged("the backup is damaged: what age has sealed was changed", _ANOTHER) from error
+
+
+def _recipient(text: str) -> pyrage.x25519.Recipient:
+    try:
+        return pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError as error:
+        raise UsageProblem(f"{text!r} is no age recipient", "it begins with age1, as age-keygen prints it") from error
+
+
+_ANOTHER = "take another one: `fleet backup list` shows which there are"

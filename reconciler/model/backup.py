@@ -1,0 +1,60 @@
+"""Backups of a child's memory off its host: where they go, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from reconciler.model.json import Json
+from reconciler.model.secret import SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """S3-compatible storage. `endpoint` is its URL; names of what is kept there begin with `prefix`."""
+
+    name: str
+    endpoint: str
+    access_key: SecretRef
+    secret_key: SecretRef
+    prefix: str = ""
+    region: str = "us-east-1"  # what S3-compatible storage takes that has none
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSettings:
+    """`to` is a directory, from the fleet file's own, or a bucket; `recipient` an age recipient, None for the fleet's.
+
+    `every` is None where nobody but a person makes any. Older than the newest `keep` they are deleted, and so are those
+    older than `max_age`, but for the newest. `rate` is in bytes a second.
+    """
+
+    to: str | Bucket = "backups"
+    recipient: str | None = None
+    every: timedelta | None = None
+    keep: int = 7
+    max_age: timedelta | None = None
+    rate: int = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What is known of one without opening it.
+
+    `at` is in ISO 8601 by the host's clock; `digest` and `size` are of the archive, `sealed_digest` and `sealed_size`
+    of what is kept. `holds` counts what is in it: rows by database and table, files and digest of the workspace.
+    """
+
+    id: str
+    fleet: str
+    child: str
+    uid: str
+    version: str
+    at: str
+    size: int
+    digest: str
+    sealed_size: int
+    sealed_digest: str
+    recipient: str
+    holds: Mapping[str, Json] = field(default_factory=dict)

@@ -1,0 +1,73 @@
+"""Backups in a bucket of S3-compatible storage. The only user of minio, which speaks S3 and knows no vendor.
+
+An object is there whole or not at all: that is S3's own promise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from reconciler.errors import VaultError
+from reconciler.model import Bucket, Secret
+
+CONNECT_TIMEOUT: Final = 10.0
+READ_TIMEOUT: Final = 120.0
+TRIES: Final = 3
+
+
+class BucketVault:
+    """Implements ports.Vault."""
+
+    def __init__(self, bucket: Bucket, access_key: Secret, secret_key: Secret) -> None:
+        place = urlsplit(bucket.endpoint)
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
+        pool = urllib3.PoolManager(timeout=timeout, retries=urllib3.Retry(TRIES, backoff_factor=0.5))
+        self._client = Minio(
+            place.netloc,
+            access_key=access_key.reveal().strip(),
+            secret_key=secret_key.reveal().strip(),
+            secure=place.scheme == "https",
+            region=bucket.region,
+            http_client=pool,
+        )
+        self._bucket = bucket
+        self._prefix = f"{bucket.prefix.strip('/')}/" if bucket.prefix.strip("/") else ""
+        self.where = f"{bucket.endpoint.rstrip('/')}/{bucket.name}/{self._prefix}".rstrip("/")
+
+    def put(self, name: str, source: Path) -> None:
+        with self._translated("write", name):
+            self._client.fput_object(self._bucket.name, self._prefix + name, str(source))
+
+    def get(self, name: str, target: Path) -> None:
+        with self._translated("read", name):
+            self._client.fget_object(self._bucket.name, self._prefix + name, str(target))
+
+    def names(self, prefix: str) -> list[str]:
+        with self._translated("list", prefix):
+            listed = self._client.list_objects(self._bucket.name, prefix=self._prefix + prefix, recursive=True)
+            return sorted(str(found.object_name).removeprefix(self._prefix) for found in listed)
+
+    def remove(self, name: str) -> None:
+        with self._translated("remove", name):
+            self._client.remove_object(self._bucket.name, self._prefix + name)
+
+    @contextlib.contextmanager
+    def _translated(self, doing: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except S3Error as error:  # in the storage's own words, which hold no key
+            raise VaultError(f"cannot {doing} {self.where}/{name}: {error.code}: {error.message}", _LOOK) from error
+        except (MinioException, HTTPError, OSError) as error:
+            raise VaultError(f"cannot {doing} {self.where}/{name}: {type(error).__name__}", _LOOK) from error
+
+
+_LOOK: Final = "look at `backup.to` in the fleet file: endpoint, bucket, region, and whose keys are given"

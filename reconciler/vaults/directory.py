@@ -1,0 +1,72 @@
+"""Backups in a directory, of this machine or mounted on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from reconciler.errors import VaultError
+
+PART: Final = ".part"  # what ends so was never finished
+
+
+class DirectoryVault:
+    """Implements ports.Vault. Its files are the owner's alone: sealed, but how much there is, is nobody's business."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.where = str(directory)
+
+    def put(self, name: str, source: Path) -> None:
+        place = self._place(name)
+        part = place.with_name(place.name + PART)
+        with self._translated("write", name):
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with source.open("rb") as data, os.fdopen(os.open(part, _NEW, 0o600), "wb") as file:
+                shutil.copyfileobj(data, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(place)
+            _sync(place.parent)
+
+    def get(self, name: str, target: Path) -> None:
+        with self._translated("read", name):
+            shutil.copyfile(self._place(name), target)
+
+    def names(self, prefix: str) -> list[str]:
+        with self._translated("list", prefix):
+            found = [path for path in self.directory.rglob("*") if path.is_file() and not path.name.endswith(PART)]
+            names = sorted(path.relative_to(self.directory).as_posix() for path in found)
+            return [name for name in names if name.startswith(prefix)]
+
+    def remove(self, name: str) -> None:
+        with self._translated("remove", name):
+            self._place(name).unlink(missing_ok=True)
+
+    def _place(self, name: str) -> Path:
+        return self.directory / name
+
+    @contextlib.contextmanager
+    def _translated(self, doing: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise VaultError(
+                f"cannot {doing} {self._place(name)}: {error.strerror or error}",
+                "look at that place: is it mounted, has it room, may this account write there?",
+            ) from error
+
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

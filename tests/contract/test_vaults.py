@@ -1,0 +1,128 @@
+"""One suite for every place where backups are kept: a directory, and a real S3 server that checks signatures."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler.errors import VaultError
+from reconciler.model import Bucket, Secret, SecretRef
+from reconciler.ports import Vault
+from reconciler.vaults.bucket import BucketVault
+from reconciler.vaults.directory import DirectoryVault
+
+# scripts/common.sh installs it from the lock in tests/contract/s3.
+PROGRAM: Final = Path(__file__).parents[2] / ".venv/s3/node_modules/s3rver/bin/s3rver.js"
+KEY, WRONG = Secret("S3RVER"), Secret("planted-wrong-key-of-storage")
+SECONDS: Final = 30
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    assert PROGRAM.exists(), "run scripts/test once: it installs the S3 server of this test"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["--directory", str(tmp_path_factory.mktemp("s3")), "--address", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(
+        ["node", str(PROGRAM), *words, "--silent", "--configure-bucket", "backups"],
+        env={"PATH": os.environ["PATH"], "NODE_NO_WARNINGS": "1"},
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        _await(port, server)
+        reference = SecretRef("env", "ANY")
+        yield Bucket("backups", f"http://127.0.0.1:{port}", reference, reference, prefix="fleets/ours/")
+    finally:
+        server.terminate()
+        server.wait(SECONDS)
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def vault(request: pytest.FixtureRequest, tmp_path: Path) -> Vault:
+    if request.param == "directory":
+        return DirectoryVault(tmp_path / "backups")
+    storage: Bucket = request.getfixturevalue("storage")
+    return BucketVault(replace(storage, prefix=f"of {request.node.name}"), KEY, KEY)
+
+
+def test_what_was_put_is_got_again(vault: Vault, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(6_000_000))  # more than one part of an upload
+    vault.put("demo/alice/20261126T184500Z-0a.age", source)
+    vault.get("demo/alice/20261126T184500Z-0a.age", target)
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_what_is_put_again_takes_the_place_of_what_was(vault: Vault, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for text in (b"then", b"now"):
+        source.write_bytes(text)
+        vault.put("demo/alice/note.json", source)
+    vault.get("demo/alice/note.json", target)
+    assert target.read_bytes() == b"now"
+
+
+def test_names_are_listed_by_what_they_begin_with(vault: Vault, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    assert vault.names("demo/") == []
+    for name in ("demo/alice/1.json", "demo/alice/1.age", "demo/bob/1.json", "other/alice/1.json"):
+        vault.put(name, source)
+    assert vault.names("demo/alice/") == ["demo/alice/1.age", "demo/alice/1.json"]
+    assert vault.names("demo/") == ["demo/alice/1.age", "demo/alice/1.json", "demo/bob/1.json"]
+
+
+def test_what_is_removed_is_gone_and_may_be_removed_again(vault: Vault, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    vault.put("demo/alice/1.age", source)
+    for _ in range(2):
+        vault.remove("demo/alice/1.age")
+    assert vault.names("demo/") == []
+
+
+def test_what_is_not_there_is_said_with_its_place(vault: Vault, tmp_path: Path) -> None:
+    with pytest.raises(VaultError, match=r"cannot read .*demo/alice/9.age") as error:
+        vault.get("demo/alice/9.age", tmp_path / "target")
+    assert error.value.advice
+
+
+def test_a_wrong_key_is_refused_in_the_words_of_the_storage(storage: Bucket, tmp_path: Path) -> None:
+    with pytest.raises(VaultError, match=r"cannot list .*: (SignatureDoesNotMatch|InvalidAccessKeyId)") as error:
+        BucketVault(storage, WRONG, WRONG).names("")
+    assert WRONG.reveal() not in error.value.summary + error.value.advice
+
+
+def test_storage_that_does_not_answer_is_said(storage: Bucket) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # nobody listens
+        gone = replace(storage, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(VaultError, match=r"cannot list .*: MaxRetryError"):
+            BucketVault(gone, KEY, KEY).names("")
+
+
+def test_a_directory_that_nobody_may_write_to_is_said(tmp_path: Path) -> None:
+    (tmp_path / "in the way").write_text("a file")
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    with pytest.raises(VaultError, match=r"cannot write .*: Not a directory"):
+        DirectoryVault(tmp_path / "in the way").put("demo/1.age", source)
+
+
+def _await(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the S3 server did not start")

@@ -1,0 +1,73 @@
+"""What is noted beside a backup: whoever has no fleet key can neither make a note nor change one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler import keys
+from reconciler.errors import BackupDamaged
+from reconciler.manifests import NOTE, is_note, read_note, stem_of, write_note
+from reconciler.model import Backup
+from tests.fakes.worlds import FLEET_KEY
+
+KEY = keys.backup_key(FLEET_KEY)
+BACKUP = Backup(
+    "20261126T184500Z",
+    "demo",
+    "alice",
+    "0123456789abcdef",
+    "2026.9.6",
+    "2026-11-26T18:45:00+00:00",
+    114_000,
+    "ab" * 32,
+    115_000,
+    "cd" * 32,
+    keys.backup_recipient(FLEET_KEY),
+    {"databases": {"state/openclaw.sqlite": {"pairing": 2}}, "workspace": {"files": 7}},
+)
+NAME = f"{stem_of(BACKUP)}{NOTE}"
+
+
+def test_a_note_says_again_what_was_noted() -> None:
+    assert NAME == "demo/alice/20261126T184500Z-0123456789abcdef.json"
+    assert is_note(NAME)
+    assert read_note(NAME, write_note(BACKUP, KEY), KEY) == BACKUP
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": "2026.9.7"}, {"digest": "00" * 32}, {"holds": {}}, {"format": 2}, {"more": 1}, {"mac": "00" * 32}],
+    ids=str,
+)
+def test_a_note_that_was_changed_is_none(change: dict[str, Any]) -> None:
+    body = {**json.loads(write_note(BACKUP, KEY)), **change}
+    with pytest.raises(BackupDamaged, match="is not as it was written, or of another fleet key"):
+        read_note(NAME, json.dumps(body).encode(), KEY)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"mac": 1}', b'{"mac": "x"}', b"\xff"])
+def test_what_is_no_note_is_none(data: bytes) -> None:
+    with pytest.raises(BackupDamaged):
+        read_note(NAME, data, KEY)
+
+
+def test_a_note_of_one_child_does_not_speak_for_another() -> None:
+    """Whoever can write to the storage can copy files there."""
+    with pytest.raises(BackupDamaged):
+        read_note(NAME.replace("alice", "bob"), write_note(BACKUP, KEY), KEY)
+    with pytest.raises(BackupDamaged):
+        read_note(NAME, write_note(replace(BACKUP, id="20261127T184500Z"), KEY), KEY)
+
+
+def test_the_key_of_another_fleet_reads_no_note() -> None:
+    with pytest.raises(BackupDamaged):
+        read_note(NAME, write_note(BACKUP, KEY), keys.backup_key(keys.make_key(bytes(32))))
+
+
+@pytest.mark.parametrize("name", ["demo/alice/x.age", "demo/alice/note.json", "demo/20261126T184500Z-0a.json", ""])
+def test_what_others_keep_there_is_no_note(name: str) -> None:
+    assert not is_note(name)
