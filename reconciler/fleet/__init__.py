@@ -18,6 +18,8 @@ from reconciler.fleet.secret_references import reference
 from reconciler.fleet.sources import Sources, load
 from reconciler.model import (
     AccessPolicy,
+    BackupSettings,
+    Bucket,
     ChildSpec,
     Fleet,
     ModelSettings,
@@ -73,6 +75,9 @@ def references(fleet: Fleet) -> dict[SecretRef, str]:
     for name, child in fleet.children.items():
         wanted.setdefault(child.bot_token, f'the bot token of child "{name}"')
         wanted.setdefault(child.model.key, f'the model key of child "{name}"')
+        if isinstance(child.backup.to, Bucket):
+            wanted.setdefault(child.backup.to.access_key, f'the access key of the backups of child "{name}"')
+            wanted.setdefault(child.backup.to.secret_key, f'the secret key of the backups of child "{name}"')
     return wanted
 
 
@@ -125,6 +130,7 @@ def _spec(child: Layered, files: Mapping[str, WorkspaceFile]) -> ChildSpec:
         files=files,
         config=values["config"],
         update=UpdateSettings(**values["update"]),
+        backup=_backup(values["backup"]),
         file=own.document.file,
         line=own.document.key_position(own.path)[0],
     )
@@ -143,6 +149,30 @@ def _model(values: Mapping[str, Any]) -> ModelSettings:
 
 def _users(values: Mapping[str, Any]) -> Users:
     return Users(AccessPolicy(values["policy"]), tuple(values["allowed"]), values.get("owner"))
+
+
+def _backup(values: Mapping[str, Any]) -> BackupSettings:
+    every, max_age = values.get("every"), values.get("max_age")
+    return BackupSettings(
+        to=_bucket(values) if values["to"].startswith(settings.S3) else values["to"],
+        recipient=values.get("key"),
+        every=None if every is None else settings.duration(every),
+        keep=values["keep"],
+        max_age=None if max_age is None else settings.duration(max_age),
+        rate=values["rate"] * 1_000_000,
+    )
+
+
+def _bucket(values: Mapping[str, Any]) -> Bucket:
+    name, _, prefix = values["to"].removeprefix(settings.S3).partition("/")
+    return Bucket(
+        name=name,
+        endpoint=values["endpoint"],
+        access_key=reference(values["access_key"]),
+        secret_key=reference(values["secret_key"]),
+        prefix=prefix,
+        region=values["region"],
+    )
 
 
 def _policy(values: Mapping[str, Any]) -> Policy:

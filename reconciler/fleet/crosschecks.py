@@ -11,7 +11,7 @@ from typing import Any, Final
 from reconciler.document import Document, Path, Problem, shown
 from reconciler.fleet.blocks import Layered, as_map, value_at
 from reconciler.fleet.secret_references import reference
-from reconciler.fleet.settings import listed
+from reconciler.fleet.settings import S3, listed
 from reconciler.fleet.sources import Sources
 from reconciler.model import AccessPolicy, Provider, SecretRef
 from reconciler.wording import words
@@ -30,6 +30,11 @@ _OWN_VARIABLES: Final[Mapping[SecretRef, str]] = {
     SecretRef("env", "FLEET_KEY"): "the fleet key",
     _USUAL_TOKEN: "the cloud's API token",
     SecretRef("env", "FLEET_SANDBOX_TOKEN"): "the sandbox's API token",
+}
+_OF_STORAGE: Final = {
+    "endpoint": "https://fsn1.your-objectstorage.com",
+    "access_key": "env:S3_ACCESS_KEY",
+    "secret_key": "env:S3_SECRET_KEY",
 }
 _OF_CHILDREN: Final = {("bot", "token"): "a bot token", ("model", "key"): "a model key"}
 _ALLOWED: Final = {"regions": "region", "server_types": "server_type", "versions": "version"}
@@ -53,6 +58,7 @@ def problems_of(sources: Sources, children: Mapping[str, Layered]) -> Iterator[P
         yield from _shared_bot(child, bots)
         yield from _shut_out(child)
         yield from _fallback_to_itself(child)
+        yield from _unknown_storage(child, troubled)
     yield from _not_allowed(sources, children)
 
 
@@ -203,6 +209,18 @@ def _shut_out(child: Layered) -> Iterator[Problem]:
     elif isinstance(owner, int) and owner not in allowed and all(isinstance(user, int) for user in allowed):
         summary = f"the owner of {name} may not talk to it: {owner} is not in allowed"
         yield child.own.problem(("users", "owner"), summary, f"add {owner} to allowed")
+
+
+def _unknown_storage(child: Layered, troubled: set[Path]) -> Iterator[Problem]:
+    """A bucket is known by where it is and with whose keys."""
+    backup = as_map(child.values.get("backup"))
+    if not str(backup.get("to")).startswith(S3) or not troubled.isdisjoint({("backup",), ("defaults", "backup")}):
+        return
+    block = child.source(("backup", "to"))
+    for name, example in _OF_STORAGE.items():
+        if backup.get(name) is None and troubled.isdisjoint({(*block.path, "backup", name)}):
+            summary = f"backup.to of {block.words} is a bucket, and backup has no {name}"
+            yield block.problem(("backup", "to"), summary, f"write it beside it, for example: {name}: {example}")
 
 
 def _fallback_to_itself(child: Layered) -> Iterator[Problem]:

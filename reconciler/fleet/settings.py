@@ -16,6 +16,9 @@ from reconciler.fleet.bounds import forbidden
 from reconciler.model import LABEL_PREFIX
 
 NEVER: Final = "never"
+S3: Final = "s3://"
+
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 _TAKEN_PREFIXES: Final = (LABEL_PREFIX, "hetzner.cloud/")
 _ARM: Final = "cax"  # Hetzner's types of Arm machines, by name: "cax" and a number
@@ -29,6 +32,11 @@ def problems_of(block: Block) -> Iterator[Problem]:
     """Everything wrong with the block that the schema has not found."""
     for check in _CHECKS:
         yield from check(block)
+
+
+def duration(text: str) -> timedelta:
+    """12h, 1d: a number and the letter of its unit."""
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
 def expiry(text: str) -> datetime | None:

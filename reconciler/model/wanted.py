@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from reconciler.model.backup import BackupSettings
 from reconciler.model.json import Json
 from reconciler.model.secret import SecretRef
 
@@ -96,6 +97,7 @@ class ChildSpec:
     files: Mapping[str, WorkspaceFile] = field(default_factory=dict)  # by path inside the workspace
     config: Mapping[str, Json] = field(default_factory=dict)  # openclaw.json beside what we set ourselves; null deletes
     update: UpdateSettings = UpdateSettings()
+    backup: BackupSettings = field(default_factory=BackupSettings)
     file: str = ""
     line: int = 0
 
