@@ -5,7 +5,9 @@ What is sealed here anybody can open with the age tool and the identity: a backu
 
 from __future__ import annotations
 
+from io import BufferedIOBase
 from pathlib import Path
+from typing import Final
 
 import pyrage
 
@@ -13,21 +15,30 @@ from reconciler.errors import BackupDamaged, SecretError, UsageProblem
 from reconciler.model import Secret
 
 
-def seal(source: Path, target: Path, recipient: str) -> None:
+def seal(source: BufferedIOBase, target: Path, recipient: str) -> None:
     """`target` is `source` for the holder of the recipient's identity. Raises UsageProblem for what is no recipient."""
-    with source.open("rb") as plain, target.open("wb") as sealed:
-        pyrage.encrypt_io(plain, sealed, [_recipient(recipient)])
+    steady = _Steady(source)
+    with target.open("wb") as sealed:
+        try:
+            pyrage.encrypt_io(steady, sealed, [_recipient(recipient)])
+        except pyrage.EncryptError:
+            if steady.failure is None:
+                raise
+            raise steady.failure from None
 
 
-def open_sealed(source: Path, target: Path, identity: Secret) -> None:
-    """What was sealed. Raises BackupDamaged where one bit of it differs or it is for somebody else."""
+def open_sealed(source: Path, target: BufferedIOBase, identity: Secret) -> None:
+    """What was sealed. Raises BackupDamaged where one bit of it differs or it is for somebody else.
+
+    What comes before the place that is damaged has been written by then: whoever gets it must not use it.
+    """
     try:
         key = pyrage.x25519.Identity.from_str(identity.reveal().strip())
     except pyrage.IdentityError as error:
         raise SecretError("this is no age identity", "it is one line that begins with AGE-SECRET-KEY-1") from error
     try:
-        with source.open("rb") as sealed, target.open("wb") as plain:
-            pyrage.decrypt_io(sealed, plain, [key])
+        with source.open("rb") as sealed:
+            pyrage.decrypt_io(sealed, target, [key])
     except pyrage.DecryptError as error:
         raise BackupDamaged(
             "the backup cannot be opened with this identity: it was sealed for another one, or its head is damaged",
@@ -39,6 +50,21 @@ def open_sealed(source: Path, target: Path, identity: Secret) -> None:
         raise BackupDamaged("the backup is damaged: what age has sealed was changed", _ANOTHER) from error
 
 
+class _Steady(BufferedIOBase):
+    """What is read from, and why no more could be read: pyrage keeps the words of an error only."""
+
+    def __init__(self, source: BufferedIOBase) -> None:
+        self.failure: Exception | None = None
+        self._source = source
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            return self._source.read(size)
+        except Exception as error:
+            self.failure = error
+            raise
+
+
 def _recipient(text: str) -> pyrage.x25519.Recipient:
     try:
         return pyrage.x25519.Recipient.from_str(text)
@@ -46,4 +72,4 @@ def _recipient(text: str) -> pyrage.x25519.Recipient:
         raise UsageProblem(f"{text!r} is no age recipient", "it begins with age1, as age-keygen prints it") from error
 
 
-_ANOTHER = "take another one: `fleet backup list` shows which there are"
+_ANOTHER: Final = "take another one: `fleet backup list` shows which there are"

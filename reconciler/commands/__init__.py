@@ -14,6 +14,7 @@ from reconciler.commands.access import (
     set_aside_drop_ins,
     set_authorized_keys,
 )
+from reconciler.commands.backups import drop_archive, make_archive, read_archive, receive_archive, unpack_archive
 from reconciler.commands.files import (
     clear_strays,
     install_file,
@@ -56,6 +57,7 @@ __all__ = [
     "confirm_access",
     "confirm_firewall",
     "daemon_reload",
+    "drop_archive",
     "enable_unit",
     "fetch_archive",
     "forget_config_backups",
@@ -66,6 +68,7 @@ __all__ = [
     "install_packages",
     "install_release",
     "is_exact",
+    "make_archive",
     "make_directory",
     "make_switch",
     "make_symlink",
@@ -74,7 +77,9 @@ __all__ = [
     "newest_release",
     "plain_units",
     "postpone_return",
+    "read_archive",
     "read_file",
+    "receive_archive",
     "refresh_packages",
     "reload_sshd",
     "reload_unit",
@@ -89,6 +94,7 @@ __all__ = [
     "stay",
     "stop_unit",
     "take_checkpoint",
+    "unpack_archive",
     "validate_config",
     "wait_for_cloud_init",
 ]

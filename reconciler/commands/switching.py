@@ -199,7 +199,8 @@ def begin_switch(checkpoint: str, origin: str, target: str, restore: str | None 
     `checkpoint` will be the way back, `restore` the one whose state `target` gets, where it is not the present state.
     Changes nothing where there is no room, or another switch.
     """
-    arguments = (_id(checkpoint), exact(origin), exact(target), "" if restore is None else _id(restore))
+    older = "" if restore is None else checkpoint_id(restore)
+    arguments = checkpoint_id(checkpoint), exact(origin), exact(target), older
     return exclusive("begin the switch", _BEGIN, *arguments, timeout=COPY_TIMEOUT)
 
 
@@ -232,7 +233,7 @@ def stay(checkpoint: str, target: str, held: bytes = b"") -> Command:
 
     `held` is kept as held.json; without it, nothing is held any more.
     """
-    arguments = str(len(held)), _id(checkpoint), exact(target)
+    arguments = str(len(held)), checkpoint_id(checkpoint), exact(target)
     return exclusive("end the switch", _STAY, *arguments, stdin=held, timeout=COPY_TIMEOUT)
 
 
@@ -240,7 +241,8 @@ def is_checkpoint_id(text: str) -> bool:
     return re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text) is not None
 
 
-def _id(text: str) -> str:
+def checkpoint_id(text: str) -> str:
+    """The same, if it is one. Raises ValueError."""
     if not is_checkpoint_id(text):
         raise ValueError(f"{text!r} is no checkpoint's id such as 20261126T184500Z")
     return text

@@ -156,6 +156,15 @@ def ensure_gone_back(work: Work) -> bool:
     return True
 
 
+def new_id(work: Work) -> str:
+    """By the time; of another second where there is one of this, also of what was set aside."""
+    assert work.facts is not None
+    known = {*(checkpoint.id for checkpoint in work.facts.checkpoints), *(name[:16] for name in work.facts.asides)}
+    now = work.ports.clock.now()
+    moments = (now + timedelta(seconds=later) for later in range(len(known) + 1))
+    return next(name for moment in moments if (name := f"{moment:%Y%m%dT%H%M%SZ}") not in known)
+
+
 def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int) -> tuple[Checkpoint, ...]:
     """Those that are not pruned, the oldest first: of each version the newest, and then the newest of all.
 
@@ -181,16 +190,7 @@ def _is_switching(work: Work) -> bool:
 def _new_switch(work: Work) -> Switch:
     assert work.facts is not None
     origin, target, older = present(work.facts), work.declared().version, way_down(work.declared().version, work.facts)
-    return Switch(origin or target, target, _new_id(work), work.restore or (older.id if older else None))
-
-
-def _new_id(work: Work) -> str:
-    """By the time; of another second where there is one of this, also of what was set aside."""
-    assert work.facts is not None
-    known = {*(checkpoint.id for checkpoint in work.facts.checkpoints), *(name[:16] for name in work.facts.asides)}
-    now = work.ports.clock.now()
-    moments = (now + timedelta(seconds=later) for later in range(len(known) + 1))
-    return next(name for moment in moments if (name := f"{moment:%Y%m%dT%H%M%SZ}") not in known)
+    return Switch(origin or target, target, new_id(work), work.restore or (older.id if older else None))
 
 
 def _soak(work: Work) -> None:

@@ -80,7 +80,7 @@ def take(host: SimulatedHost, call: Call) -> None:
     remove_tree(host, copy)
     remove_tree(host, f"{SWITCH}/home")
     make_directories(host, copy, "0700")
-    content = json.dumps(_packed(host)).encode()
+    content = json.dumps(packed_home(host)).encode()
     at = datetime.fromtimestamp(host.now(), UTC).isoformat(timespec="seconds")
     manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content)}
     host.files[f"{copy}/state.tar"] = File(content)
@@ -216,7 +216,7 @@ def _checked(host: SimulatedHost, checkpoint: str) -> dict[str, Any]:
     return packed
 
 
-def _packed(host: SimulatedHost) -> dict[str, Any]:
+def packed_home(host: SimulatedHost) -> dict[str, Any]:
     """The home with everything in it, by paths from there."""
 
     def ours(path: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 from reconciler import commands
 from reconciler.commands import importing
 from reconciler.model import Command, Completed, Secret
-from reconciler.sandbox.simulated import access, arrival, probe, releases, storage, switching, system
+from reconciler.sandbox.simulated import access, arrival, backups, probe, releases, storage, switching, system
 from reconciler.sandbox.simulated.calls import Call, Fails, read_call
 from reconciler.sandbox.simulated.halves import HALVES
 from reconciler.sandbox.simulated.host import SimulatedHost
@@ -56,6 +56,11 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.make_switch(), switching.make),
     (commands.go_back("2026.1.1"), switching.go_back),
     (commands.stay(ID, "2026.1.2"), switching.stay),
+    (commands.make_archive("2026.1.1", "/path"), backups.make),
+    (commands.read_archive(0), backups.read),
+    (commands.drop_archive(), backups.drop),
+    (commands.receive_archive(0, b""), backups.receive),
+    (commands.unpack_archive(ID, "2026.1.1", "2026-01-01T00:00:00+00:00", "0" * 64), backups.unpack),
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
     (commands.ask_for_models("http://host", "anthropic"), releases.ask_for_models),

@@ -1,0 +1,232 @@
+"""Makes backups of children and finds them again: from the host through the operator, sealed, into a vault.
+
+Nothing plain is ever written on the operator's disk: what comes from a host is sealed piece by piece, and what goes to
+one is opened piece by piece. A backup is there when its note is, and its note is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from io import BufferedIOBase
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from reconciler import age, commands, keys
+from reconciler.commands.backups import PIECE
+from reconciler.errors import BackupDamaged, HostError
+from reconciler.manifests import NOTE, SEALED, is_note, read_note, stem_of, write_note
+from reconciler.model import Backup, BackupSettings, Secret
+from reconciler.ports import Clock, Host, Vault
+from reconciler.steps import Work
+from reconciler.steps.release import NODE_DIRECTORY
+from reconciler.steps.switching import new_id
+from reconciler.steps.versions import linked
+
+LARGEST_NOTE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The backups of one fleet in one vault."""
+
+    vault: Vault
+    fleet: str
+    key: Secret  # keys.backup_key
+
+    def of(self, child: str) -> tuple[list[Backup], list[str]]:
+        """Those of the child of this name, the newest first; and what is wrong with those that are not whole."""
+        found, problems = [], []
+        names = self.vault.names(f"{self.fleet}/{child}/")
+        for name in filter(is_note, names):
+            try:
+                backup = read_note(name, self._content(name), self.key)
+                if f"{stem_of(backup)}{SEALED}" not in names:
+                    raise BackupDamaged(f"{name}: what it is the note of is gone")
+                found.append(backup)
+            except BackupDamaged as error:
+                problems.append(error.summary)
+        return sorted(found, key=lambda backup: backup.id, reverse=True), problems
+
+    def keep(self, backup: Backup, sealed: Path) -> None:
+        self.vault.put(f"{stem_of(backup)}{SEALED}", sealed)
+        with TemporaryDirectory() as place:
+            note = Path(place) / "note"
+            note.write_bytes(write_note(backup, self.key))
+            self.vault.put(f"{stem_of(backup)}{NOTE}", note)
+
+    def take(self, backup: Backup, target: Path) -> None:
+        """The sealed file as it was kept. Raises BackupDamaged where a bit of it differs."""
+        self.vault.get(f"{stem_of(backup)}{SEALED}", target)
+        with target.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != backup.sealed_digest:
+            raise BackupDamaged(
+                f"the backup {backup.id} of {backup.child} is damaged: it is not what was kept in {self.vault.where}",
+                f"take another one: fleet backup list {backup.child}",
+            )
+
+    def drop(self, backup: Backup) -> None:
+        """Its note first: what is half gone is no backup."""
+        for end in (NOTE, SEALED):
+            self.vault.remove(f"{stem_of(backup)}{end}")
+
+    def _content(self, name: str) -> bytes:
+        with TemporaryDirectory() as place:
+            self.vault.get(name, Path(place) / "note")
+            with (Path(place) / "note").open("rb") as file:
+                return file.read(LARGEST_NOTE)
+
+
+def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
+    """A new backup of a child that runs, kept and read back. Raises HostError, VaultError."""
+    facts, host = work.look(), work.connection()
+    version = linked(facts)
+    if version is None:
+        raise HostError(f"no whole release is on {work.name}", f"apply first: fleet apply {work.name}")
+    recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
+    made = _made(host.run(commands.make_archive(version, NODE_DIRECTORY)).stdout)
+    try:
+        with TemporaryDirectory() as place:
+            sealed, again = Path(place) / "sealed", Path(place) / "again"
+            reader = _FromHost(host, made["size"], settings.rate, work.ports.clock)
+            age.seal(reader, sealed, recipient)
+            if reader.digest.hexdigest() != made["digest"]:
+                raise BackupDamaged("what has arrived is not what the host has made", "try again")
+            with sealed.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            backup = Backup(
+                id=new_id(work), fleet=shelf.fleet, child=work.name, uid=work.existing().uid or "", version=version,
+                at=made["at"], size=made["size"], digest=made["digest"], sealed_size=sealed.stat().st_size,
+                sealed_digest=digest, recipient=recipient, holds=made["holds"],
+            )  # fmt: skip
+            shelf.keep(backup, sealed)
+            shelf.take(backup, again)
+    finally:
+        host.run(commands.drop_archive())
+    return backup
+
+
+def verify(shelf: Shelf, backup: Backup, identity: Secret | None) -> None:
+    """It is what was kept, and with an identity: it opens, and is what the host has made. Raises BackupDamaged."""
+    with TemporaryDirectory() as place:
+        sealed = Path(place) / "sealed"
+        shelf.take(backup, sealed)
+        if identity is None:
+            return
+        opened = _Weighed()
+        age.open_sealed(sealed, opened, identity)
+        _check(backup, opened.digest.hexdigest())
+
+
+def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host) -> None:
+    """The backup becomes a checkpoint of its id on this host. Raises HostError, VaultError."""
+    verify(shelf, backup, identity)  # before a byte of it is on the host
+    with TemporaryDirectory() as place:
+        sealed = Path(place) / "sealed"
+        shelf.take(backup, sealed)
+        writer = _ToHost(host)
+        age.open_sealed(sealed, writer, identity)
+        writer.finish()
+    host.run(commands.unpack_archive(backup.id, backup.version, backup.at, backup.digest))
+
+
+def surplus(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> list[Backup]:
+    """Those that are not kept any more, of one child's: never the newest. Pure."""
+    ordered = sorted(backups, key=lambda backup: backup.id, reverse=True)
+    aged = settings.max_age
+    return [
+        backup
+        for number, backup in enumerate(ordered)
+        if number and (number >= settings.keep or (aged is not None and now - datetime.fromisoformat(backup.at) > aged))
+    ]
+
+
+def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> bool:
+    """Whether the file wants another one by now. Pure."""
+    newest = max((datetime.fromisoformat(backup.at) for backup in backups), default=None)
+    return settings.every is not None and (newest is None or now - newest >= settings.every)
+
+
+def _made(printed: bytes) -> dict[str, Any]:
+    """What a host says of its archive; what it holds comes from the gateway's user, and is only ever compared."""
+    try:
+        made: Any = json.loads(printed)
+        datetime.fromisoformat(made["at"])
+        return {"at": str(made["at"]), "size": int(made["size"]), "digest": str(made["digest"]), "holds": made["holds"]}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise HostError("what the host says of its archive cannot be read", "try again") from error
+
+
+def _check(backup: Backup, digest: str) -> None:
+    if digest != backup.digest:
+        raise BackupDamaged(
+            f"the backup {backup.id} of {backup.child} opens, and is not what its host has made",
+            f"take another one: fleet backup list {backup.child}",
+        )
+
+
+class _FromHost(BufferedIOBase):
+    """The archive on a host, read piece by piece and no quicker than it may."""
+
+    def __init__(self, host: Host, size: int, rate: int, clock: Clock) -> None:
+        self.digest = hashlib.sha256()
+        self._pieces = self._read(host, size, rate, clock)
+        self._rest = b""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if not self._rest:
+            self._rest = next(self._pieces, b"")
+        length = len(self._rest) if size is None or size < 0 else size
+        piece, self._rest = self._rest[:length], self._rest[length:]
+        return piece
+
+    def _read(self, host: Host, size: int, rate: int, clock: Clock) -> Iterator[bytes]:
+        started, offset = clock.monotonic(), 0
+        while offset < size:
+            piece = host.run(commands.read_archive(offset)).stdout
+            if not piece:
+                raise HostError("the archive on the host has become shorter", "try again")
+            offset += len(piece)
+            self.digest.update(piece)
+            yield piece
+            clock.sleep(max(0.0, started + offset / rate - clock.monotonic()))
+
+
+class _ToHost(BufferedIOBase):
+    """An archive on its way to a host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._offset = 0
+        self._piece = bytearray()
+
+    def write(self, data: Any, /) -> int:
+        self._piece += data
+        while len(self._piece) >= PIECE:
+            self._send(PIECE)
+        return len(data)
+
+    def finish(self) -> None:
+        self._send(len(self._piece))
+
+    def _send(self, length: int) -> None:
+        piece = bytes(self._piece[:length])
+        self._host.run(commands.receive_archive(self._offset, piece))
+        self._offset += length
+        del self._piece[:length]
+
+
+class _Weighed(BufferedIOBase):
+    """Takes everything, and knows its digest."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+
+    def write(self, data: Any, /) -> int:
+        self.digest.update(data)
+        return len(data)

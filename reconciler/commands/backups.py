@@ -1,0 +1,141 @@
+"""Backups: an archive of what a gateway remembers, made while it runs, and carried off the host and back in pieces.
+
+It is made by the release's own tool, which knows how to copy its databases while they are written to; and then put into
+the same form as a checkpoint, so that going back to it needs no tool of the gateway's. What the gateway's user has made
+is read and unpacked as that user, in a directory of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from reconciler.commands.release import exact
+from reconciler.commands.shell import exclusive, script
+from reconciler.commands.switching import CHECKPOINTS, NOTES, SPARE_MB, checkpoint_id
+from reconciler.model import Command
+
+ARCHIVE: Final = f"{NOTES}/archive"
+PIECE: Final = 1 << 20  # bytes; what a host may answer at most
+MAKE_TIMEOUT: Final = 900.0  # the tool took 3.7 s of 114 kB (facts on OpenClaw, section 5)
+PIECE_TIMEOUT: Final = 120.0
+
+_PLACES: Final = f"""
+archive={ARCHIVE}; copies={CHECKPOINTS}; notes={NOTES}; home=/var/lib/openclaw; user=openclaw
+fail() {{ echo "$1" >&2; exit 1; }}
+need() {{
+  free=$(df -Pk -- "$notes" | tail -n 1 | awk '{{ print $4 }}')
+  [ "$free" -gt $(($1 + {SPARE_MB} * 1024)) ] ||
+    fail "the disk has $((free / 1024)) MB left, and $(($1 / 1024)) MB are needed for the archive"
+}}
+# Root never enters what the gateway's user can change while it looks.
+as_owner() ( cd "$work"; exec 9>&-; exec runuser -u "$user" -- env -i HOME="$home" LC_ALL=C.UTF-8 \\
+  PATH="${{node:-/usr}}/bin:/usr/bin:/bin" OPENCLAW_NO_AUTO_UPDATE=1 "$@" )
+make_room() {{
+  work=$(mktemp -d /var/tmp/openclaw-archive.XXXXXX); trap 'rm -rf -- "$work"' EXIT; chown "$user:" "$work"
+}}
+"""
+
+# What is counted is told again when a backup is tried: rows by table, and the workspace by its files.
+SUMMARY: Final = """
+import hashlib, json, pathlib, sqlite3, sys, urllib.parse
+home = pathlib.Path(sys.argv[1])
+databases = {}
+for path in sorted(home.rglob("*.sqlite")):
+    if path.is_symlink() or not path.is_file():
+        continue
+    place = "file:%s?mode=ro&immutable=1" % urllib.parse.quote(str(path))
+    with sqlite3.connect(place, uri=True) as found:
+        names = found.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        counts = {}
+        for (table,) in names:
+            try:
+                [(counts[table],)] = found.execute('SELECT count(*) FROM "%s"' % table.replace('"', '""'))
+            except sqlite3.OperationalError:
+                continue  # a table of an extension that is not loaded here
+    databases[str(path.relative_to(home))] = counts
+digest, files = hashlib.sha256(), 0
+workspace = home / "workspace"
+for path in sorted(workspace.rglob("*")):
+    if path.is_file() and not path.is_symlink():
+        files += 1
+        name = str(path.relative_to(workspace)).encode("utf-8", "surrogateescape")
+        digest.update(name + b"\\0" + hashlib.sha256(path.read_bytes()).digest())
+print(json.dumps({"databases": databases, "workspace": {"files": files, "digest": digest.hexdigest()}}))
+"""
+
+_MAKE: Final = f"""{_PLACES}
+version=$1 node=$2 summary=$3
+rm -rf -- "$archive"; make_room; mkdir -m 0700 "$archive"
+need $(($(du -sk -- "$home" | cut -f1) * 3))
+as_owner node "/opt/openclaw/releases/$version/node_modules/openclaw/openclaw.mjs" backup create \\
+  --output "$work/archive.tar.gz" --verify --json >"$archive/said.json" </dev/null
+grep -q '"verified": *true' "$archive/said.json" || fail 'OpenClaw did not verify its archive'
+as_owner mkdir out; as_owner tar -xzf archive.tar.gz -C out; as_owner rm archive.tar.gz
+set -- "$work"/out/*/payload/posix"$home"
+[ "$#" -eq 1 ] && [ -d "$1" ] || fail "there is no $home in OpenClaw's archive"
+holds=$(as_owner python3 -I -c "$summary" "$1")
+as_owner tar -cf - -C "$1" . | gzip -1 >"$archive/state.tar.gz"; sync "$archive/state.tar.gz"
+printf '{{"at": "%s", "size": %s, "digest": "%s", "holds": %s}}\\n' "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" \\
+  "$(stat -c %s "$archive/state.tar.gz")" "$(sha256sum "$archive/state.tar.gz" | cut -d' ' -f1)" "$holds"
+"""
+
+_READ = f"{_PLACES}" + 'tail -c "+$(($1 + 1))" "$archive/state.tar.gz" | head -c "$2"'
+_DROP = f"{_PLACES}" + 'rm -rf -- "$archive"'
+
+# A piece that is sent twice is there once.
+_RECEIVE = f"""{_PLACES}
+mkdir -p -m 0700 "$archive"
+touch "$archive/received"
+[ "$(stat -c %s "$archive/received")" -ge "$1" ] || fail 'a piece before this one is missing'
+truncate -s "$1" "$archive/received"; cat >>"$archive/received"
+[ "$(stat -c %s "$archive/received")" = $(($1 + $2)) ] || fail 'the piece has not arrived as a whole'
+"""
+
+_UNPACK = f"""{_PLACES}
+id=$1 version=$2 at=$3 digest=$4; copy=$copies/$id
+if [ -e "$copy" ]; then
+  grep -qF "\"at\": \"$at\"" "$copy/manifest.json" || fail "another checkpoint has the id $id"
+  rm -rf -- "$archive"; exit 0
+fi
+[ "$(sha256sum "$archive/received" | cut -d' ' -f1)" = "$digest" ] || fail 'what has arrived is not what was sent'
+rm -rf -- "$copy.part"; mkdir -p -m 0700 "$copies" "$copy.part"
+make_room; as_owner mkdir -m 0700 out
+need $(($(gzip -dc "$archive/received" | wc -c) / 1024 * 3))
+gzip -dc "$archive/received" | as_owner tar -xpf - -C out
+as_owner tar --numeric-owner -Scpf - -C out . >"$copy.part/state.tar"
+( cd "$copy.part"; sha256sum state.tar >state.sha256 )
+printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' "$id" "$version" "$at" \\
+  "$(stat -c %s "$copy.part/state.tar")" >"$copy.part/manifest.json"
+sync -f "$copy.part"; mv -T -- "$copy.part" "$copy"; sync "$copies"; rm -rf -- "$archive"
+"""
+
+
+def make_archive(version: str, node_directory: str) -> Command:
+    """Prints {"at", "size", "digest", "holds"} of an archive that lies on the host until it is dropped."""
+    return exclusive("make an archive", _MAKE, exact(version), node_directory, SUMMARY, timeout=MAKE_TIMEOUT)
+
+
+def read_archive(offset: int) -> Command:
+    """Prints at most PIECE bytes of it."""
+    return script("read the archive", _READ, str(offset), str(PIECE), timeout=PIECE_TIMEOUT)
+
+
+def drop_archive() -> Command:
+    return exclusive("drop the archive", _DROP, timeout=PIECE_TIMEOUT)
+
+
+def receive_archive(offset: int, piece: bytes) -> Command:
+    """The piece that belongs there; what came after it before is forgotten."""
+    arguments = str(offset), str(len(piece))
+    return script("send the archive", _RECEIVE, *arguments, stdin=piece, timeout=PIECE_TIMEOUT)
+
+
+def unpack_archive(checkpoint: str, version: str, at: str, digest: str) -> Command:
+    """What was sent becomes the checkpoint of this id, as `version` left it then."""
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise ValueError(f"{digest!r} is not a SHA-256 in lower-case hex")
+    if not re.fullmatch(r"[0-9T:+-]{19,32}", at):
+        raise ValueError(f"{at!r} is no time in ISO 8601")
+    arguments = checkpoint_id(checkpoint), exact(version), at, digest
+    return exclusive("unpack the archive", _UNPACK, *arguments, timeout=MAKE_TIMEOUT)

@@ -1,0 +1,89 @@
+"""The commands on backups, as a simulated host carries them out: an archive made, read, sent and unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Final
+
+from reconciler.commands.backups import ARCHIVE
+from reconciler.commands.release import RELEASES
+from reconciler.commands.switching import CHECKPOINTS
+from reconciler.model import Json
+from reconciler.sandbox.simulated.calls import Call, Fails
+from reconciler.sandbox.simulated.disk import File, exists, make_directories, remove_tree
+from reconciler.sandbox.simulated.host import SimulatedHost
+from reconciler.sandbox.simulated.switching import HOME, packed_home
+
+MADE: Final = f"{ARCHIVE}/state.tar.gz"
+RECEIVED: Final = f"{ARCHIVE}/received"
+
+
+def make(host: SimulatedHost, call: Call) -> bytes:
+    version = call.arguments[0]
+    if f"{RELEASES}/{version}" not in host.releases:
+        raise Fails(f"Cannot find module '{RELEASES}/{version}/node_modules/openclaw/openclaw.mjs'")
+    remove_tree(host, ARCHIVE)
+    make_directories(host, ARCHIVE, "0700")
+    content = json.dumps(packed_home(host)).encode()
+    host.files[MADE] = File(content)
+    at = datetime.fromtimestamp(host.now(), UTC).isoformat(timespec="seconds")
+    digest = hashlib.sha256(content).hexdigest()
+    return json.dumps({"at": at, "size": len(content), "digest": digest, "holds": _holds(host)}).encode()
+
+
+def read(host: SimulatedHost, call: Call) -> bytes:
+    offset, most = map(int, call.arguments)
+    if MADE not in host.files:
+        raise Fails(f"tail: cannot open '{MADE}' for reading: No such file or directory")
+    return host.content(MADE)[offset : offset + most]
+
+
+def drop(host: SimulatedHost, call: Call) -> None:
+    del call
+    remove_tree(host, ARCHIVE)
+
+
+def receive(host: SimulatedHost, call: Call) -> None:
+    offset, length = map(int, call.arguments)
+    make_directories(host, ARCHIVE, "0700")
+    before = host.content(RECEIVED)
+    if len(before) < offset:
+        raise Fails("a piece before this one is missing")
+    host.files[RECEIVED] = File(before[:offset] + call.stdin)
+    if len(call.stdin) != length:
+        raise Fails("the piece has not arrived as a whole")
+
+
+def unpack(host: SimulatedHost, call: Call) -> None:
+    checkpoint, version, at, digest = call.arguments
+    copy, content = f"{CHECKPOINTS}/{checkpoint}", host.content(RECEIVED)
+    if exists(host, copy):
+        if (host.read_json(f"{copy}/manifest.json") or {}).get("at") != at:
+            raise Fails(f"another checkpoint has the id {checkpoint}")
+    else:
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise Fails("what has arrived is not what was sent")
+        make_directories(host, copy, "0700")
+        manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content)}
+        host.files[f"{copy}/state.tar"] = File(content)
+        host.files[f"{copy}/state.sha256"] = File(digest.encode())
+        host.files[f"{copy}/manifest.json"] = File(json.dumps(manifest).encode())
+    remove_tree(host, ARCHIVE)
+
+
+def _holds(host: SimulatedHost) -> Json:
+    """As the real summary counts: rows by table, and the workspace by its files."""
+    state = f"{HOME}/.openclaw/state/openclaw.sqlite"
+    found = host.read_json(state)
+    said = len(found.get("said", [])) if isinstance(found, dict) else 0
+    workspace = sorted(path for path in host.files if path.startswith(f"{HOME}/workspace/"))
+    digest = hashlib.sha256()
+    for path in workspace:
+        name = path.removeprefix(f"{HOME}/workspace/").encode()
+        digest.update(name + b"\0" + hashlib.sha256(host.content(path)).digest())
+    return {
+        "databases": {".openclaw/state/openclaw.sqlite": {"messages": said}} if state in host.files else {},
+        "workspace": {"files": len(workspace), "digest": digest.hexdigest()},
+    }
