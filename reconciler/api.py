@@ -14,7 +14,9 @@ from pathlib import Path
 from reconciler import engine, importing, keys, planfile, recovery
 from reconciler.errors import Refused
 from reconciler.fleet import load_fleet
+from reconciler.keeper import Keeper
 from reconciler.model import (
+    Backup,
     Child,
     Event,
     Fleet,
@@ -33,7 +35,7 @@ from reconciler.model import (
 from reconciler.observe import observe
 from reconciler.ownership import settle
 from reconciler.planner import plan
-from reconciler.planner.versions import rollback_of
+from reconciler.planner.versions import restore_of, rollback_of
 from reconciler.ports import Host, Ports
 from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine
@@ -179,6 +181,21 @@ class FleetClient:
         }
         fleet = replace(self.fleet, children={**self.fleet.children, **specs})
         return self._plan(fleet, names, PlanOptions(partial=True, retry=frozenset(names), rollback=wanted))
+
+    def plan_restore(self, name: str, backup: Backup) -> Planned:
+        """The plan that puts a backup into the child's gateway, with the version of then; what is there is kept.
+
+        Raises Refused where nobody can say how the child is.
+        """
+        seen = observe(self.fleet, self._ports, [name]).children[name]
+        wanted = restore_of(seen, backup)
+        spec = replace(self.fleet.children[name], version=backup.version)
+        fleet = replace(self.fleet, children={**self.fleet.children, name: spec})
+        return self._plan(fleet, [name], PlanOptions(partial=True, retry=frozenset({name}), rollback={name: wanted}))
+
+    def keeper(self) -> Keeper:
+        """The backups of this fleet's children."""
+        return Keeper(self.fleet, self._ports)
 
     def checkpoints(self, names: Iterable[str] | None = None) -> dict[str, Child]:
         """The children with what their hosts keep of earlier versions. Raises CloudError, SecretError."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,7 @@ from reconciler.steps.switching import new_id
 from reconciler.steps.versions import linked
 
 LARGEST_NOTE: Final = 1 << 20
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,16 @@ def verify(shelf: Shelf, backup: Backup, identity: Secret | None) -> None:
         opened = _Weighed()
         age.open_sealed(sealed, opened, identity)
         _check(backup, opened.digest.hexdigest())
+
+
+def fetch(shelf: Shelf, backup: Backup, identity: Secret, target: Path) -> None:
+    """`target`, which must not be there, is the plain archive for its owner alone. Raises BackupDamaged, OSError."""
+    verify(shelf, backup, identity)
+    with TemporaryDirectory() as place:
+        sealed = Path(place) / "sealed"
+        shelf.take(backup, sealed)
+        with os.fdopen(os.open(target, _NEW, 0o600), "wb") as file:
+            age.open_sealed(sealed, file, identity)
 
 
 def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from reconciler.model import (
+    Bucket,
     Catalog,
     Command,
     Completed,
@@ -195,3 +196,4 @@ class Ports:
     endpoints: Endpoints
     fleet_key: Secret
     progress: Callable[[str, str, float], None]  # child, step, seconds
+    vault: Callable[[str | Bucket], Vault]  # opens the place that the fleet file names for backups

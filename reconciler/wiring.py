@@ -11,8 +11,8 @@ from reconciler.clock import SystemClock
 from reconciler.errors import SandboxError
 from reconciler.fleet import references
 from reconciler.managed.files import NODE_VERSION
-from reconciler.model import Endpoints, Fleet, NodeDistribution, Provider, Secret
-from reconciler.ports import Cloud, Ports, Secrets
+from reconciler.model import Bucket, Endpoints, Fleet, NodeDistribution, Provider, Secret
+from reconciler.ports import Cloud, Ports, Secrets, Vault
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
 from reconciler.secrets import fleet_key
@@ -21,6 +21,7 @@ from reconciler.secrets.for_children import SecretsForChildren, cloud_token
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.sandbox import SandboxSecrets
 from reconciler.store import DirectoryStore
+from reconciler.vaults.directory import DirectoryVault
 
 # SHA-256 of nodejs.org's own tarballs, as public lists quote its SHASUMS256.txt: two independent ones agree on x86_64,
 # aarch64 stands in one. Not downloaded by us; a wrong digest makes the step fail and installs nothing.
@@ -59,7 +60,21 @@ def build_ports(
     resolver = _resolver(fleet, allow_sources, allow_cmd)
     key = key or fleet_key.find(fleet, resolver, os.environ)
     cloud, secrets, endpoints = _outside(fleet, key, resolver, clock)
-    return Ports(cloud, FabricDialer(), DirectoryStore(state_dir, clock), clock, secrets, endpoints, key, progress)
+    store, home = DirectoryStore(state_dir, clock), Path(fleet.path).parent
+
+    def vault(place: str | Bucket) -> Vault:
+        return _vault(place, home, resolver)
+
+    return Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, key, progress, vault)
+
+
+def _vault(place: str | Bucket, home: Path, resolver: ReferenceSecrets) -> Vault:
+    """`place` as the fleet file names it: a directory counts from the file's own, `home`. Raises SecretError."""
+    if isinstance(place, str):
+        return DirectoryVault(home / place)
+    from reconciler.vaults.bucket import BucketVault  # it takes a tenth of a second, and most fleets have none
+
+    return BucketVault(place, resolver.resolve(place.access_key), resolver.resolve(place.secret_key))
 
 
 def open_store(state_dir: Path) -> DirectoryStore:

@@ -9,7 +9,19 @@ from typing import Final
 
 from reconciler.actions.conditions import shall_run
 from reconciler.errors import Refused
-from reconciler.model import Action, Child, ChildSpec, Diagnostic, Hold, HostFacts, Rollback, Severity, Situation
+from reconciler.model import (
+    Action,
+    Backup,
+    Checkpoint,
+    Child,
+    ChildSpec,
+    Diagnostic,
+    Hold,
+    HostFacts,
+    Rollback,
+    Severity,
+    Situation,
+)
 from reconciler.planner.stock import few
 from reconciler.steps.versions import has_no_way_down, is_held, linked, pinned, present, way_down
 
@@ -109,6 +121,18 @@ def rollback_of(child: Child, to: str | None) -> Rollback:
         there = f"it has: {', '.join(known)}" if known else "one is made at each change of version"
         raise Refused(f"{child.name} has {what}", there)
     return Rollback(known[to], spec.version)
+
+
+def restore_of(child: Child, backup: Backup) -> Rollback:
+    """A backup stands for the checkpoint that it will be on the host. Raises Refused.
+
+    Nothing is held afterwards: the next apply goes on from there to the version in the file.
+    """
+    if child.spec is None or child.server is None:
+        raise Refused(f"{child.name} has no server that the fleet file declares", "declare it, and apply first")
+    if child.facts is None:
+        raise Refused(f"{child.name} does not answer", child.silence_detail)
+    return Rollback(Checkpoint(backup.id, backup.version, backup.at, backup.size), backup.version)
 
 
 def _there_are(facts: HostFacts) -> str:

@@ -26,6 +26,7 @@ from reconciler.model import (
 from reconciler.ports import Ports
 from reconciler.secrets.sandbox import SandboxSecrets
 from reconciler.store import DirectoryStore
+from reconciler.vaults.directory import DirectoryVault
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.dialer import FakeDialer
@@ -82,7 +83,8 @@ class FakeFleet:
     def ports(self) -> Ports:
         endpoints = Endpoints({"x86_64": NODE})
         return Ports(
-            self.cloud, self.dialer, self.store, self.clock, self.secrets, endpoints, FLEET_KEY, self._keep_progress
+            *(self.cloud, self.dialer, self.store, self.clock, self.secrets, endpoints, FLEET_KEY),
+            *(self._keep_progress, lambda place: DirectoryVault(self.state.parent / str(place))),
         )
 
     def client(self) -> FleetClient:

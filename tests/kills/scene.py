@@ -25,7 +25,7 @@ from reconciler.clock import SystemClock
 from reconciler.clouds.hetzner import HetznerCloud
 from reconciler.fleet import load_fleet
 from reconciler.model import ChildSpec, Endpoints, Secret
-from reconciler.ports import Ports
+from reconciler.ports import Ports, Vault
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.secrets.sandbox import SandboxSecrets
@@ -119,7 +119,7 @@ class Scene:
         )
         fleet = load_fleet(self.directory / "fleet.yaml")
         secrets = SandboxSecrets(FLEET_KEY)
-        ports = Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, FLEET_KEY, lambda *_: None)
+        ports = Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, FLEET_KEY, lambda *_: None, _no_vault)
         try:
             with self.namespace.inside():
                 return FleetClient(fleet, ports).plan()
@@ -157,3 +157,7 @@ def scenes(directory: Path) -> Iterator[OpenScene]:
                 yield Scene(namespace, set_up, place)
 
         yield open_scene
+
+
+def _no_vault(place: object) -> Vault:
+    raise AssertionError(f"nothing is backed up here: {place}")

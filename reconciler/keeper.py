@@ -1,0 +1,159 @@
+"""Backups of a fleet's children: made, listed, tried, fetched, and put back. What the library offers of them.
+
+The caller holds the lock for whatever changes something on a host or in a vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler import backups, keys
+from reconciler.backups import Shelf
+from reconciler.errors import FleetError, HostError, Refused
+from reconciler.fleet import former_names
+from reconciler.model import Backup, BackupSettings, Event, Fleet, Json, Secret, Server, masked
+from reconciler.observe import observe
+from reconciler.parallel import in_parallel
+from reconciler.ports import Ports
+from reconciler.steps import Work
+
+WORKERS = 8  # each makes a host pack, and takes the operator's network
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The backups of one child, the newest first; `problems` is what is wrong with others; `where` they are."""
+
+    backups: tuple[Backup, ...] = ()
+    problems: tuple[str, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of one child: a backup, or why there is none; and the older ones that went for it."""
+
+    child: str
+    backup: Backup | None = None
+    problem: str = ""
+    advice: str = ""
+    removed: tuple[Backup, ...] = field(default=())
+
+
+class Keeper:
+    def __init__(self, fleet: Fleet, ports: Ports) -> None:
+        self._fleet = fleet
+        self._ports = ports
+
+    def kept(self, name: str) -> Kept:
+        """Also of a child that is gone from the file, in the place where the file keeps those of any child by default.
+
+        Raises VaultError, SecretError.
+        """
+        shelf = self._shelf(self._settings(name))
+        found: list[Backup] = []
+        problems: list[str] = []
+        for known in (name, *former_names(self._fleet, name)):
+            more, wrong = shelf.of(known)
+            found += more
+            problems += wrong
+        found.sort(key=lambda backup: backup.id, reverse=True)
+        return Kept(tuple(found), tuple(problems), shelf.vault.where)
+
+    def find(self, name: str, backup_id: str | None = None) -> Backup:
+        """The one with this id, or the newest. Raises Refused where there is none."""
+        kept = self.kept(name)
+        found = next((backup for backup in kept.backups if backup_id in (None, backup.id)), None)
+        if found is None:
+            what = f"no backup {backup_id}" if backup_id else "no backup"
+            there = f"it has: {', '.join(backup.id for backup in kept.backups[:5])}" if kept.backups else kept.where
+            raise Refused(f"{name} has {what} in {kept.where}", there)
+        return found
+
+    def create(self, names: Iterable[str], *, only_due: bool = False) -> list[Made]:
+        """A new backup of each child that runs, read back before it counts; and what is too old is removed then."""
+        wanted = tuple(names)
+        servers = {name: child.server for name, child in observe(self._fleet, self._ports, wanted).children.items()}
+        if only_due:
+            wanted = tuple(name for name in wanted if self._is_due(name))
+        return in_parallel(lambda name: self._create(name, servers[name]), wanted, WORKERS)
+
+    def verify(self, name: str, backup: Backup, identity: Secret | None = None) -> bool:
+        """Whether it could be opened as well: without the identity of its recipient only its seal is looked at.
+
+        Raises BackupDamaged, VaultError.
+        """
+        identity = self._identity(backup, identity)
+        backups.verify(self._shelf(self._settings(name)), backup, identity)
+        return identity is not None
+
+    def fetch(self, name: str, backup: Backup, target: Path, identity: Secret | None = None) -> None:
+        """`target` is the plain archive, for its owner alone. Raises BackupDamaged, VaultError, Refused."""
+        backups.fetch(self._shelf(self._settings(name)), backup, self._needed(backup, identity), target)
+
+    def prune(self, name: str) -> tuple[Backup, ...]:
+        """Removes what is more or older than the file keeps, and says what that was."""
+        settings = self._settings(name)
+        shelf, kept = self._shelf(settings), self.kept(name)
+        gone = backups.surplus(kept.backups, settings, self._ports.clock.now())
+        for backup in gone:
+            shelf.drop(backup)
+        return tuple(gone)
+
+    def send(self, name: str, source: str, backup: Backup, identity: Secret | None = None) -> None:
+        """The backup of `source` lies on the host of `name` as a checkpoint. Raises HostError, VaultError, Refused."""
+        shelf, key = self._shelf(self._settings(source)), self._needed(backup, identity)
+        work = self._work(name, observe(self._fleet, self._ports, [name]).children[name].server)
+        try:
+            self._note("backup-sent", name, backup)
+            backups.send(shelf, backup, key, work.connection())
+        finally:
+            work.hang_up()
+
+    def _create(self, name: str, server: Server | None) -> Made:
+        work = self._work(name, server)
+        try:
+            if server is None:
+                raise HostError(f"{name} has no server", f"apply first: fleet apply {name}")
+            settings = self._settings(name)
+            backup = backups.make(work, self._shelf(settings), settings)
+            self._note("backup-made", name, backup)
+            return Made(name, backup, removed=self.prune(name))
+        except FleetError as error:
+            return Made(name, problem=masked(error.summary, work.secrets), advice=error.advice)
+        finally:
+            work.hang_up()
+
+    def _is_due(self, name: str) -> bool:
+        return backups.is_due(self.kept(name).backups, self._settings(name), self._ports.clock.now())
+
+    def _settings(self, name: str) -> BackupSettings:
+        spec = self._fleet.children.get(name)
+        return spec.backup if spec is not None else BackupSettings()
+
+    def _shelf(self, settings: BackupSettings) -> Shelf:
+        return Shelf(self._ports.vault(settings.to), self._fleet.name, keys.backup_key(self._ports.fleet_key))
+
+    def _identity(self, backup: Backup, given: Secret | None) -> Secret | None:
+        is_ours = backup.recipient == keys.backup_recipient(self._ports.fleet_key)
+        return given or (keys.backup_identity(self._ports.fleet_key) if is_ours else None)
+
+    def _needed(self, backup: Backup, given: Secret | None) -> Secret:
+        found = self._identity(backup, given)
+        if found is None:
+            raise Refused(
+                f"the backup {backup.id} of {backup.child} is sealed for {backup.recipient}",
+                "give the identity that opens it: --identity FILE",
+            )
+        return found
+
+    def _work(self, name: str, server: Server | None) -> Work:
+        spec = self._fleet.children.get(name)
+        return Work(self._fleet, name, spec, self._ports, "", lambda *_, **__: None, server=server)
+
+    def _note(self, event: str, child: str, backup: Backup) -> None:
+        fields: Mapping[str, Json] = {"child": child, "backup": backup.id, "version": backup.version}
+        now = self._ports.clock.now().isoformat()
+        self._ports.store.append(Event(event, now, self._ports.clock.token(), dict(fields)), durable=True)

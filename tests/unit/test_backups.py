@@ -1,0 +1,221 @@
+"""Backups of children in memory: made, listed, tried, put back, and what happens to what is damaged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler import keys
+from reconciler.backups import is_due, surplus
+from reconciler.errors import BackupDamaged, HostTimedOut, Refused
+from reconciler.keeper import Keeper
+from reconciler.model import Backup, BackupSettings, OutcomeCode, Secret
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import FLEET_KEY
+
+DOG: Final = "my dog is called Bello"
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    made = FakeFleet(state, ("alice", "bob")).applied()
+    made.host("alice").gateway.remember(DOG)
+    return made
+
+
+@pytest.fixture
+def keeper(world: FakeFleet) -> Keeper:
+    return world.client().keeper()
+
+
+def made(keeper: Keeper, name: str = "alice") -> Backup:
+    [outcome] = keeper.create([name])
+    assert outcome.backup is not None, outcome
+    return outcome.backup
+
+
+def files(world: FakeFleet) -> list[Path]:
+    return sorted(path for path in (world.state.parent / "backups").rglob("*") if path.is_file())
+
+
+def test_a_backup_is_sealed_and_says_what_it_holds(world: FakeFleet, keeper: Keeper) -> None:
+    backup = made(keeper)
+    sealed, note = files(world)
+    assert (sealed.suffix, note.suffix) == (".age", ".json")
+    assert DOG.encode() not in sealed.read_bytes() + note.read_bytes()
+    assert backup.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"messages": 1}}
+    assert backup.recipient == keys.backup_recipient(FLEET_KEY)
+    assert {path.stat().st_mode & 0o777 for path in (sealed, note)} == {0o600}
+    assert keeper.kept("alice").backups == (backup,)
+    assert keeper.kept("bob").backups == ()
+    assert keeper.verify("alice", backup)
+    assert "/var/lib/openclaw-deploy/archive" not in world.host("alice").directories
+    assert world.planned() == []
+
+
+def test_a_gateway_is_not_stopped_for_a_backup(world: FakeFleet, keeper: Keeper) -> None:
+    before = world.host("alice").gateway.starts
+    made(keeper)
+    assert (world.host("alice").gateway.starts, world.host("alice").gateway.active) == (before, "active")
+
+
+def restored(world: FakeFleet, name: str, source: str, backup: Backup) -> None:
+    client = world.client()
+    planned = client.plan_restore(name, backup)
+    client.keeper().send(name, source, backup)
+    [outcome] = client.apply(planned)
+    assert outcome.code is OutcomeCode.DONE, outcome
+
+
+def test_what_was_backed_up_is_put_back_and_what_was_there_is_kept(world: FakeFleet, keeper: Keeper) -> None:
+    backup = made(keeper)
+    host = world.host("alice")
+    host.gateway.remember("nonsense")
+    world.clock.sleep(3600)
+    restored(world, "alice", "alice", backup)
+    assert host.gateway.memory == [DOG]
+    facts = world.client().plan().children["alice"].facts
+    assert facts is not None
+    assert facts.checkpoints[0].id == backup.id
+    assert len(facts.checkpoints) == 2
+    assert world.planned() == []
+
+
+def test_a_child_that_was_destroyed_is_made_anew_and_knows_again(world: FakeFleet, keeper: Keeper) -> None:
+    backup = made(keeper)
+    client = world.client()
+    client.apply(client.plan_destruction(["alice"]))
+    world.apply()
+    assert world.host("alice").gateway.memory == []
+    restored(world, "alice", "alice", backup)
+    assert world.host("alice").gateway.memory == [DOG]
+    assert world.planned() == []
+
+
+def test_the_memory_of_one_child_may_be_given_to_another(world: FakeFleet, keeper: Keeper) -> None:
+    restored(world, "bob", "alice", made(keeper))
+    assert world.host("bob").gateway.memory == [DOG]
+    assert world.host("bob").gateway.active == "active"
+    assert world.planned() == []
+
+
+def test_one_flipped_bit_is_found_before_anything_is_touched(world: FakeFleet, keeper: Keeper) -> None:
+    backup = made(keeper)
+    sealed, _ = files(world)
+    data = bytearray(sealed.read_bytes())
+    data[len(data) // 2] ^= 1
+    sealed.write_bytes(data)
+    with pytest.raises(BackupDamaged, match="is damaged: it is not what was kept in"):
+        keeper.verify("alice", backup)
+    ran = list(world.host("alice").ran)
+    with pytest.raises(BackupDamaged):
+        keeper.send("alice", "alice", backup)
+    assert set(world.host("alice").ran[len(ran) :]) <= {"probe"}
+
+
+def test_a_note_that_was_changed_is_told_and_not_taken(world: FakeFleet, keeper: Keeper) -> None:
+    made(keeper)
+    _, note = files(world)
+    note.write_text(json.dumps({**json.loads(note.read_text()), "version": "2026.9.9"}))
+    kept = keeper.kept("alice")
+    assert kept.backups == ()
+    assert "is not as it was written, or of another fleet key" in kept.problems[0]
+    with pytest.raises(Refused, match="alice has no backup in"):
+        keeper.find("alice")
+
+
+def test_a_backup_whose_note_was_never_written_is_none(world: FakeFleet, keeper: Keeper) -> None:
+    made(keeper)
+    _, note = files(world)
+    note.unlink()
+    assert keeper.kept("alice").backups == ()
+
+
+def test_a_backup_for_somebody_else_is_opened_with_his_identity_only(world: FakeFleet) -> None:
+    other = keys.make_key(bytes(32))
+    world.change("alice", backup=BackupSettings(recipient=keys.backup_recipient(other)))
+    keeper = world.client().keeper()
+    backup = made(keeper)
+    assert keeper.verify("alice", backup) is False  # its seal is whole: more nobody can say here
+    assert keeper.verify("alice", backup, keys.backup_identity(other)) is True
+    with pytest.raises(Refused, match="is sealed for age1"):
+        keeper.send("alice", "alice", backup)
+    with pytest.raises(BackupDamaged, match="cannot be opened with this identity"):
+        keeper.send("alice", "alice", backup, keys.backup_identity(FLEET_KEY))
+
+
+def test_a_host_that_falls_silent_leaves_no_backup(world: FakeFleet, keeper: Keeper) -> None:
+    world.host("alice").fails = [("read the archive", HostTimedOut("gone", "again"))]
+    [outcome] = keeper.create(["alice"])
+    assert (outcome.backup, outcome.problem) == (None, "gone")
+    assert files(world) == []
+    assert keeper.create(["alice"])[0].backup is not None
+
+
+def test_who_leaves_gets_a_plain_archive(world: FakeFleet, keeper: Keeper, tmp_path: Path) -> None:
+    backup = made(keeper)
+    keeper.fetch("alice", backup, tmp_path / "alice.tar.gz")
+    assert DOG.encode() in (tmp_path / "alice.tar.gz").read_bytes()
+    assert (tmp_path / "alice.tar.gz").stat().st_mode & 0o777 == 0o600
+
+
+def test_older_ones_are_removed_when_another_was_made(world: FakeFleet) -> None:
+    world.change("alice", backup=BackupSettings(keep=2))
+    keeper, all_made = world.client().keeper(), []
+    for _ in range(4):
+        all_made.append(made(keeper))
+        world.clock.sleep(3600)
+    assert list(keeper.kept("alice").backups) == [all_made[3], all_made[2]]
+    assert len(files(world)) == 4
+
+
+def test_those_that_are_due_are_made(world: FakeFleet) -> None:
+    world.change("alice", backup=BackupSettings(every=timedelta(days=1)))
+    keeper = world.client().keeper()
+    assert [outcome.child for outcome in keeper.create(["alice", "bob"], only_due=True)] == ["alice"]
+    assert keeper.create(["alice", "bob"], only_due=True) == []
+    world.clock.sleep(86400)
+    assert [outcome.child for outcome in keeper.create(["alice", "bob"], only_due=True)] == ["alice"]
+
+
+def test_backups_follow_a_child_that_got_another_name(world: FakeFleet, keeper: Keeper) -> None:
+    backup = made(keeper)
+    world.move("alice", "alba")
+    assert world.client().keeper().kept("alba").backups == (backup,)
+
+
+def test_the_network_of_a_host_is_not_taken_as_a_whole(world: FakeFleet) -> None:
+    world.change("alice", backup=BackupSettings(rate=10))
+    before = world.clock.monotonic()
+    backup = made(world.client().keeper())
+    assert world.clock.monotonic() - before >= backup.size / 10
+
+
+def of(*ages: int, settings: BackupSettings) -> list[int]:
+    """Of backups so many days old, those that are not kept."""
+    now = FakeFleet(Path("/nowhere")).clock.now()
+    template = Backup("", "demo", "alice", "0a", "2026.9.6", "", 1, "", 1, "", "")
+    found = [replace(template, id=f"{999 - age}", at=(now - timedelta(days=age)).isoformat()) for age in ages]
+    return sorted(999 - int(backup.id) for backup in surplus(found, settings, now))
+
+
+def test_what_is_kept_is_counted_and_aged_and_the_newest_always_stays() -> None:
+    assert of(1, 2, 3, settings=BackupSettings(keep=2)) == [3]
+    assert of(1, 2, 40, settings=BackupSettings(keep=7, max_age=timedelta(days=30))) == [40]
+    assert of(100, 200, settings=BackupSettings(keep=7, max_age=timedelta(days=30))) == [200]
+    assert of(settings=BackupSettings()) == []
+
+
+def test_without_a_period_nothing_is_ever_due() -> None:
+    assert not is_due([], BackupSettings(), FakeFleet(Path("/nowhere")).clock.now())
+
+
+def test_what_is_no_identity_is_refused(world: FakeFleet, keeper: Keeper) -> None:
+    backup = made(keeper)
+    with pytest.raises(Exception, match="this is no age identity"):
+        keeper.verify("alice", backup, Secret("nonsense"))
