@@ -14,7 +14,7 @@ from pathlib import Path
 from reconciler import engine, importing, keys, planfile, recovery
 from reconciler.errors import Refused
 from reconciler.fleet import load_fleet
-from reconciler.keeper import Keeper
+from reconciler.keeper import Keeper, restore_of
 from reconciler.model import (
     Backup,
     Child,
@@ -35,7 +35,7 @@ from reconciler.model import (
 from reconciler.observe import observe
 from reconciler.ownership import settle
 from reconciler.planner import plan
-from reconciler.planner.versions import restore_of, rollback_of
+from reconciler.planner.versions import rollback_of
 from reconciler.ports import Host, Ports
 from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine

@@ -86,19 +86,14 @@ class Shelf:
 
 def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
     """A new backup of a child that runs, kept and read back. Raises HostError, VaultError."""
-    facts, host = work.look(), work.connection()
-    version = linked(facts)
-    if version is None:
-        raise HostError(f"no whole release is on {work.name}", f"apply first: fleet apply {work.name}")
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
-    made = _made(host.run(commands.make_archive(version, NODE_DIRECTORY)).stdout)
+    host, version, made = _archive(work)
     try:
         with TemporaryDirectory() as place:
             sealed, again = Path(place) / "sealed", Path(place) / "again"
             reader = _FromHost(host, made["size"], settings.rate, work.ports.clock)
             age.seal(reader, sealed, recipient)
-            if reader.digest.hexdigest() != made["digest"]:
-                raise BackupDamaged("what has arrived is not what the host has made", "try again")
+            _check_arrival(reader, made["digest"])
             with sealed.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             backup = Backup(
@@ -111,6 +106,22 @@ def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
     finally:
         host.run(commands.drop_archive())
     return backup
+
+
+def export(work: Work, rate: int, target: Path) -> None:
+    """`target`, which must not be there, is what the child remembers now, plain. Raises HostError, OSError."""
+    host, _, made = _archive(work)
+    try:
+        with os.fdopen(os.open(target, _NEW, 0o600), "wb") as file:
+            reader = _FromHost(host, made["size"], rate, work.ports.clock)
+            while piece := reader.read(PIECE):
+                file.write(piece)
+        _check_arrival(reader, made["digest"])
+    except HostError:
+        target.unlink(missing_ok=True)
+        raise
+    finally:
+        host.run(commands.drop_archive())
 
 
 def verify(shelf: Shelf, backup: Backup, identity: Secret | None) -> None:
@@ -162,6 +173,19 @@ def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -
     """Whether the file wants another one by now. Pure."""
     newest = max((datetime.fromisoformat(backup.at) for backup in backups), default=None)
     return settings.every is not None and (newest is None or now - newest >= settings.every)
+
+
+def _archive(work: Work) -> tuple[Host, str, dict[str, Any]]:
+    """An archive of this version lies on the host, and what the host says of it."""
+    version, host = linked(work.look()), work.connection()
+    if version is None:
+        raise HostError(f"no whole release is on {work.name}", f"apply first: fleet apply {work.name}")
+    return host, version, _made(host.run(commands.make_archive(version, NODE_DIRECTORY)).stdout)
+
+
+def _check_arrival(reader: _FromHost, digest: str) -> None:
+    if reader.digest.hexdigest() != digest:
+        raise HostError("what has arrived is not what the host has made", "try again")
 
 
 def _made(printed: bytes) -> dict[str, Any]:

@@ -6,40 +6,36 @@ The caller holds the lock for whatever changes something on a host or in a vault
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from reconciler import backups, keys
 from reconciler.backups import Shelf
 from reconciler.errors import FleetError, HostError, Refused
 from reconciler.fleet import former_names
-from reconciler.model import Backup, BackupSettings, Event, Fleet, Json, Secret, Server, masked
+from reconciler.model import (
+    Backup,
+    BackupSettings,
+    Checkpoint,
+    Child,
+    Event,
+    Fleet,
+    Json,
+    KeptBackups,
+    MadeBackup,
+    Rollback,
+    Secret,
+    Server,
+    masked,
+)
 from reconciler.observe import observe
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Work
 
-WORKERS = 8  # each makes a host pack, and takes the operator's network
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The backups of one child, the newest first; `problems` is what is wrong with others; `where` they are."""
-
-    backups: tuple[Backup, ...] = ()
-    problems: tuple[str, ...] = ()
-    where: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What came of one child: a backup, or why there is none; and the older ones that went for it."""
-
-    child: str
-    backup: Backup | None = None
-    problem: str = ""
-    advice: str = ""
-    removed: tuple[Backup, ...] = field(default=())
+WORKERS: Final = 8  # each makes a host pack, and takes the operator's network
+_NO_SERVER: Final = "{} has no server"
+_APPLY: Final = "apply first: fleet apply {}"
 
 
 class Keeper:
@@ -47,7 +43,7 @@ class Keeper:
         self._fleet = fleet
         self._ports = ports
 
-    def kept(self, name: str) -> Kept:
+    def kept(self, name: str) -> KeptBackups:
         """Also of a child that is gone from the file, in the place where the file keeps those of any child by default.
 
         Raises VaultError, SecretError.
@@ -60,7 +56,7 @@ class Keeper:
             found += more
             problems += wrong
         found.sort(key=lambda backup: backup.id, reverse=True)
-        return Kept(tuple(found), tuple(problems), shelf.vault.where)
+        return KeptBackups(tuple(found), tuple(problems), shelf.vault.where)
 
     def find(self, name: str, backup_id: str | None = None) -> Backup:
         """The one with this id, or the newest. Raises Refused where there is none."""
@@ -72,7 +68,7 @@ class Keeper:
             raise Refused(f"{name} has {what} in {kept.where}", there)
         return found
 
-    def create(self, names: Iterable[str], *, only_due: bool = False) -> list[Made]:
+    def create(self, names: Iterable[str], *, only_due: bool = False) -> list[MadeBackup]:
         """A new backup of each child that runs, read back before it counts; and what is too old is removed then."""
         wanted = tuple(names)
         servers = {name: child.server for name, child in observe(self._fleet, self._ports, wanted).children.items()}
@@ -93,6 +89,14 @@ class Keeper:
         """`target` is the plain archive, for its owner alone. Raises BackupDamaged, VaultError, Refused."""
         backups.fetch(self._shelf(self._settings(name)), backup, self._needed(backup, identity), target)
 
+    def export(self, name: str, target: Path) -> None:
+        """`target`, which must not be there, is what the child remembers now. Raises HostError, OSError."""
+        work = self._work(name, self._server(name))
+        try:
+            backups.export(work, self._settings(name).rate, target)
+        finally:
+            work.hang_up()
+
     def prune(self, name: str) -> tuple[Backup, ...]:
         """Removes what is more or older than the file keeps, and says what that was."""
         settings = self._settings(name)
@@ -105,24 +109,24 @@ class Keeper:
     def send(self, name: str, source: str, backup: Backup, identity: Secret | None = None) -> None:
         """The backup of `source` lies on the host of `name` as a checkpoint. Raises HostError, VaultError, Refused."""
         shelf, key = self._shelf(self._settings(source)), self._needed(backup, identity)
-        work = self._work(name, observe(self._fleet, self._ports, [name]).children[name].server)
+        work = self._work(name, self._server(name))
         try:
             self._note("backup-sent", name, backup)
             backups.send(shelf, backup, key, work.connection())
         finally:
             work.hang_up()
 
-    def _create(self, name: str, server: Server | None) -> Made:
+    def _create(self, name: str, server: Server | None) -> MadeBackup:
+        if server is None:
+            return MadeBackup(name, problem=_NO_SERVER.format(name), advice=_APPLY.format(name))
         work = self._work(name, server)
         try:
-            if server is None:
-                raise HostError(f"{name} has no server", f"apply first: fleet apply {name}")
             settings = self._settings(name)
             backup = backups.make(work, self._shelf(settings), settings)
             self._note("backup-made", name, backup)
-            return Made(name, backup, removed=self.prune(name))
+            return MadeBackup(name, backup, removed=self.prune(name))
         except FleetError as error:
-            return Made(name, problem=masked(error.summary, work.secrets), advice=error.advice)
+            return MadeBackup(name, problem=masked(error.summary, work.secrets), advice=error.advice)
         finally:
             work.hang_up()
 
@@ -149,7 +153,13 @@ class Keeper:
             )
         return found
 
-    def _work(self, name: str, server: Server | None) -> Work:
+    def _server(self, name: str) -> Server:
+        found = observe(self._fleet, self._ports, [name]).children[name].server
+        if found is None:
+            raise HostError(_NO_SERVER.format(name), _APPLY.format(name))
+        return found
+
+    def _work(self, name: str, server: Server) -> Work:
         spec = self._fleet.children.get(name)
         return Work(self._fleet, name, spec, self._ports, "", lambda *_, **__: None, server=server)
 
@@ -157,3 +167,15 @@ class Keeper:
         fields: Mapping[str, Json] = {"child": child, "backup": backup.id, "version": backup.version}
         now = self._ports.clock.now().isoformat()
         self._ports.store.append(Event(event, now, self._ports.clock.token(), dict(fields)), durable=True)
+
+
+def restore_of(child: Child, backup: Backup) -> Rollback:
+    """A backup stands for the checkpoint that it will be on the host. Raises Refused.
+
+    Nothing is held afterwards: the next apply goes on from there to the version in the file.
+    """
+    if child.spec is None or child.server is None:
+        raise Refused(f"{child.name} has no server that the fleet file declares", "declare it, and apply first")
+    if child.facts is None:
+        raise Refused(f"{child.name} does not answer", child.silence_detail)
+    return Rollback(Checkpoint(backup.id, backup.version, backup.at, backup.size), backup.version, backup.child)

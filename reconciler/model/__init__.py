@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.model.backup import Backup, BackupSettings, Bucket
+from reconciler.model.backup import Backup, BackupSettings, Bucket, KeptBackups, MadeBackup
 from reconciler.model.cloud import (
     EVERYWHERE,
     LABEL_PREFIX,
@@ -88,7 +88,9 @@ __all__ = [
     "HostAddress",
     "HostFacts",
     "Json",
+    "KeptBackups",
     "Kind",
+    "MadeBackup",
     "ModelSettings",
     "NodeDistribution",
     "Outcome",

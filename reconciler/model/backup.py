@@ -58,3 +58,23 @@ class Backup:
     sealed_digest: str
     recipient: str
     holds: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBackups:
+    """The backups of one child, the newest first; `problems` is what is wrong with others; `where` they are."""
+
+    backups: tuple[Backup, ...] = ()
+    problems: tuple[str, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBackup:
+    """What came of one child: a backup, or why there is none; and the older ones that went for it."""
+
+    child: str
+    backup: Backup | None = None
+    problem: str = ""
+    advice: str = ""
+    removed: tuple[Backup, ...] = field(default=())

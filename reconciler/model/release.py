@@ -40,10 +40,14 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """A person wants a child back at a checkpoint; `instead_of` is the version that the fleet file gives it."""
+    """A person wants a child back at a checkpoint; `instead_of` is the version that the fleet file gives it.
+
+    `backup_of` names the child whose backup will be that checkpoint, where it is one.
+    """
 
     checkpoint: Checkpoint
     instead_of: str
+    backup_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,6 @@ from reconciler.actions.conditions import shall_run
 from reconciler.errors import Refused
 from reconciler.model import (
     Action,
-    Backup,
-    Checkpoint,
     Child,
     ChildSpec,
     Diagnostic,
@@ -98,7 +96,11 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
     older = action.rollback.checkpoint if action.rollback else way_down(target, facts)
     if older is not None:
         at, age = older.at[:16].replace("T", " "), _age(older.at, situation.now)
-        yield f"it goes back to the checkpoint of {at} UTC, and does not know any more what came since ({age})"
+        if action.rollback and action.rollback.backup_of:
+            yield f"it gets what {action.rollback.backup_of} remembered at {at} UTC, {age} ago"
+            yield "what it remembers now stays on its host, as a checkpoint"
+        else:
+            yield f"it goes back to the checkpoint of {at} UTC, and does not know any more what came since ({age})"
     yield f"silent for about half a minute, twice; back to {now} with its memory if {target} fails its proof"
 
 
@@ -121,18 +123,6 @@ def rollback_of(child: Child, to: str | None) -> Rollback:
         there = f"it has: {', '.join(known)}" if known else "one is made at each change of version"
         raise Refused(f"{child.name} has {what}", there)
     return Rollback(known[to], spec.version)
-
-
-def restore_of(child: Child, backup: Backup) -> Rollback:
-    """A backup stands for the checkpoint that it will be on the host. Raises Refused.
-
-    Nothing is held afterwards: the next apply goes on from there to the version in the file.
-    """
-    if child.spec is None or child.server is None:
-        raise Refused(f"{child.name} has no server that the fleet file declares", "declare it, and apply first")
-    if child.facts is None:
-        raise Refused(f"{child.name} does not answer", child.silence_detail)
-    return Rollback(Checkpoint(backup.id, backup.version, backup.at, backup.size), backup.version)
 
 
 def _there_are(facts: HostFacts) -> str:

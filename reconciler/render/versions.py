@@ -39,7 +39,7 @@ def moment(at: str) -> str:
 
 
 def size_text(size: int) -> str:
-    return f"{size / 1_000_000:.1f} MB"
+    return f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
 def _rows(name: str, child: Child) -> Iterator[tuple[Text, ...]]:

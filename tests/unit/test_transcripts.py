@@ -182,3 +182,28 @@ def test_versions(fleet: CommandLine) -> None:
     )
     text += "\n" + "\n".join(shown(fleet, *arguments) for arguments in calls)
     assert_transcript("versions", re.sub(r"\b\d{8}T\d{6}Z", "<checkpoint>", text))
+
+
+def test_backups(fleet: CommandLine) -> None:
+    world = fleet.world
+    world.apply()
+    text = "\n".join(
+        shown(fleet, *it)
+        for it in (
+            ("backup", "create"),
+            ("backup", "create", "--all"),
+            ("backup", "list"),
+            ("backup", "verify"),
+            ("backup", "due"),
+            ("backup", "prune"),
+            ("restore", "alice", "--to", "bob", "--yes"),
+            ("restore", "alice", "--from", "20260101T000000Z"),
+            ("export", "alice", "--out", "alice.tar.gz"),
+            ("export", "alice", "--out", "alice.tar.gz"),
+        )
+    )
+    (sealed,) = (world.state.parent / "backups/demo/bob").glob("*.age")
+    sealed.write_bytes(sealed.read_bytes()[:-1] + b"?")
+    text += "\n" + "\n".join(shown(fleet, *it) for it in (("backup", "verify"), ("restore", "alice", "--yes")))
+    text = text.replace(str(world.state.parent), "<here>")
+    assert_transcript("backups", re.sub(r"\b\d{8}T\d{6}Z", "<backup>", text))

@@ -1,0 +1,215 @@
+"""`fleet backup`, `fleet restore`, `fleet export`: memory off the host, sealed, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
+from reconciler.cli.client import names_of, open_client
+from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.output import show_lines, show_table, whoever_reads
+from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
+from reconciler.errors import FleetError, Refused, UsageProblem
+from reconciler.selection import Selection
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
+    from reconciler.model import MadeBackup, Secret
+
+identity_option = click.option(
+    "--identity",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The age identity that opens them, where `backup.key` names another recipient than the fleet key.",
+)
+
+
+@click.group()
+def backup() -> None:
+    """Copies of children's memory off their hosts, sealed with age: made, listed, tried, fetched, removed."""
+
+
+@backup.command()
+@with_selection(NONE_IS_REFUSED)
+@with_settings
+def create(settings: Settings, selection: Selection) -> int:
+    """Make a backup of each child now, while its gateway runs, and read it back. Removes what is too old then."""
+    refuse_empty(selection, "back up")
+    return _create(settings, selection, only_due=False)
+
+
+@backup.command()
+@with_selection(NONE_IS_ALL)
+@with_settings
+def due(settings: Settings, selection: Selection) -> int:
+    """The same for those whose newest backup is older than `backup.every` says. For cron, a timer or CI."""
+    return _create(settings, selection, only_due=True)
+
+
+@backup.command("list")
+@with_selection(NONE_IS_ALL)
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
+@with_settings
+def list_backups(settings: Settings, selection: Selection, as_json: bool) -> int:
+    """Which there are: when they were made, of which version, how large, and what they hold."""
+    from reconciler.render.backups import backup_json, backup_table, problem_lines
+    from reconciler.render.text import json_text
+
+    client = open_client(settings)
+    kept = {name: client.keeper().kept(name) for name in _names(client, selection)}
+    if as_json:
+        click.echo(json_text(backup_json(kept)))
+    else:
+        show_table(backup_table(kept), settings)
+    for line in problem_lines(kept):
+        click.echo(line, err=True)
+    return 1 if any(found.problems for found in kept.values()) else 0
+
+
+@backup.command()
+@with_selection(NONE_IS_ALL)
+@click.option("--id", "backup_id", metavar="BACKUP", help="That one.  [default: the newest of each child]")
+@identity_option
+@with_settings
+def verify(settings: Settings, selection: Selection, backup_id: str | None, identity: Path | None) -> int:
+    """Read backups again, whole: is each what was kept, does it open, is it what its host has made?"""
+    client, key = open_client(settings), _identity(identity)
+    names = _names(client, selection)
+    _refuse_many(names, backup_id)
+    lines = [_verified(client, name, backup_id, key) for name in names]
+    show_lines(lines, settings)
+    return 1 if any(color == "red" for _, color in lines) else 0
+
+
+@backup.command()
+@click.argument("child")
+@click.option("--id", "backup_id", metavar="BACKUP", help="That one.  [default: the newest]")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Where it goes (.tar.gz).")
+@identity_option
+@with_settings
+def fetch(settings: Settings, child: str, backup_id: str | None, out: Path, identity: Path | None) -> int:
+    """Open a backup into a plain archive on this machine, for its owner's eyes only."""
+    client, key = open_client(settings), _identity(identity)
+    (name,) = client.select(Selection((child,)))
+    keeper = client.keeper()
+    _to_file(out, lambda: keeper.fetch(name, keeper.find(name, backup_id), out, key))
+    click.echo(f"The memory of {name} is in {out}, unsealed: keep it from others.")
+    return 0
+
+
+@backup.command()
+@with_selection(NONE_IS_ALL)
+@with_settings
+def prune(settings: Settings, selection: Selection) -> int:
+    """Remove what is older than `backup.max_age` or more than `backup.keep`. The newest of a child always stays."""
+    client = open_client(settings)
+    with client.lock("fleet backup prune"):
+        gone = {name: client.keeper().prune(name) for name in _names(client, selection)}
+    for name, removed in gone.items():
+        if removed:
+            click.echo(f"{name}: removed {', '.join(it.id for it in removed)}")
+    if not any(gone.values()):
+        click.echo("Nothing is too old.")
+    return 0
+
+
+@click.command()
+@click.argument("child")
+@click.option("--from", "backup_id", metavar="BACKUP", help="Its id, of `fleet backup list`.  [default: the newest]")
+@click.option("--to", "other", metavar="OTHER", help="Another child, which gets the memory of CHILD.")
+@click.option("--yes", "-y", is_flag=True, help="Restore without asking.")
+@identity_option
+@with_settings
+def restore(
+    settings: Settings, child: str, backup_id: str | None, other: str | None, yes: bool, identity: Path | None
+) -> int:
+    """Put a backup back: the memory of then, with the version of then. The next apply goes on from there.
+
+    What the gateway remembers now is kept on its host as a checkpoint. Keys and secrets are none of a backup: the child
+    has its own. A child that was destroyed is made by an apply first.
+    """
+    client, key = open_client(settings), _identity(identity)
+    (name,) = client.select(Selection((other or child,)))
+    keeper = client.keeper()
+    with whoever_reads() as output, client.lock("fleet restore"):
+        found = keeper.find(child, backup_id)
+        planned = client.plan_restore(name, found)
+        show_plan(settings, planned)
+        if has_errors(planned) or planned.plan.is_empty:
+            raise Refused("nothing was changed", "mend what is said above")
+        consent(f"Put the backup {found.id} of {child} into {name}?", yes, output)
+        keeper.send(name, child, found, key)
+        return run_plan(client, planned, settings)
+
+
+@click.command()
+@click.argument("child")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Where it goes (.tar.gz).")
+@with_settings
+def export(settings: Settings, child: str, out: Path) -> int:
+    """What a child remembers now, as a plain archive for the user who leaves: workspace, conversations, settings."""
+    client = open_client(settings)
+    (name,) = client.select(Selection((child,)))
+    with client.lock("fleet export"):
+        _to_file(out, lambda: client.keeper().export(name, out))
+    click.echo(f"The memory of {name} is in {out}, unsealed: it is its user's alone.")
+    return 0
+
+
+def _create(settings: Settings, selection: Selection, *, only_due: bool) -> int:
+    from reconciler.render.backups import made_lines
+
+    client = open_client(settings)
+    with client.lock("fleet backup"):
+        made = client.keeper().create(_names(client, selection), only_due=only_due)
+    show_lines(made_lines(made), settings)
+    return _code(made)
+
+
+def _code(made: list[MadeBackup]) -> int:
+    failed = sum(outcome.backup is None for outcome in made)
+    return 0 if not failed else 1 if failed == len(made) else 3
+
+
+def _verified(client: FleetClient, name: str, backup_id: str | None, key: Secret | None) -> tuple[str, str | None]:
+    from reconciler.render.backups import size_text
+
+    keeper = client.keeper()
+    try:
+        found = keeper.find(name, backup_id)
+        is_open = keeper.verify(name, found, key)
+    except FleetError as error:
+        return f"{name}: {error.summary}", "red"
+    how = "opens, and is what its host has made" if is_open else "is what was kept; to open it: --identity FILE"
+    return f"{name}: {found.id} ({size_text(found.sealed_size)}) {how}", "green" if is_open else None
+
+
+def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
+    names = names_of(client, selection)
+    return tuple(client.fleet.children) if names is None else names
+
+
+def _refuse_many(names: tuple[str, ...], backup_id: str | None) -> None:
+    if backup_id is not None and len(names) > 1:
+        raise UsageProblem(f"--id names a backup of one child, and {len(names)} are meant", "name one child")
+
+
+def _identity(path: Path | None) -> Secret | None:
+    if path is None:
+        return None
+    from reconciler.secrets.age_identity import read_identity
+
+    return read_identity(path)
+
+
+def _to_file(path: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except FileExistsError as error:
+        raise UsageProblem(f"{path} is there already", "name a file that is not, or move that one away") from error
+    except OSError as error:
+        raise UsageProblem(f"cannot write {path}: {error.strerror}", "name a place where you may write") from error

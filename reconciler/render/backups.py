@@ -1,0 +1,70 @@
+"""Backups as tables, lines and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from reconciler.model import Backup, Json, KeptBackups, MadeBackup
+from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.text import harmless
+from reconciler.render.versions import moment, size_text
+
+__all__ = ["backup_json", "backup_table", "made_lines", "problem_lines", "size_text"]
+
+
+def backup_table(kept: Mapping[str, KeptBackups]) -> Sheet:
+    """A row per backup, the newest first; one for a child that has none."""
+    rows = [row for name, found in kept.items() for row in _rows(name, found)]
+    return Sheet(("CHILD", "BACKUP", "MADE", "OF VERSION", "SIZE", "HOLDS"), tuple(rows))
+
+
+def backup_json(kept: Mapping[str, KeptBackups]) -> dict[str, Json]:
+    return {
+        name: {
+            "where": found.where,
+            "backups": [dict(asdict(backup)) for backup in found.backups],
+            "problems": [*found.problems],
+        }
+        for name, found in kept.items()
+    }
+
+
+def problem_lines(kept: Mapping[str, KeptBackups]) -> list[str]:
+    return [f"Warning: {name}: {harmless(problem)}" for name, found in kept.items() for problem in found.problems]
+
+
+def made_lines(made: Iterable[MadeBackup]) -> list[tuple[str, str | None]]:
+    """What came of each child."""
+    lines: list[tuple[str, str | None]] = []
+    for outcome in made:
+        if outcome.backup is None:
+            lines.append((f"{outcome.child}: no backup: {harmless(outcome.problem)}", "red"))
+            lines += [(f"  {line}", None) for line in harmless(outcome.advice).splitlines()]
+            continue
+        backup = outcome.backup
+        lines.append((f"{outcome.child}: {backup.id}, {size_text(backup.sealed_size)}, {_holds(backup)}", "green"))
+        if outcome.removed:
+            lines.append((f"  removed: {', '.join(it.id for it in outcome.removed)}", None))
+    return lines or [("No backup is due.", None)]
+
+
+def _rows(name: str, found: KeptBackups) -> Iterator[tuple[Text, ...]]:
+    for backup in found.backups:
+        cells = name, backup.id, moment(backup.at), backup.version, size_text(backup.sealed_size), _holds(backup)
+        yield tuple(Text(harmless(cell)) for cell in cells)
+    if not found.backups:
+        yield tuple(Text(cell) for cell in (harmless(name), *(NOTHING,) * 5))
+
+
+def _holds(backup: Backup) -> str:
+    """As a host has counted: of no child in another form than ours."""
+    holds: Any = backup.holds
+    try:
+        rows = sum(int(count) for tables in holds["databases"].values() for count in tables.values())
+        return f"{rows} rows, {int(holds['workspace']['files'])} files"
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return NOTHING
