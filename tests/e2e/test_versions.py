@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import signal
+import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -105,6 +106,9 @@ class Story:
         found = re.search(r"^oom_kill (\d+)$", (group / "memory.oom_control").read_text(), re.MULTILINE)
         assert found is not None
         return int(found[1])
+
+    def sealed(self) -> list[Path]:
+        return sorted((self.operator.directory / "backups").rglob("*.age"))
 
     def go_back(self) -> None:
         self.declare(OLDER)
@@ -308,3 +312,50 @@ def test_a_lower_version_in_the_file_is_the_way_back_too(story: Story) -> None:
     assert "Bello" in story.tell("what is my dog called?")
     found = json.loads(story.operator.fleet("checkpoints", "--json"))["ada"]
     assert {checkpoint["version"] for checkpoint in found["checkpoints"]} == {OLDER, NEWER}
+
+
+def test_a_backup_is_made_while_the_gateway_answers(story: Story) -> None:
+    started = story.operator.status()["ada"]["gateway"]["starts"]
+    said = story.operator.fleet("backup", "create", "ada", timeout=300)
+    assert " rows, " in said
+    assert story.operator.status()["ada"]["gateway"]["starts"] == started
+    (sealed,) = story.sealed()
+    assert b"Bello" not in sealed.read_bytes()
+    assert "opens, and is what its host has made" in story.operator.fleet("backup", "verify", "ada")
+    found = json.loads(story.operator.fleet("backup", "list", "--json"))["ada"]["backups"]
+    print(json.dumps(found, indent=1))
+    assert found[0]["version"] == OLDER
+    assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
+
+
+def test_one_flipped_byte_of_a_backup_is_found_and_nothing_is_touched(story: Story) -> None:
+    (sealed,) = story.sealed()
+    whole = sealed.read_bytes()
+    sealed.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+    assert "is damaged" in story.operator.fleet("backup", "verify", "ada", code=1)
+    started = story.operator.status()["ada"]["gateway"]["starts"]
+    assert story.operator.run("restore", "ada", "--yes").returncode == 1
+    assert story.operator.status()["ada"]["gateway"]["starts"] == started
+    sealed.write_bytes(whole)
+
+
+def test_who_was_destroyed_is_made_anew_and_remembers(story: Story) -> None:
+    story.tell("remember that my fish is called Wanda")
+    story.operator.fleet("destroy", "ada", "--yes")
+    story.operator.fleet("apply", "--yes", timeout=900)
+    assert "Bello" not in story.tell("what do you know?")
+    story.operator.fleet("restore", "ada", "--yes", timeout=900)
+    assert story.version() == ("HEALTHY", OLDER)
+    earlier = story.tell("what is my dog called?")
+    assert "Bello" in earlier
+    assert "Wanda" not in earlier
+    assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
+
+
+def test_who_leaves_gets_all_of_it(story: Story, tmp_path: Path) -> None:
+    story.operator.fleet("export", "ada", "--out", str(tmp_path / "ada.tar.gz"), timeout=300)
+    with tarfile.open(tmp_path / "ada.tar.gz") as archive:
+        names = archive.getnames()
+    assert "./.openclaw/state/openclaw.sqlite" in names
+    assert any(name.endswith("openclaw-agent.sqlite") for name in names)
+    assert any(name.startswith("./workspace/") for name in names)
