@@ -48,7 +48,7 @@ class Shelf:
             try:
                 backup = read_note(name, self._content(name), self.key)
                 if f"{stem_of(backup)}{SEALED}" not in names:
-                    raise BackupDamaged(f"{name}: what it is the note of is gone")
+                    raise BackupDamaged(f"{name}: what it is the note of is gone", "remove the note as well")
                 found.append(backup)
             except BackupDamaged as error:
                 problems.append(error.summary)

@@ -24,7 +24,7 @@ class DirectoryVault:
     def put(self, name: str, source: Path) -> None:
         place = self._place(name)
         part = place.with_name(place.name + PART)
-        with self._translated("write", name):
+        with self._translated("write below", ""):
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with source.open("rb") as data, os.fdopen(os.open(part, _NEW, 0o600), "wb") as file:
                 shutil.copyfileobj(data, file)

@@ -115,7 +115,7 @@ def test_a_directory_that_nobody_may_write_to_is_said(tmp_path: Path) -> None:
     (tmp_path / "in the way").write_text("a file")
     source = tmp_path / "source"
     source.write_bytes(b"x")
-    with pytest.raises(VaultError, match=r"cannot write .*: Not a directory"):
+    with pytest.raises(VaultError, match=r"cannot write below .*in the way: Not a directory"):
         DirectoryVault(tmp_path / "in the way").put("demo/1.age", source)
 
 
