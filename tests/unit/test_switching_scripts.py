@@ -1,0 +1,182 @@
+"""The shell programs of a change of versions, run by a real sh, and killed at every moment.
+
+Whatever is killed when, and then left alone: the host brings itself back to a release and the state that belongs to it,
+with a gateway that runs; it was never started on anything else; and no state that ever was there is lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from reconciler import commands
+from reconciler.commands.switching import CHECKPOINTS, HELD_PATH
+from reconciler.managed import files
+from tests.fakes.shell_host import WATCHED, ShellHost
+from tests.unit.switching import (
+    EVERY,
+    FIRST,
+    HELD,
+    LAST,
+    LONG_AFTER,
+    NEW,
+    OLD,
+    SECOND,
+    START,
+    STORIES,
+    UP,
+    Story,
+    Watch,
+    well,
+)
+
+stories = pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> ShellHost:
+    return ShellHost(tmp_path / "host", OLD)
+
+
+@stories
+def test_a_command_that_is_killed_at_any_moment_is_undone_by_the_host(host: ShellHost, story: Story) -> None:
+    watch, wrong = Watch(host, story), []
+    for command in watch.chapters():
+        if command not in (None, START):
+            assert command is not None
+            found = watch.kills(partial(host.does, command))
+            wrong += [f"{command.name} {text}" for text in found]
+    assert not wrong, "\n".join(wrong)
+
+
+@stories
+def test_a_return_that_is_killed_at_any_moment_is_ended_by_the_next(host: ShellHost, story: Story) -> None:
+    watch, wrong = Watch(host, story), []
+    for command in watch.chapters():
+        if host.is_switching:
+            host.set_uptime(LONG_AFTER)
+            found = watch.kills(host.looks_whether_to_return)
+            wrong += [f"return before {command and command.name} {text}" for text in found]
+    assert not wrong, "\n".join(wrong)
+
+
+@stories
+def test_a_return_from_the_midst_of_making_the_switch_is_ended_too(host: ShellHost, story: Story) -> None:
+    """Both are killed, one after the other."""
+    watch, wrong = Watch(host, story), []
+    for command in story.commands()[:2]:
+        well(host.does(command))
+    begun, make = watch.saved("taken"), story.commands()[2]
+    well(host.does(make, WATCHED))
+    for moment in host.moments()[:: EVERY // 2 + 1]:
+        host.restore(begun)
+        host.does(make, moment)
+        host.set_uptime(LONG_AFTER)
+        found = watch.kills(host.looks_whether_to_return)
+        wrong += [f"made until {moment}, return {text}" for text in found]
+    assert not wrong, "\n".join(wrong)
+
+
+@stories
+def test_a_killed_order_to_go_back_leaves_its_note_as_a_whole_or_none(host: ShellHost, story: Story) -> None:
+    watch = Watch(host, story)
+    for command in story.commands()[:4]:
+        well(host.does(command))
+    wrong = list(watch.kills(partial(host.does, commands.go_back(story.origin, HELD))))
+    assert not wrong, "\n".join(wrong)
+    well(host.does(commands.go_back(story.origin, HELD)))
+    assert watch.wrong() == []
+    assert host.at(HELD_PATH).read_bytes() == HELD
+
+
+def test_a_note_that_has_not_arrived_as_a_whole_is_none(host: ShellHost) -> None:
+    for command in UP.commands()[:4]:
+        well(host.does(command))
+    for ends in (commands.go_back(OLD, HELD), commands.stay(FIRST, NEW, HELD)):
+        done = host.does(replace(ends, stdin=HELD[:-1]))
+        assert b"the note has not arrived as a whole" in done.stderr
+        assert host.is_switching
+    host.set_uptime(LONG_AFTER)
+    well(host.looks_whether_to_return())
+    assert (host.linked, host.is_running, host.at(HELD_PATH).exists()) == (OLD, True, False)
+
+
+@stories
+def test_a_reboot_brings_it_back_before_the_gateway_starts(host: ShellHost, story: Story) -> None:
+    watch = Watch(host, story)
+    for _ in watch.chapters():
+        if host.is_switching:
+            host.reboot()
+            assert watch.wrong() == []
+
+
+@stories
+def test_the_host_waits_for_as_long_as_it_was_told(host: ShellHost, story: Story) -> None:
+    watch = Watch(host, story)
+    for command in watch.chapters():
+        if host.is_switching:
+            host.set_uptime(host.postponed_to - 1)
+            before = host.home(), host.linked, host.is_running
+            well(host.looks_whether_to_return())
+            assert host.is_switching, command
+            assert (host.home(), host.linked, host.is_running) == before
+            well(host.does(commands.postpone_return()))
+            host.set_uptime(host.postponed_to)
+            well(host.looks_whether_to_return())
+            assert not host.is_switching
+
+
+@stories
+def test_who_comes_too_late_is_told_so_and_changes_nothing(host: ShellHost, story: Story) -> None:
+    watch = Watch(host, story)
+    for command in watch.chapters():
+        if host.is_switching and command not in (None, START):
+            assert command is not None
+            watch.left_alone()
+            for late in (command, commands.postpone_return()):
+                assert b"the host has gone back by itself" in host.does(late).stderr, command
+            assert watch.wrong() == []
+
+
+def test_each_command_can_be_given_twice(host: ShellHost) -> None:
+    """Its answer was lost."""
+    for command in UP.commands():
+        well(host.does(command))
+        well(host.does(command))
+    assert (host.linked, host.is_switching) == (NEW, False)
+
+
+def test_nothing_is_stopped_where_there_is_no_room_or_no_way(host: ShellHost) -> None:
+    begin, take, *_ = UP.commands()
+    for command in UP.commands():
+        well(host.does(command))
+    before = host.home()
+    archive = host.at(f"{CHECKPOINTS}/{FIRST}/state.tar")
+    for late, what in (
+        (commands.begin_switch(SECOND, NEW, OLD, LAST), b"there is no checkpoint"),
+        (begin, b"there is a checkpoint"),
+    ):
+        assert what in host.does(late).stderr
+    down = commands.begin_switch(SECOND, NEW, OLD, FIRST)
+    (host.top / "free").write_text("1000\n")
+    assert b"the disk has 0 MB left" in host.does(down).stderr
+    (host.top / "free").write_text("10000000\n")
+    archive.write_bytes(archive.read_bytes()[:-1] + b"!")
+    assert b"is damaged" in host.does(down).stderr
+    assert (host.home(), host.is_running, host.is_switching) == (before, True, False)
+    assert b"the host has gone back" in host.does(take).stderr
+
+
+def test_a_running_gateway_is_neither_copied_nor_exchanged(host: ShellHost) -> None:
+    begin, take, make, *_ = UP.commands()
+    well(host.does(begin))
+    (host.top / "active" / files.UNIT).touch()
+    assert b"the gateway runs" in host.does(take).stderr
+    (host.top / "active" / files.UNIT).unlink()
+    well(host.does(take))
+    (host.top / "active" / files.UNIT).touch()
+    assert b"the gateway runs" in host.does(make).stderr
+    assert host.linked == OLD
