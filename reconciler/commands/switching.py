@@ -36,9 +36,8 @@ COPY_TIMEOUT: Final = 600.0  # 54 MB took 0.2 s (facts on real gateways, section
 SPARE_MB: Final = 200  # of disk, beside the copies
 
 _PLACES: Final = f"""
-notes={NOTES}; switch={SWITCH}; copies={CHECKPOINTS}; asides={ASIDES}; releases={RELEASES}
+notes={NOTES}; switch={SWITCH}; copies={CHECKPOINTS}; asides={ASIDES}; releases={RELEASES}; until={UNTIL_PATH}
 current=/opt/openclaw/current; home=/var/lib/openclaw; unit=openclaw-gateway.service; timer={RETURN_TIMER}
-until={UNTIL_PATH}
 """
 
 # What can be fetched again is no memory.
@@ -49,6 +48,7 @@ fail() { echo "$1" >&2; exit 1; }
 uptime() { read -r up rest </proc/uptime; echo "${up%.*}"; }
 wait_for_word() { echo $(($(uptime) + $1)) >"$until.part"; mv -fT -- "$until.part" "$until"; }
 must_go_on() { [ -d "$switch" ] && [ ! -e "$switch/undone" ] || fail 'the host has gone back by itself'; }
+is_unknown() { [ $? = 5 ]; }  # what systemctl says of a unit that was removed: the next apply puts it there again
 must_be_stopped() {
   case $(systemctl is-active "$unit") in
     active|activating|deactivating|reloading) fail 'the gateway runs, so its state cannot be taken as a whole' ;;
@@ -60,6 +60,8 @@ set_aside() {
   name=$2; while [ -e "$asides/$name" ]; do name=$name+; done
   mv -T -- "$1" "$asides/$name"; sync "$asides"
 }
+# $1 path: whatever interrupts it, what is called by that name is whole
+drop() { rm -rf -- "$1.part"; [ ! -e "$1" ] || mv -T -- "$1" "$1.part"; rm -rf -- "$1.part"; }
 # $1 checkpoint, $2 directory to make
 unpack() {
   ( cd "$copies/$1" && sha256sum --check --status state.sha256 ) || fail "checkpoint $1 is damaged"
@@ -101,7 +103,7 @@ if [ "${{1-}}" != now ] && [ ! -e "$switch/undone" ]; then
   [ "$(uptime)" -ge "$(cat "$until" 2>/dev/null || echo 0)" ] || exit 0
 fi
 : >"$switch/closed"; : >"$switch/undone"; sync -f "$switch"
-systemctl stop "$unit"
+systemctl stop "$unit" || is_unknown
 if [ -e "$switch/made" ]; then
   if [ -d "$switch/home" ]; then
     set_aside "$home" "$(cat "$switch/checkpoint")"
@@ -112,7 +114,7 @@ fi
 if [ -e "$switch/held.json" ]; then mv -fT -- "$switch/held.json" "$notes/held.json"; fi
 rm -f -- "$switch/closed"; sync "$notes"
 systemctl reset-failed "$unit" 2>/dev/null || true
-systemctl start --no-block "$unit"
+systemctl start --no-block "$unit" || is_unknown
 mv -T -- "$switch" "$switch.over"; sync "$notes"; rm -rf -- "$switch.over"
 systemctl stop --no-block "$timer"
 """
@@ -124,8 +126,9 @@ if [ -e "$switch" ]; then
   must_go_on; wait_for_word {PATIENCE}; systemctl stop "$unit"; exit 0
 fi
 [ -d "$home" ] || fail 'there is no state'
-! mountpoint -q -- "$home" || fail "$home is a file system of its own: it cannot be exchanged as a whole"
 mkdir -p -m 0700 "$copies" "$asides"
+! mountpoint -q -- "$home" && [ "$(stat -c %d -- "$home" "$notes" "$asides" | sort -u | wc -l)" = 1 ] ||
+  fail "$home and $notes are on file systems of their own: a state cannot be exchanged by a rename"
 rm -rf -- "$switch.part" "$switch.over" "$copies"/*.part
 [ ! -e "$copies/$1" ] && [ ! -e "$asides/$1" ] || fail "there is a checkpoint $1 already"
 mkdir -m 0700 "$switch.part"; : >"$switch.part/closed"
@@ -145,7 +148,7 @@ _TAKE = f"""{_TOOLS}
 must_go_on; must_be_stopped; wait_for_word {int(COPY_TIMEOUT) + PATIENCE}
 id=$(cat "$switch/checkpoint"); copy=$copies/$id
 needed=$(du -sk -- "$home" | cut -f1); need $((needed * 2))
-rm -rf -- "$copy" "$copy.part" "$switch/home"; mkdir -m 0700 "$copy.part"
+drop "$switch/home"; drop "$copy"; mkdir -m 0700 "$copy.part"
 trap 'rm -rf -- "$copy.part" "$switch/home.part"' EXIT
 tar --numeric-owner -Scpf "$copy.part/state.tar" {_LEFT_OUT} -C "$home" .
 tar --numeric-owner -df "$copy.part/state.tar" -C "$home" >&2

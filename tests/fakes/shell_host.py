@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from reconciler.commands.switching import ASIDES, CHECKPOINTS, RETURN_PATH, RETURN_PROGRAM, SWITCH, UNTIL_PATH
+from reconciler.commands.switching import (
+    ASIDES,
+    CHECKPOINTS,
+    RETURN_PATH,
+    RETURN_PROGRAM,
+    SWITCH,
+    UNTIL_PATH,
+    is_checkpoint_id,
+)
 from reconciler.managed import files
 from reconciler.model import Command
 from tests.fakes.states import Tree, digest, make_state, tree
@@ -136,6 +144,10 @@ class ShellHost:
         midst = [Moment(number, "within") for number, name in enumerate(names, 1) if name in LENGTHY]
         return [*(Moment(number) for number in range(1, len(names) + 1)), *midst]
 
+    def fake(self, tool: str, text: str) -> None:
+        """From now on this is what that command does."""
+        self._tool(f"fakes/{tool}", f"#!/bin/sh\n{text}\n")
+
     def set_uptime(self, seconds: int) -> None:
         self.at("/proc/uptime").write_text(f"{seconds}.25 1.00\n")
 
@@ -177,7 +189,7 @@ class ShellHost:
         """The states that are in a checkpoint, or were set aside."""
         found = [tree(path) for path in self._within(ASIDES)]
         for copy in self._within(CHECKPOINTS):
-            if (copy / "manifest.json").exists():
+            if is_checkpoint_id(copy.name) and (copy / "manifest.json").exists():
                 assert digest(copy / "state.tar") == (copy / "state.sha256").read_text().split()[0]
                 found.append(self._unpacked(copy / "state.tar"))
         return found

@@ -17,7 +17,6 @@ from reconciler.commands.switching import CHECKPOINTS, HELD_PATH
 from reconciler.managed import files
 from tests.fakes.shell_host import WATCHED, ShellHost
 from tests.unit.switching import (
-    EVERY,
     FIRST,
     HELD,
     LAST,
@@ -30,6 +29,7 @@ from tests.unit.switching import (
     UP,
     Story,
     Watch,
+    some,
     well,
 )
 
@@ -71,7 +71,7 @@ def test_a_return_from_the_midst_of_making_the_switch_is_ended_too(host: ShellHo
         well(host.does(command))
     begun, make = watch.saved("taken"), story.commands()[2]
     well(host.does(make, WATCHED))
-    for moment in host.moments()[:: EVERY // 2 + 1]:
+    for moment in some(host.moments()):
         host.restore(begun)
         host.does(make, moment)
         host.set_uptime(LONG_AFTER)
@@ -180,3 +180,42 @@ def test_a_running_gateway_is_neither_copied_nor_exchanged(host: ShellHost) -> N
     (host.top / "active" / files.UNIT).touch()
     assert b"the gateway runs" in host.does(make).stderr
     assert host.linked == OLD
+
+
+@stories
+def test_a_copy_that_is_made_again_and_killed_is_never_taken_for_a_whole_one(host: ShellHost, story: Story) -> None:
+    """Whoever made it did not hear that it was there."""
+    watch, wrong = Watch(host, story), []
+    begin, take, make, *_ = story.commands()
+    for command in (begin, take):
+        well(host.does(command))
+    taken = watch.saved("taken")
+    well(host.does(take, WATCHED))
+    for moment in host.moments():
+        host.restore(taken)
+        host.does(take, moment)
+        if host.does(make).returncode == 0:
+            well(host.does(START))
+        watch.left_alone()
+        wrong += [f"take killed {moment}: {text}" for text in watch.wrong()]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_home_that_cannot_be_exchanged_by_a_rename_is_left_alone(host: ShellHost) -> None:
+    begin, *_ = UP.commands()
+    for tool, answer in (("mountpoint", "exit 0"), ("stat", 'for path; do echo "$path"; done')):
+        host.fake(tool, answer)
+        assert b"cannot be exchanged" in host.does(begin).stderr, tool
+        assert (host.is_running, host.is_switching) == (True, False)
+        (host.top / "fakes" / tool).unlink()
+    well(host.does(begin))
+
+
+def test_a_state_comes_back_although_somebody_has_removed_the_unit(host: ShellHost) -> None:
+    """The next apply, which goes back first, puts the unit there and starts it."""
+    for command in UP.commands()[:4]:
+        well(host.does(command))
+    (host.top / "active" / files.UNIT).unlink()
+    host.fake("systemctl", f'case "$*" in *{files.UNIT}*) exit 5 ;; esac')
+    well(host.does(commands.go_back(OLD, HELD)))
+    assert (host.linked, host.is_switching) == (OLD, False)
