@@ -66,6 +66,7 @@ def ensure_files(work: Work) -> bool:
     if written := [path for path in wrong if path in wanted]:
         work.connection().run(commands.make_way(files.WORKSPACE, written))
     for path in wrong:
+        work.keep_going()
         place = f"{files.WORKSPACE}/{path}"
         if path in wanted:
             content = work.declared().files[path].content.encode()
@@ -81,6 +82,7 @@ def ensure_config(work: Work) -> bool:
     patch = _patch(work)
     if patch == {}:
         return False
+    work.keep_going()
     _validate(work, patch)
     # By RPC a key that needs a restart would restart the process in itself: unseen by systemd, with its old port.
     if not (work.facts.gateway.ready and is_hot(patch) and _patch_live(work, patch)):

@@ -21,6 +21,7 @@ from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
 from reconciler.model import Checkpoint, Hold, Switch
 from reconciler.steps.gateway import ensure_ready, unproven, validate_candidate
+from reconciler.steps.system import install_files
 from reconciler.steps.versions import linked, present, way_down
 from reconciler.steps.work import Work
 
@@ -41,6 +42,7 @@ def ensure_settled(work: Work) -> bool:
     found = work.facts.switch
     if found is None:
         return False
+    install_files(work, "return program")  # somebody may have removed it, and the host has waited for it since
     work.connection().run(commands.go_back())
     clock = work.ports.clock
     deadline = clock.monotonic() + BACK_TIMEOUT

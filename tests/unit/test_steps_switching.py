@@ -13,10 +13,21 @@ from typing import Final
 
 import pytest
 
-from reconciler.commands.switching import ASIDES
+from reconciler.commands.switching import ASIDES, PATIENCE, RETURN_PATH
 from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
 from reconciler.managed import files
-from reconciler.model import Checkpoint, Command, Completed, Outcome, OutcomeCode, Percent, PlanOptions, Rollout
+from reconciler.model import (
+    Checkpoint,
+    Command,
+    Completed,
+    FileMode,
+    Outcome,
+    OutcomeCode,
+    Percent,
+    PlanOptions,
+    Rollout,
+    WorkspaceFile,
+)
 from reconciler.steps.quarantine import mark_of, set_mark
 from reconciler.steps.switching import kept_checkpoints
 from tests.crash.scenarios import meddle
@@ -134,6 +145,39 @@ def test_an_operator_who_is_silent_in_the_middle_leaves_a_gateway_that_goes_back
     assert facts.switch is None
     assert world.apply()[0].code is OutcomeCode.DONE
     assert (linked(host), host.gateway.memory) == (NEW, ["my dog is called Bello"])
+
+
+def test_what_lies_in_the_midst_of_a_switch_is_brought_back_without_the_return_program_and_the_unit(
+    world: FakeFleet,
+) -> None:
+    """Somebody has removed both, so the host alone cannot do it."""
+    host = world.host("alice")
+    world.change("alice", version=NEW)
+    host.fails = [(command, HostTimedOut("gone")) for command in ("make the switch", "go back") for _ in range(3)]
+    world.apply()
+    for path in (RETURN_PATH, files.UNIT_PATH):
+        del host.files[path]
+    host.systemd.reload()
+    [outcome] = world.apply()
+    assert outcome.code is OutcomeCode.DONE, outcome
+    assert (linked(host), host.gateway.active, host.gateway.memory) == (NEW, "active", ["my dog is called Bello"])
+
+
+def test_writing_many_files_slowly_does_not_let_the_host_go_back(world: FakeFleet) -> None:
+    host, names = world.host("alice"), [f"notes/{number}.md" for number in range(8)]
+    world.change("alice", version=NEW, files={name: WorkspaceFile("Hello.", FileMode.MANAGED) for name in names})
+    original = host.run
+
+    def slow(given: Command) -> Completed:
+        if given.name.startswith("write "):
+            world.clock.sleep(PATIENCE / 4)
+            host.tick()
+        return original(given)
+
+    host.run = slow  # type: ignore[method-assign,assignment]
+    [outcome] = world.apply()
+    assert outcome.code is OutcomeCode.DONE, outcome
+    assert linked(host) == NEW
 
 
 def test_no_more_checkpoints_and_releases_stay_than_the_file_says(world: FakeFleet) -> None:

@@ -14,6 +14,7 @@ from reconciler.commands.switching import (
     COPY_TIMEOUT,
     HELD_PATH,
     PATIENCE,
+    RETURN_PATH,
     RETURN_TIMER,
     SWITCH,
     UNTIL_PATH,
@@ -114,6 +115,8 @@ def go_back(host: SimulatedHost, call: Call) -> None:
             host.files[f"{SWITCH}/held.json"] = File(call.stdin)
     elif int(length) and host.links.get(CURRENT) == f"{RELEASES}/{origin}":
         host.files[HELD_PATH] = File(call.stdin)
+    if not exists(host, RETURN_PATH):
+        raise Fails(f"{RETURN_PATH}: not found", 127)
     give_up(host)
 
 
@@ -128,7 +131,8 @@ def give_up(host: SimulatedHost) -> None:
     """The same at once."""
     if SWITCH in host.directories:
         host.files[f"{SWITCH}/closed"] = host.files[f"{SWITCH}/undone"] = File(b"")
-        host.systemd.stop(UNIT)
+        if host.systemd.is_known(UNIT):
+            host.systemd.stop(UNIT)
         if exists(host, f"{SWITCH}/made"):
             if f"{SWITCH}/home" in host.directories:
                 set_aside(host)
@@ -138,7 +142,8 @@ def give_up(host: SimulatedHost) -> None:
             host.files[HELD_PATH] = host.files.pop(f"{SWITCH}/held.json")
         remove_tree(host, SWITCH)
         host.systemd.reset_failed(UNIT)
-        host.systemd.start(UNIT)
+        if host.systemd.is_known(UNIT):
+            host.systemd.start(UNIT)
     if host.systemd.is_active(RETURN_TIMER):
         host.systemd.stop(RETURN_TIMER)
 
