@@ -145,11 +145,12 @@ systemctl stop "$unit"
 """
 
 _TAKE = f"""{_TOOLS}
-must_go_on; must_be_stopped; wait_for_word {int(COPY_TIMEOUT) + PATIENCE}
+must_go_on; must_be_stopped
 id=$(cat "$switch/checkpoint"); copy=$copies/$id
+trap 'rm -rf -- "$copy.part" "$switch/home.part"; wait_for_word {PATIENCE}' EXIT
+wait_for_word {int(COPY_TIMEOUT) + PATIENCE}
 needed=$(du -sk -- "$home" | cut -f1); need $((needed * 2))
 drop "$switch/home"; drop "$copy"; mkdir -m 0700 "$copy.part"
-trap 'rm -rf -- "$copy.part" "$switch/home.part"' EXIT
 tar --numeric-owner -Scpf "$copy.part/state.tar" {_LEFT_OUT} -C "$home" .
 tar --numeric-owner -df "$copy.part/state.tar" -C "$home" >&2
 ( cd "$copy.part"; sha256sum state.tar >state.sha256 )
@@ -157,7 +158,6 @@ printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' "$id" "$(cat
   "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$(stat -c %s "$copy.part/state.tar")" >"$copy.part/manifest.json"
 sync -f "$copy.part"; mv -T -- "$copy.part" "$copy"; sync "$copies"
 unpack "$id" "$switch/home"
-wait_for_word {PATIENCE}
 """
 
 # From the word `made` on the state may be changed by the new release, so from then on going back restores it.

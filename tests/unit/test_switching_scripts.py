@@ -170,6 +170,15 @@ def test_nothing_is_stopped_where_there_is_no_room_or_no_way(host: ShellHost) ->
     assert b"the host has gone back" in host.does(take).stderr
 
 
+def test_a_copy_that_fails_makes_nobody_wait_for_as_long_as_it_might_have_taken(host: ShellHost) -> None:
+    begin, take, *_ = UP.commands()
+    well(host.does(begin))
+    usual = host.postponed_to
+    (host.top / "free").write_text("1000\n")
+    assert b"the disk has 0 MB left" in host.does(take).stderr
+    assert host.postponed_to == usual
+
+
 def test_a_running_gateway_is_neither_copied_nor_exchanged(host: ShellHost) -> None:
     begin, take, make, *_ = UP.commands()
     well(host.does(begin))
