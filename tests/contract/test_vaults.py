@@ -20,7 +20,7 @@ from reconciler.ports import Vault
 from reconciler.vaults.bucket import BucketVault
 from reconciler.vaults.directory import DirectoryVault
 
-# scripts/common.sh installs it from the lock in tests/contract/s3.
+# scripts/test installs it from the lock in tests/contract/s3.
 PROGRAM: Final = Path(__file__).parents[2] / ".venv/s3/node_modules/s3rver/bin/s3rver.js"
 KEY, WRONG = Secret("S3RVER"), Secret("planted-wrong-key-of-storage")
 SECONDS: Final = 30
