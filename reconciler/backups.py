@@ -9,20 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from io import BufferedIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from reconciler import age, commands, keys
+from reconciler.archives import FromHost, ToHost, Weighed
 from reconciler.commands.backups import PIECE
 from reconciler.errors import BackupDamaged, HostError
 from reconciler.manifests import NOTE, SEALED, is_note, read_note, stem_of, write_note
 from reconciler.model import Backup, BackupSettings, Secret
-from reconciler.ports import Clock, Host, Vault
+from reconciler.ports import Host, Vault
 from reconciler.steps import Work
 from reconciler.steps.release import NODE_DIRECTORY
 from reconciler.steps.switching import new_id
@@ -91,7 +91,7 @@ def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
     try:
         with TemporaryDirectory() as place:
             sealed, again = Path(place) / "sealed", Path(place) / "again"
-            reader = _FromHost(host, made["size"], settings.rate, work.ports.clock)
+            reader = FromHost(host, made["size"], settings.rate, work.ports.clock)
             age.seal(reader, sealed, recipient)
             _check_arrival(reader, made["digest"])
             with sealed.open("rb") as file:
@@ -113,7 +113,7 @@ def export(work: Work, rate: int, target: Path) -> None:
     host, _, made = _archive(work)
     try:
         with os.fdopen(os.open(target, _NEW, 0o600), "wb") as file:
-            reader = _FromHost(host, made["size"], rate, work.ports.clock)
+            reader = FromHost(host, made["size"], rate, work.ports.clock)
             while piece := reader.read(PIECE):
                 file.write(piece)
         _check_arrival(reader, made["digest"])
@@ -131,7 +131,7 @@ def verify(shelf: Shelf, backup: Backup, identity: Secret | None) -> None:
         shelf.take(backup, sealed)
         if identity is None:
             return
-        opened = _Weighed()
+        opened = Weighed()
         age.open_sealed(sealed, opened, identity)
         _check(backup, opened.digest.hexdigest())
 
@@ -152,7 +152,7 @@ def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host) -> None:
     with TemporaryDirectory() as place:
         sealed = Path(place) / "sealed"
         shelf.take(backup, sealed)
-        writer = _ToHost(host)
+        writer = ToHost(host)
         age.open_sealed(sealed, writer, identity)
         writer.finish()
     host.run(commands.unpack_archive(backup.id, backup.version, backup.at, backup.digest))
@@ -183,7 +183,7 @@ def _archive(work: Work) -> tuple[Host, str, dict[str, Any]]:
     return host, version, _made(host.run(commands.make_archive(version, NODE_DIRECTORY)).stdout)
 
 
-def _check_arrival(reader: _FromHost, digest: str) -> None:
+def _check_arrival(reader: FromHost, digest: str) -> None:
     if reader.digest.hexdigest() != digest:
         raise HostError("what has arrived is not what the host has made", "try again")
 
@@ -204,65 +204,3 @@ def _check(backup: Backup, digest: str) -> None:
             f"the backup {backup.id} of {backup.child} opens, and is not what its host has made",
             f"take another one: fleet backup list {backup.child}",
         )
-
-
-class _FromHost(BufferedIOBase):
-    """The archive on a host, read piece by piece and no quicker than it may."""
-
-    def __init__(self, host: Host, size: int, rate: int, clock: Clock) -> None:
-        self.digest = hashlib.sha256()
-        self._pieces = self._read(host, size, rate, clock)
-        self._rest = b""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if not self._rest:
-            self._rest = next(self._pieces, b"")
-        length = len(self._rest) if size is None or size < 0 else size
-        piece, self._rest = self._rest[:length], self._rest[length:]
-        return piece
-
-    def _read(self, host: Host, size: int, rate: int, clock: Clock) -> Iterator[bytes]:
-        started, offset = clock.monotonic(), 0
-        while offset < size:
-            piece = host.run(commands.read_archive(offset)).stdout
-            if not piece:
-                raise HostError("the archive on the host has become shorter", "try again")
-            offset += len(piece)
-            self.digest.update(piece)
-            yield piece
-            clock.sleep(max(0.0, started + offset / rate - clock.monotonic()))
-
-
-class _ToHost(BufferedIOBase):
-    """An archive on its way to a host."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._offset = 0
-        self._piece = bytearray()
-
-    def write(self, data: Any, /) -> int:
-        self._piece += data
-        while len(self._piece) >= PIECE:
-            self._send(PIECE)
-        return len(data)
-
-    def finish(self) -> None:
-        self._send(len(self._piece))
-
-    def _send(self, length: int) -> None:
-        piece = bytes(self._piece[:length])
-        self._host.run(commands.receive_archive(self._offset, piece))
-        self._offset += length
-        del self._piece[:length]
-
-
-class _Weighed(BufferedIOBase):
-    """Takes everything, and knows its digest."""
-
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-
-    def write(self, data: Any, /) -> int:
-        self.digest.update(data)
-        return len(data)
