@@ -169,6 +169,8 @@ def _bring_back(
         why = _known(error)
         within = f"its host goes back by itself in {PATIENCE // 60 + 1} minutes: then `fleet status {work.name}`"
         return HostError(failure.summary, _lines(f"going back to {origin} did not end: {why.summary}", within, told))
+    if work.stays_at is None:
+        return HostError(failure.summary, _lines(f"its host has heard that it may stay at {target}: apply again", told))
     try:
         for following in GO_BACK[1:]:
             _run_step(following, work, steps)

@@ -152,9 +152,8 @@ def ensure_gone_back(work: Work) -> bool:
     held = _json(Hold(switch.target, work.failure, at)) if work.failure else b""
     work.connection().run(commands.go_back(switch.origin, held))
     work.switch, work.restore, work.hold_afterwards, work.retries = None, None, None, False
-    work.stays_at = switch.origin
-    if linked(work.look()) == switch.target != switch.origin:
-        raise HostError("it had ended well before", "apply again")  # the word that it may stay has arrived
+    has_stayed = linked(work.look()) == switch.target != switch.origin  # the word that it may has arrived
+    work.stays_at = None if has_stayed else switch.origin
     return True
 
 

@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from reconciler.commands.switching import ASIDES, PATIENCE, RETURN_PATH
-from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
+from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut, Refused
 from reconciler.managed import files
 from reconciler.model import (
     Checkpoint,
@@ -397,6 +397,27 @@ def test_a_failure_of_the_world_blames_no_version_and_is_tried_again(world: Fake
     assert world.planned() == ["update alice: changed"]
     assert world.apply()[0].code is OutcomeCode.DONE
     assert (linked(host), host.gateway.memory) == (NEW, ["my dog is called Bello"])
+
+
+def test_a_switch_whose_last_word_got_no_answer_stays(world: FakeFleet) -> None:
+    host = world.host("alice")
+    world.change("alice", version=NEW)
+    original = host.run
+
+    def run(given: Command) -> Completed:
+        answer = original(given)
+        if given.name == "end the switch":
+            raise CommandFailed("the connection broke off at a bad moment")
+        return answer
+
+    host.run = run  # type: ignore[method-assign,assignment]
+    [outcome] = world.apply()
+    assert outcome.code is OutcomeCode.FAILED
+    assert outcome.advice == "its host has heard that it may stay at 2026.9.7: apply again"
+    del host.run
+    assert (linked(host), host.gateway.memory) == (NEW, ["my dog is called Bello"])
+    assert world.apply()[0].code is OutcomeCode.DONE
+    assert (linked(host), world.planned()) == (NEW, [])
 
 
 def test_what_is_ill_on_either_version_is_no_fault_of_the_new_one(world: FakeFleet) -> None:
