@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from reconciler.errors import NotFound
 from reconciler.model import LABEL_PREFIX, Firewall, Fleet, Hold
 from reconciler.ports import Ports
-from reconciler.steps.runs import fleet_firewalls
+from reconciler.steps.marks import marks
+from reconciler.steps.marks import set_mark as set_label
 
 _MARK: Final = LABEL_PREFIX + "quarantine-"
 _TIME: Final = "%Y%m%dT%H%M%SZ"
@@ -23,9 +23,7 @@ _LONGEST: Final = 63
 
 def quarantined(fleet: Fleet, firewalls: Iterable[Firewall]) -> dict[str, Hold]:
     """By version, why and since when. Pure."""
-    labels = (label for firewall in firewalls if firewall.name == fleet.name for label in firewall.labels.items())
-    found = {name.removeprefix(_MARK): value for name, value in labels if name.startswith(_MARK)}
-    return {version: _read(version, value) for version, value in sorted(found.items())}
+    return {version: _read(version, value) for version, value in marks(fleet, firewalls, _MARK).items()}
 
 
 def mark_of(now: datetime, child: str, step: str) -> str:
@@ -38,25 +36,12 @@ def set_mark(fleet: Fleet, ports: Ports, version: str, value: str | None) -> str
 
     Raises CloudError.
     """
-    firewall = _default(fleet, ports)
-    labels = {name: text for name, text in firewall.labels.items() if name != _MARK + version}
-    if value is not None:
-        labels[_MARK + version] = value
-    if labels != firewall.labels:
-        ports.cloud.label_firewall(firewall.id, labels)
-    return firewall.labels.get(_MARK + version)
+    return set_label(fleet, ports, _MARK + version, value)
 
 
 def clear_quarantine(fleet: Fleet, ports: Ports, version: str) -> bool:
     """Whether it was quarantined; it is not any more. Raises CloudError."""
     return set_mark(fleet, ports, version, None) is not None
-
-
-def _default(fleet: Fleet, ports: Ports) -> Firewall:
-    found = next((firewall for firewall in fleet_firewalls(fleet, ports) if firewall.name == fleet.name), None)
-    if found is None:
-        raise NotFound(f"firewall {fleet.name} is gone", "apply: that makes a new one, and only then can it be noted")
-    return found
 
 
 def _read(version: str, value: str) -> Hold:

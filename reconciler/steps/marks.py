@@ -1,0 +1,46 @@
+"""What the whole fleet knows, as labels of its default firewall: there another runner sees them, without our state/.
+
+A firewall's labels are replaced as a whole, so in one process only one thread at a time may set any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.errors import NotFound
+from reconciler.model import Firewall, Fleet
+from reconciler.ports import Ports
+from reconciler.steps.runs import fleet_firewalls
+
+
+def marks(fleet: Fleet, firewalls: Iterable[Firewall], prefix: str) -> dict[str, str]:
+    """The values of the labels whose names begin so, by the rest of the name, in its order. Pure."""
+    labels = (label for firewall in firewalls if firewall.name == fleet.name for label in firewall.labels.items())
+    found = {name.removeprefix(prefix): value for name, value in labels if name.startswith(prefix)}
+    return dict(sorted(found.items()))
+
+
+def set_mark(fleet: Fleet, ports: Ports, name: str, value: str | None) -> str | None:
+    """The label has this value; with None it is gone. Returns its value of before. Raises CloudError."""
+    firewall = _default(fleet, ports)
+    labels = {other: text for other, text in firewall.labels.items() if other != name}
+    if value is not None:
+        labels[name] = value
+    if labels != firewall.labels:
+        ports.cloud.label_firewall(firewall.id, labels)
+    return firewall.labels.get(name)
+
+
+def claim_mark(fleet: Fleet, ports: Ports, name: str, value: str) -> str:
+    """The label's value: this one, unless somebody was quicker. Raises CloudError."""
+    firewall = _default(fleet, ports)
+    if name not in firewall.labels:
+        ports.cloud.label_firewall(firewall.id, {**firewall.labels, name: value})
+    return firewall.labels.get(name, value)
+
+
+def _default(fleet: Fleet, ports: Ports) -> Firewall:
+    found = next((firewall for firewall in fleet_firewalls(fleet, ports) if firewall.name == fleet.name), None)
+    if found is None:
+        raise NotFound(f"firewall {fleet.name} is gone", "apply: that makes a new one, and only then can it be noted")
+    return found
