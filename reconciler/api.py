@@ -6,9 +6,9 @@ for action in fleet.plan().plan.actions: ...
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler import engine, importing, keys, planfile, recovery
@@ -40,6 +40,7 @@ from reconciler.ports import Host, Ports
 from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
+from reconciler.steps.trees import Key
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
 
@@ -54,6 +55,7 @@ class Planned:
     plan: Plan
     children: dict[str, Child]
     options: PlanOptions = NOTHING_SPECIAL
+    trees: Mapping[Key, str] = field(default_factory=dict)  # of releases, as far as the fleet knows them
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ class FleetClient:
         """Run the plan. Raises Refused for a refused one, CloudError when what the fleet shares cannot be made."""
         if planned.plan.is_refused:
             raise Refused("the plan is refused, so nothing was changed", "see above for what stands against it")
-        return engine.apply(self.fleet, planned.plan, planned.children, self._ports, workers)
+        return engine.apply(self.fleet, planned.plan, planned.children, self._ports, workers, planned.trees)
 
     def _refuse_protected_servers(self, planned: Planned) -> None:
         """The file has given up the protection of these, and no apply has taken it from their servers yet."""
@@ -267,7 +269,7 @@ class FleetClient:
         seen, now = observe(fleet, self._ports, names, options.retry), self._ports.clock.now()
         options = replace(options, requests_left=self._ports.cloud.requests_left())
         made = plan(fleet, seen.children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
-        return Planned(made, seen.children, options)
+        return Planned(made, seen.children, options, seen.trees)
 
 
 def read_journal(state_dir: Path) -> list[Event]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
+from types import MappingProxyType
 from typing import Final
 
 from reconciler.actions import steps_of
@@ -23,18 +24,28 @@ from reconciler.steps import GO_BACK, Step, Work
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 from reconciler.steps.switching import forget_hold
+from reconciler.steps.trees import Key, Trees
 from reconciler.steps.versions import is_higher
 
 WORKERS: Final = 32
 TRIES: Final = 3
 PAUSE: Final = 1.0  # seconds before the second try; doubled each time
+NO_TREES: Final[Mapping[Key, str]] = MappingProxyType({})
 _MAKING: Final = (Kind.CREATE, Kind.REPLACE)  # what needs the fleet's key and firewalls
 
 
 def apply(
-    fleet: Fleet, plan: Plan, children: Mapping[str, Child], ports: Ports, workers: int = WORKERS
+    fleet: Fleet,
+    plan: Plan,
+    children: Mapping[str, Child],
+    ports: Ports,
+    workers: int = WORKERS,
+    trees: Mapping[Key, str] = NO_TREES,
 ) -> list[Outcome]:
-    """Run every action of the plan and say how each ended. The caller holds the lock. Raises CloudError, StateError."""
+    """Run every action of the plan and say how each ended. The caller holds the lock. Raises CloudError, StateError.
+
+    `trees` are those that the fleet knows of releases.
+    """
     run = ports.clock.token()
     actions: list[Json] = [f"{action.kind} {action.child}" for action in plan.actions]
     _note(ports, run, "apply-started", durable=True, fleet=fleet.name, actions=actions)
@@ -51,9 +62,10 @@ def apply(
     outcomes: list[Outcome] = []
     works: list[Work] = []
     hindrances = Hindrances(fleet, ports)
+    known = Trees(dict(trees), children=children, marking=hindrances.marking)
     last_batch = max((action.batch for action in plan.actions), default=0)
     for (_, batch), group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
-        wave = [(action, _work(action, plan, fleet, children[action.child], ports, run, key_id)) for action in group]
+        wave = [(it, _work(it, plan, fleet, children[it.child], ports, run, key_id, known)) for it in group]
         at_once = min(workers, fleet.rollout.max_parallel) if batch else workers
         ended = in_parallel(lambda pair: _run(*pair, children[pair[0].child], hindrances), wave, at_once)
         works += [work for _, work in wave]
@@ -91,7 +103,9 @@ def _ending(run: str, children: Mapping[str, Child], works: Iterable[Work], outc
     )
 
 
-def _work(action: Action, plan: Plan, fleet: Fleet, child: Child, ports: Ports, run: str, key_id: int | None) -> Work:
+def _work(
+    action: Action, plan: Plan, fleet: Fleet, child: Child, ports: Ports, run: str, key_id: int | None, trees: Trees
+) -> Work:
     def note(event: str, durable: bool = False, **fields: Json) -> None:
         _note(ports, run, event, durable=durable, child=action.child, **fields)
 
@@ -107,6 +121,7 @@ def _work(action: Action, plan: Plan, fleet: Fleet, child: Child, ports: Ports, 
         facts=child.facts,
         left_alone=action.left_alone,
         quarantined=plan.quarantined,
+        trees=trees,
         retries=action.retries,
         restore=action.rollback.checkpoint.id if action.rollback else None,
         hold_afterwards=_given_up(action, ports),

@@ -23,7 +23,6 @@ from reconciler.model import (
     Fleet,
     Hold,
     HostFacts,
-    Json,
     Record,
     Server,
     ServerStatus,
@@ -38,6 +37,7 @@ from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
 from reconciler.steps.quarantine import quarantined
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import not_to_be_had, server_name
+from reconciler.steps.trees import Key, known_trees, wanted_tree
 from reconciler.steps.versions import pinned, with_quarantine
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, probe, uid_of
 
@@ -61,6 +61,7 @@ class Observation:
     shared: tuple[Change, ...] = ()
     others: tuple[Server, ...] = ()
     quarantined: Mapping[str, Hold] = field(default_factory=dict)
+    trees: Mapping[Key, str] = field(default_factory=dict)
 
 
 def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retry: Collection[str] = ()) -> Observation:
@@ -73,7 +74,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
     fleet_id = keys.fleet_id(ports.fleet_key)
     owned = settle(fleet, ports.cloud.servers(fleet_id))
     firewalls = fleet_firewalls(fleet, ports)
-    runs, holds = open_runs(fleet, firewalls), quarantined(fleet, firewalls)
+    runs, holds, trees = open_runs(fleet, firewalls), quarantined(fleet, firewalls), known_trees(fleet, firewalls)
     records = ports.store.records()
     known = set(fleet.children) | set(owned)
     chosen = sorted(known if names is None else set(names))
@@ -82,7 +83,8 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
     def look(name: str) -> Child:
         found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
         holding = None if name in retry else holds
-        return _look(name, fleet, found, _record(records, name, fleet), runs, holding, ports)
+        child = _look(name, fleet, found, _record(records, name, fleet), runs, holding, ports)
+        return _knowing(child, fleet, trees, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
     unseen = (owned[name].server for name in sorted(owned.keys() - children.keys()))
@@ -96,6 +98,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         ),
         others,
         holds,
+        trees,
     )
 
 
@@ -143,9 +146,7 @@ def _look(
         return child
     if server.status is ServerStatus.RUNNING and not server.is_unfinished:
         child = _holding(_asked(child, server, fleet, ports), holds)
-    if spec is None or not spec.enabled:
-        return child
-    return replace(child, wanted=_wanted(fleet, spec, server, child.facts, ports))
+    return child
 
 
 def _holding(child: Child, holds: Mapping[str, Hold] | None) -> Child:
@@ -165,9 +166,15 @@ def _foreign(name: str, fleet: Fleet, ports: Ports) -> Diagnostic | None:
     return Diagnostic(Severity.ERROR, f"{name}: {error.summary}", error.advice, address=name)
 
 
-def _wanted(fleet: Fleet, spec: ChildSpec, server: Server, facts: HostFacts | None, ports: Ports) -> dict[str, Json]:
-    exact = pinned(spec, facts)
-    return wanted_values(exact, gather_materials(fleet, spec, uid_of(server), ports))
+def _knowing(child: Child, fleet: Fleet, trees: Mapping[Key, str], ports: Ports) -> Child:
+    """What is wanted on its host, where that is to be told."""
+    spec, server = child.spec, child.server
+    if spec is None or server is None or child.obstacle is not None or not spec.enabled:
+        return child
+    exact = pinned(spec, child.facts)
+    materials = gather_materials(fleet, spec, uid_of(server), ports)
+    tree = wanted_tree(exact.version, child.facts, trees)
+    return replace(child, wanted=wanted_values(exact, replace(materials, tree=tree)))
 
 
 def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:

@@ -143,6 +143,12 @@ class Store(Protocol):
 
     def forget(self, child: str) -> None: ...
 
+    def lockfile(self, version: str) -> bytes | None:
+        """What was kept as the lock file of this OpenClaw release; None where nothing is that can be read."""
+
+    def keep_lockfile(self, version: str, content: bytes) -> None:
+        """Whole or not at all. ValueError for what is no version: it becomes a file's name."""
+
 
 class Clock(Protocol):
     """Time and randomness."""

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from reconciler import wholefile
+from reconciler.commands.release import exact
 from reconciler.errors import LockHeld, StateError
 from reconciler.model import Event, Record
 from reconciler.ports import Clock
 
 _BLOCK: Final = 1 << 16  # bytes
-_LONGEST: Final = 1 << 20  # bytes of an event or a record: none that we write comes near
+_LONGEST: Final = 1 << 20  # bytes of an event, a record or a lock file: none that we write comes near
 _LONGEST_HOLDER: Final = 200  # bytes of the words in the lock
 
 
@@ -101,6 +102,24 @@ class DirectoryStore:
     def forget(self, child: str) -> None:
         with self._writing():
             (self._records / f"{child}.json").unlink(missing_ok=True)
+
+    def lockfile(self, version: str) -> bytes | None:
+        """None as well for one that cannot be read: a child's host has it too."""
+        path = self._lockfile(version)
+        try:
+            return _content(path)
+        except (OSError, ValueError):
+            return None
+
+    def keep_lockfile(self, version: str, content: bytes) -> None:
+        path = self._lockfile(version)
+        self._make()
+        with self._writing():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            wholefile.replace(path, content, 0o600)
+
+    def _lockfile(self, version: str) -> Path:
+        return self._directory / "releases" / f"{exact(version)}.lock.json"
 
     def _make(self) -> None:
         try:

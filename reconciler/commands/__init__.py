@@ -28,7 +28,7 @@ from reconciler.commands.firewall import apply_firewall, confirm_firewall
 from reconciler.commands.gateway import ask_for_models, forget_config_backups, gateway_rpc, validate_config
 from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
 from reconciler.commands.probe import run_probe
-from reconciler.commands.release import fetch_archive, install_release, is_exact, newest_release
+from reconciler.commands.release import fetch_archive, install_release, is_exact, newest_release, read_lockfile
 from reconciler.commands.switching import (
     begin_switch,
     go_back,
@@ -79,6 +79,7 @@ __all__ = [
     "postpone_return",
     "read_archive",
     "read_file",
+    "read_lockfile",
     "receive_archive",
     "refresh_packages",
     "reload_sshd",

@@ -161,6 +161,7 @@ MANAGED: Final[tuple[Managed, ...]] = (
             "complete": True,
             "link": f"{files.RELEASES}/{s.version}",
             "intact": True,
+            "tree": m.tree,
             "mode": "0755",
             "owner": "root:root",
         },

@@ -26,6 +26,7 @@ class Materials:
     model_key: Secret
     digest_key: Secret  # hex; keys the digests of secrets
     endpoints: Endpoints
+    tree: str | None = None  # the digest of the release's content; as it is on the host where the fleet knows none
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

@@ -23,7 +23,7 @@ from reconciler.probe_program.system import (
     look_at_sshd,
     look_at_sudoers,
 )
-from reconciler.probe_program.tree import is_intact
+from reconciler.probe_program.tree import is_intact, noted_content
 
 # A secret belongs into a file of its own; one that somebody wrote inline is not carried into plans and logs.
 # `maxTokens` is none: of "tokens" only those that somebody gets in with.
@@ -191,7 +191,8 @@ def look_at_release(look: Any, key: bytes) -> Any:
     version = manifest.get("version") if isinstance(manifest, dict) else None
     complete = version is not None and not any(os.path.lexists(at(package / name)) for name in UNFINISHED)
     answer = {"version": version, "complete": complete, "link": str(link.readlink())}
-    return {**answer, "intact": is_intact(release), **(rights(os.lstat(at(release))) if complete else {})}
+    answer = {**answer, "intact": is_intact(release), "tree": noted_content(release)}
+    return {**answer, **(rights(os.lstat(at(release))) if complete else {})}
 
 
 LOOKS = {

@@ -29,6 +29,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "firewall-revert-intended": "the change of the firewall {firewall} locked us out: about to take it back",
     "firewall-delete-intended": "about to delete the firewall {firewall}",
     "firewalls-left": "firewalls that nobody needs are left: {error}",
+    "tree-known": "OpenClaw {version} on {architecture}: {tree}",
+    "tree-not-noted": "which tree it is could not be noted at the cloud: {error}",
     "import-started": "import of server {name} started",
     "import-step": "import: {step}",
     "import-failed": "import failed at {step}: {error}",

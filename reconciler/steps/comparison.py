@@ -18,6 +18,8 @@ from reconciler.steps.server import SERVER_LABELS, server_labels
 _RUNNING = "gateway"
 _CONFIG = "config"
 _LABELS = "labels"
+_RELEASE = "release"
+_VERSION, _TREE = f"{_RELEASE}.version", f"{_RELEASE}.tree"
 _UNREADABLE = "config.error"  # the probe's own words
 NOT_SHOWN: Final = "(not shown)"
 NETWORKS: Final = "access.ssh_from"
@@ -171,7 +173,17 @@ def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
     drift = _was_applied(child, entry.name, digest(child.wanted.get(entry.name)))
     found = changes(entry.name, live, wanted, secret=entry.secret, drift=drift)
     found = _with_drift(found, child, {entry.name: wanted})
+    found = _with_tree(found) if entry.name == _RELEASE else found
     return tuple(_by_path(change, child) for change in found) if entry.name == _CONFIG else found
+
+
+def _with_tree(found: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Another version is another tree: nobody need be told. Of the same one no file asks for another tree, so another
+    is drift, whichever was there when the last apply ended. One that nobody has made a digest of yet may be right.
+    """
+    if any(change.path == _VERSION for change in found):
+        return tuple(change for change in found if change.path != _TREE)
+    return tuple(replace(it, drift=it.drift or (it.path == _TREE and it.before is not None)) for it in found)
 
 
 def _by_path(change: Change, child: Child) -> Change:

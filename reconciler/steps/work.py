@@ -28,6 +28,7 @@ from reconciler.model import (
 )
 from reconciler.ports import Host, Ports
 from reconciler.steps.repairs import leaving_alone
+from reconciler.steps.trees import Trees, wanted_tree
 from reconciler.steps.versions import pinned, with_quarantine
 
 SSH_PORT: Final = 22
@@ -58,6 +59,7 @@ class Work:
     host: Host | None = None
     facts: HostFacts | None = None
     quarantined: Mapping[str, Hold] = field(default_factory=dict)  # versions that the whole fleet keeps away from
+    trees: Trees = field(default_factory=Trees)  # what this run knows of releases, shared with the other children
     left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
     is_first: bool = False  # no first apply has ended on the server yet; then its first host key is taken
     newest: str | None = None  # what `latest` means to a child that is being made
@@ -113,7 +115,9 @@ class Work:
 
     def declared_values(self) -> dict[str, Json]:
         """The same, also of what is left alone: that stays drift until a person decides."""
-        return wanted_values(self.declared(), self.materials())
+        spec = self.declared()
+        tree = wanted_tree(spec.version, self.facts, self.trees.known)
+        return wanted_values(spec, replace(self.materials(), tree=tree))
 
     def materials(self) -> Materials:
         """Derived and resolved once for all steps."""

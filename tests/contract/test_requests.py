@@ -93,7 +93,7 @@ class Wired:
         plan = Plan("demo", actions, (), {}, self.world.clock.now(), shared)
         children = {name: planned.children.get(name, Child(name, self.world.specs.get(name))) for name in names}
         before = len(self.emulator.world.log.entries)
-        outcomes = engine.apply(self.world.fleet(), plan, children, self.world.ports(), workers=8)
+        outcomes = engine.apply(self.world.fleet(), plan, children, self.world.ports(), 8, planned.trees)
         assert {outcome.code for outcome in outcomes} <= {OutcomeCode.DONE}, outcomes
         asked = [f"{entry.method} {entry.path}" for entry in self.emulator.world.log.entries[before:]]
         polls = asked.count("GET /actions")

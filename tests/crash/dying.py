@@ -28,7 +28,7 @@ CLOUD_WRITES: Final = frozenset(
         *("power_on", "power_off", "shutdown", "reboot"),
     }
 )
-STORE_WRITES: Final = frozenset(("append", "save", "forget"))
+STORE_WRITES: Final = frozenset(("append", "save", "forget", "keep_lockfile"))
 READS: Final = ("wait for", "probe", "read ", "validate ", "call ", "ask for")
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from reconciler.errors import FleetError
-from reconciler.model import Rollout
+from reconciler.model import ChildSpec, Rollout
 from reconciler.parallel import in_parallel
 from tests.crash.comparing import OF_A_RETURN, differences, field_of, outcome
 from tests.crash.dying import Fate, How, Turns, apply_until, go_on
@@ -28,11 +28,14 @@ LONG_ENOUGH: Final = 120.0
 
 
 def _three_creates(world: FakeFleet) -> None:
-    world.specs = {name: make_spec(name, server_type="cpx22") for name in NAMES}
+    """Of a version that is known: of another one, two would wait for the first to install it, and take no turns."""
+    world.specs = {"zoe": make_spec("zoe", server_type="cpx22")}
+    world.apply()
+    world.specs |= _three()
 
 
 def _three_updates(world: FakeFleet) -> None:
-    _three_creates(world)
+    world.specs = _three()
     world.apply()
     world.change("alice", labels={"team": "red"}, protect=True)
     world.change("bob", config={"agents": {"defaults": {"timeoutSeconds": 900}}}, backups=True)
@@ -40,14 +43,18 @@ def _three_updates(world: FakeFleet) -> None:
 
 
 def _three_versions(world: FakeFleet) -> None:
-    """All in one batch."""
-    _three_creates(world)
+    """All in one batch, from one version that is known to another that is not."""
+    world.specs = _three()
     world.apply()
     world.rollout = Rollout(canaries=0, batch=len(NAMES))
     for name in NAMES:
         world.host(name).gateway.remember(f"my name is {name}")
         world.change(name, version="2026.9.7")
     world.change("bob", config={"agents": {"defaults": {"timeoutSeconds": 900}}}, backups=True)
+
+
+def _three() -> dict[str, ChildSpec]:
+    return {name: make_spec(name, server_type="cpx22") for name in NAMES}
 
 
 @pytest.mark.parametrize("change", [_three_creates, _three_updates, _three_versions])

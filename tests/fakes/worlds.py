@@ -70,7 +70,7 @@ def make_spec(name: str, **changes: Any) -> ChildSpec:
 
 
 @functools.cache
-def make_materials(name: str, bot_token: str = "") -> Materials:
+def make_materials(name: str, bot_token: str = "", tree: str | None = None) -> Materials:
     host_key = keys.host_key(FLEET_KEY, UID, 1)
     return Materials(
         login_public_key=keys.public_key(keys.login_key(FLEET_KEY, UID, 1)),
@@ -81,6 +81,7 @@ def make_materials(name: str, bot_token: str = "") -> Materials:
         model_key=Secret("model-key"),
         digest_key=keys.digest_key(FLEET_KEY, UID),
         endpoints=Endpoints(node={}),
+        tree=tree,
     )
 
 
@@ -141,12 +142,12 @@ def make_facts(
 def make_child(name: str, case: dict[str, Any]) -> Child:
     """A child of a table case.
 
-    Keys: spec, applied_spec, server, live, gateway, applied, applied_tool, repairs, begun, silence, record, bot_token
-    and obstacle.
+    Keys: spec, applied_spec, server, live, gateway, applied, applied_tool, repairs, begun, silence, record, bot_token,
+    tree and obstacle.
     `spec` absent or null means undeclared; `server` null means that there is none; `applied_spec` is what the last
     apply was told, where that differs from `spec`; `repairs` maps managed paths to hours ago; `begun` is an apply that
-    did not end; `obstacle` is what the
-    look found wrong.
+    did not end; `tree` is the one that the fleet knows of its release, since after the last apply; `obstacle` is what
+    the look found wrong.
     """
     spec = make_spec(name, **case["spec"]) if case.get("spec") is not None else None
     server = make_server(name, **(case.get("server") or {})) if case.get("server", {}) is not None else None
@@ -158,7 +159,8 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
         return Child(name, spec=spec, server=server, record=record, obstacle=obstacle)
     before = make_spec(name, **(case["spec"] or {} if spec else {}) | case.get("applied_spec", {}))
     applied_values = wanted_values(before, make_materials(name))
-    wanted = wanted_values(_pinned(spec, before), make_materials(name, case.get("bot_token", ""))) if spec else {}
+    materials = make_materials(name, case.get("bot_token", ""), case.get("tree"))
+    wanted = wanted_values(_pinned(spec, before), materials) if spec else {}
     if case.get("silence"):
         return Child(name, spec, server, silence=Silence(case["silence"]), silence_detail="no answer", wanted=wanted)
     if server.status is not ServerStatus.RUNNING or server.is_unfinished:

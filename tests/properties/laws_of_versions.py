@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Final
 
-from reconciler.model import Action, Percent, Plan, Severity, Sync
+from reconciler.model import Action, Change, Percent, Plan, Severity, Sync
 from tests.properties.versions import LOW, NAMES, VERSIONS, Minded, World
 
 
@@ -76,6 +76,13 @@ def who_goes_is_told_what_that_means(world: World, plan: Plan) -> None:
         assert (action.rollback is not None) is (it.asked == "rollback")
 
 
+def another_tree_is_drift_of_the_same_version_alone(world: World, plan: Plan) -> None:
+    for name, it in _seen(world):
+        found = [change.drift for change in _changes(plan, name) if change.path == "release.tree"]
+        differs = it.tree in ("other", "none") and _goes_to(plan, name) is None
+        assert found == ([it.tree == "other"] if differs else [])
+
+
 def another_version_goes_in_turn(world: World, plan: Plan) -> None:
     places = [(action.wave, action.batch, action.child) for action in plan.actions]
     assert places == sorted(places)
@@ -104,6 +111,7 @@ LAWS: Final = (
     nobody_is_made_with_a_quarantined_version,
     who_can_go_does,
     who_goes_is_told_what_that_means,
+    another_tree_is_drift_of_the_same_version_alone,
     another_version_goes_in_turn,
 )
 
@@ -148,9 +156,12 @@ def _goes_down_to_copy(it: Minded, goes: str | None) -> bool:
 
 
 def _goes_to(plan: Plan, name: str) -> str | None:
-    changes = [change for action in plan.actions if action.child == name for change in action.reason.changes]
-    found = [change.after for change in changes if change.path == "release.version"]
+    found = [change.after for change in _changes(plan, name) if change.path == "release.version"]
     return str(found[0]) if found else None
+
+
+def _changes(plan: Plan, name: str) -> list[Change]:
+    return [change for action in plan.actions if action.child == name for change in action.reason.changes]
 
 
 def _moves(world: World, plan: Plan, action: Action) -> bool:

@@ -160,6 +160,10 @@ ACTIONS: Final = (
         ("return _with_drift(found, child, {_LABELS: ours})", "return tuple(found)"),
         ("it.drift or (it.path in repairs and _was", "(it.path in repairs and _was"),
         ("and _was_applied(child, it.path, digest_at(wanted, it.path))", ""),
+        ("found = _with_tree(found) if entry.name == _RELEASE else found", "pass"),
+        ("if any(change.path == _VERSION for change in found):", "if False:"),
+        (" and it.before is not None)) for it in found)", ")) for it in found)"),
+        ("it.drift or (it.path == _TREE and it.before is not None)", "it.drift"),
         ("return child.facts.applied if child.facts else None", "return None"),
     ),
     *of(

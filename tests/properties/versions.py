@@ -19,6 +19,7 @@ NAMES: Final = ("ada", "bea", "cyd", "dot", "eve")
 LOW, MIDDLE, HIGH = "2026.9.5", "2026.9.6", "2026.10.1"
 VERSIONS: Final = (LOW, MIDDLE, HIGH)
 MADE: Final = "2026-11-20T08:00:00+00:00"
+TREES: Final = {"same": "5a" * 20, "other": "0b" * 20}
 
 
 AS_USUAL: Final = Rollout()
@@ -36,6 +37,7 @@ class Minded:
     going: str | None = None
     asked: str = ""  # retry, rollback
     there: str = "seen"  # seen, none (no server), silent
+    tree: str = ""  # of the linked release, where the fleet knows the one that it wants: same, other, none (no digest)
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,25 @@ def every_child() -> Iterator[World]:
         yield World((Minded(LOW, LOW), *(Minded(LOW, MIDDLE, copy=LOW),) * 3, Minded(HIGH, HIGH)), None, rollout)
 
 
-EVERY: Final = [
-    Minded(at, wants, was, held, copy, going, asked)
-    for at, wants, was, held, copy, going, asked in product(
-        (*VERSIONS, None), VERSIONS, (None, LOW), (False, True), (None, LOW), (None, MIDDLE), ("", "retry", "rollback")
-    )
-    if (asked != "rollback" or (copy is not None and going is None and at is not None))
-    and (at is not None or was is not None)
-    and (going is None or at in (LOW, MIDDLE))
-] + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "silent")]
+EVERY: Final = (
+    [
+        Minded(at, wants, was, held, copy, going, asked)
+        for at, wants, was, held, copy, going, asked in product(
+            (*VERSIONS, None),
+            VERSIONS,
+            (None, LOW),
+            (False, True),
+            (None, LOW),
+            (None, MIDDLE),
+            ("", "retry", "rollback"),
+        )
+        if (asked != "rollback" or (copy is not None and going is None and at is not None))
+        and (at is not None or was is not None)
+        and (going is None or at in (LOW, MIDDLE))
+    ]
+    + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "silent")]
+    + [Minded(at, wants, tree=tree) for at, wants, tree in product(VERSIONS, VERSIONS, ("same", "other", "none"))]
+)
 ROLLOUTS: Final = (
     Rollout(),
     Rollout(canaries=0, batch=2),
@@ -107,7 +119,8 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
     child = make_child(name, {"spec": {"version": wants}, "applied_spec": {"version": applied}})
     assert child.facts is not None
     assert child.spec is not None
-    release = {"version": it.at, "link": f"/opt/openclaw/releases/{it.at}", "complete": it.at is not None}
+    link, tree = f"/opt/openclaw/releases/{it.at}", TREES.get(it.tree)
+    release = {"version": it.at, "link": link, "complete": it.at is not None, "tree": tree}
     facts = replace(
         child.facts,
         managed={**child.facts.managed, "release": {**_as_map(child.facts.managed["release"]), **release}},
@@ -117,7 +130,8 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
     )
     is_free = it.asked in ("retry", "rollback")
     facts = replace(facts, held=None) if is_free else with_quarantine(facts, child.spec, quarantined)
-    wanted = wanted_values(pinned(child.spec, facts), make_materials(name))
+    materials = replace(make_materials(name), tree=TREES["same"] if it.tree else None)
+    wanted = wanted_values(pinned(child.spec, facts), materials)
     return replace(child, facts=facts, wanted=wanted)
 
 

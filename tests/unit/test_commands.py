@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import os
+import re
 import shlex
 import stat
 import subprocess
@@ -14,10 +16,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from reconciler import commands
+from reconciler.commands.release import CONTENT
 from reconciler.model import Command, Secret
 
 SECRET = "hunter2-hunter2"
@@ -54,6 +58,7 @@ EVERY_COMMAND = [
     commands.install_file("/var/lib/openclaw/a", SECRET.encode(), "openclaw:openclaw", "0600"),
     commands.install_packages(["ufw", "g++"]),
     commands.install_release("2026.9.6", "/opt/openclaw/node", None, 300),
+    commands.install_release("2026.9.6", "/opt/openclaw/node", "http://127.0.0.1", 300, b"{}", "5a" * 20),
     commands.make_directory("/etc/openclaw", "root:openclaw", "0750"),
     commands.make_symlink("/opt/openclaw/releases/1", "/opt/openclaw/current"),
     commands.make_way("/var/lib/openclaw/workspace", ["skills/x/SKILL.md"]),
@@ -61,6 +66,7 @@ EVERY_COMMAND = [
     commands.newest_release("/opt/openclaw/node", "http://127.0.0.1"),
     commands.plain_units(("a.service", "b.service")),
     commands.read_file("/var/lib/openclaw/a"),
+    commands.read_lockfile("2026.9.6"),
     commands.refresh_packages(),
     commands.reload_sshd(),
     commands.remove_file("/var/lib/openclaw/a"),
@@ -100,6 +106,8 @@ REFUSED: dict[str, Callable[[], Command]] = {
     "an option as a package": partial(commands.install_packages, ["--allow-downgrades"]),
     "a range as a version": partial(commands.install_release, "latest", "/n", None, 1.0),
     "a version that is a path": partial(commands.install_release, "2026.9.6/../..", "/n", None, 1.0),
+    "half a digest of a tree": partial(commands.install_release, "2026.9.6", "/n", None, 1.0, b"", "5a"),
+    "the lock file of a version that is a path": partial(commands.read_lockfile, "../2026.9.6"),
     "no login key at all": partial(commands.set_authorized_keys, "fleet", "\n"),
     "clearing the gateway's home": partial(commands.clear_strays, "/var/lib/openclaw", "*", ()),
     "a source that is no network": partial(commands.apply_firewall, (22,), ["192.0.2.1/24"]),
@@ -263,3 +271,75 @@ def test_an_archive_with_another_digest_leaves_nothing(tmp_path: Path, served: t
     assert result.returncode == 1
     assert b"another SHA-256" in result.stderr
     assert names(tmp_path) == []
+
+
+# --- what a tree holds --------------------------------------------------------------------------------------------
+
+
+def digest_of(tree: Path) -> str:
+    """As the installation of a release makes it."""
+    with TemporaryDirectory() as scratch:
+        script = f'set -eu; scratch=$1\n{CONTENT}\ncontent "$2"'
+        result = subprocess.run(["sh", "-c", script, "sh", scratch, tree], capture_output=True, check=True)
+    return result.stdout.decode().strip()
+
+
+def grow(tree: Path, backwards: bool = False) -> Path:
+    """The same tree, whatever is made first."""
+    made: list[Callable[[], object]] = [
+        lambda: (tree / "lib" / "new\nline x").write_text("a"),
+        lambda: (tree / "lib" / "a.js").write_text("a"),
+        lambda: (tree / "lib" / "link").symlink_to("a.js"),
+        lambda: (tree / "lib" / "empty").mkdir(),
+    ]
+    (tree / "lib").mkdir(parents=True)
+    for make in reversed(made) if backwards else made:
+        make()
+    return tree
+
+
+def exchange(tree: Path) -> None:
+    """Two files change their contents."""
+    (tree / "lib" / "a.js").write_text("b")
+    (tree / "lib" / "b.js").write_text("a")
+
+
+def put_in_place_of_link(tree: Path, make: Callable[[Path], object]) -> None:
+    (tree / "lib" / "link").unlink()
+    make(tree / "lib" / "link")
+
+
+ANOTHER_TREE: dict[str, Callable[[Path], object]] = {
+    "another byte": lambda tree: (tree / "lib/a.js").write_text("b"),
+    "another mode": lambda tree: (tree / "lib/a.js").chmod(0o755),
+    "another mode of a directory": lambda tree: (tree / "lib/empty").chmod(0o700),
+    "one file more": lambda tree: (tree / "lib/c.js").touch(),
+    "one directory less": lambda tree: (tree / "lib/empty").rmdir(),
+    "another name": lambda tree: (tree / "lib/a.js").rename(tree / "lib/c.js"),
+    "a link to elsewhere": partial(put_in_place_of_link, make=lambda link: link.symlink_to("b.js")),
+    "a file in the place of a link": partial(put_in_place_of_link, make=lambda link: link.write_text("a")),
+    "two contents exchanged": exchange,
+}
+
+
+@pytest.mark.parametrize("change", ANOTHER_TREE.values(), ids=ANOTHER_TREE)
+def test_a_tree_with_anything_else_in_it_has_another_digest(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    tree = grow(tmp_path / "tree")
+    (tree / "lib/b.js").write_text("b")
+    before = digest_of(tree)
+    assert re.fullmatch("[0-9a-f]{40}", before)
+    change(tree)
+    assert digest_of(tree) != before
+
+
+def test_the_same_tree_has_the_same_digest_wherever_and_whenever_it_was_made(tmp_path: Path) -> None:
+    one, other = grow(tmp_path / "one"), grow(tmp_path / "elsewhere" / "other", backwards=True)
+    os.utime(other / "lib/a.js", (1, 1))
+    for name in (".openclaw-deploy-tree", ".openclaw-deploy-content", "package.json"):
+        (other / name).write_text("of this host, or of this tool")
+    assert digest_of(one) == digest_of(other)
+
+
+def test_a_tree_that_is_not_there_has_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        digest_of(tmp_path / "tree")

@@ -450,8 +450,8 @@ def test_nobody_begins_a_switch_after_the_version_has_failed_elsewhere(state: Pa
         world.change(name, version=NEW)
     world.host("alice").gateway.flawed = {NEW: "exits"}
     failed = Event()
-    installed = f"install OpenClaw {NEW}"
-    after(world.host("bob"), installed, lambda: wait_for(failed))
+    accepted = "validate the configuration"
+    after(world.host("bob"), accepted, lambda: wait_for(failed))
     after(world.host("alice"), "go back", failed.set)
     starts = world.host("bob").gateway.starts
     alice, bob = world.apply(workers=2)

@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +49,7 @@ def write_everything(store: DirectoryStore) -> None:
     with store.lock("fleet apply"):
         store.append(event(1), durable=True)
         store.save(record("alice"))
+        store.keep_lockfile("2026.9.6", b"{}")
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def holder(directory: Path) -> Iterator[subprocess.Popen[str]]:
 def test_looking_writes_nothing(store: DirectoryStore, directory: Path) -> None:
     assert list(store.events()) == []
     assert store.records() == {}
+    assert store.lockfile("2026.9.6") is None
     store.forget("alice")
     assert not directory.parent.exists()
 
@@ -93,6 +95,37 @@ def test_what_was_written_is_read_again(store: DirectoryStore, directory: Path) 
     again = DirectoryStore(directory, FakeClock())
     assert list(again.events()) == [event(0), event(1), event(2)]
     assert again.records() == {"alice": record("alice")}
+
+
+def test_a_lock_file_is_kept_whole_by_its_version(store: DirectoryStore, directory: Path) -> None:
+    store.keep_lockfile("2026.9.6", b"before")
+    store.keep_lockfile("2026.9.6", b'{"lockfileVersion": 3}')
+    store.keep_lockfile("2026.9.7-beta.1", b"")
+    again = DirectoryStore(directory, FakeClock())
+    kept = [again.lockfile(version) for version in ("2026.9.6", "2026.9.7-beta.1", "2026.9.8")]
+    assert kept == [b'{"lockfileVersion": 3}', b"", None]
+    assert sorted(path.name for path in (directory / "releases").iterdir()) == [
+        "2026.9.6.lock.json",
+        "2026.9.7-beta.1.lock.json",
+    ]
+
+
+@pytest.mark.parametrize("version", ["../2026.9.6", "2026.9.6/../../x", "latest", ""])
+def test_no_lock_file_is_named_by_what_is_no_version(store: DirectoryStore, directory: Path, version: str) -> None:
+    with pytest.raises(ValueError, match="is not an exact OpenClaw version"):
+        store.keep_lockfile(version, b"{}")
+    with pytest.raises(ValueError, match="is not an exact OpenClaw version"):
+        store.lockfile(version)
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.write_bytes(b"x" * ((1 << 20) + 1))])
+def test_what_lies_in_the_place_of_a_lock_file_and_is_none_is_none(
+    store: DirectoryStore, directory: Path, make: Callable[[Path], object]
+) -> None:
+    (directory / "releases").mkdir(parents=True)
+    make(directory / "releases" / "2026.9.6.lock.json")
+    assert store.lockfile("2026.9.6") is None
 
 
 def test_only_the_owner_can_read_any_of_it(store: DirectoryStore, directory: Path) -> None:

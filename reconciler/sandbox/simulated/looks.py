@@ -14,7 +14,7 @@ from reconciler.sandbox.simulated.access import beating_drop_ins, effective_sett
 from reconciler.sandbox.simulated.disk import exists, is_program, located, parents, strays
 from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.keys import public_key
-from reconciler.sandbox.simulated.releases import is_intact
+from reconciler.sandbox.simulated.releases import is_intact, noted_content
 
 SECRET_KEYS: Final = re.compile(
     "(token|apikeys?|passwords?|passwd|passphrases?|secrets?|privatekeys?|credentials?|authorization|cookies?)$"
@@ -178,6 +178,7 @@ def _release(host: SimulatedHost, look: Any, key: bytes) -> Json:
     is_there, intact = link in host.releases, is_intact(host, link)
     answer: dict[str, Json] = {
         "version": link.rpartition("/")[2] if is_there else None, "complete": is_there, "link": link, "intact": intact,
+        "tree": noted_content(host, link),
     }  # fmt: skip
     owner, mode = host.directories.get(link, ("", ""))
     return {**answer, "mode": mode, "owner": owner} if is_there else answer

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Final
 
-from reconciler.commands.release import BUILD_USER, RELEASES
+from reconciler.commands.release import BUILD_USER, LOCKFILE, RELEASES
 from reconciler.commands.units import NOLOGIN
+from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.disk import Account, File, is_program, make_directories, remove_tree, tree_digest
 from reconciler.sandbox.simulated.host import SimulatedHost
 
 SHA256: Final = ".openclaw-deploy-sha256"
+CONTENT: Final = ".openclaw-deploy-content"  # the digest of what it holds
 TREE: Final = ".openclaw-deploy-tree"  # the fingerprint of an installed tree, in its top directory
 
 
@@ -28,19 +31,52 @@ def fetch_archive(host: SimulatedHost, call: Call) -> None:
     host.directories[directory] = "root:root", "0755"
 
 
-def install_release(host: SimulatedHost, call: Call) -> None:
-    version, node, _, _ = call.arguments
+def install_release(host: SimulatedHost, call: Call) -> bytes:
+    """It consists of OpenClaw and of one package more: the one that the lock file names, or the newest."""
+    version, node, _, manifest, wanted = call.arguments
     final = f"{RELEASES}/{version}"
-    if not (final in host.releases and is_intact(host, final)):
-        _make_builder(host)
-        make_directories(host, RELEASES)
-        _check_npm(host, node)
-        remove_tree(host, final)
-        make_directories(host, f"{final}/node_modules/openclaw")
-        host.files[f"{final}/node_modules/openclaw/openclaw.mjs"] = File(b"", mode="0755")
-        host.releases.add(final)
-        _note_tree(host, final)
+    if final in host.releases and is_intact(host, final):
+        if noted_content(host, final) is None:
+            _note_content(host, final)
+        there = noted_content(host, final) or ""
+        if wanted in ("", there):
+            host.directories[final] = "root:root", "0755"
+            return f"{there} kept\n".encode()
+    _make_builder(host)
+    make_directories(host, RELEASES)
+    _check_npm(host, node)
+    release = _release(json.loads(manifest), version, call.stdin or _lockfile(host, version))
+    tree = content_digest(release)
+    if wanted not in ("", tree):
+        return f"{tree} other\n".encode()
+    remove_tree(host, final)
+    for name, file in release.items():
+        make_directories(host, f"{final}/{name}".rpartition("/")[0])
+        host.files[f"{final}/{name}"] = file
+    host.releases.add(final)
+    _note_content(host, final)
     host.directories[final] = "root:root", "0755"
+    return f"{tree} made\n".encode()
+
+
+def _lockfile(host: SimulatedHost, version: str) -> bytes:
+    """What npm chooses now."""
+    packages = {"": {"dependencies": {"openclaw": version}}, "node_modules/dependency": {"version": host.dependency}}
+    return json.dumps({"lockfileVersion": 3, "packages": packages}).encode()
+
+
+def _release(manifest: Json, version: str, lockfile: bytes) -> dict[str, File]:
+    """The files of a release by their names in it."""
+    packages = json.loads(lockfile)["packages"]
+    if packages[""]["dependencies"] != {"openclaw": version}:
+        raise Fails("npm error `npm ci` can only install packages when your package.json and lock file are in sync")
+    dependency = json.dumps({"version": packages["node_modules/dependency"]["version"]})
+    return {
+        "package.json": File(json.dumps(manifest).encode()),
+        LOCKFILE: File(lockfile),
+        "node_modules/openclaw/openclaw.mjs": File(b"", mode="0755"),
+        "node_modules/dependency/package.json": File(dependency.encode()),
+    }
 
 
 def newest_release(host: SimulatedHost, call: Call) -> bytes:
@@ -53,6 +89,26 @@ def newest_release(host: SimulatedHost, call: Call) -> bytes:
 def is_intact(host: SimulatedHost, directory: str) -> bool:
     """Whether an installed tree is as it was when it was installed."""
     return host.content(f"{directory}/{TREE}") == tree_digest(host, directory, TREE)
+
+
+def noted_content(host: SimulatedHost, directory: str) -> str | None:
+    """The digest of what an installed tree holds, as it was noted when it was installed."""
+    return host.content(f"{directory}/{CONTENT}").decode().strip() or None
+
+
+def content_digest(tree: dict[str, File]) -> str:
+    """Of the files of a tree by their names in it: the same on any host."""
+    told = {
+        name: (file.mode, file.content) for name, file in tree.items() if name not in (TREE, CONTENT, "package.json")
+    }
+    return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:40]
+
+
+def _note_content(host: SimulatedHost, directory: str) -> None:
+    start = f"{directory}/"
+    tree = {path.removeprefix(start): file for path, file in host.files.items() if path.startswith(start)}
+    host.files[f"{directory}/{CONTENT}"] = File(f"{content_digest(tree)}\n".encode())
+    _note_tree(host, directory)
 
 
 def _note_tree(host: SimulatedHost, directory: str) -> None:

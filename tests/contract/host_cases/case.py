@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from reconciler.commands import run_probe
+from reconciler.commands import install_release, read_file, read_lockfile, remove_file, run_probe
 from reconciler.errors import HostError
 from reconciler.managed import files
 from reconciler.model import Command, Completed, Endpoints, Json
+from reconciler.probe_program.tree import CONTENT_MARK
 
 DIGEST_KEY: Final = "5a" * 32
 APPLIED: Final = "/var/lib/openclaw-deploy/contract.json"  # nothing of the product's own
@@ -26,6 +27,7 @@ BOT_TOKEN: Final = "/etc/contract.bot"  # where it is, not what it is
 OF_ONE_MACHINE: Final = ("boot_id", "clock", "disk_free_mb", "memory_free_mb")
 OF_ONE_RUN: Final = ("main_pid", "journal", "channel_activity")
 READY_SECONDS: Final = 120
+INSTALL_SECONDS: Final = 600.0
 LOCK_OUT_SECONDS: Final = 15
 NOT_RUNNING: Final[dict[str, Json]] = {
     "active": "inactive", "sub": "dead", "result": "success", "restarts": 0, "exit_status": 0, "starts": 0,
@@ -73,8 +75,29 @@ class Ready:
     """The gateway is ready, and its channel has moved."""
 
 
+@dataclass(frozen=True, slots=True)
+class InstallAgain:
+    """This release, which is there, is taken away and installed from its own lock file; it must be the same tree."""
+
+    version: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Equal to any text of this form: what two machines need not say alike."""
+
+    form: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and re.fullmatch(self.form, other) is not None
+
+    def __hash__(self) -> int:
+        return hash(self.form)
+
+
 # What fetches from outside is told from where.
-Step = Command | Callable[[Endpoints], Command] | Reboot | Wait | LockedOut | Ready
+Step = Command | Callable[[Endpoints], Command] | Reboot | Wait | LockedOut | Ready | InstallAgain
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +159,8 @@ def _do(host: Hosted, step: Step, case: Case) -> Completed:
             host.reboot()
         case Wait(seconds):
             host.wait(seconds)
+        case InstallAgain(version, node):
+            return _install_again(host, version, node)
         case LockedOut(error):
             _await_lock_out(host, error)
         case Command():
@@ -143,6 +168,14 @@ def _do(host: Hosted, step: Step, case: Case) -> Completed:
         case _:
             return host.run(replace(step(host.endpoints), check=False))
     return Completed(0, b"", b"")
+
+
+def _install_again(host: Hosted, version: str, node: str) -> Completed:
+    place = f"{files.RELEASES}/{version}"
+    lockfile = host.run(read_lockfile(version)).stdout
+    tree = host.run(read_file(f"{place}/{CONTENT_MARK}")).stdout.decode().strip()
+    host.run(remove_file(place))
+    return host.run(install_release(version, node, host.endpoints.npm_registry, INSTALL_SECONDS, lockfile, tree))
 
 
 def _await_lock_out(host: Hosted, error: type[HostError]) -> None:

@@ -17,13 +17,25 @@ from reconciler.commands import (
     make_symlink,
     make_system_user,
     newest_release,
+    read_lockfile,
     restart_unit,
     validate_config,
 )
 from reconciler.managed import files
 from reconciler.managed.config import wanted_config
 from reconciler.model import Command, Endpoints, Json
-from tests.contract.host_cases.case import Case, Ready, Reboot, Step, directory, release, rights
+from tests.contract.host_cases.case import (
+    INSTALL_SECONDS,
+    Case,
+    InstallAgain,
+    Ready,
+    Reboot,
+    Some,
+    Step,
+    directory,
+    release,
+    rights,
+)
 from tests.fakes.worlds import make_spec
 
 NODE: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
@@ -36,12 +48,13 @@ SECRETS: Final = {
     files.MODEL_KEY_PATH: b"key-of-the-contract",
 }
 INTACT: Final[Json] = {**rights("0755"), "program": True, "intact": True}
-RELEASE: Final[Json] = {
+RELEASE: Final = {
     **rights("0755"),
     "version": VERSION,
     "complete": True,
     "link": f"{files.RELEASES}/{VERSION}",
     "intact": True,
+    "tree": Some("[0-9a-f]{40}"),
 }
 HEALTHY: Final[dict[str, Json]] = {
     "active": "active",
@@ -73,7 +86,18 @@ def ask_newest(endpoints: Endpoints) -> Command:
 
 
 def install(endpoints: Endpoints) -> Command:
-    return install_release(VERSION, NODE, endpoints.npm_registry, 600)
+    return install_release(VERSION, NODE, endpoints.npm_registry, INSTALL_SECONDS)
+
+
+def install_as_nobody_can(endpoints: Endpoints) -> Command:
+    """No release has this digest."""
+    return install_release(VERSION, NODE, endpoints.npm_registry, INSTALL_SECONDS, tree="0" * 40)
+
+
+def install_from_nothing(endpoints: Endpoints) -> Command:
+    """The lock file of something else."""
+    lockfile = b'{"lockfileVersion": 3, "requires": true, "packages": {"": {"dependencies": {}}}}'
+    return install_release(VERSION, NODE, endpoints.npm_registry, INSTALL_SECONDS, lockfile, "0" * 40)
 
 
 def config(endpoints: Endpoints) -> bytes:
@@ -115,7 +139,35 @@ CASES: Final = (
     ),
     Case("the registry names its newest release", [fetch, ask_newest], says=re.compile(rb"\d{4}\.\d+\.\d+\n")),
     Case("a release is complete, root's and intact", INSTALLED, [(release(files.CURRENT), RELEASE)]),
-    Case("a release that is there stays as it is", [*INSTALLED, install], [(release(files.CURRENT), RELEASE)]),
+    Case(
+        "a release that is there stays as it is",
+        [*INSTALLED, install],
+        [(release(files.CURRENT), RELEASE)],
+        says=re.compile(rb"[0-9a-f]{40} kept\n"),
+    ),
+    Case(
+        "a release leaves the lock file that it was made by",
+        [*INSTALLED, read_lockfile(VERSION)],
+        says=re.compile(rb'(?s).*"packages".*"openclaw": ?"' + VERSION.encode() + rb'".*'),
+    ),
+    Case(
+        "a release made again from its lock file is the same tree",
+        [*INSTALLED, InstallAgain(VERSION, NODE)],
+        [(release(files.CURRENT), RELEASE)],
+        says=re.compile(rb"[0-9a-f]{40} made\n"),
+    ),
+    Case(
+        "a release that would be another tree than the wanted one does not take the place of what is there",
+        [*INSTALLED, install_as_nobody_can],
+        [(release(files.CURRENT), RELEASE)],
+        says=re.compile(rb"[0-9a-f]{40} other\n"),
+    ),
+    Case(
+        "a lock file that is not of this version installs nothing",
+        [*INSTALLED, install_from_nothing],
+        [(release(files.CURRENT), RELEASE)],
+        codes=[0, 0, 0, 0, 1],
+    ),
     Case("a release judges a configuration", [*INSTALLED, judge], says=re.compile(rb'(?s).*"valid": ?true.*')),
     Case(
         "a configuration that is no JSON is refused",

@@ -169,7 +169,7 @@ def test_a_release_is_complete_only_without_a_lifecycle_marker(disk: Disk) -> No
     link = "/opt/openclaw/releases/2026.9.6"
     (disk.root / "opt/openclaw/current").symlink_to(link)
     disk.seal(link)
-    answer: Json = {"version": "2026.9.6", "complete": True, "link": link, "intact": True, **ROOTS}
+    answer: Json = {"version": "2026.9.6", "complete": True, "link": link, "intact": True, "tree": None, **ROOTS}
     assert disk.look(kind="release", path="/opt/openclaw/current") == answer
     disk.write(f"{package}/.openclaw-lifecycle-pending", "")
     assert disk.look(kind="release", path="/opt/openclaw/current") == {
@@ -177,7 +177,20 @@ def test_a_release_is_complete_only_without_a_lifecycle_marker(disk: Disk) -> No
         "complete": False,
         "link": link,
         "intact": False,
+        "tree": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"), [("5a" * 20 + "\n", "5a" * 20), ("5a" * 19, None), ("<script>" * 5, None), ("", None)]
+)
+def test_a_release_tells_the_digest_that_was_noted_of_its_content(disk: Disk, noted: str, told: str | None) -> None:
+    link = "/opt/openclaw/releases/2026.9.6"
+    disk.write(f"{link}/.openclaw-deploy-content", noted)
+    (disk.root / "opt/openclaw/current").symlink_to(link)
+    found = disk.look(kind="release", path="/opt/openclaw/current")
+    assert isinstance(found, dict)
+    assert found["tree"] == told
 
 
 def disguise(path: Path) -> None:
