@@ -42,8 +42,9 @@ STATE_README = """\
 # state/
 
 The record of this working directory: `fleet` writes here what it has done (the journal) and what it saw last (a
-record per child). It holds no secret, and nothing in it is needed: delete it, and the next `fleet plan` reads
-everything again from the cloud and the hosts.
+record per child), and which packages each release of OpenClaw consists of (`releases/`, npm's lock files). It holds no
+secret, and nothing in it is needed: delete it, and the next `fleet plan` and `fleet apply` read everything again from
+the cloud and the hosts.
 
 Git keeps this file and `.gitignore`, nothing else.
 """

@@ -29,7 +29,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "firewall-revert-intended": "the change of the firewall {firewall} locked us out: about to take it back",
     "firewall-delete-intended": "about to delete the firewall {firewall}",
     "firewalls-left": "firewalls that nobody needs are left: {error}",
-    "tree-known": "OpenClaw {version} on {architecture}: {tree}",
+    "tree-known": "{version} on {architecture} is the tree {tree}",
     "tree-not-noted": "which tree it is could not be noted at the cloud: {error}",
     "import-started": "import of server {name} started",
     "import-step": "import: {step}",

@@ -13,13 +13,13 @@ import pytest
 
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
-from reconciler.model import Firewall, HostAddress, Outcome, OutcomeCode
-from reconciler.sandbox.simulated.releases import CONTENT, _note_content, _note_tree
-from reconciler.steps.trees import is_lockfile, known_trees, mark_name
+from reconciler.model import Child, Firewall, HostAddress, Json, Outcome, OutcomeCode
+from reconciler.sandbox.simulated.releases import CONTENT, note_content, note_tree
+from reconciler.steps.trees import holders, is_lockfile, known_trees, mark_name, wanted_tree
 from tests.fakes.dialer import FakeDialer
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost
-from tests.fakes.worlds import make_fleet, make_spec
+from tests.fakes.worlds import make_child, make_fleet, make_spec
 
 VERSION: Final = "2026.9.6"
 RELEASE: Final = f"{files.RELEASES}/{VERSION}"
@@ -81,13 +81,13 @@ def set_label(world: FakeFleet, value: str | None) -> None:
 def reinstall_by_hand(host: FakeHost, dependency: str = "9.9.9") -> None:
     """Somebody has run npm there, and has made it look like an installation of ours."""
     host.files[DEPENDENCY] = FakeFile(json.dumps({"version": dependency}).encode())
-    _note_content(host, RELEASE)
+    note_content(host, RELEASE)
 
 
 def forget_digest(host: FakeHost) -> None:
     """As an older version of this tool has left it."""
     del host.files[f"{RELEASE}/{CONTENT}"]
-    _note_tree(host, RELEASE)
+    note_tree(host, RELEASE)
 
 
 # --- the first one decides ----------------------------------------------------------------------------------------
@@ -295,3 +295,33 @@ def test_only_what_we_write_counts_as_a_tree() -> None:
 def test_no_label_is_named_after_what_a_host_made_up(version: str, architecture: str) -> None:
     with pytest.raises(HostError, match="no label can be named after"):
         mark_name(version, architecture)
+
+
+# --- two architectures --------------------------------------------------------------------------------------------
+
+
+def child_with(name: str, tree: str | None, architecture: str, **release: Json) -> Child:
+    child = make_child(name, {"spec": {}, "live": {"release": {"tree": tree, **release}}})
+    assert child.facts is not None
+    return replace(child, facts=replace(child.facts, architecture=architecture))
+
+
+def test_each_architecture_has_a_tree_of_its_own() -> None:
+    known = {(VERSION, "x86_64"): DIGEST}
+    for architecture, wanted in (("x86_64", DIGEST), ("aarch64", "0b" * 20)):
+        assert wanted_tree(VERSION, child_with("alice", "0b" * 20, architecture).facts, known) == wanted
+
+
+def test_a_lock_file_is_taken_from_who_has_the_fleets_tree_whole() -> None:
+    children = (
+        child_with("another-tree", "0b" * 20, "x86_64"),
+        child_with("other-machine-code", DIGEST, "aarch64"),
+        child_with("not-digested", None, "x86_64"),
+        child_with("touched", DIGEST, "x86_64", intact=False),
+        child_with("another-version", DIGEST, "x86_64", version="2026.9.7"),
+        child_with("right", DIGEST, "x86_64"),
+        Child("absent"),
+    )
+    assert [child.name for child in holders(VERSION, children, {(VERSION, "x86_64"): DIGEST})] == ["right"]
+    of_any = ["another-tree", "other-machine-code", "not-digested", "right"]
+    assert [child.name for child in holders(VERSION, children, {("2026.9.7", "x86_64"): DIGEST})] == of_any

@@ -27,7 +27,7 @@ def fetch_archive(host: SimulatedHost, call: Call) -> None:
         make_directories(host, f"{directory}/bin")
         host.files[f"{directory}/bin/node"] = File(b"", mode="0755")
         host.files[f"{directory}/{SHA256}"] = File(f"{sha256}\n".encode())
-        _note_tree(host, directory)
+        note_tree(host, directory)
     host.directories[directory] = "root:root", "0755"
 
 
@@ -37,7 +37,7 @@ def install_release(host: SimulatedHost, call: Call) -> bytes:
     final = f"{RELEASES}/{version}"
     if final in host.releases and is_intact(host, final):
         if noted_content(host, final) is None:
-            _note_content(host, final)
+            note_content(host, final)
         there = noted_content(host, final) or ""
         if wanted in ("", there):
             host.directories[final] = "root:root", "0755"
@@ -54,7 +54,7 @@ def install_release(host: SimulatedHost, call: Call) -> bytes:
         make_directories(host, f"{final}/{name}".rpartition("/")[0])
         host.files[f"{final}/{name}"] = file
     host.releases.add(final)
-    _note_content(host, final)
+    note_content(host, final)
     host.directories[final] = "root:root", "0755"
     return f"{tree} made\n".encode()
 
@@ -104,14 +104,14 @@ def content_digest(tree: dict[str, File]) -> str:
     return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:40]
 
 
-def _note_content(host: SimulatedHost, directory: str) -> None:
+def note_content(host: SimulatedHost, directory: str) -> None:
     start = f"{directory}/"
     tree = {path.removeprefix(start): file for path, file in host.files.items() if path.startswith(start)}
     host.files[f"{directory}/{CONTENT}"] = File(f"{content_digest(tree)}\n".encode())
-    _note_tree(host, directory)
+    note_tree(host, directory)
 
 
-def _note_tree(host: SimulatedHost, directory: str) -> None:
+def note_tree(host: SimulatedHost, directory: str) -> None:
     host.files[f"{directory}/{TREE}"] = File(tree_digest(host, directory, TREE))
 
 

@@ -16,6 +16,7 @@ from reconciler.commands import (
 from reconciler.model import Command
 from tests.contract.host_cases.case import BOT_TOKEN, Case, directory, file, holding, keeping, release, rights
 
+NO_RELEASE: Final = {"version": None, "complete": False, "intact": False, "tree": None}
 NO_FILE: Final = {"error": "not a regular file"}
 NO_DIRECTORY: Final = {"error": "not a directory"}
 LARGE: Final = bytes(range(256)) * 800
@@ -156,7 +157,7 @@ CASES: Final = (
     Case(
         "a link is switched",
         [make_symlink("/srv/first", "/srv/current"), make_symlink("/srv/second", "/srv/current")],
-        [(release("/srv/current"), {"version": None, "complete": False, "link": "/srv/second", "intact": False})],
+        [(release("/srv/current"), {**NO_RELEASE, "link": "/srv/second"})],
     ),
     Case(
         "a link replaces a file",
