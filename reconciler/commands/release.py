@@ -63,7 +63,7 @@ runuser -u {BUILD_USER} -- env -i HOME="$home" PATH="$node/bin:/usr/bin:/bin" np
 """
 
 # Every name with its type, mode and link's target, and every content: the same on any host, whenever it was installed.
-# Two installations of one lock file differ in nothing (measured with npm 11.19: OpenClaw 2026.9.6 by `npm install` and
+# Two installations of one lock file differ in nothing (measured with npm 11.21: OpenClaw 2026.9.6 by `npm install` and
 # by `npm ci`; its node_modules/.package-lock.json too). package.json is what we say to npm, in the words of a version
 # of this tool. No path has "//" in it, so that ends each.
 CONTENT: Final = f"""
