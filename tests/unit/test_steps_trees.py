@@ -7,13 +7,14 @@ import shutil
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Final
 
 import pytest
 
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
-from reconciler.model import Child, Firewall, HostAddress, Json, Outcome, OutcomeCode
+from reconciler.model import Child, Command, Completed, Firewall, HostAddress, Json, Outcome, OutcomeCode
 from reconciler.sandbox.simulated.releases import CONTENT, note_content, note_tree
 from reconciler.steps.trees import holders, is_lockfile, known_trees, mark_name, wanted_tree
 from tests.fakes.dialer import FakeDialer
@@ -101,10 +102,42 @@ def test_the_first_installation_decides_for_all_that_come_later(world: FakeFleet
     assert world.planned() == []
 
 
-def test_of_children_that_are_made_at_once_one_decides_and_the_others_wait_for_it(state: Path) -> None:
+class Gathering(LivelyRegistry):
+    """Who installs anew gives others time to do so too; who installs from a lock file waits for all `others`."""
+
+    def __init__(self, world: FakeFleet, others: int) -> None:
+        super().__init__(world)
+        self.anew: list[str] = []
+        self._second, self._others = Event(), Barrier(others)
+
+    def connect(self, address: HostAddress, timeout: float) -> FakeHost:
+        host = super().connect(address, timeout)
+        original = type(host).run
+
+        def run(command: Command) -> Completed:
+            if command.name.startswith("install OpenClaw"):
+                self._gather(host, command)
+            return original(host, command)
+
+        host.run = run  # type: ignore[method-assign]
+        return host
+
+    def _gather(self, host: FakeHost, command: Command) -> None:
+        if command.stdin:
+            self._others.wait(timeout=20)
+            return
+        self.anew.append(host.name)
+        if len(self.anew) > 1:
+            self._second.set()
+        self._second.wait(0.2)
+
+
+def test_of_children_that_are_made_at_once_one_decides_and_the_others_wait_and_then_go_on_together(state: Path) -> None:
     names = tuple(f"child{number}" for number in range(8))
-    world = fleet_of(state, *names)
+    world = FakeFleet(state, names)
+    world.dialer = dialer = Gathering(world, others=7)
     assert codes(world.apply(workers=8)) == [OutcomeCode.DONE] * 8
+    assert len(dialer.anew) == 1
     assert {tree(world, name) for name in names} == {label(world)}
 
 
@@ -149,6 +182,20 @@ def test_without_the_label_the_tree_that_is_there_decides_again(world: FakeFleet
     world.apply()
     assert {tree(world, "alice"), tree(world, "bob")} == {label(world)}
     assert world.planned() == []
+
+
+def test_without_the_label_the_lock_file_in_state_gives_way_to_that_of_a_release_that_is_there(
+    world: FakeFleet,
+) -> None:
+    kept = world.state / "releases" / f"{VERSION}.lock.json"
+    kept.write_bytes(kept.read_bytes().replace(b"1.0.", b"3.0."))
+    set_label(world, None)
+    world.change("alice", labels={"team": "red"})
+    bob = world.specs.pop("bob")
+    world.apply()
+    world.specs["bob"] = bob
+    assert codes(world.apply()) == [OutcomeCode.DONE]
+    assert {tree(world, "alice"), tree(world, "bob")} == {label(world)}
 
 
 def test_another_tree_than_the_fleets_is_not_installed_and_it_is_said_what_to_do(world: FakeFleet) -> None:
@@ -234,6 +281,23 @@ def test_another_tree_that_comes_back_again_and_again_is_left_alone(world: FakeF
     world.change("bob", labels={"team": "red"})
     assert codes(world.apply()) == [OutcomeCode.DONE]
     assert tree(world, "bob") != label(world)
+
+
+def test_a_release_that_is_left_alone_is_not_touched_to_learn_its_tree(world: FakeFleet) -> None:
+    world.apply()
+    program = world.host("bob").files[f"{RELEASE}/node_modules/openclaw/openclaw.mjs"]
+    for _ in range(3):
+        program.content += b"// theirs"
+        world.apply()
+        program = world.host("bob").files[f"{RELEASE}/node_modules/openclaw/openclaw.mjs"]
+    program.content += b"// theirs"
+    set_label(world, None)
+    world.change("bob", labels={"team": "red"})
+    assert codes(world.apply()) == [OutcomeCode.DONE]
+    assert (world.host("bob").content(f"{RELEASE}/node_modules/openclaw/openclaw.mjs"), label(world)) == (
+        b"// theirs",
+        None,
+    )
 
 
 def test_another_version_is_not_told_by_its_tree(world: FakeFleet) -> None:
