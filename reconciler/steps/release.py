@@ -15,7 +15,7 @@ from reconciler.model import LATEST, Json
 from reconciler.ports import Host
 from reconciler.steps.marks import claim_mark
 from reconciler.steps.system import stop_gateway
-from reconciler.steps.trees import holders, is_lockfile, mark_name
+from reconciler.steps.trees import holders, is_digest, is_lockfile, mark_name
 from reconciler.steps.versions import present
 from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
@@ -86,7 +86,10 @@ def _install(work: Work, version: str, architecture: str) -> bool:
     command = commands.install_release(
         version, NODE_DIRECTORY, work.ports.endpoints.npm_registry, INSTALL_TIMEOUT, lockfile, wanted
     )
-    tree, _, became = work.connection().run(command).stdout.decode(errors="replace").strip().partition(" ")
+    said = work.connection().run(command).stdout.decode(errors="replace").strip()
+    tree, _, became = said.partition(" ")
+    if not is_digest(tree):
+        raise HostError(f"OpenClaw {version} was installed, and its digest is none: {said[:80]!r}", "apply again")
     if became == "other":
         raise _other_tree(work, mark_name(version, architecture), version, tree, wanted)
     if not trees.is_known(version, architecture):
@@ -156,7 +159,7 @@ def _lockfile_on(host: Host, version: str) -> bytes | None:
 
 def _other_tree(work: Work, label: str, version: str, tree: str, wanted: str) -> HostError:
     return HostError(
-        f"npm makes the tree {tree[:12]} of OpenClaw {version}, and the fleet's is {wanted[:12]}: nothing was changed",
+        f"npm makes the tree {tree[:12]} of OpenClaw {version}, and the fleet's is {wanted[:12]}",
         f"delete releases/{version}.lock.json in the state directory and apply to all children: the lock file is read "
         f"from one that has the right tree. If none has it any more, take the label {label} from the firewall "
         f"{work.fleet.name}: what is installed next counts then, and the others follow",

@@ -26,7 +26,6 @@ from reconciler.steps.versions import linked
 MOST_FAILURES: Final = 3  # children on which a first installation fails in one run; npm may take minutes for each
 _MARK: Final = LABEL_PREFIX + "tree-"
 _ARCHITECTURE: Final = re.compile("[a-z0-9]+(_[0-9]+)?")
-_DIGEST: Final = re.compile("[0-9a-f]{40}")
 
 Key = tuple[str, str]  # version, architecture
 
@@ -36,7 +35,7 @@ def known_trees(fleet: Fleet, firewalls: Iterable[Firewall]) -> dict[Key, str]:
     found = {}
     for name, digest in marks(fleet, firewalls, _MARK).items():
         version, _, architecture = name.partition("_")
-        if is_exact(version) and _ARCHITECTURE.fullmatch(architecture) and _DIGEST.fullmatch(digest):
+        if is_exact(version) and _ARCHITECTURE.fullmatch(architecture) and is_digest(digest):
             found[version, architecture] = digest
     return found
 
@@ -56,7 +55,7 @@ def wanted_tree(version: str, facts: HostFacts | None, known: Mapping[Key, str])
 def tree_of(facts: HostFacts) -> str | None:
     """The digest of the linked release as it was installed; None where none was noted."""
     noted = value_at(facts.managed.get("release"), ("tree",))
-    return noted if isinstance(noted, str) and _DIGEST.fullmatch(noted) else None
+    return noted if isinstance(noted, str) and is_digest(noted) else None
 
 
 def holders(version: str, children: Iterable[Child], known: Mapping[Key, str]) -> Iterator[Child]:
@@ -69,6 +68,11 @@ def holders(version: str, children: Iterable[Child], known: Mapping[Key, str]) -
         is_right = tree_of(child.facts) == known.get((version, child.facts.architecture), "")
         if is_intact and (is_right or is_open):
             yield child
+
+
+def is_digest(text: str) -> bool:
+    """Whether it is one of a tree: whoever said it, no other text becomes a label."""
+    return re.fullmatch("[0-9a-f]{40}", text) is not None
 
 
 def is_lockfile(content: bytes, version: str) -> bool:

@@ -206,7 +206,7 @@ def test_another_tree_than_the_fleets_is_not_installed_and_it_is_said_what_to_do
     world.specs = specs
     [outcome] = world.apply()
     assert RELEASE not in world.host("bob").releases
-    assert f"and the fleet's is {(label(world) or '')[:12]}: nothing was changed" in outcome.error
+    assert f"and the fleet's is {(label(world) or '')[:12]}" in outcome.error
     assert f"take the label {LABEL} from the firewall demo" in outcome.advice
     set_label(world, None)
     assert codes(world.apply()) == [OutcomeCode.DONE]
@@ -353,6 +353,23 @@ def test_only_what_we_write_counts_as_a_tree() -> None:
     labels = {f"openclaw-deploy/{name}": value for name, value in {**strange, right: DIGEST}.items()}
     walls = [Firewall(1, "demo", labels, (), ()), Firewall(2, "other", {f"openclaw-deploy/{right}": "0" * 40}, (), ())]
     assert known_trees(make_fleet({}), walls) == {(VERSION, "aarch64"): DIGEST}
+
+
+@pytest.mark.parametrize("said", [b"", b"made", b"../x made", b"5a made", DIGEST.upper().encode() + b" made"])
+def test_what_a_host_says_is_no_label_unless_it_is_a_digest(world: FakeFleet, said: bytes) -> None:
+    set_label(world, None)
+    host, original = world.host("alice"), world.host("alice").run
+
+    def run(command: Command) -> Completed:
+        answer = original(command)
+        return replace(answer, stdout=said) if command.name.startswith("install OpenClaw") else answer
+
+    host.run = run  # type: ignore[method-assign]
+    del world.specs["bob"]
+    world.change("alice", labels={"team": "red"})
+    [outcome] = world.apply()
+    assert "its digest is none" in outcome.error
+    assert label(world) is None
 
 
 @pytest.mark.parametrize(("version", "architecture"), [("../x", "x86_64"), (VERSION, "x86_64/.."), (VERSION, "")])
