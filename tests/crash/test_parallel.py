@@ -43,8 +43,8 @@ def _three_updates(world: FakeFleet) -> None:
 
 
 def _three_versions(world: FakeFleet) -> None:
-    """All in one batch, from one version that is known to another that is not."""
-    world.specs = _three()
+    """All in one batch, to a version that is known: zoe has it."""
+    world.specs = {**_three(), "zoe": make_spec("zoe", server_type="cpx22", version="2026.9.7")}
     world.apply()
     world.rollout = Rollout(canaries=0, batch=len(NAMES))
     for name in NAMES:
