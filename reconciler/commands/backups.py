@@ -103,6 +103,7 @@ rm -rf -- "$copy.part"; mkdir -p -m 0700 "$copies" "$copy.part"
 make_room; as_owner mkdir -m 0700 out
 need $(($(gzip -dc "$archive/received" | wc -c) / 1024 * 3))
 gzip -dc "$archive/received" | as_owner tar -xpf - -C out
+as_owner chmod 0700 out out/.openclaw  # OpenClaw's tool makes them anew, for everybody to read
 as_owner tar --numeric-owner -Scpf - -C out . >"$copy.part/state.tar"
 ( cd "$copy.part"; sha256sum state.tar >state.sha256 )
 printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' "$id" "$version" "$at" \\

@@ -25,6 +25,7 @@ import yaml
 from reconciler.commands.switching import CHECKPOINTS, RETURN_EVERY, SWITCH, UNTIL_PATH
 from reconciler.managed import files
 from reconciler.sandbox import cgroups
+from reconciler.sandbox.anthropic import ModelRequest
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.paths import Paths
 from reconciler.sandbox.telegram import Fault
@@ -80,10 +81,17 @@ class Story:
         """The bot is told something; what its model was told before that, by then."""
         token, text = self.token, f"{text} {secrets.token_hex(6)}"
         self.sandbox.say(token, USER, text)
-        wait_until(lambda: any(text in it.text for it in self.sandbox.model_requests()), "the model saw it", 120)
-        (request, *_) = [it for it in self.sandbox.model_requests() if text in it.text]
-        wait_until(lambda: any(request.answer in it for it in self.sandbox.replies(token, USER)), "the answer came", 60)
-        return request.earlier
+        found: list[ModelRequest] = []
+
+        def is_answered() -> bool:
+            """The gateway asks its model besides, for a recap, which nobody is told."""
+            replies = self.sandbox.replies(token, USER)
+            asked = [it for it in self.sandbox.model_requests() if text in it.text]
+            found.extend(it for it in asked if any(it.answer in reply for reply in replies))
+            return bool(found)
+
+        wait_until(is_answered, "the answer came", 120)
+        return found[0].earlier
 
     def version(self) -> tuple[str, str]:
         found = self.operator.status()["ada"]
