@@ -139,7 +139,9 @@ class Story:
 
     def is_as_before(self) -> None:
         """The old version answers, and knows what it was told."""
+        self.declare(OLDER)  # what is wanted and not there is no health
         wait_until(lambda: self.version() == ("HEALTHY", OLDER), "the old version is healthy again", 120)
+        self.declare(NEWER)
         assert "Bello" in self.tell("what is my dog called?")
         assert self.root(f"readlink {files.CURRENT}").endswith(OLDER)
 
