@@ -104,7 +104,8 @@ def ensure_running(work: Work) -> bool:
 def ensure_ready(work: Work) -> bool:
     """Loopback says: this version, ready, channel connected, our token accepted, no token refused, loopback only."""
     clock = work.ports.clock
-    within = READY_TIMEOUT if work.switch is None else work.declared().update.ready_within
+    has_run = work.switch is not None or work.stays_at is not None
+    within = work.declared().update.ready_within if has_run else READY_TIMEOUT
     deadline = clock.monotonic() + within
     while True:
         missing = unproven(work.look().gateway, work.declared().version)
