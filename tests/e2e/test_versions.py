@@ -121,8 +121,8 @@ class Story:
     def go_back(self) -> None:
         self.declare(OLDER)
         self.operator.fleet("apply", "--yes", timeout=900)
-        self.declare(NEWER)
         assert self.version() == ("HEALTHY", OLDER)
+        self.declare(NEWER)
 
     def allow_again(self) -> None:
         self.operator.fleet("quarantine", "clear", NEWER)
