@@ -109,11 +109,9 @@ class Story:
         over = f"test -e {SWITCH}/made && test ! -e {SWITCH}/undone || echo over; true"
         wait_until(lambda: self.root(over, None) == "over", "it is over", 400)
 
-    def killed(self, group: Path) -> int:
-        """How many processes of the machine the kernel has killed for want of memory."""
-        found = re.search(r"^oom_kill (\d+)$", (group / "memory.oom_control").read_text(), re.MULTILINE)
-        assert found is not None
-        return int(found[1])
+    def killed(self) -> int:
+        """How often systemd has seen the gateway killed, by nobody but the kernel for want of memory."""
+        return int(self.root(f"journalctl -q -u {files.UNIT} | grep -c 'status=9/KILL\\|oom-kill'; true"))
 
     def sealed(self) -> list[Path]:
         return sorted((self.operator.directory / "backups").rglob("*.age"))
@@ -234,7 +232,7 @@ def test_memory_that_is_gone_is_left_again(story: Story) -> None:
     memory = cgroups.load_trees(Paths.default().cgroups)["memory"]
     group = next(path for path in memory.iterdir() if path.name.endswith(str(story.machine())))
     limit = group / "memory.limit_in_bytes"
-    before, killed = limit.read_text(), story.killed(group)
+    before, killed = limit.read_text(), story.killed()
     update = story.updating()
     try:
         story.await_switch()
@@ -243,7 +241,7 @@ def test_memory_that_is_gone_is_left_again(story: Story) -> None:
     finally:
         limit.write_text(before)
     update.result(600)
-    assert story.killed(group) > killed
+    assert story.killed() > killed
     story.is_as_before()
     story.allow_again()
 
@@ -254,7 +252,7 @@ def test_a_disk_that_is_full_in_its_middle_is_no_fault_of_the_version(story: Sto
     try:
         said = story.failed_update()
         assert f"ada is back at {OLDER}, and healthy" in said
-        assert "No space left on device" in said
+        assert "state.tar: Wrote only" in said or "No space left on device" in said
     finally:
         story.root(f"umount {CHECKPOINTS}")
     story.is_as_before()
