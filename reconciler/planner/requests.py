@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from reconciler.model import Action, Change, Kind
-from reconciler.steps.requests import FIREWALL, RUN, SHARED, TREE, requests_of
+from reconciler.steps.requests import FIREWALL, RUN, SHARED, requests_of
 
 LOOK: Final = 8  # servers, firewalls, and what the catalogue is read from
 SERVERS_OF_A_PAGE: Final = 50  # Hetzner's largest page
@@ -20,4 +20,4 @@ def requests_of_apply(actions: Sequence[Action], shared: Sequence[Change], serve
     look = LOOK + servers // SERVERS_OF_A_PAGE
     makes_servers = any(action.kind in MAKES_SERVERS for action in actions)
     common = SHARED + FIREWALL * len(shared) if shared or makes_servers else 0
-    return look + common + (RUN + TREE) * makes_servers + sum(requests_of(action.kind) for action in actions)
+    return look + common + RUN * makes_servers + sum(requests_of(action.kind) for action in actions)

@@ -1,6 +1,7 @@
 """How many API requests an action takes, for plans. Pure; tests/contract/test_requests.py counts the real ones.
 
-Polls of actions are left out: they are shared by all that wait, and the cloud takes them from another budget.
+Polls of actions are left out: they are shared by all that wait, and the cloud takes them from another budget. So are
+the two by which the first installation of a version ever is noted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from reconciler.model import Kind
 
 SHARED: Final = 3  # firewalls at the beginning and at the end, and the fleet's key
 RUN: Final = 3  # where servers are made: the run is noted at the default firewall, and in the end no more
-TREE: Final = 2  # and what the first installation of a version gave
 FIREWALL: Final = 3  # one that differs: a listing for a server that answers, a look by its name, the change
 
 _OF_KIND: Final[Mapping[Kind, int]] = {

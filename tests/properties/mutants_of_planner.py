@@ -251,8 +251,8 @@ PLANNER: Final = (
     *of(
         "planner/requests",
         ("if not actions and not shared:\n        return 0", "pass"),
-        ("+ (RUN + TREE) * makes_servers ", ""),
-        ("(RUN + TREE) * makes_servers", "(RUN + TREE)"),
+        ("+ RUN * makes_servers ", ""),
+        ("RUN * makes_servers", "RUN"),
         ("if shared or makes_servers else 0", "if shared else 0"),
         ("if shared or makes_servers else 0", "if makes_servers else 0"),
         (" if shared or makes_servers else 0", ""),

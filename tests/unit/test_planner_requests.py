@@ -14,6 +14,7 @@ from reconciler.model import Kind, PlanOptions
 from reconciler.ports import Cloud
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import make_spec
 
 FREE = {"requests_left", "wait"}  # asks nobody; and polls, which plans leave out
 OF_CATALOGUE = 5  # types, regions, two pages of images, prices
@@ -61,7 +62,10 @@ def counted_apply(world: FakeFleet) -> tuple[list[Kind], int, int]:
 
 
 def test_a_create_takes_about_as_many_requests_as_the_plan_says(state: Path) -> None:
-    kinds, said, took = counted_apply(FakeFleet(state, ("alice",)))
+    """Of a version that somebody has installed before."""
+    world = FakeFleet(state, ("alice",)).applied()
+    world.specs["bob"] = make_spec("bob", server_type="cpx22")
+    kinds, said, took = counted_apply(world)
     assert kinds == [Kind.CREATE]
     assert took <= said <= 2 * took
 
