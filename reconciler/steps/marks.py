@@ -6,6 +6,7 @@ A firewall's labels are replaced as a whole, so in one process only one thread a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NoReturn
 
 from reconciler.errors import NotFound
 from reconciler.model import Firewall, Fleet
@@ -22,7 +23,10 @@ def marks(fleet: Fleet, firewalls: Iterable[Firewall], prefix: str) -> dict[str,
 
 def set_mark(fleet: Fleet, ports: Ports, name: str, value: str | None) -> str | None:
     """The label has this value; with None it is gone. Returns its value of before. Raises CloudError."""
-    firewall = _default(fleet, ports)
+    firewall = _found(fleet, ports)
+    if firewall is None and value is None:
+        return None
+    firewall = firewall or _missing(fleet)
     labels = {other: text for other, text in firewall.labels.items() if other != name}
     if value is not None:
         labels[name] = value
@@ -33,14 +37,15 @@ def set_mark(fleet: Fleet, ports: Ports, name: str, value: str | None) -> str | 
 
 def claim_mark(fleet: Fleet, ports: Ports, name: str, value: str) -> str:
     """The label's value: this one, unless somebody was quicker. Raises CloudError."""
-    firewall = _default(fleet, ports)
+    firewall = _found(fleet, ports) or _missing(fleet)
     if name not in firewall.labels:
         ports.cloud.label_firewall(firewall.id, {**firewall.labels, name: value})
     return firewall.labels.get(name, value)
 
 
-def _default(fleet: Fleet, ports: Ports) -> Firewall:
-    found = next((firewall for firewall in fleet_firewalls(fleet, ports) if firewall.name == fleet.name), None)
-    if found is None:
-        raise NotFound(f"firewall {fleet.name} is gone", "apply: that makes a new one, and only then can it be noted")
-    return found
+def _found(fleet: Fleet, ports: Ports) -> Firewall | None:
+    return next((firewall for firewall in fleet_firewalls(fleet, ports) if firewall.name == fleet.name), None)
+
+
+def _missing(fleet: Fleet) -> NoReturn:
+    raise NotFound(f"firewall {fleet.name} is gone", "apply: that makes a new one, and only then can it be noted")
