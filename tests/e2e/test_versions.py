@@ -236,7 +236,7 @@ def test_memory_that_is_gone_is_left_again(story: Story) -> None:
     update = story.updating()
     try:
         story.await_switch()
-        limit.write_text(str(600 << 20))
+        limit.write_text(str(400 << 20))
         story.await_end()
     finally:
         limit.write_text(before)
