@@ -92,10 +92,9 @@ def facts(action: Action, child: Child) -> dict[str, str]:
 
 
 def shown_changes(action: Action) -> list[Change]:
-    """All but the release's link where its version is said: that says the same in more words."""
-    paths = {change.path for change in action.reason.changes}
-    hidden = {"release.link"} if "release.version" in paths else set()
-    return [change for change in action.reason.changes if change.path not in hidden]
+    """All but the release's link where one version becomes another: that says the same in more words."""
+    is_other = any(change.path == "release.version" and change.before is not None for change in action.reason.changes)
+    return [change for change in action.reason.changes if not (is_other and change.path == "release.link")]
 
 
 def change_lines(change: Change) -> list[str]:

@@ -23,6 +23,8 @@ from tests.kills.scene import OpenScene, Scene, scenes
 SEEDS: Final = range(5)
 KILLS: Final = 5  # of each seed's first apply, and as many of its change
 NEVER: Final = 1_000_000
+SWITCHING: Final = "alice"  # to another version: a switch that is interrupted is undone, and begins again
+MORE_STARTS: Final = 3 * KILLS
 
 
 @dataclass
@@ -95,4 +97,5 @@ def assert_same(scene: Scene, calm: Calm) -> None:
     assert (found["to do"], found["said"]) == ([], [])
     assert found["addresses"] == 2 * len(found["servers"]), "an address belongs to nobody"
     for name, now in marks(scene).items():
-        assert now.starts == calm.marks[name].starts, name
+        more = now.starts - calm.marks[name].starts
+        assert 0 <= more <= (MORE_STARTS if name == SWITCHING else 0), name

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from reconciler.commands.switching import ASIDES, CHECKPOINTS
 from reconciler.model import HostFacts
 from reconciler.sandbox.simulated.host import SimulatedHost
 from tests.crash.comparing import comparable, lasting
@@ -76,10 +79,20 @@ def _host(host: SimulatedHost) -> dict[str, Any]:
         "enabled": sorted(host.systemd.enabled),
         "packages": sorted(host.packages),
         "accounts": dict(host.accounts),
-        "files": {path: f"{file.owner} {file.mode}" for path, file in host.files.items()},
-        "directories": dict(host.directories),
-        "links": dict(host.links),
+        "files": {_place(path): f"{file.owner} {file.mode}" for path, file in _kept(host.files)},
+        "directories": {_place(path): rights for path, rights in _kept(host.directories)},
+        "links": {_place(path): target for path, target in _kept(host.links)},
     }
+
+
+def _kept(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """All but the states that were given up by going back: there is one for each time that was interrupted."""
+    return ((path, value) for path, value in found.items() if not path.startswith(ASIDES))
+
+
+def _place(path: str) -> str:
+    """Checkpoints are named by the time."""
+    return re.sub(rf"^{CHECKPOINTS}/[0-9TZ]+", f"{CHECKPOINTS}/one", path)
 
 
 def _server(row: Any) -> dict[str, Any]:
