@@ -1,4 +1,4 @@
-"""Seals files for a recipient and opens them again, in age's format (age-encryption.org/v1). The only user of pyrage.
+"""Seals files for a recipient and opens them again, in age's format (age-encryption.org/v1). The Sealer port.
 
 What is sealed here anybody can open with the age tool and the identity: a backup outlives this project.
 """
@@ -16,7 +16,7 @@ from reconciler.model import Secret
 
 
 def seal(source: BufferedIOBase, target: Path, recipient: str) -> None:
-    """`target` is `source` for the holder of the recipient's identity. Raises UsageProblem for what is no recipient."""
+    """See ports.Sealer."""
     steady = _Steady(source)
     with target.open("wb") as sealed:
         try:
@@ -28,10 +28,7 @@ def seal(source: BufferedIOBase, target: Path, recipient: str) -> None:
 
 
 def open_sealed(source: Path, target: BufferedIOBase, identity: Secret) -> None:
-    """What was sealed. Raises BackupDamaged where one bit of it differs or it is for somebody else.
-
-    What comes before the place that is damaged has been written by then: whoever gets it must not use it.
-    """
+    """See ports.Sealer."""
     try:
         key = pyrage.x25519.Identity.from_str(identity.reveal().strip())
     except pyrage.IdentityError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from reconciler import engine, importing, keys, planfile, recovery
 from reconciler.errors import Refused
 from reconciler.fleet import load_fleet
-from reconciler.keeper import Keeper, restore_of
+from reconciler.keeper import Keeper, awaking, restore_of
 from reconciler.model import (
     Backup,
     Child,
@@ -31,15 +31,19 @@ from reconciler.model import (
     Record,
     Secret,
     Server,
+    Sleep,
 )
 from reconciler.observe import observe
 from reconciler.ownership import settle
 from reconciler.planner import plan
 from reconciler.planner.versions import rollback_of
 from reconciler.ports import Host, Ports
+from reconciler.refreshing import Refreshed, refresh
 from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine
+from reconciler.steps.backups import Memory
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
+from reconciler.steps.sleeping import check_name, mark_of, note_sleep
 from reconciler.steps.trees import Key
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
@@ -56,15 +60,7 @@ class Planned:
     children: dict[str, Child]
     options: PlanOptions = NOTHING_SPECIAL
     trees: Mapping[Key, str] = field(default_factory=dict)  # of releases, as far as the fleet knows them
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What became of the records: rebuilt from a live host, left as they were (and why), forgotten without a server."""
-
-    rebuilt: tuple[str, ...]
-    kept: dict[str, str]
-    forgotten: tuple[str, ...]
+    memories: Mapping[str, Memory] = field(default_factory=dict)  # by child, what its gateway will be given
 
 
 class FleetClient:
@@ -123,22 +119,7 @@ class FleetClient:
 
     def refresh(self, names: Iterable[str] | None = None) -> Refreshed:
         """Rebuild the records in state/ from the live hosts; nothing else changes. The caller holds the lock."""
-        seen = observe(self.fleet, self._ports, names).children
-        store, rebuilt, kept = self._ports.store, [], {}
-        gone = [name for name, child in seen.items() if child.server is None]
-        if names is None:
-            gone += [name for name in store.records() if name not in seen]
-        gone = [name for name in gone if name in store.records()]
-        for name, child in seen.items():
-            record = _record(child)
-            if record is not None:
-                store.save(record)
-                rebuilt.append(name)
-            elif child.server is not None:
-                kept[name] = child.silence_detail or "no apply has finished on it"
-        for name in gone:
-            store.forget(name)
-        return Refreshed(tuple(rebuilt), kept, tuple(sorted(gone)))
+        return refresh(self.fleet, self._ports, names)
 
     # --- planning and applying ----------------------------------------------------------------------------------
 
@@ -147,27 +128,58 @@ class FleetClient:
         options = replace(options, partial=options.partial or names is not None)
         return self._plan(self.fleet, names, options)
 
-    def plan_destruction(self, names: Iterable[str], max_destroys: int | Percent | None = None) -> Planned:
+    def plan_destruction(
+        self, names: Iterable[str], max_destroys: int | Percent | None = None, without_copy: Iterable[str] = ()
+    ) -> Planned:
         """The plan that deletes the named children, as if the file did not declare them.
 
-        A limit that the file sets holds here too; its default does not, for each of them was asked for. Raises Refused
-        for protected ones.
+        A limit that the file sets holds here too; its default does not, for each of them was asked for. The memory of
+        those in `without_copy` is lost. Raises Refused for protected ones.
         """
         names = tuple(names)
-        protected = [name for name in names if (spec := self.fleet.children.get(name)) and spec.protect]
-        if protected:
-            raise Refused(
-                f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
-            )
+        self._refuse_protected(names)
         kept = {name: spec for name, spec in self.fleet.children.items() if name not in names}
         if max_destroys is None and self.fleet.policy.max_destroys is None:
             max_destroys = len(names)
-        options = PlanOptions(partial=True, max_destroys=max_destroys)
+        options = PlanOptions(partial=True, max_destroys=max_destroys, without_copy=frozenset(without_copy))
         planned = self._plan(replace(self.fleet, children=kept), names, options)
         self._refuse_protected_servers(planned)
-        asked = Reason(ReasonCode.ASKED, "asked for on the command line; its server and the memory on it are deleted")
+        asked = Reason(ReasonCode.ASKED, "asked for on the command line; its server is deleted")
         actions = tuple(replace(action, reason=asked) for action in planned.plan.actions)
         return replace(planned, plan=replace(planned.plan, actions=actions))
+
+    def plan_hibernation(self, names: Iterable[str]) -> Planned:
+        """The plan that puts the named children to sleep. Raises Refused for who cannot sleep."""
+        names = tuple(names)
+        self._refuse_protected(names)
+        for name in names:
+            check_name(name)
+        options = PlanOptions(partial=True, hibernate=frozenset(names))
+        planned = self._plan(self.fleet, names, options)
+        self._refuse_protected_servers(planned)
+        awake = [name for name, child in planned.children.items() if child.is_unfinished and not child.asleep]
+        if awake:
+            raise Refused(f"never finished, so nothing to keep: {', '.join(awake)}", "apply first, or destroy")
+        return planned
+
+    def plan_waking(self, name: str, backup: Backup, identity: Secret | None = None) -> Planned:
+        """The plan that makes a child that has no server a new one, with what it remembered in this backup.
+
+        Its version is the backup's: the next apply goes on to that in the file. Raises Refused, BackupDamaged.
+        """
+        waking = Sleep(backup.id, backup.child, is_waking=True)
+        mark_of(waking, name)
+        memory = self.keeper().memory(backup.child, backup, identity)
+        return self._plan(self.fleet, [name], PlanOptions(partial=True, waking={name: waking}), {name: memory})
+
+    def begin_waking(self, planned: Planned) -> None:
+        """From now on any apply goes on with it. The caller holds the lock. Raises CloudError."""
+        for name, sleep in planned.options.waking.items():
+            note_sleep(self.fleet, self._ports, name, sleep)
+
+    def forget_sleep(self, name: str) -> None:
+        """It is made without a memory by the next apply. The caller holds the lock. Raises CloudError."""
+        note_sleep(self.fleet, self._ports, name, None)
 
     def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned:
         """The plan that brings the named children back to a checkpoint, the newest or the one with the id `to`.
@@ -219,7 +231,16 @@ class FleetClient:
         """Run the plan. Raises Refused for a refused one, CloudError when what the fleet shares cannot be made."""
         if planned.plan.is_refused:
             raise Refused("the plan is refused, so nothing was changed", "see above for what stands against it")
-        return engine.apply(self.fleet, planned.plan, planned.children, self._ports, workers, planned.trees)
+        return engine.apply(
+            self.fleet, planned.plan, planned.children, self._ports, workers, planned.trees, planned.memories
+        )
+
+    def _refuse_protected(self, names: Iterable[str]) -> None:
+        protected = [name for name in names if (spec := self.fleet.children.get(name)) and spec.protect]
+        if protected:
+            raise Refused(
+                f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
+            )
 
     def _refuse_protected_servers(self, planned: Planned) -> None:
         """The file has given up the protection of these, and no apply has taken it from their servers yet."""
@@ -265,34 +286,23 @@ class FleetClient:
             self._told = runs, self._ports.store.records() if runs else {}
         return self._told
 
-    def _plan(self, fleet: Fleet, names: Iterable[str] | None, options: PlanOptions) -> Planned:
+    def _plan(
+        self,
+        fleet: Fleet,
+        names: Iterable[str] | None,
+        options: PlanOptions,
+        memories: Mapping[str, Memory] = engine.NO_MEMORIES,
+    ) -> Planned:
         seen, now = observe(fleet, self._ports, names, options.retry), self._ports.clock.now()
         options = replace(options, requests_left=self._ports.cloud.requests_left())
-        made = plan(fleet, seen.children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
-        return Planned(made, seen.children, options, seen.trees)
+        children, memories = awaking(seen.children, options.waking, memories, self.keeper())
+        made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
+        return Planned(made, children, options, seen.trees, memories)
 
 
 def read_journal(state_dir: Path) -> list[Event]:
     """All that was done from this working directory, oldest first. Needs no fleet file and no key."""
     return list(open_store(state_dir).events())
-
-
-def _record(child: Child) -> Record | None:
-    """What the host itself says of its last apply; None when it says nothing."""
-    applied = child.facts.applied if child.facts else None
-    if child.server is None or applied is None or not applied.is_finished:
-        return None
-    return Record(
-        child=child.name,
-        server_id=child.server.id,
-        address=child.server.address,
-        created=child.server.created.isoformat(timespec="seconds"),
-        version=applied.version or (child.spec.version if child.spec else ""),
-        bot=applied.bot,
-        spec_digest=applied.spec_digest,
-        outcome="done",
-        at=applied.at,
-    )
 
 
 def _silent(child: str, step: str, seconds: float) -> None:

@@ -21,6 +21,7 @@ from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.soaking import soaked
 from reconciler.steps import GO_BACK, Step, Work
+from reconciler.steps.backups import Memory
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 from reconciler.steps.switching import forget_hold
@@ -31,6 +32,7 @@ WORKERS: Final = 32
 TRIES: Final = 3
 PAUSE: Final = 1.0  # seconds before the second try; doubled each time
 NO_TREES: Final[Mapping[Key, str]] = MappingProxyType({})
+NO_MEMORIES: Final[Mapping[str, Memory]] = MappingProxyType({})
 _MAKING: Final = (Kind.CREATE, Kind.REPLACE)  # what needs the fleet's key and firewalls
 
 
@@ -41,10 +43,11 @@ def apply(
     ports: Ports,
     workers: int = WORKERS,
     trees: Mapping[Key, str] = NO_TREES,
+    memories: Mapping[str, Memory] = NO_MEMORIES,
 ) -> list[Outcome]:
     """Run every action of the plan and say how each ended. The caller holds the lock. Raises CloudError, StateError.
 
-    `trees` are those that the fleet knows of releases.
+    `trees` are those that the fleet knows of releases; `memories`, by child, what is given to a gateway that is made.
     """
     run = ports.clock.token()
     actions: list[Json] = [f"{action.kind} {action.child}" for action in plan.actions]
@@ -65,7 +68,7 @@ def apply(
     known = Trees(dict(trees), children=children, marking=hindrances.marking)
     last_batch = max((action.batch for action in plan.actions), default=0)
     for (_, batch), group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
-        wave = [(it, _work(it, plan, fleet, children[it.child], ports, run, key_id, known)) for it in group]
+        wave = [(it, _work(it, plan, fleet, children[it.child], ports, run, key_id, known, memories)) for it in group]
         at_once = min(workers, fleet.rollout.max_parallel) if batch else workers
         ended = in_parallel(lambda pair: _run(*pair, children[pair[0].child], hindrances), wave, at_once)
         works += [work for _, work in wave]
@@ -104,7 +107,15 @@ def _ending(run: str, children: Mapping[str, Child], works: Iterable[Work], outc
 
 
 def _work(
-    action: Action, plan: Plan, fleet: Fleet, child: Child, ports: Ports, run: str, key_id: int | None, trees: Trees
+    action: Action,
+    plan: Plan,
+    fleet: Fleet,
+    child: Child,
+    ports: Ports,
+    run: str,
+    key_id: int | None,
+    trees: Trees,
+    memories: Mapping[str, Memory],
 ) -> Work:
     def note(event: str, durable: bool = False, **fields: Json) -> None:
         _note(ports, run, event, durable=durable, child=action.child, **fields)
@@ -123,6 +134,9 @@ def _work(
         quarantined=plan.quarantined,
         trees=trees,
         retries=action.retries,
+        without_copy=action.without_copy,
+        memory=memories.get(child.name),
+        is_waking=child.asleep is not None,
         restore=action.rollback.checkpoint.id if action.rollback else None,
         hold_afterwards=_given_up(action, ports),
         is_first=child.is_unfinished,

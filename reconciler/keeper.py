@@ -6,11 +6,10 @@ The caller holds the lock for whatever changes something on a host or in a vault
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from reconciler import backups, keys
-from reconciler.backups import Shelf
 from reconciler.errors import FleetError, HostError, Refused
 from reconciler.fleet import former_names
 from reconciler.model import (
@@ -18,6 +17,7 @@ from reconciler.model import (
     BackupSettings,
     Checkpoint,
     Child,
+    Diagnostic,
     Event,
     Fleet,
     Json,
@@ -26,12 +26,15 @@ from reconciler.model import (
     Rollback,
     Secret,
     Server,
+    Severity,
+    Sleep,
     masked,
 )
 from reconciler.observe import observe
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
-from reconciler.steps import Work
+from reconciler.steps import Work, backups
+from reconciler.steps.backups import Memory, Shelf
 
 WORKERS: Final = 8  # each makes a host pack, and takes the operator's network
 _NO_SERVER: Final = "{} has no server"
@@ -81,13 +84,14 @@ class Keeper:
 
         Raises BackupDamaged, VaultError.
         """
-        identity = self._identity(backup, identity)
+        identity = backups.identity_for(backup, self._ports, identity)
         backups.verify(self._shelf(self._settings(name)), backup, identity)
         return identity is not None
 
     def fetch(self, name: str, backup: Backup, target: Path, identity: Secret | None = None) -> None:
         """`target` is the plain archive, for its owner alone. Raises BackupDamaged, VaultError, Refused."""
-        backups.fetch(self._shelf(self._settings(name)), backup, self._needed(backup, identity), target)
+        memory = self._memory(name, backup, identity)
+        backups.fetch(memory.shelf, backup, memory.identity, target)
 
     def export(self, name: str, target: Path) -> None:
         """`target`, which must not be there, is what the child remembers now. Raises HostError, OSError."""
@@ -106,13 +110,19 @@ class Keeper:
             shelf.drop(backup)
         return tuple(gone)
 
+    def memory(self, source: str, backup: Backup, identity: Secret | None = None) -> Memory:
+        """What a gateway can be given before it starts. Raises BackupDamaged, VaultError, Refused."""
+        memory = self._memory(source, backup, identity)
+        backups.verify(memory.shelf, backup, memory.identity)
+        return memory
+
     def send(self, name: str, source: str, backup: Backup, identity: Secret | None = None) -> None:
         """The backup of `source` lies on the host of `name` as a checkpoint. Raises HostError, VaultError, Refused."""
-        shelf, key = self._shelf(self._settings(source)), self._needed(backup, identity)
+        memory = self._memory(source, backup, identity)
         work = self._work(name, self._server(name))
         try:
             self._note("backup-sent", name, backup)
-            backups.send(shelf, backup, key, work.connection())
+            backups.send(memory.shelf, backup, memory.identity, work.connection())
         finally:
             work.hang_up()
 
@@ -135,23 +145,13 @@ class Keeper:
 
     def _settings(self, name: str) -> BackupSettings:
         spec = self._fleet.children.get(name)
-        return spec.backup if spec is not None else BackupSettings()
+        return spec.backup if spec is not None else self._fleet.backup
 
     def _shelf(self, settings: BackupSettings) -> Shelf:
-        return Shelf(self._ports.vault(settings.to), self._fleet.name, keys.backup_key(self._ports.fleet_key))
+        return backups.shelf_of(settings, self._fleet, self._ports)
 
-    def _identity(self, backup: Backup, given: Secret | None) -> Secret | None:
-        is_ours = backup.recipient == keys.backup_recipient(self._ports.fleet_key)
-        return given or (keys.backup_identity(self._ports.fleet_key) if is_ours else None)
-
-    def _needed(self, backup: Backup, given: Secret | None) -> Secret:
-        found = self._identity(backup, given)
-        if found is None:
-            raise Refused(
-                f"the backup {backup.id} of {backup.child} is sealed for {backup.recipient}",
-                "give the identity that opens it: --identity FILE",
-            )
-        return found
+    def _memory(self, source: str, backup: Backup, identity: Secret | None) -> Memory:
+        return backups.memory_of(backup, self._shelf(self._settings(source)), self._ports, identity)
 
     def _server(self, name: str) -> Server:
         found = observe(self._fleet, self._ports, [name]).children[name].server
@@ -167,6 +167,41 @@ class Keeper:
         fields: Mapping[str, Json] = {"child": child, "backup": backup.id, "version": backup.version}
         now = self._ports.clock.now().isoformat()
         self._ports.store.append(Event(event, now, self._ports.clock.token(), dict(fields)), durable=True)
+
+
+def awaking(
+    children: Mapping[str, Child], waking: Mapping[str, Sleep], given: Mapping[str, Memory], keeper: Keeper
+) -> tuple[dict[str, Child], dict[str, Memory]]:
+    """The same children where some wake, with the versions of their backups; and what these will be given.
+
+    A child whose backup cannot be had is not to be made: that is an obstacle for it alone.
+    """
+    found, memories = dict(children), dict(given)
+    for name, child in children.items():
+        asleep = waking.get(name, child.asleep)
+        spec = child.spec
+        if asleep is None or not asleep.is_waking or spec is None:
+            continue
+        found[name] = child = replace(child, asleep=asleep)
+        if child.server is not None and not child.is_unfinished:
+            continue  # it has got it already
+        try:
+            memory = memories.get(name) or keeper.memory(asleep.source, keeper.find(asleep.source, asleep.backup))
+        except FleetError as error:
+            found[name] = replace(child, obstacle=_not_awake(child, error))
+        else:
+            memories[name] = memory
+            found[name] = replace(child, spec=replace(spec, version=memory.backup.version))
+    return found, memories
+
+
+def _not_awake(child: Child, error: FleetError) -> Diagnostic:
+    return Diagnostic(
+        Severity.ERROR,
+        f"{child.name} is to wake, and its backup cannot be had: {error.summary}",
+        f"{error.advice}\nfleet wake {child.name} --from another one, or --identity FILE; --empty gives its memory up",
+        address=child.name,
+    )
 
 
 def restore_of(child: Child, backup: Backup) -> Rollback:

@@ -19,7 +19,7 @@ from reconciler.errors import Refused
 from reconciler.model import Action, Change, Child, Json, Percent, Plan, PlanOptions, Secret
 from reconciler.selection import Selection
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 LIFE: Final = timedelta(hours=24)
 SKEW: Final = timedelta(minutes=5)  # how far two machines' clocks may differ
 
@@ -145,6 +145,7 @@ def _agreed(action: Action, child: Child, key: Secret) -> Agreed:
         "changes": [asdict(change) for change in action.reason.changes],
         "server_type": action.server_type,
         "region": action.region,
+        "without_copy": action.without_copy,
     }
     paths = tuple(change.path for change in action.reason.changes)
     return Agreed(str(action.kind), paths, _mac(what, key), _seen(child, key))
@@ -173,6 +174,7 @@ def _options_json(options: PlanOptions) -> dict[str, Json]:
         "allow_replace": allowed if isinstance(allowed, bool) else [*sorted(allowed)],
         "repair": [*sorted(options.repair)],
         "retry": [*sorted(options.retry)],
+        "without_copy": [*sorted(options.without_copy)],
         "max_destroys": f"{limit.value}%" if isinstance(limit, Percent) else limit,
     }
 
@@ -183,6 +185,7 @@ def _options(value: dict[str, Any]) -> PlanOptions:
         allow_replace=allowed if isinstance(allowed, bool) else frozenset(allowed),
         repair=frozenset(value["repair"]),
         retry=frozenset(value["retry"]),
+        without_copy=frozenset(value["without_copy"]),
         max_destroys=Percent(int(limit.rstrip("%"))) if isinstance(limit, str) else limit,
     )
 

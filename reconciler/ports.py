@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Protocol
 
@@ -190,6 +191,19 @@ class Vault(Protocol):
         """It is not there, whether it was or not."""
 
 
+class Sealer(Protocol):
+    """Seals files for a recipient and opens them again, in age's format (age-encryption.org/v1)."""
+
+    def seal(self, source: BufferedIOBase, target: Path, recipient: str) -> None:
+        """`target` is `source` for the holder of the recipient's identity. Raises UsageProblem: it is no recipient."""
+
+    def open_sealed(self, source: Path, target: BufferedIOBase, identity: Secret) -> None:
+        """What was sealed. Raises BackupDamaged where one bit of it differs or it is for somebody else.
+
+        What comes before the place that is damaged has been written by then: whoever gets it must not use it.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything outside, in one hand. `fleet_key` is 32 bytes as text-safe secret (see keys.py)."""
@@ -203,3 +217,4 @@ class Ports:
     fleet_key: Secret
     progress: Callable[[str, str, float], None]  # child, step, seconds
     vault: Callable[[str | Bucket], Vault]  # opens the place that the fleet file names for backups
+    sealer: Sealer

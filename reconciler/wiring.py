@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from reconciler import age
 from reconciler.clock import SystemClock
 from reconciler.errors import SandboxError
 from reconciler.fleet import references
@@ -65,7 +66,7 @@ def build_ports(
     def vault(place: str | Bucket) -> Vault:
         return _vault(place, home, resolver)
 
-    return Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, key, progress, vault)
+    return Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, key, progress, vault, age)
 
 
 def _vault(place: str | Bucket, home: Path, resolver: ReferenceSecrets) -> Vault:

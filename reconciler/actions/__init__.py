@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from reconciler.actions import create, destroy, replace, resize, restart, start, stop, update
+from reconciler.actions import create, destroy, hibernate, replace, resize, restart, start, stop, update
 from reconciler.actions.conditions import is_off
 from reconciler.model import Action, Child, Kind, Reason, Situation
 from reconciler.steps import Step
@@ -33,6 +33,7 @@ class ActionModule(Protocol):
 
 ACTIONS: Final[tuple[ActionModule, ...]] = (
     destroy,
+    hibernate,
     stop,
     replace,
     create,

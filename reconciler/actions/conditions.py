@@ -19,9 +19,16 @@ def shall_go(child: Child, situation: Situation) -> bool:
     return child.spec is None or (has_expired(child, situation) and not is_protected(child))
 
 
+def is_asleep(child: Child) -> bool:
+    """It shall have no server until a person wakes it."""
+    return child.asleep is not None and not child.asleep.is_waking
+
+
 def shall_run(child: Child, situation: Situation) -> bool:
-    """Declared, switched on, and its time has not come."""
-    return child.spec is not None and child.spec.enabled and not shall_go(child, situation)
+    """Declared, switched on and awake, and its time has not come."""
+    if child.spec is None or is_asleep(child):
+        return False
+    return child.spec.enabled and not shall_go(child, situation)
 
 
 def is_off(child: Child) -> bool:

@@ -21,7 +21,7 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if not shall_run(child, situation):
         return None
     if child.server is None:
-        return _absent(child)
+        return _absent(child) if child.asleep is None else Reason(ReasonCode.ASKED, "it was asleep, and wakes")
     if child.is_unfinished:
         return Reason(ReasonCode.UNFINISHED, "its server exists, but the first apply did not finish")
     return None

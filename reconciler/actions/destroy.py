@@ -7,12 +7,13 @@ from typing import Final
 from reconciler.actions.conditions import shall_go
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import Step
+from reconciler.steps.memory import ensure_last_copy
 from reconciler.steps.server import ensure_deleted
 
 KIND: Final = Kind.DESTROY
 SYMBOL: Final = "-"
 WAVE: Final = 4
-STEPS: Final[tuple[Step, ...]] = (Step("delete server", ensure_deleted),)
+STEPS: Final[tuple[Step, ...]] = (Step("last copy", ensure_last_copy), Step("delete server", ensure_deleted))
 NOTES: Final[tuple[str, ...]] = ()
 
 
@@ -21,6 +22,6 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if child.server is None or not shall_go(child, situation):
         return None
     if child.spec is None or child.spec.expires is None:
-        return Reason(ReasonCode.REMOVED, "no longer in the fleet file; its server and the memory on it are deleted")
+        return Reason(ReasonCode.REMOVED, "no longer in the fleet file; its server is deleted")
     when = f"{child.spec.expires:%Y-%m-%d %H:%M} UTC"
-    return Reason(ReasonCode.EXPIRED, f"expired on {when}; its server and the memory on it are deleted")
+    return Reason(ReasonCode.EXPIRED, f"expired on {when}; its server is deleted")

@@ -8,17 +8,21 @@ from reconciler.actions.conditions import is_locked_out, is_protected, shall_run
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.offers import needs_new_server
 from reconciler.steps import CONVERGE, Step
+from reconciler.steps.memory import ensure_last_copy, ensure_movable, ensure_moving
 from reconciler.steps.server import ensure_replaceable, ensure_server
 
 KIND: Final = Kind.REPLACE
 SYMBOL: Final = "-/+"
 WAVE: Final = 3
 STEPS: Final[tuple[Step, ...]] = (
+    Step("movable", ensure_movable),
+    Step("last copy", ensure_last_copy),
+    Step("moving", ensure_moving),
     Step("delete server", ensure_replaceable),
     Step("server", ensure_server),
     *CONVERGE,
 )
-NOTES: Final = ("the server, its address and the memory on it are gone for good; the new one starts empty",)
+NOTES: Final = ("the server and its address are gone for good",)
 
 
 def reason(child: Child, situation: Situation) -> Reason | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.actions.conditions import shall_go
+from reconciler.actions.conditions import is_asleep, shall_go
 from reconciler.model import Child, Kind, Reason, ReasonCode, ServerStatus, Situation
 from reconciler.steps import Step
 from reconciler.steps.comparison import differences_while_off
@@ -26,7 +26,9 @@ NOTES: Final[tuple[str, ...]] = ()
 
 def reason(child: Child, situation: Situation) -> Reason | None:
     """Disabled, and its server is not off; or off, and otherwise not as the file says."""
-    if child.spec is None or child.spec.enabled or child.server is None or shall_go(child, situation):
+    if child.spec is None or child.spec.enabled or child.server is None:
+        return None
+    if shall_go(child, situation) or is_asleep(child):
         return None
     changes = differences_while_off(child)
     if child.server.status is not ServerStatus.OFF:

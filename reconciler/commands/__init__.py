@@ -14,7 +14,16 @@ from reconciler.commands.access import (
     set_aside_drop_ins,
     set_authorized_keys,
 )
-from reconciler.commands.backups import drop_archive, make_archive, read_archive, receive_archive, unpack_archive
+from reconciler.commands.backups import (
+    PLACED,
+    copy_stopped,
+    drop_archive,
+    make_archive,
+    place_state,
+    read_archive,
+    receive_archive,
+    unpack_archive,
+)
 from reconciler.commands.files import (
     clear_strays,
     install_file,
@@ -49,6 +58,7 @@ from reconciler.commands.units import (
 )
 
 __all__ = [
+    "PLACED",
     "apply_firewall",
     "arm_access",
     "ask_for_models",
@@ -56,6 +66,7 @@ __all__ = [
     "clear_strays",
     "confirm_access",
     "confirm_firewall",
+    "copy_stopped",
     "daemon_reload",
     "drop_archive",
     "enable_unit",
@@ -75,6 +86,7 @@ __all__ = [
     "make_system_user",
     "make_way",
     "newest_release",
+    "place_state",
     "plain_units",
     "postpone_return",
     "read_archive",

@@ -12,16 +12,27 @@ from typing import Final
 
 from reconciler.commands.release import exact
 from reconciler.commands.shell import exclusive, script
-from reconciler.commands.switching import CHECKPOINTS, NOTES, SPARE_MB, checkpoint_id
+from reconciler.commands.switching import (
+    CHECKPOINTS,
+    COPY_TIMEOUT,
+    LEFT_OUT,
+    MUST_BE_STOPPED,
+    NOTES,
+    SPARE_MB,
+    TOOLS,
+    checkpoint_id,
+)
 from reconciler.model import Command
 
 ARCHIVE: Final = f"{NOTES}/archive"
+PLACED: Final = f"{NOTES}/placed"  # which checkpoint a gateway was given before it started here
 PIECE: Final = 1 << 20  # bytes; what a host may answer at most
 MAKE_TIMEOUT: Final = 900.0  # the tool took 3.7 s of 114 kB (facts on OpenClaw, section 5)
 PIECE_TIMEOUT: Final = 120.0
 
 _PLACES: Final = f"""
-archive={ARCHIVE}; copies={CHECKPOINTS}; notes={NOTES}; home=/var/lib/openclaw; user=openclaw
+archive={ARCHIVE}; copies={CHECKPOINTS}; notes={NOTES}; home=/var/lib/openclaw
+user=openclaw; unit=openclaw-gateway.service
 fail() {{ echo "$1" >&2; exit 1; }}
 need() {{
   free=$(df -Pk -- "$notes" | tail -n 1 | awk '{{ print $4 }}')
@@ -33,6 +44,13 @@ as_owner() ( cd "$work"; exec 9>&-; exec runuser -u "$user" -- env -i HOME="$hom
   PATH="${{node:-/usr}}/bin:/usr/bin:/bin" OPENCLAW_NO_AUTO_UPDATE=1 "$@" )
 make_room() {{
   work=$(mktemp -d /var/tmp/openclaw-archive.XXXXXX); trap 'rm -rf -- "$work"' EXIT; chown "$user:" "$work"
+}}
+# $1 version, $2 what it holds: of $archive/state.tar, and only of a whole one
+finish() {{
+  gzip -1 "$archive/state.tar"; sync "$archive/state.tar.gz"
+  printf '{{"at": "%s", "version": "%s", "size": %s, "digest": "%s", "holds": %s}}\\n' \\
+    "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$1" "$(stat -c %s "$archive/state.tar.gz")" \\
+    "$(sha256sum "$archive/state.tar.gz" | cut -d' ' -f1)" "$2"
 }}
 """
 
@@ -75,9 +93,21 @@ as_owner mkdir out; as_owner tar -xzf archive.tar.gz -C out; as_owner rm archive
 set -- "$work"/out/*/payload/posix"$home"
 [ "$#" -eq 1 ] && [ -d "$1" ] || fail "there is no $home in OpenClaw's archive"
 holds=$(as_owner python3 -I -c "$summary" "$1")
-as_owner tar -cf - -C "$1" . | gzip -1 >"$archive/state.tar.gz"; sync "$archive/state.tar.gz"
-printf '{{"at": "%s", "size": %s, "digest": "%s", "holds": %s}}\\n' "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" \\
-  "$(stat -c %s "$archive/state.tar.gz")" "$(sha256sum "$archive/state.tar.gz" | cut -d' ' -f1)" "$holds"
+as_owner tar -cf - -C "$1" . >"$archive/state.tar"
+finish "$version" "$holds"
+"""
+
+# Of a stopped gateway what lies there is whole, so no tool of the release is needed: that may be what is broken.
+_COPY: Final = f"""{_PLACES}{MUST_BE_STOPPED}
+summary=$1; must_be_stopped
+rm -rf -- "$archive"; make_room; mkdir -m 0700 "$archive"
+[ -d "$home" ] || fail 'there is no state'
+need $(($(du -sk -- "$home" | cut -f1) * 2))
+release=$(readlink /opt/openclaw/current) || fail 'no release is linked, so nobody knows which one wrote this state'
+holds=$(as_owner python3 -I -c "$summary" "$home")
+tar --numeric-owner -Scpf "$archive/state.tar" {LEFT_OUT} -C "$home" .
+tar --numeric-owner -df "$archive/state.tar" -C "$home" >&2
+finish "${{release##*/}}" "$holds"
 """
 
 _READ = f"{_PLACES}" + 'tail -c "+$(($1 + 1))" "$archive/state.tar.gz" | head -c "$2"'
@@ -85,7 +115,7 @@ _DROP = f"{_PLACES}" + 'rm -rf -- "$archive"'
 
 # A piece that is sent twice is there once.
 _RECEIVE = f"""{_PLACES}
-mkdir -p -m 0700 "$archive"
+mkdir -p -m 0700 "$notes" "$archive"
 touch "$archive/received"
 [ "$(stat -c %s "$archive/received")" -ge "$1" ] || fail 'a piece before this one is missing'
 truncate -s "$1" "$archive/received"; cat >>"$archive/received"
@@ -111,10 +141,29 @@ printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' "$id" "$vers
 sync -f "$copy.part"; mv -T -- "$copy.part" "$copy"; sync "$copies"; rm -rf -- "$archive"
 """
 
+# Before a gateway starts for the first time on a host: nothing that is there is lost all the same.
+_PLACE: Final = f"""{TOOLS}placed={PLACED}
+[ "$(cat "$placed" 2>/dev/null)" != "$1" ] || exit 0
+must_be_stopped
+[ ! -e "$switch" ] || fail 'a change of version is on its way'
+[ -e "$copies/$1/manifest.json" ] || fail "there is no checkpoint $1"
+mkdir -p -m 0700 "$asides"
+need "$(du -sk -- "$copies/$1" | cut -f1)"; drop "$notes/next"; unpack "$1" "$notes/next"
+[ -n "$(find "$home" -type f -print -quit)" ] || rm -rf -- "$home"  # as our steps have made it
+set_aside "$home" "$1"; mv -T -- "$notes/next" "$home"; sync /var/lib
+printf '%s\\n' "$1" >"$placed.part"; sync "$placed.part"; mv -fT -- "$placed.part" "$placed"
+sync "$notes"
+"""
+
 
 def make_archive(version: str, node_directory: str) -> Command:
-    """Prints {"at", "size", "digest", "holds"} of an archive that lies on the host until it is dropped."""
+    """Prints {"at", "version", "size", "digest", "holds"} of an archive that lies on the host until it is dropped."""
     return exclusive("make an archive", _MAKE, exact(version), node_directory, SUMMARY, timeout=MAKE_TIMEOUT)
+
+
+def copy_stopped() -> Command:
+    """The same of a gateway that is stopped, whichever version was linked, and without a tool of it."""
+    return exclusive("copy the state", _COPY, SUMMARY, timeout=MAKE_TIMEOUT)
 
 
 def read_archive(offset: int) -> Command:
@@ -140,3 +189,8 @@ def unpack_archive(checkpoint: str, version: str, at: str, digest: str) -> Comma
         raise ValueError(f"{at!r} is no time in ISO 8601")
     arguments = checkpoint_id(checkpoint), exact(version), at, digest
     return exclusive("unpack the archive", _UNPACK, *arguments, timeout=MAKE_TIMEOUT)
+
+
+def place_state(checkpoint: str) -> Command:
+    """A gateway that has not started on this host yet has this checkpoint's state; once, however often it is asked."""
+    return exclusive("place the state", _PLACE, checkpoint_id(checkpoint), timeout=COPY_TIMEOUT)

@@ -41,7 +41,15 @@ current=/opt/openclaw/current; home=/var/lib/openclaw; unit=openclaw-gateway.ser
 """
 
 # What can be fetched again is no memory.
-_LEFT_OUT: Final = "--exclude=./.cache --exclude=./.npm"
+LEFT_OUT: Final = "--exclude=./.cache --exclude=./.npm"
+
+MUST_BE_STOPPED: Final = """
+must_be_stopped() {
+  case $(systemctl is-active "$unit") in
+    active|activating|deactivating|reloading) fail 'the gateway runs, so its state cannot be taken as a whole' ;;
+  esac
+}
+"""
 
 _SHELL: Final = """
 fail() { echo "$1" >&2; exit 1; }
@@ -49,11 +57,6 @@ uptime() { read -r up rest </proc/uptime; echo "${up%.*}"; }
 wait_for_word() { echo $(($(uptime) + $1)) >"$until.part"; mv -fT -- "$until.part" "$until"; }
 must_go_on() { [ -d "$switch" ] && [ ! -e "$switch/undone" ] || fail 'the host has gone back by itself'; }
 is_unknown() { [ $? = 5 ]; }  # what systemctl says of a unit that was removed: the next apply puts it there again
-must_be_stopped() {
-  case $(systemctl is-active "$unit") in
-    active|activating|deactivating|reloading) fail 'the gateway runs, so its state cannot be taken as a whole' ;;
-  esac
-}
 # $1 path, $2 name of what is kept there of old: nothing is ever overwritten
 set_aside() {
   [ -e "$1" ] || return 0
@@ -85,7 +88,7 @@ keep() {
   sync "$2.part"; mv -fT -- "$2.part" "$2"
 }
 """
-_TOOLS: Final = f"spare={SPARE_MB}\n{_PLACES}{_SHELL}"
+TOOLS: Final = f"spare={SPARE_MB}\n{_PLACES}{_SHELL}{MUST_BE_STOPPED}"
 
 # Every step of it is a rename, so it needs no disk; whatever interrupts it, the timer begins it again where it was.
 # The gateway is not to be started before all is in its place, and the last thing is that it may.
@@ -95,7 +98,7 @@ RETURN_PROGRAM: Final = f"""\
 # Written by OpenClaw Deploy; changes are put back by the next apply.
 set -eu
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; umask 022; cd /
-{_TOOLS}
+{TOOLS}
 exec 9>/run/openclaw-deploy.lock
 if [ "${{1-}}" = now ]; then flock -w 600 9; else flock -n 9 || exit 0; fi
 if [ ! -d "$switch" ]; then systemctl stop --no-block "$timer"; exit 0; fi
@@ -120,7 +123,7 @@ systemctl stop --no-block "$timer"
 """
 
 # Its time is set and somebody looks at it before the gateway is stopped: from the first moment on it comes back.
-_BEGIN = f"""{_TOOLS}
+_BEGIN = f"""{TOOLS}
 if [ -e "$switch" ]; then
   [ "$(cat "$switch/checkpoint")" = "$1" ] || fail 'another change of version is on its way'
   must_go_on; wait_for_word {PATIENCE}; systemctl stop "$unit"; exit 0
@@ -144,14 +147,14 @@ sync -f "$switch.part"; mv -T -- "$switch.part" "$switch"; sync "$notes"
 systemctl stop "$unit"
 """
 
-_TAKE = f"""{_TOOLS}
+_TAKE = f"""{TOOLS}
 must_go_on; must_be_stopped
 id=$(cat "$switch/checkpoint"); copy=$copies/$id
 trap 'rm -rf -- "$copy.part" "$switch/home.part"; wait_for_word {PATIENCE}' EXIT
 wait_for_word {int(COPY_TIMEOUT) + PATIENCE}
 needed=$(du -sk -- "$home" | cut -f1); need $((needed * 2))
 drop "$switch/home"; drop "$copy"; mkdir -m 0700 "$copy.part"
-tar --numeric-owner -Scpf "$copy.part/state.tar" {_LEFT_OUT} -C "$home" .
+tar --numeric-owner -Scpf "$copy.part/state.tar" {LEFT_OUT} -C "$home" .
 tar --numeric-owner -df "$copy.part/state.tar" -C "$home" >&2
 ( cd "$copy.part"; sha256sum state.tar >state.sha256 )
 printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' "$id" "$(cat "$switch/origin")" \\
@@ -161,7 +164,7 @@ unpack "$id" "$switch/home"
 """
 
 # From the word `made` on the state may be changed by the new release, so from then on going back restores it.
-_MAKE = f"""{_TOOLS}
+_MAKE = f"""{TOOLS}
 must_go_on; must_be_stopped; wait_for_word {PATIENCE}
 [ -d "$switch/home" ] || fail 'no checkpoint was taken'
 : >"$switch/made"; sync -f "$switch"
@@ -176,7 +179,7 @@ rm -f -- "$switch/closed"; sync "$switch"
 
 # The note of why goes with the return, so that one cannot be without the other. Where the host has returned before, it
 # is kept as well.
-_GO_BACK = f"""{_TOOLS}
+_GO_BACK = f"""{TOOLS}
 exec 9>/run/openclaw-deploy.lock; flock -w 600 9
 if [ -d "$switch" ]; then
   if [ "$1" -gt 0 ]; then keep "$1" "$switch/held.json"; fi
@@ -187,7 +190,7 @@ exec 9>&-
 exec {RETURN_PATH} now
 """
 
-_STAY = f"""{_TOOLS}
+_STAY = f"""{TOOLS}
 if [ ! -d "$switch" ] && [ ! -e "$asides/$2" ] && [ "$(readlink "$current")" = "$releases/$3" ]; then exit 0; fi
 must_go_on
 if [ "$1" -gt 0 ]; then keep "$1" "$notes/held.json"; else rm -f -- "$notes/held.json"; fi
@@ -209,7 +212,7 @@ def begin_switch(checkpoint: str, origin: str, target: str, restore: str | None 
 
 def postpone_return() -> Command:
     """PATIENCE more seconds for the switch. Fails where the host has gone back already."""
-    return script("postpone the return", f"{_TOOLS}must_go_on; wait_for_word {PATIENCE}", timeout=60)
+    return script("postpone the return", f"{TOOLS}must_go_on; wait_for_word {PATIENCE}", timeout=60)
 
 
 def take_checkpoint() -> Command:

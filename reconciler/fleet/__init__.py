@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.document import MAX_PROBLEMS, Problem, failure_of
 from reconciler.fleet import crosschecks, settings
-from reconciler.fleet.blocks import Layered, as_map, layered
+from reconciler.fleet.blocks import Layered, as_map, layered, merge
 from reconciler.fleet.contents import Problems, workspace_files
 from reconciler.fleet.secret_references import reference
 from reconciler.fleet.sources import Sources, load
@@ -63,6 +63,7 @@ def parse(sources: Sources) -> Fleet:
         path=sources.main.file,
         policy=_policy(as_map(data.get("policy"))),
         rollout=_rollout(as_map(data.get("rollout"))),
+        backup=_default_backup(sources),
         moved={move["to"]: move["from"] for move in _maps(data.get("moved"))},
         digest=sources.digest,
     )
@@ -75,10 +76,15 @@ def references(fleet: Fleet) -> dict[SecretRef, str]:
     for name, child in fleet.children.items():
         wanted.setdefault(child.bot_token, f'the bot token of child "{name}"')
         wanted.setdefault(child.model.key, f'the model key of child "{name}"')
-        if isinstance(child.backup.to, Bucket):
-            wanted.setdefault(child.backup.to.access_key, f'the access key of the backups of child "{name}"')
-            wanted.setdefault(child.backup.to.secret_key, f'the secret key of the backups of child "{name}"')
+        _add_storage(wanted, child.backup, f'child "{name}"')
+    _add_storage(wanted, fleet.backup, "children that are gone from the file")
     return wanted
+
+
+def _add_storage(wanted: dict[SecretRef, str], backup: BackupSettings, whose: str) -> None:
+    if isinstance(backup.to, Bucket):
+        wanted.setdefault(backup.to.access_key, f"the access key of the backups of {whose}")
+        wanted.setdefault(backup.to.secret_key, f"the secret key of the backups of {whose}")
 
 
 def former_names(fleet: Fleet, name: str) -> tuple[str, ...]:
@@ -161,6 +167,14 @@ def _backup(values: Mapping[str, Any]) -> BackupSettings:
         max_age=None if max_age is None else settings.duration(max_age),
         rate=values["rate"] * 1_000_000,
     )
+
+
+def _default_backup(sources: Sources) -> BackupSettings:
+    """Of children that no file names any more; where the defaults name half a bucket, the built-in directory."""
+    built_ins = built_in()
+    values = merge(built_ins["backup"], as_map(sources.defaults.values.get("backup")))
+    is_whole = not values["to"].startswith(settings.S3) or all(values.get(name) for name in crosschecks.OF_STORAGE)
+    return _backup(values if is_whole else built_ins["backup"])
 
 
 def _bucket(values: Mapping[str, Any]) -> Bucket:

@@ -31,7 +31,7 @@ _OWN_VARIABLES: Final[Mapping[SecretRef, str]] = {
     _USUAL_TOKEN: "the cloud's API token",
     SecretRef("env", "FLEET_SANDBOX_TOKEN"): "the sandbox's API token",
 }
-_OF_STORAGE: Final = {
+OF_STORAGE: Final = {
     "endpoint": "https://fsn1.your-objectstorage.com",
     "access_key": "env:S3_ACCESS_KEY",
     "secret_key": "env:S3_SECRET_KEY",
@@ -217,7 +217,7 @@ def _unknown_storage(child: Layered, troubled: set[Path]) -> Iterator[Problem]:
     if not str(backup.get("to")).startswith(S3) or not troubled.isdisjoint({("backup",), ("defaults", "backup")}):
         return
     block = child.source(("backup", "to"))
-    for name, example in _OF_STORAGE.items():
+    for name, example in OF_STORAGE.items():
         if backup.get(name) is None and troubled.isdisjoint({(*block.path, "backup", name)}):
             summary = f"backup.to of {block.words} is a bucket, and backup has no {name}"
             yield block.problem(("backup", "to"), summary, f"write it beside it, for example: {name}: {example}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.model.backup import Backup, BackupSettings, Bucket, KeptBackups, MadeBackup
+from reconciler.model.backup import Backup, BackupSettings, Bucket, KeptBackups, MadeBackup, Sleep
 from reconciler.model.cloud import (
     EVERYWHERE,
     LABEL_PREFIX,
@@ -114,6 +114,7 @@ __all__ = [
     "Severity",
     "Silence",
     "Situation",
+    "Sleep",
     "Switch",
     "Sync",
     "UpdateSettings",

@@ -61,6 +61,18 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleep:
+    """A child sleeps, without a server, until it is given the backup with this id of `source`: itself, or another.
+
+    `backup` is empty where nobody can tell any more which one that is.
+    """
+
+    backup: str
+    source: str
+    is_waking: bool = False  # it shall have a server again
+
+
+@dataclass(frozen=True, slots=True)
 class KeptBackups:
     """The backups of one child, the newest first; `problems` is what is wrong with others; `where` they are."""
 

@@ -75,6 +75,11 @@ class Server:
         return self.label("protect") is not None
 
     @property
+    def is_throwaway(self) -> bool:
+        """It serves no user: a backup was tried on it, and nothing that it remembers is worth a copy."""
+        return self.label("throwaway") is not None
+
+    @property
     def is_unproven(self) -> bool:
         """An apply has moved it to another firewall, and nobody has got in from there yet; see steps/networks.py."""
         return self.label("ssh-from-before") is not None

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from reconciler.model.backup import Sleep
 from reconciler.model.cloud import Catalog
 from reconciler.model.json import Json
 from reconciler.model.release import Hold, Rollback
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     START = "start"
     STOP = "stop"
     REPLACE = "replace"
+    HIBERNATE = "hibernate"
     DESTROY = "destroy"
 
 
@@ -78,6 +80,7 @@ class Action:
     left_alone: tuple[str, ...] = ()
     retries: bool = False  # it goes to a version that is held, because a person says so
     rollback: Rollback | None = None
+    without_copy: bool = False  # its memory goes with its server, because a person says so
     batch: int = 0  # within its wave; what goes over to another version does so in batches from 1 on
 
 
@@ -122,15 +125,19 @@ class PlanOptions:
 
     `allow_replace` names the children whose server may be replaced; True means every one. `repair` names children whose
     often repaired keys are mended once more, `retry` children for which a version that is held is tried again,
-    `rollback` those that go back to a checkpoint. `partial` says that only some children were asked for.
-    `max_destroys` is used instead of the file's. `requests_left` is what the cloud's rate limit allows at once; None
-    where nobody knows.
+    `rollback` those that go back to a checkpoint, `without_copy` those whose memory may go with their server,
+    `hibernate` those that shall sleep, and `waking` those that shall wake, and from which backup. `partial` says that
+    only some children were asked for. `max_destroys` is used instead of the file's. `requests_left` is what the cloud's
+    rate limit allows at once; None where nobody knows.
     """
 
     allow_replace: frozenset[str] | bool = frozenset()
     repair: frozenset[str] = frozenset()
     retry: frozenset[str] = frozenset()
     rollback: Mapping[str, Rollback] = field(default_factory=dict)
+    without_copy: frozenset[str] = frozenset()
+    hibernate: frozenset[str] = frozenset()
+    waking: Mapping[str, Sleep] = field(default_factory=dict)
     partial: bool = False
     max_destroys: int | Percent | None = None
     requests_left: int | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.model.backup import Sleep
 from reconciler.model.cloud import Server
 from reconciler.model.decision import Diagnostic
 from reconciler.model.json import Json
@@ -74,6 +75,7 @@ class Applied:
 class HostFacts:
     """One probe's answer. `managed` maps each entry of MANAGED to its live value (None: not there).
 
+    `asleep`: it has no server, or shall have none, until it is woken.
     `bot` is the number of the bot whose token is on the host, for its gateway to use.
     """
 
@@ -138,6 +140,7 @@ class Child:
     obstacle: Diagnostic | None = None
     in_open_run: bool = False
     bot: str | None = None
+    asleep: Sleep | None = None
 
     @property
     def is_unfinished(self) -> bool:

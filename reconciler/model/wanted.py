@@ -164,6 +164,7 @@ class Fleet:
     path: str
     policy: Policy = Policy()
     rollout: Rollout = Rollout()
+    backup: BackupSettings = field(default_factory=BackupSettings)  # of children that are gone from the file
     moved: Mapping[str, str] = field(default_factory=dict)  # new name -> old name; see fleet.former_names
     digest: str = ""  # SHA-256, hex, over fleet.yaml and every file it includes or reads
 

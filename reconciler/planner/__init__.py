@@ -40,7 +40,7 @@ from reconciler.steps.firewalls import firewalls_in_use
 DEFAULTS: Final = PlanOptions()
 NOTHING: Final[Mapping[str, Hold]] = {}
 # What brings a server under the firewall of the file, or deletes it. All else says so, or leaves it where it is.
-_LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.REPLACE, Kind.DESTROY)
+_LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.REPLACE, Kind.HIBERNATE, Kind.DESTROY)
 
 
 def plan(

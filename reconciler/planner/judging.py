@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.actions import ACTIONS
-from reconciler.actions.conditions import shall_run
+from reconciler.actions.conditions import is_asleep, shall_run
 from reconciler.model import SETTLED, Action, Child, Diagnostic, Kind, ReasonCode, Situation, Sync
 from reconciler.offers import candidates, resize_target
 from reconciler.planner import money, notices, versions
@@ -64,6 +64,7 @@ def _completed(action: Action, child: Child, situation: Situation) -> Action:
         left_alone=left,
         retries=child.name in situation.options.retry,
         rollback=situation.options.rollback.get(child.name),
+        without_copy=child.name in situation.options.without_copy,
     )
     amount = money.difference(aimed, child, situation.catalog)
     about = (*notices.about_action(aimed, child, situation), *versions.about_switch(aimed, child, situation))
@@ -116,4 +117,4 @@ def _sync(child: Child, action: Action | None, situation: Situation) -> Sync:
         return Sync.DRIFTED if action.reason.code in _DRIFT else Sync.PENDING
     if shall_run(child, situation) and child.facts is None:
         return Sync.UNKNOWN  # the cloud does not know how its server is, so nobody has looked at it
-    return Sync.IN_SYNC if child.spec.enabled else Sync.SUSPENDED
+    return Sync.IN_SYNC if child.spec.enabled and not is_asleep(child) else Sync.SUSPENDED

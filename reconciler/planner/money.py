@@ -73,14 +73,15 @@ def as_text(amount: Decimal | None) -> str | None:
 
 
 def _is_about_money(action: Action, child: Child) -> bool:
-    if action.kind in (Kind.REPLACE, Kind.RESIZE, Kind.DESTROY) or child.server is None or child.spec is None:
+    moves = action.kind in (Kind.REPLACE, Kind.RESIZE, Kind.HIBERNATE, Kind.DESTROY)
+    if moves or child.server is None or child.spec is None:
         return True
     return child.server.backups != has_backups_afterwards(action, child.spec, child.server)
 
 
 def _cost_afterwards(action: Action, child: Child, catalog: Catalog | None) -> Decimal | None:
     spec, server = child.spec, child.server
-    if action.kind is Kind.DESTROY or spec is None:
+    if action.kind in (Kind.HIBERNATE, Kind.DESTROY) or spec is None:
         return NOTHING
     new = server is None or action.kind is Kind.REPLACE
     server_type = action.server_type or (server.server_type if server else spec.server_types[0])

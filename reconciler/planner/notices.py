@@ -8,8 +8,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.actions.conditions import has_expired, is_protected, shall_go, shall_run
-from reconciler.model import LATEST, Action, Catalog, Change, Child, Diagnostic, Kind, Server, Severity, Situation
+from reconciler.actions.conditions import has_expired, is_asleep, is_protected, shall_go, shall_run
+from reconciler.model import (
+    LATEST,
+    Action,
+    Catalog,
+    Change,
+    Child,
+    Diagnostic,
+    Kind,
+    Server,
+    Severity,
+    Situation,
+    Sleep,
+)
 from reconciler.offers import needs_new_server
 from reconciler.planner import money
 from reconciler.steps.comparison import left_alone
@@ -34,7 +46,7 @@ def needs_replacement(child: Child, situation: Situation) -> Diagnostic | None:
         Severity.REFUSED,
         child,
         f"{child.name}: {what} takes a new server, and none is planned",
-        "the memory on the present one would be lost\n"
+        "its address would change; its memory would move\n"
         f"if that is meant: fleet apply --allow-replace {child.name}; else put the old value back",
     )
 
@@ -53,9 +65,12 @@ def mended_too_often(child: Child, action: Action | None, situation: Situation) 
 
 
 def about_time_and_rest(child: Child, action: Action | None, situation: Situation) -> Iterator[Diagnostic]:
-    """Expiry, due or near; and what a child costs that is switched off."""
+    """Sleep; expiry, due or near; and what a child costs that is switched off."""
     if child.spec is None:
         return
+    if child.asleep is not None and is_asleep(child) and child.server is None:
+        asleep = f"{child.name} is asleep{_since(child.asleep)}"
+        yield _diagnostic(Severity.NOTE, child, asleep, f"to wake it: fleet wake {child.name}")
     if child.spec.expires is not None:
         yield from _about_expiry(child, child.spec.expires, situation)
     if not child.spec.enabled and child.server is not None and action is None:
@@ -82,8 +97,20 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE:
         yield f"the new server gets the newest OpenClaw of that moment{_present_release(child)}"
     kept = child.spec and money.has_backups_afterwards(action, child.spec, child.server)
+    if action.kind in (Kind.DESTROY, Kind.REPLACE):
+        yield from _about_memory(action, child)
     if child.spec and action.kind is not Kind.DESTROY and child.server.backups and not kept:
         yield "switching the cloud's backups off deletes those there are"
+
+
+def _about_memory(action: Action, child: Child) -> Iterator[str]:
+    """Whether anything is left of it. Of one that was never finished, or serves no user, nobody wants to know."""
+    if action.without_copy:
+        yield "what it remembers is lost for good: no copy of it is made (--no-backup)"
+    elif action.kind is Kind.REPLACE:
+        yield "its gateway is stopped, its memory copied and read back, and given to the new one before that starts"
+    elif child.server and not child.is_unfinished and not child.server.is_throwaway:
+        yield f"a last copy of its memory is kept and read back first: fleet backup list {child.name}"
 
 
 def _about_expiry(child: Child, expires: datetime, situation: Situation) -> Iterator[Diagnostic]:
@@ -94,7 +121,7 @@ def _about_expiry(child: Child, expires: datetime, situation: Situation) -> Iter
                 Severity.NOTE,
                 child,
                 f"{child.name} expires on {when}",
-                "the first apply after that deletes its server and the memory on it",
+                "the first apply after that deletes its server, after a last copy of its memory",
             )
     elif not shall_go(child, situation):
         yield _kept(child, f" expired on {when} and", "its server is not deleted", "give it a later `expires`")
@@ -105,6 +132,10 @@ def _about_expiry(child: Child, expires: datetime, situation: Situation) -> Iter
             f"{child.name} expired on {when}, so no server is made for it",
             "take it out of the fleet file, or give it a later `expires`",
         )
+
+
+def _since(asleep: Sleep) -> str:
+    return f": its memory is in the backup {asleep.backup}" if asleep.backup else ", and nobody can tell its backup"
 
 
 def _kept(child: Child, why: str, what: str, instead: str) -> Diagnostic:

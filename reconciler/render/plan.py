@@ -34,6 +34,7 @@ COLORS: Final[Mapping[Kind, str]] = {
     Kind.STOP: "yellow",
     Kind.RESTART: "yellow",
     Kind.REPLACE: "red",
+    Kind.HIBERNATE: "yellow",
     Kind.DESTROY: "red",
 }
 SEVERITY_COLORS: Final[Mapping[Severity, str | None]] = {
@@ -86,7 +87,7 @@ def facts(action: Action, child: Child) -> dict[str, str]:
         where = f"{action.server_type} in {action.region}"
         backups = has_backups_afterwards(action, spec, server)
         return {"server": ", ".join((where, *_extras(ipv4=server.ipv4, backups=backups)))}
-    if action.kind is Kind.DESTROY and server is not None:
+    if action.kind in (Kind.HIBERNATE, Kind.DESTROY) and server is not None:
         return {"server": _server_text(server)}
     return {}
 

@@ -17,6 +17,7 @@ from reconciler.steps.gateway import (
     ensure_secrets,
     ensure_unit,
 )
+from reconciler.steps.memory import ensure_awake, ensure_memory
 from reconciler.steps.networks import ensure_ssh_from, ensure_way_in
 from reconciler.steps.power import ensure_powered
 from reconciler.steps.release import ensure_node, ensure_release
@@ -51,11 +52,13 @@ _PUT: Final = (
     Step("release", ensure_release),
     Step("secrets", ensure_secrets),
     Step("unit", ensure_unit),
+    Step("memory", ensure_memory),
     Step("checkpoint", ensure_checkpoint),
     Step("switch", ensure_switched),
     Step("config", ensure_config),
     Step("files", ensure_files),
     *_PROVE,
+    Step("awake", ensure_awake),
     Step("prove lasting", ensure_lasting),
     Step("keep", ensure_kept),
     Step("prune", ensure_pruned),

@@ -22,8 +22,9 @@ _OF_KIND: Final[Mapping[Kind, int]] = {
     Kind.RESTART: 0,
     Kind.START: 2,  # of a server: power, a look at its labels; of a unit: none
     Kind.STOP: 4,  # a look, the power button, a look whether it worked, a look at its labels
-    Kind.REPLACE: 3,  # a look and the deletion, then as a create
-    Kind.DESTROY: 2,
+    Kind.REPLACE: 4,  # a look before its memory is copied, a look and the deletion, then as a create
+    Kind.HIBERNATE: 5,  # a look before its memory is copied, two to note that it sleeps, a look and the deletion
+    Kind.DESTROY: 3,  # a look before its memory is copied, a look and the deletion
 }
 
 

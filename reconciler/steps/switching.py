@@ -8,9 +8,9 @@ earlier apply has left is never gone on with: it is undone, and another one begi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler import commands
@@ -161,7 +161,11 @@ def new_id(work: Work) -> str:
     """By the time; of another second where there is one of this, also of what was set aside."""
     assert work.facts is not None
     known = {*(checkpoint.id for checkpoint in work.facts.checkpoints), *(name[:16] for name in work.facts.asides)}
-    now = work.ports.clock.now()
+    return free_id(work.ports.clock.now(), known)
+
+
+def free_id(now: datetime, known: Collection[str]) -> str:
+    """The first one from now on that is not known. Pure."""
     moments = (now + timedelta(seconds=later) for later in range(len(known) + 1))
     return next(name for moment in moments if (name := f"{moment:%Y%m%dT%H%M%SZ}") not in known)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler import keys
 from reconciler.answers import parse_answer
@@ -15,6 +15,7 @@ from reconciler.errors import HostError, SecretError
 from reconciler.managed import Materials, files, looks, wanted_values
 from reconciler.model import (
     LABEL_PREFIX,
+    Backup,
     ChildSpec,
     Fleet,
     Hold,
@@ -30,6 +31,9 @@ from reconciler.ports import Host, Ports
 from reconciler.steps.repairs import leaving_alone
 from reconciler.steps.trees import Trees, wanted_tree
 from reconciler.steps.versions import pinned, with_quarantine
+
+if TYPE_CHECKING:
+    from reconciler.steps.backups import Memory
 
 SSH_PORT: Final = 22
 CONNECT_TIMEOUT: Final = 10.0
@@ -68,6 +72,10 @@ class Work:
     hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
     retries: bool = False  # a person wants what is held to be tried again
     stays_at: str | None = None  # the version that a switch has gone back to
+    without_copy: bool = False  # its memory goes with its server, because a person says so
+    last_copy: Backup | None = None  # what its server was deleted after
+    memory: Memory | None = None  # what it shall remember when it starts for the first time on a new server
+    is_waking: bool = False  # it was asleep, and the fleet's note of that is still there
     may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it
     was_healthy: bool = True  # before the switch
     model_before: str = ""  # what the model's provider answered then

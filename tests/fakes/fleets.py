@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from reconciler import age
 from reconciler.api import NOTHING_SPECIAL, FleetClient
 from reconciler.model import (
     ChildSpec,
@@ -78,13 +79,13 @@ class FakeFleet:
     def fleet(self) -> Fleet:
         token, specs = SecretRef("env", "TOKEN"), dict(self.specs)
         place, moved = "fleet.yaml", dict(self.moved)
-        return Fleet("demo", Provider.HETZNER, token, None, 1, specs, place, self.policy, self.rollout, moved)
+        return Fleet("demo", Provider.HETZNER, token, None, 1, specs, place, self.policy, self.rollout, moved=moved)
 
     def ports(self) -> Ports:
         endpoints = Endpoints({"x86_64": NODE})
         return Ports(
             *(self.cloud, self.dialer, self.store, self.clock, self.secrets, endpoints, FLEET_KEY),
-            *(self._keep_progress, lambda place: DirectoryVault(self.state.parent / str(place))),
+            *(self._keep_progress, lambda place: DirectoryVault(self.state.parent / str(place)), age),
         )
 
     def client(self) -> FleetClient:

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
-from reconciler import keys
+from reconciler import age, keys
 from reconciler.api import FleetClient, Planned
 from reconciler.clock import SystemClock
 from reconciler.clouds.hetzner import HetznerCloud
@@ -119,7 +119,9 @@ class Scene:
         )
         fleet = load_fleet(self.directory / "fleet.yaml")
         secrets = SandboxSecrets(FLEET_KEY)
-        ports = Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, FLEET_KEY, lambda *_: None, _no_vault)
+        ports = Ports(
+            cloud, FabricDialer(), store, clock, secrets, endpoints, FLEET_KEY, lambda *_: None, _no_vault, age
+        )
         try:
             with self.namespace.inside():
                 return FleetClient(fleet, ports).plan()

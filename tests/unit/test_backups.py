@@ -11,10 +11,10 @@ from typing import Final
 import pytest
 
 from reconciler import keys
-from reconciler.backups import is_due, surplus
 from reconciler.errors import BackupDamaged, HostTimedOut, Refused
 from reconciler.keeper import Keeper
 from reconciler.model import Backup, BackupSettings, OutcomeCode, Secret
+from reconciler.steps.backups import is_due, surplus
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY
 

@@ -7,14 +7,22 @@ import json
 from datetime import UTC, datetime
 from typing import Final
 
-from reconciler.commands.backups import ARCHIVE
+from reconciler.commands.backups import ARCHIVE, PLACED
 from reconciler.commands.release import RELEASES
-from reconciler.commands.switching import CHECKPOINTS
+from reconciler.commands.switching import ASIDES, CHECKPOINTS, NOTES, SWITCH
 from reconciler.model import Json
 from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.disk import File, exists, make_directories, remove_tree
 from reconciler.sandbox.simulated.host import SimulatedHost
-from reconciler.sandbox.simulated.switching import HOME, packed_home
+from reconciler.sandbox.simulated.switching import (
+    CURRENT,
+    HOME,
+    checked,
+    must_be_stopped,
+    packed_home,
+    set_aside,
+    unpack_tree,
+)
 
 MADE: Final = f"{ARCHIVE}/state.tar.gz"
 RECEIVED: Final = f"{ARCHIVE}/received"
@@ -24,13 +32,33 @@ def make(host: SimulatedHost, call: Call) -> bytes:
     version = call.arguments[0]
     if f"{RELEASES}/{version}" not in host.releases:
         raise Fails(f"Cannot find module '{RELEASES}/{version}/node_modules/openclaw/openclaw.mjs'")
-    remove_tree(host, ARCHIVE)
-    make_directories(host, ARCHIVE, "0700")
-    content = json.dumps(packed_home(host)).encode()
-    host.files[MADE] = File(content)
-    at = datetime.fromtimestamp(host.now(), UTC).isoformat(timespec="seconds")
-    digest = hashlib.sha256(content).hexdigest()
-    return json.dumps({"at": at, "size": len(content), "digest": digest, "holds": _holds(host)}).encode()
+    return _pack(host, version)
+
+
+def copy(host: SimulatedHost, call: Call) -> bytes:
+    del call
+    must_be_stopped(host)
+    if HOME not in host.directories:
+        raise Fails("there is no state")
+    if CURRENT not in host.links:
+        raise Fails("no release is linked, so nobody knows which one wrote this state")
+    return _pack(host, host.links[CURRENT].rpartition("/")[2])
+
+
+def place(host: SimulatedHost, call: Call) -> None:
+    [checkpoint] = call.arguments
+    if host.content(PLACED).decode().strip() == checkpoint:
+        return
+    must_be_stopped(host)
+    if exists(host, SWITCH):
+        raise Fails("a change of version is on its way")
+    packed = checked(host, checkpoint)
+    make_directories(host, ASIDES, "0700")
+    if any(path.startswith(f"{HOME}/") for path in host.files):
+        set_aside(host, checkpoint)
+    remove_tree(host, HOME)
+    unpack_tree(host, packed, HOME)
+    host.files[PLACED] = File(f"{checkpoint}\n".encode())
 
 
 def read(host: SimulatedHost, call: Call) -> bytes:
@@ -47,6 +75,7 @@ def drop(host: SimulatedHost, call: Call) -> None:
 
 def receive(host: SimulatedHost, call: Call) -> None:
     offset, length = map(int, call.arguments)
+    make_directories(host, NOTES, "0700")
     make_directories(host, ARCHIVE, "0700")
     before = host.content(RECEIVED)
     if len(before) < offset:
@@ -71,6 +100,21 @@ def unpack(host: SimulatedHost, call: Call) -> None:
         host.files[f"{copy}/state.sha256"] = File(digest.encode())
         host.files[f"{copy}/manifest.json"] = File(json.dumps(manifest).encode())
     remove_tree(host, ARCHIVE)
+
+
+def _pack(host: SimulatedHost, version: str) -> bytes:
+    remove_tree(host, ARCHIVE)
+    make_directories(host, ARCHIVE, "0700")
+    content = json.dumps(packed_home(host)).encode()
+    host.files[MADE] = File(content)
+    said: dict[str, Json] = {
+        "at": datetime.fromtimestamp(host.now(), UTC).isoformat(timespec="seconds"),
+        "version": version,
+        "size": len(content),
+        "digest": hashlib.sha256(content).hexdigest(),
+        "holds": _holds(host),
+    }
+    return json.dumps(said).encode()
 
 
 def _holds(host: SimulatedHost) -> Json:

@@ -48,10 +48,10 @@ def begin(host: SimulatedHost, call: Call) -> None:
     make_directories(host, ASIDES, "0700")
     if exists(host, f"{CHECKPOINTS}/{checkpoint}") or exists(host, f"{ASIDES}/{checkpoint}"):
         raise Fails(f"there is a checkpoint {checkpoint} already")
-    packed = _checked(host, restore) if restore else None
+    packed = checked(host, restore) if restore else None
     lay_down(host, call)
     if packed is not None:
-        _unpack(host, packed, f"{SWITCH}/next")
+        unpack_tree(host, packed, f"{SWITCH}/next")
     host.systemd.stop(UNIT)
 
 
@@ -74,7 +74,7 @@ def postpone(host: SimulatedHost, call: Call) -> None:
 def take(host: SimulatedHost, call: Call) -> None:
     del call
     _must_go_on(host)
-    _must_be_stopped(host)
+    must_be_stopped(host)
     _wait_for_word(host, COPY_TIMEOUT + PATIENCE)
     checkpoint, version = _word(host, "checkpoint"), _word(host, "origin")
     copy = f"{CHECKPOINTS}/{checkpoint}"
@@ -87,14 +87,14 @@ def take(host: SimulatedHost, call: Call) -> None:
     host.files[f"{copy}/state.tar"] = File(content)
     host.files[f"{copy}/state.sha256"] = File(hashlib.sha256(content).hexdigest().encode())
     host.files[f"{copy}/manifest.json"] = File(json.dumps(manifest).encode())
-    _unpack(host, _checked(host, checkpoint), f"{SWITCH}/home")
+    unpack_tree(host, checked(host, checkpoint), f"{SWITCH}/home")
     _wait_for_word(host, PATIENCE)
 
 
 def make(host: SimulatedHost, call: Call) -> None:
     del call
     _must_go_on(host)
-    _must_be_stopped(host)
+    must_be_stopped(host)
     _wait_for_word(host, PATIENCE)
     if f"{SWITCH}/home" not in host.directories:
         raise Fails("no checkpoint was taken")
@@ -102,7 +102,7 @@ def make(host: SimulatedHost, call: Call) -> None:
     if f"{SWITCH}/next" in host.directories:
         if f"{SWITCH}/left" not in host.directories:
             move_tree(host, HOME, f"{SWITCH}/left")
-        set_aside(host)
+        set_aside(host, _word(host, "checkpoint"))
         move_tree(host, f"{SWITCH}/next", HOME)
     host.links[CURRENT] = f"{RELEASES}/{_word(host, 'target')}"
     host.files.pop(f"{SWITCH}/closed", None)
@@ -135,7 +135,7 @@ def give_up(host: SimulatedHost) -> None:
             host.systemd.stop(UNIT)
         if exists(host, f"{SWITCH}/made"):
             if f"{SWITCH}/home" in host.directories:
-                set_aside(host)
+                set_aside(host, _word(host, "checkpoint"))
                 move_tree(host, f"{SWITCH}/home", HOME)
             host.links[CURRENT] = f"{RELEASES}/{_word(host, 'origin')}"
         if exists(host, f"{SWITCH}/held.json"):
@@ -148,11 +148,11 @@ def give_up(host: SimulatedHost) -> None:
         host.systemd.stop(RETURN_TIMER)
 
 
-def set_aside(host: SimulatedHost) -> None:
+def set_aside(host: SimulatedHost, name: str) -> None:
     """What the gateway has now, if anything."""
     if HOME not in host.directories:
         return
-    name = f"{ASIDES}/{_word(host, 'checkpoint')}"
+    name = f"{ASIDES}/{name}"
     while exists(host, name):
         name += "+"
     move_tree(host, HOME, name)
@@ -204,12 +204,12 @@ def _must_go_on(host: SimulatedHost) -> None:
         raise Fails("the host has gone back by itself")
 
 
-def _must_be_stopped(host: SimulatedHost) -> None:
+def must_be_stopped(host: SimulatedHost) -> None:
     if host.systemd.is_active(UNIT):
         raise Fails("the gateway runs, so its state cannot be taken as a whole")
 
 
-def _checked(host: SimulatedHost, checkpoint: str) -> dict[str, Any]:
+def checked(host: SimulatedHost, checkpoint: str) -> dict[str, Any]:
     """What is packed in a checkpoint whose digest is right."""
     copy = f"{CHECKPOINTS}/{checkpoint}"
     if not exists(host, f"{copy}/manifest.json"):
@@ -239,7 +239,7 @@ def packed_home(host: SimulatedHost) -> dict[str, Any]:
     }
 
 
-def _unpack(host: SimulatedHost, packed: dict[str, Any], to: str) -> None:
+def unpack_tree(host: SimulatedHost, packed: dict[str, Any], to: str) -> None:
     host.directories.update({to + path: (owner, mode) for path, (owner, mode) in packed["directories"].items()})
     host.links.update({to + path: target for path, target in packed["links"].items()})
     for path, (content, owner, mode) in packed["files"].items():

@@ -16,20 +16,30 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from reconciler import age, commands, keys
-from reconciler.archives import FromHost, ToHost, Weighed
+from reconciler import commands, keys
 from reconciler.commands.backups import PIECE
-from reconciler.errors import BackupDamaged, HostError
+from reconciler.commands.release import exact
+from reconciler.errors import BackupDamaged, HostError, Refused
 from reconciler.manifests import NOTE, SEALED, is_note, read_note, stem_of, write_note
-from reconciler.model import Backup, BackupSettings, Secret
-from reconciler.ports import Host, Vault
-from reconciler.steps import Work
+from reconciler.model import Backup, BackupSettings, Fleet, Secret
+from reconciler.ports import Host, Ports, Sealer, Vault
+from reconciler.steps.archives import FromHost, ToHost, Weighed
 from reconciler.steps.release import NODE_DIRECTORY
-from reconciler.steps.switching import new_id
+from reconciler.steps.switching import free_id
 from reconciler.steps.versions import linked
+from reconciler.steps.work import Work, uid_of
 
 LARGEST_NOTE: Final = 1 << 20
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A backup that a gateway is given before it starts on a new host, where it is kept, and what opens it."""
+
+    backup: Backup
+    shelf: Shelf
+    identity: Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Shelf:
     vault: Vault
     fleet: str
     key: Secret  # keys.backup_key
+    sealer: Sealer
 
     def of(self, child: str) -> tuple[list[Backup], list[str]]:
         """Those of the child of this name, the newest first; and what is wrong with those that are not whole."""
@@ -84,22 +95,55 @@ class Shelf:
                 return file.read(LARGEST_NOTE)
 
 
+def shelf_of(settings: BackupSettings, fleet: Fleet, ports: Ports) -> Shelf:
+    """The fleet's backups in the place that these settings name."""
+    return Shelf(ports.vault(settings.to), fleet.name, keys.backup_key(ports.fleet_key), ports.sealer)
+
+
+def memory_of(backup: Backup, shelf: Shelf, ports: Ports, identity: Secret | None = None) -> Memory:
+    """What a gateway can be given, by this identity or the fleet key's own. Raises Refused where it is another's."""
+    found = identity_for(backup, ports, identity)
+    if found is None:
+        raise Refused(
+            f"the backup {backup.id} of {backup.child} is sealed for {backup.recipient}",
+            "give the identity that opens it: --identity FILE",
+        )
+    return Memory(backup, shelf, found)
+
+
+def identity_for(backup: Backup, ports: Ports, given: Secret | None = None) -> Secret | None:
+    """What opens it: the given one, or the fleet key's own where it was sealed for that; None where nobody here can."""
+    is_ours = backup.recipient == keys.backup_recipient(ports.fleet_key)
+    return given or (keys.backup_identity(ports.fleet_key) if is_ours else None)
+
+
 def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
     """A new backup of a child that runs, kept and read back. Raises HostError, VaultError."""
+    host, made = _archive(work)
+    return _carry(work, host, made, shelf, settings)
+
+
+def make_last(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
+    """The same of a child whose gateway is stopped, without a tool of its release. Raises HostError, VaultError."""
+    host = work.connection()
+    return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings)
+
+
+def _carry(work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings: BackupSettings) -> Backup:
+    """From the host into the vault, sealed on its way, and read back; nothing is left of it on the host."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
-    host, version, made = _archive(work)
     try:
         with TemporaryDirectory() as place:
             sealed, again = Path(place) / "sealed", Path(place) / "again"
             reader = FromHost(host, made["size"], settings.rate, work.ports.clock)
-            age.seal(reader, sealed, recipient)
+            shelf.sealer.seal(reader, sealed, recipient)
             _check_arrival(reader, made["digest"])
             with sealed.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             backup = Backup(
-                id=new_id(work), fleet=shelf.fleet, child=work.name, uid=work.existing().uid or "", version=version,
-                at=made["at"], size=made["size"], digest=made["digest"], sealed_size=sealed.stat().st_size,
-                sealed_digest=digest, recipient=recipient, holds=made["holds"],
+                id=_new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
+                version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
+                sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
             )  # fmt: skip
             shelf.keep(backup, sealed)
             shelf.take(backup, again)
@@ -110,7 +154,7 @@ def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
 
 def export(work: Work, rate: int, target: Path) -> None:
     """`target`, which must not be there, is what the child remembers now, plain. Raises HostError, OSError."""
-    host, _, made = _archive(work)
+    host, made = _archive(work)
     try:
         with os.fdopen(os.open(target, _NEW, 0o600), "wb") as file:
             reader = FromHost(host, made["size"], rate, work.ports.clock)
@@ -132,7 +176,7 @@ def verify(shelf: Shelf, backup: Backup, identity: Secret | None) -> None:
         if identity is None:
             return
         opened = Weighed()
-        age.open_sealed(sealed, opened, identity)
+        shelf.sealer.open_sealed(sealed, opened, identity)
         _check(backup, opened.digest.hexdigest())
 
 
@@ -143,7 +187,7 @@ def fetch(shelf: Shelf, backup: Backup, identity: Secret, target: Path) -> None:
         sealed = Path(place) / "sealed"
         shelf.take(backup, sealed)
         with os.fdopen(os.open(target, _NEW, 0o600), "wb") as file:
-            age.open_sealed(sealed, file, identity)
+            shelf.sealer.open_sealed(sealed, file, identity)
 
 
 def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host) -> None:
@@ -153,7 +197,7 @@ def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host) -> None:
         sealed = Path(place) / "sealed"
         shelf.take(backup, sealed)
         writer = ToHost(host)
-        age.open_sealed(sealed, writer, identity)
+        shelf.sealer.open_sealed(sealed, writer, identity)
         writer.finish()
     host.run(commands.unpack_archive(backup.id, backup.version, backup.at, backup.digest))
 
@@ -175,12 +219,22 @@ def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -
     return settings.every is not None and (newest is None or now - newest >= settings.every)
 
 
-def _archive(work: Work) -> tuple[Host, str, dict[str, Any]]:
+def _new_id(work: Work, shelf: Shelf) -> str:
+    """By the time; of another second where the host, or what is kept, has one of this."""
+    kept, _ = shelf.of(work.name)
+    facts = work.facts
+    known = {backup.id for backup in kept}
+    if facts is not None:
+        known |= {*(checkpoint.id for checkpoint in facts.checkpoints), *(name[:16] for name in facts.asides)}
+    return free_id(work.ports.clock.now(), known)
+
+
+def _archive(work: Work) -> tuple[Host, dict[str, Any]]:
     """An archive of this version lies on the host, and what the host says of it."""
     version, host = linked(work.look()), work.connection()
     if version is None:
         raise HostError(f"no whole release is on {work.name}", f"apply first: fleet apply {work.name}")
-    return host, version, _made(host.run(commands.make_archive(version, NODE_DIRECTORY)).stdout)
+    return host, _made(host.run(commands.make_archive(version, NODE_DIRECTORY)).stdout)
 
 
 def _check_arrival(reader: FromHost, digest: str) -> None:
@@ -193,7 +247,13 @@ def _made(printed: bytes) -> dict[str, Any]:
     try:
         made: Any = json.loads(printed)
         datetime.fromisoformat(made["at"])
-        return {"at": str(made["at"]), "size": int(made["size"]), "digest": str(made["digest"]), "holds": made["holds"]}
+        return {
+            "at": str(made["at"]),
+            "version": exact(str(made["version"])),
+            "size": int(made["size"]),
+            "digest": str(made["digest"]),
+            "holds": made["holds"],
+        }
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise HostError("what the host says of its archive cannot be read", "try again") from error
 

@@ -1,0 +1,96 @@
+"""What a gateway remembers: a last copy before its server goes, and what it is given before it starts on a new one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from reconciler import commands, keys
+from reconciler.errors import FleetError, HostError, Refused
+from reconciler.managed import files
+from reconciler.model import Sleep
+from reconciler.steps import backups
+from reconciler.steps.guards import reread
+from reconciler.steps.sleeping import set_sleep
+from reconciler.steps.work import Work
+
+
+def ensure_last_copy(work: Work) -> bool:
+    """Its gateway is stopped, and all that it remembers is kept off its host and read back: only then its server goes.
+
+    Nothing is copied of a server that was never finished, or that serves no user; nor where a person has said so. Where
+    it fails the gateway starts again. Raises HostError, VaultError, Refused.
+    """
+    if work.server is None or work.is_first or work.server.is_throwaway or reread(work) is None:
+        return False
+    if work.without_copy:
+        work.note("memory-given-up", durable=True, server=work.server.id)
+        return False
+    host = work.connection()
+    if work.facts is not None and work.facts.switch is not None:
+        host.run(commands.go_back())  # between two versions its state is in two places
+    host.run(commands.stop_unit(files.UNIT))
+    try:
+        settings = work.spec.backup if work.spec is not None else work.fleet.backup
+        work.last_copy = backups.make_last(work, backups.shelf_of(settings, work.fleet, work.ports), settings)
+    except FleetError:
+        with suppress(HostError):
+            work.connection().run(commands.restart_unit(files.UNIT))
+        raise
+    work.note("backup-made", durable=True, backup=work.last_copy.id, version=work.last_copy.version)
+    return True
+
+
+def ensure_movable(work: Work) -> bool:
+    """Changes nothing: raises Refused where nobody here could open the copy that its new server would be given."""
+    recipient = work.declared().backup.recipient
+    if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
+        raise Refused(
+            f"the backups of {work.name} are sealed for {recipient}: nobody here could give its memory to another server",
+            f"take `backup: key` out of the fleet file until {work.name} has moved; or give its memory up: --no-backup",
+        )
+    return False
+
+
+def ensure_moving(work: Work) -> bool:
+    """Whoever is given another server wakes there with its last copy, whatever interrupts that.
+
+    Raises CloudError; Refused where nobody here can open the copy.
+    """
+    if work.last_copy is None:
+        return False
+    settings = work.declared().backup
+    shelf = backups.shelf_of(settings, work.fleet, work.ports)
+    work.memory = backups.memory_of(work.last_copy, shelf, work.ports)
+    set_sleep(work, Sleep(work.last_copy.id, work.name, is_waking=True))
+    work.is_waking = True
+    return True
+
+
+def ensure_memory(work: Work) -> bool:
+    """A gateway that has not started on this host yet remembers what it was given. Raises HostError, VaultError."""
+    if work.memory is None:
+        return False
+    host, backup = work.connection(), work.memory.backup
+    if host.run(commands.read_file(commands.PLACED)).stdout.decode("utf-8", "replace").strip() == backup.id:
+        return False
+    work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
+    backups.send(work.memory.shelf, backup, work.memory.identity, host)
+    host.run(commands.place_state(backup.id))
+    work.look()
+    return True
+
+
+def ensure_asleep(work: Work) -> bool:
+    """The fleet knows that nobody shall make this child a server, and from which copy it wakes. Raises CloudError."""
+    assert work.last_copy is not None, "the step before this one takes the copy that it wakes from"
+    set_sleep(work, Sleep(work.last_copy.id, work.name))
+    return True
+
+
+def ensure_awake(work: Work) -> bool:
+    """It runs again with its memory, so what it was woken from is of no more use."""
+    if not work.is_waking:
+        return False
+    set_sleep(work, None)
+    work.is_waking = False
+    return True

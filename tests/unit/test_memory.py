@@ -1,0 +1,195 @@
+"""What a gateway remembers goes with no server: last copies, sleep and waking, and who cannot be copied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler.api import FleetClient
+from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
+from reconciler.keys import backup_recipient, make_key
+from reconciler.model import BackupSettings, Outcome, OutcomeCode, PlanOptions, ServerStatus
+from tests.fakes.fleets import FakeFleet
+
+DOG: Final = "my dog is called Bello"
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    made = FakeFleet(state, ("alice", "bob")).applied()
+    made.host("alice").gateway.remember(DOG)
+    return made
+
+
+def backups(world: FakeFleet, name: str = "alice") -> list[str]:
+    return [backup.id for backup in world.client().keeper().kept(name).backups]
+
+
+def destroyed(world: FakeFleet, *without_copy: str) -> Outcome:
+    client = world.client()
+    [outcome] = client.apply(client.plan_destruction(["alice"], without_copy=without_copy))
+    return outcome
+
+
+def hibernated(world: FakeFleet) -> Outcome:
+    client = world.client()
+    [outcome] = client.apply(client.plan_hibernation(["alice"]))
+    return outcome
+
+
+def woken(world: FakeFleet, client: FleetClient | None = None) -> Outcome:
+    client = client or world.client()
+    planned = client.plan_waking("alice", client.keeper().find("alice"))
+    client.begin_waking(planned)
+    [outcome] = client.apply(planned)
+    return outcome
+
+
+def is_there(world: FakeFleet, name: str = "alice") -> bool:
+    return any(server.name == f"demo-{name}" for server in world.cloud.by_id.values())
+
+
+def test_nothing_is_destroyed_before_its_memory_is_kept_and_read_back(world: FakeFleet) -> None:
+    assert destroyed(world).code is OutcomeCode.DONE
+    assert not is_there(world)
+    [kept] = world.client().keeper().kept("alice").backups
+    assert kept.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"messages": 1}}
+    assert world.client().keeper().verify("alice", kept)
+
+
+def test_who_is_taken_out_of_the_file_can_be_looked_up_and_comes_back_with_its_memory(world: FakeFleet) -> None:
+    spec = world.specs.pop("alice")
+    world.apply()
+    assert not is_there(world)
+    assert len(backups(world)) == 1
+    world.specs["alice"] = spec
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+    assert world.planned() == []
+
+
+def test_a_copy_that_fails_keeps_the_server_and_starts_its_gateway_again(world: FakeFleet) -> None:
+    world.host("alice").fails = [("copy the state", HostTimedOut("gone", "again"))] * 3
+    assert destroyed(world).code is OutcomeCode.FAILED
+    assert is_there(world)
+    assert world.host("alice").gateway.active == "active"
+    assert backups(world) == []
+
+
+def test_who_does_not_answer_is_deleted_only_where_a_person_says_so(world: FakeFleet) -> None:
+    world.dialer.silent[world.server("alice").id] = HostTimedOut("no answer")
+    planned = world.client().plan_destruction(["alice"]).plan
+    assert planned.actions == ()
+    assert "its host does not answer, so no last copy of its memory can be taken" in planned.diagnostics[0].summary
+    assert "--no-backup alice" in planned.diagnostics[0].detail
+    assert destroyed(world, "alice").code is OutcomeCode.DONE
+    assert not is_there(world)
+    assert "memory-given-up" in [event.event for event in world.events()]
+
+
+def test_who_is_switched_off_cannot_be_copied_either(world: FakeFleet) -> None:
+    world.change("alice", enabled=False)
+    world.apply()
+    assert world.server("alice").status is ServerStatus.OFF
+    del world.specs["alice"]
+    assert world.planned() == []
+    assert is_there(world)
+
+
+@pytest.mark.parametrize("label", ["unfinished", "throwaway"])
+def test_what_was_never_finished_or_serves_nobody_is_not_copied(world: FakeFleet, label: str) -> None:
+    server = world.server("alice")
+    world.cloud.set_labels(server.id, {**server.labels, f"openclaw-deploy/{label}": "true"})
+    world.dialer.silent[server.id] = HostTimedOut("no answer")
+    assert destroyed(world).code is OutcomeCode.DONE
+    assert backups(world) == []
+
+
+def test_a_switch_that_was_left_is_undone_before_the_copy(world: FakeFleet) -> None:
+    from reconciler import commands
+
+    host = world.host("alice")
+    host.run(commands.begin_switch("20261126T000000Z", "2026.9.6", "2026.9.7"))
+    assert destroyed(world).code is OutcomeCode.DONE
+    [kept] = world.client().keeper().kept("alice").backups
+    assert (kept.version, kept.holds["databases"]) == ("2026.9.6", {".openclaw/state/openclaw.sqlite": {"messages": 1}})
+
+
+def test_who_sleeps_has_no_server_and_no_apply_makes_one(world: FakeFleet) -> None:
+    assert hibernated(world).code is OutcomeCode.DONE
+    assert not is_there(world)
+    plan = world.client().plan().plan
+    assert plan.actions == ()
+    assert str(plan.sync["alice"]) == "SUSPENDED"
+    assert plan.diagnostics[0].summary == f"alice is asleep: its memory is in the backup {backups(world)[0]}"
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+    assert world.planned() == []
+    assert world.client().plan().children["alice"].asleep is None
+
+
+def test_its_first_start_on_a_new_server_is_with_its_memory(world: FakeFleet) -> None:
+    hibernated(world)
+    woken(world)
+    assert world.host("alice").gateway.starts == 1
+
+
+def test_a_wake_that_was_cut_off_is_gone_on_with_by_any_apply(world: FakeFleet) -> None:
+    hibernated(world)
+    client = world.client()
+    client.begin_waking(client.plan_waking("alice", client.keeper().find("alice")))
+    assert world.planned() == ["create alice: asked"]
+    world.apply()
+    assert world.host("alice").gateway.memory == [DOG]
+    assert world.planned() == []
+
+
+def test_who_was_to_wake_and_has_no_backup_any_more_is_not_made_with_an_empty_mind(world: FakeFleet) -> None:
+    hibernated(world)
+    client = world.client()
+    client.begin_waking(client.plan_waking("alice", client.keeper().find("alice")))
+    for path in (world.state.parent / "backups").rglob("*.json"):
+        path.unlink()
+    plan = world.client().plan().plan
+    assert plan.actions == ()
+    assert "alice is to wake, and its backup cannot be had" in plan.diagnostics[0].summary
+    client.forget_sleep("alice")
+    assert world.planned() == ["create alice: gone"] or world.planned() == ["create alice: declared"]
+
+
+def test_sleep_that_was_cut_off_is_gone_on_with(world: FakeFleet) -> None:
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    assert hibernated(world).code is OutcomeCode.FAILED
+    assert world.planned() == ["hibernate alice: unfinished"]
+    world.apply()
+    assert not is_there(world)
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_who_is_protected_does_not_sleep(world: FakeFleet) -> None:
+    world.change("alice", protect=True)
+    with pytest.raises(Refused, match="protected: alice"):
+        world.client().plan_hibernation(["alice"])
+
+
+def test_another_server_gets_what_the_old_one_remembered(world: FakeFleet) -> None:
+    world.change("alice", regions=("hel1",))
+    [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset({"alice"})))
+    assert outcome.code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+    assert world.planned() == []
+    assert world.client().plan().children["alice"].asleep is None
+
+
+def test_what_only_another_can_open_is_not_moved_to_another_server(world: FakeFleet) -> None:
+    world.change("alice", regions=("hel1",), backup=BackupSettings(recipient=backup_recipient(make_key(bytes(32)))))
+    [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset({"alice"})))
+    assert outcome.code is OutcomeCode.FAILED
+    assert "nobody here could give its memory to another server" in outcome.error
+    assert is_there(world)
+    assert world.host("alice").gateway.memory == [DOG]
+    assert world.host("alice").gateway.active == "active"
