@@ -6,28 +6,21 @@ for action in fleet.plan().plan.actions: ...
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler import engine, importing, keys, planfile, recovery
 from reconciler.errors import Refused
 from reconciler.fleet import load_fleet
-from reconciler.keeper import Keeper, awaking, restore_of
+from reconciler.keeper import Keeper
 from reconciler.model import (
-    Backup,
     Child,
     Event,
     Fleet,
     Hold,
     HostAddress,
     Outcome,
-    Percent,
-    Plan,
-    PlanOptions,
-    Reason,
-    ReasonCode,
     Record,
     Secret,
     Server,
@@ -35,40 +28,26 @@ from reconciler.model import (
 )
 from reconciler.observe import observe
 from reconciler.ownership import settle
-from reconciler.planner import plan
-from reconciler.planner.versions import rollback_of
+from reconciler.planning import NOTHING_SPECIAL, Planned, Planning
 from reconciler.ports import Host, Ports
 from reconciler.refreshing import Refreshed, refresh
 from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine
-from reconciler.steps.backups import Memory
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
-from reconciler.steps.sleeping import check_name, mark_of, note_sleep
-from reconciler.steps.trees import Key
+from reconciler.steps.sleeping import note_sleep, sleepers
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
 
+__all__ = ["EVERYTHING", "NOTHING_SPECIAL", "FleetClient", "Planned", "Refreshed", "read_journal"]
+
 EVERYTHING = Selection()
-NOTHING_SPECIAL = PlanOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A plan and the look that it was made from."""
-
-    plan: Plan
-    children: dict[str, Child]
-    options: PlanOptions = NOTHING_SPECIAL
-    trees: Mapping[Key, str] = field(default_factory=dict)  # of releases, as far as the fleet knows them
-    memories: Mapping[str, Memory] = field(default_factory=dict)  # by child, what its gateway will be given
-
-
-class FleetClient:
+class FleetClient(Planning):
     """One fleet file and everything it talks to."""
 
     def __init__(self, fleet: Fleet, ports: Ports) -> None:
-        self.fleet = fleet
-        self._ports = ports
+        super().__init__(fleet, ports)
         self._told: tuple[Runs, dict[str, Record]] | None = None
 
     @classmethod
@@ -121,91 +100,7 @@ class FleetClient:
         """Rebuild the records in state/ from the live hosts; nothing else changes. The caller holds the lock."""
         return refresh(self.fleet, self._ports, names)
 
-    # --- planning and applying ----------------------------------------------------------------------------------
-
-    def plan(self, names: Iterable[str] | None = None, options: PlanOptions = NOTHING_SPECIAL) -> Planned:
-        """Look at everything (or at the named children only) and plan. Writes nothing."""
-        options = replace(options, partial=options.partial or names is not None)
-        return self._plan(self.fleet, names, options)
-
-    def plan_destruction(
-        self, names: Iterable[str], max_destroys: int | Percent | None = None, without_copy: Iterable[str] = ()
-    ) -> Planned:
-        """The plan that deletes the named children, as if the file did not declare them.
-
-        A limit that the file sets holds here too; its default does not, for each of them was asked for. The memory of
-        those in `without_copy` is lost. Raises Refused for protected ones.
-        """
-        names = tuple(names)
-        self._refuse_protected(names)
-        kept = {name: spec for name, spec in self.fleet.children.items() if name not in names}
-        if max_destroys is None and self.fleet.policy.max_destroys is None:
-            max_destroys = len(names)
-        options = PlanOptions(partial=True, max_destroys=max_destroys, without_copy=frozenset(without_copy))
-        planned = self._plan(replace(self.fleet, children=kept), names, options)
-        self._refuse_protected_servers(planned)
-        asked = Reason(ReasonCode.ASKED, "asked for on the command line; its server is deleted")
-        actions = tuple(replace(action, reason=asked) for action in planned.plan.actions)
-        return replace(planned, plan=replace(planned.plan, actions=actions))
-
-    def plan_hibernation(self, names: Iterable[str]) -> Planned:
-        """The plan that puts the named children to sleep. Raises Refused for who cannot sleep."""
-        names = tuple(names)
-        self._refuse_protected(names)
-        for name in names:
-            check_name(name)
-        options = PlanOptions(partial=True, hibernate=frozenset(names))
-        planned = self._plan(self.fleet, names, options)
-        self._refuse_protected_servers(planned)
-        awake = [name for name, child in planned.children.items() if child.is_unfinished and not child.asleep]
-        if awake:
-            raise Refused(f"never finished, so nothing to keep: {', '.join(awake)}", "apply first, or destroy")
-        return planned
-
-    def plan_waking(self, name: str, backup: Backup, identity: Secret | None = None) -> Planned:
-        """The plan that makes a child that has no server a new one, with what it remembered in this backup.
-
-        Its version is the backup's: the next apply goes on to that in the file. Raises Refused, BackupDamaged.
-        """
-        waking = Sleep(backup.id, backup.child, is_waking=True)
-        mark_of(waking, name)
-        memory = self.keeper().memory(backup.child, backup, identity)
-        return self._plan(self.fleet, [name], PlanOptions(partial=True, waking={name: waking}), {name: memory})
-
-    def begin_waking(self, planned: Planned) -> None:
-        """From now on any apply goes on with it. The caller holds the lock. Raises CloudError."""
-        for name, sleep in planned.options.waking.items():
-            note_sleep(self.fleet, self._ports, name, sleep)
-
-    def forget_sleep(self, name: str) -> None:
-        """It is made without a memory by the next apply. The caller holds the lock. Raises CloudError."""
-        note_sleep(self.fleet, self._ports, name, None)
-
-    def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned:
-        """The plan that brings the named children back to a checkpoint, the newest or the one with the id `to`.
-
-        Raises Refused where there is none, or nobody can say.
-        """
-        names = tuple(names)
-        seen = observe(self.fleet, self._ports, names).children
-        wanted = {name: rollback_of(seen[name], to) for name in names}
-        specs = {
-            name: replace(self.fleet.children[name], version=rollback.checkpoint.version)
-            for name, rollback in wanted.items()
-        }
-        fleet = replace(self.fleet, children={**self.fleet.children, **specs})
-        return self._plan(fleet, names, PlanOptions(partial=True, retry=frozenset(names), rollback=wanted))
-
-    def plan_restore(self, name: str, backup: Backup) -> Planned:
-        """The plan that puts a backup into the child's gateway, with the version of then; what is there is kept.
-
-        Raises Refused where nobody can say how the child is.
-        """
-        seen = observe(self.fleet, self._ports, [name]).children[name]
-        wanted = restore_of(seen, backup)
-        spec = replace(self.fleet.children[name], version=backup.version)
-        fleet = replace(self.fleet, children={**self.fleet.children, name: spec})
-        return self._plan(fleet, [name], PlanOptions(partial=True, retry=frozenset({name}), rollback={name: wanted}))
+    # --- applying -----------------------------------------------------------------------------------------------
 
     def keeper(self) -> Keeper:
         """The backups of this fleet's children."""
@@ -235,22 +130,20 @@ class FleetClient:
             self.fleet, planned.plan, planned.children, self._ports, workers, planned.trees, planned.memories
         )
 
-    def _refuse_protected(self, names: Iterable[str]) -> None:
-        protected = [name for name in names if (spec := self.fleet.children.get(name)) and spec.protect]
-        if protected:
-            raise Refused(
-                f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
-            )
+    def begin_waking(self, planned: Planned) -> None:
+        """From now on any apply goes on with it. The caller holds the lock. Raises CloudError."""
+        for name, sleep in planned.options.waking.items():
+            child = planned.children[name]
+            has_slept = child.server is None or child.is_unfinished
+            note_sleep(self.fleet, self._ports, name, sleep if has_slept else None)
 
-    def _refuse_protected_servers(self, planned: Planned) -> None:
-        """The file has given up the protection of these, and no apply has taken it from their servers yet."""
-        labelled = (name for name, child in planned.children.items() if child.server and child.server.is_protected)
-        protected = [name for name in labelled if name in self.fleet.children]
-        if protected:
-            raise Refused(
-                f"still protected, for the fleet file's `protect: false` is not applied yet: {', '.join(protected)}",
-                f"take the protection from the server first: fleet apply {' '.join(protected)}",
-            )
+    def asleep(self) -> dict[str, Sleep]:
+        """The children that have no server, or shall have none. Raises CloudError."""
+        return sleepers(self.fleet, fleet_firewalls(self.fleet, self._ports))
+
+    def forget_sleep(self, name: str) -> None:
+        """It is made without a memory by the next apply. The caller holds the lock. Raises CloudError."""
+        note_sleep(self.fleet, self._ports, name, None)
 
     # --- plan files ---------------------------------------------------------------------------------------------
 
@@ -285,19 +178,6 @@ class FleetClient:
             runs = open_runs(self.fleet, fleet_firewalls(self.fleet, self._ports))
             self._told = runs, self._ports.store.records() if runs else {}
         return self._told
-
-    def _plan(
-        self,
-        fleet: Fleet,
-        names: Iterable[str] | None,
-        options: PlanOptions,
-        memories: Mapping[str, Memory] = engine.NO_MEMORIES,
-    ) -> Planned:
-        seen, now = observe(fleet, self._ports, names, options.retry), self._ports.clock.now()
-        options = replace(options, requests_left=self._ports.cloud.requests_left())
-        children, memories = awaking(seen.children, options.waking, memories, self.keeper())
-        made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
-        return Planned(made, children, options, seen.trees, memories)
 
 
 def read_journal(state_dir: Path) -> list[Event]:

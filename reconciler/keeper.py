@@ -61,6 +61,10 @@ class Keeper:
         found.sort(key=lambda backup: backup.id, reverse=True)
         return KeptBackups(tuple(found), tuple(problems), shelf.vault.where)
 
+    def names(self) -> tuple[str, ...]:
+        """Whose backups are where the file keeps those of any child by default. Raises VaultError."""
+        return self._shelf(self._fleet.backup).children()
+
     def find(self, name: str, backup_id: str | None = None) -> Backup:
         """The one with this id, or the newest. Raises Refused where there is none."""
         kept = self.kept(name)

@@ -60,7 +60,7 @@ def list_backups(settings: Settings, selection: Selection, as_json: bool) -> int
     from reconciler.render.text import json_text
 
     client = open_client(settings)
-    kept = {name: client.keeper().kept(name) for name in _names(client, selection)}
+    kept = {name: client.keeper().kept(name) for name in _kept_names(client, selection)}
     if as_json:
         click.echo(json_text(backup_json(kept)))
     else:
@@ -77,8 +77,8 @@ def list_backups(settings: Settings, selection: Selection, as_json: bool) -> int
 @with_settings
 def verify(settings: Settings, selection: Selection, backup_id: str | None, identity: Path | None) -> int:
     """Read backups again, whole: is each what was kept, does it open, is it what its host has made?"""
-    client, key = open_client(settings), _identity(identity)
-    names = _names(client, selection)
+    client, key = open_client(settings), identity_of(identity)
+    names = _kept_names(client, selection)
     _refuse_many(names, backup_id)
     lines = [_verified(client, name, backup_id, key) for name in names]
     show_lines(lines, settings)
@@ -93,8 +93,8 @@ def verify(settings: Settings, selection: Selection, backup_id: str | None, iden
 @with_settings
 def fetch(settings: Settings, child: str, backup_id: str | None, out: Path, identity: Path | None) -> int:
     """Open a backup into a plain archive on this machine, for its owner's eyes only."""
-    client, key = open_client(settings), _identity(identity)
-    (name,) = client.select(Selection((child,)))
+    client, key = open_client(settings), identity_of(identity)
+    (name,) = _kept_names(client, Selection((child,)))
     keeper = client.keeper()
     _to_file(out, lambda: keeper.fetch(name, keeper.find(name, backup_id), out, key))
     click.echo(f"The memory of {name} is in {out}, unsealed: keep it from others.")
@@ -108,7 +108,7 @@ def prune(settings: Settings, selection: Selection) -> int:
     """Remove what is older than `backup.max_age` or more than `backup.keep`. The newest of a child always stays."""
     client = open_client(settings)
     with client.lock("fleet backup prune"):
-        gone = {name: client.keeper().prune(name) for name in _names(client, selection)}
+        gone = {name: client.keeper().prune(name) for name in _kept_names(client, selection)}
     for name, removed in gone.items():
         if removed:
             click.echo(f"{name}: removed {', '.join(it.id for it in removed)}")
@@ -129,20 +129,23 @@ def restore(
 ) -> int:
     """Put a backup back: the memory of then, with the version of then. The next apply goes on from there.
 
-    What the gateway remembers now is kept on its host as a checkpoint. Keys and secrets are none of a backup: the child
-    has its own. A child that was destroyed is made by an apply first.
+    What the gateway remembers now is kept on its host as a checkpoint. A child that has no server gets one, and the
+    memory before it starts there. Keys and secrets are none of a backup: the child has its own.
     """
-    client, key = open_client(settings), _identity(identity)
+    client, key = open_client(settings), identity_of(identity)
     (name,) = client.select(Selection((other or child,)))
     keeper = client.keeper()
     with whoever_reads() as output, client.lock("fleet restore"):
         found = keeper.find(child, backup_id)
-        planned = client.plan_restore(name, found)
+        planned = client.plan_restore(name, found, key)
         show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
             raise Refused("nothing was changed", "mend what is said above")
         consent(f"Put the backup {found.id} of {child} into {name}?", yes, output)
-        keeper.send(name, child, found, key)
+        if planned.options.waking:
+            client.begin_waking(planned)  # it has no server yet
+        else:
+            keeper.send(name, child, found, key)
         return run_plan(client, planned, settings)
 
 
@@ -193,12 +196,22 @@ def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
     return tuple(client.fleet.children) if names is None else names
 
 
+def _kept_names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
+    """The same, and whoever has gone from the file and left backups."""
+    from reconciler.selection import resolve
+
+    declared = client.fleet.children
+    if selection.names_only(declared):
+        return selection.names
+    return resolve(selection, declared, dict.fromkeys(client.keeper().names()))
+
+
 def _refuse_many(names: tuple[str, ...], backup_id: str | None) -> None:
     if backup_id is not None and len(names) > 1:
         raise UsageProblem(f"--id names a backup of one child, and {len(names)} are meant", "name one child")
 
 
-def _identity(path: Path | None) -> Secret | None:
+def identity_of(path: Path | None) -> Secret | None:
     if path is None:
         return None
     from reconciler.secrets.age_identity import read_identity

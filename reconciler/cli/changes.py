@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.client import names_of, open_client
+from reconciler.cli.client import named_children, names_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, show_lines, whoever_reads
 from reconciler.cli.plan_file import read_plan_file, refuse_to_overwrite, write_plan_file
-from reconciler.cli.plan_options import max_destroys_option, plan_options, with_plan_options
+from reconciler.cli.plan_options import max_destroys_option, no_backup_option, plan_options, with_plan_options
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
 from reconciler.selection import Selection
@@ -44,6 +44,7 @@ def plan(
     allow_replace: tuple[str, ...],
     repair: tuple[str, ...],
     retry: tuple[str, ...],
+    no_backup: tuple[str, ...],
     max_destroys: int | Percent | None,
     out: Path | None,
     form: str | None,
@@ -56,7 +57,7 @@ def plan(
     if out is not None:
         refuse_to_overwrite(out)
     client = open_client(settings)
-    options = plan_options(client, allow_replace, repair, retry, max_destroys)
+    options = plan_options(client, allow_replace, repair, retry, no_backup, max_destroys)
     planned = client.plan(names_of(client, selection), options)
     show_plan(settings, planned, "json" if as_json else form or "text")
     if out is not None and not planned.plan.is_refused:
@@ -90,13 +91,15 @@ def apply(
     allow_replace: tuple[str, ...],
     repair: tuple[str, ...],
     retry: tuple[str, ...],
+    no_backup: tuple[str, ...],
     max_destroys: int | Percent | None,
     plan_file: Path | None,
     yes: bool,
     parallel: int,
 ) -> int:
     """Bring the fleet, or the named children, to what the file says. Asks first."""
-    if plan_file and (allow_replace or repair or retry or max_destroys is not None or not selection.is_empty):
+    allowed = allow_replace or repair or retry or no_backup or max_destroys is not None
+    if plan_file and (allowed or not selection.is_empty):
         raise UsageProblem("the plan file says for which children and with which options", "give --plan FILE alone")
     client = open_client(settings)
     with whoever_reads() as output, client.lock("fleet apply"):
@@ -104,7 +107,7 @@ def apply(
         if agreed:
             selection, options = agreed.bound.selection, agreed.bound.options
         else:
-            options = plan_options(client, allow_replace, repair, retry, max_destroys)
+            options = plan_options(client, allow_replace, repair, retry, no_backup, max_destroys)
         planned = client.plan(names_of(client, selection), options)
         show_plan(settings, planned)
         _refuse_what_is_refused(planned)
@@ -119,14 +122,19 @@ def apply(
 @click.command()
 @with_selection(NONE_IS_REFUSED)
 @max_destroys_option
+@no_backup_option
 @click.option("--yes", "-y", is_flag=True, help="Destroy without asking.")
 @with_settings
-def destroy(settings: Settings, selection: Selection, max_destroys: int | Percent | None, yes: bool) -> int:
-    """Delete the servers of the named children and the memory on them. The file stays as it is."""
+def destroy(
+    settings: Settings, selection: Selection, max_destroys: int | Percent | None, no_backup: tuple[str, ...], yes: bool
+) -> int:
+    """Delete the servers of the named children, after a last copy of their memory. The file stays as it is."""
     refuse_empty(selection, "destroy")
     client = open_client(settings)
     with whoever_reads() as output, client.lock("fleet destroy"):
-        planned = client.plan_destruction(client.select(selection), max_destroys)
+        planned = client.plan_destruction(
+            client.select(selection), max_destroys, named_children(client, no_backup, "--no-backup")
+        )
         if planned.plan.is_empty and not planned.plan.diagnostics:
             click.echo("Nothing to destroy: these children have no server.")
             return 0

@@ -53,6 +53,19 @@ def declared_names(client: FleetClient, patterns: Iterable[str], option: str) ->
     return frozenset(found)
 
 
+def named_children(client: FleetClient, names: Iterable[str], option: str) -> frozenset[str]:
+    """Children that an option names one by one, also those that only have a server. Raises UsageProblem."""
+    asked = frozenset(names)
+    if asked <= client.fleet.children.keys():
+        return asked
+    known = client.servers()
+    for name in sorted(asked - known.keys()):
+        near = difflib.get_close_matches(name, known, 3)
+        advice = f"did you mean {' or '.join(near)}?" if near else "name each child in full"
+        raise UsageProblem(f"{option} {name}: there is no such child", advice)
+    return asked
+
+
 def _progress(child: str, step: str, seconds: float) -> None:
     from reconciler.render.text import seconds_text
 

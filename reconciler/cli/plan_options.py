@@ -1,4 +1,4 @@
-"""What a person allows a plan: --allow-replace, --repair, --retry, --max-destroys, the same wherever a plan is made."""
+"""What a person allows a plan, by the same options wherever one is made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.client import declared_names
+from reconciler.cli.client import declared_names, named_children
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
@@ -33,6 +33,14 @@ max_destroys_option = click.option(
 )
 
 
+no_backup_option = click.option(
+    "--no-backup",
+    multiple=True,
+    metavar="CHILD",
+    help="What this child remembers may be lost with its server: no last copy is made (repeatable).",
+)
+
+
 def with_plan_options(command: Any) -> Any:
     """What a person allows a plan; the same for plan and apply."""
     for option in (
@@ -53,8 +61,9 @@ def with_plan_options(command: Any) -> Any:
             "--allow-replace",
             multiple=True,
             metavar="CHILD or glob",
-            help="This child's server may be replaced by a new one, without its memory (repeatable).",
+            help="This child's server may be replaced by a new one, which gets its memory (repeatable).",
         ),
+        no_backup_option,
     ):
         command = option(command)
     return command
@@ -65,6 +74,7 @@ def plan_options(
     allow_replace: tuple[str, ...],
     repair: tuple[str, ...],
     retry: tuple[str, ...],
+    no_backup: tuple[str, ...],
     max_destroys: int | Percent | None,
 ) -> PlanOptions:
     from reconciler.model import PlanOptions
@@ -73,5 +83,6 @@ def plan_options(
         allow_replace=declared_names(client, allow_replace, "--allow-replace"),
         repair=declared_names(client, repair, "--repair"),
         retry=declared_names(client, retry, "--retry"),
+        without_copy=named_children(client, no_backup, "--no-backup"),
         max_destroys=max_destroys,
     )

@@ -49,8 +49,12 @@ def _status_row(child: Child, sync: Sync) -> tuple[Text, ...]:
         _text(gateway.version if gateway else None),
         _text(f"@{bot}" if (bot := _bot(child)) else None),
         _text(child.server.address if child.server else None),
-        _text(_first_problem(findings) if health else "switched off, as the fleet file says"),
+        _text(_first_problem(findings) if health else _why_off(child)),
     )
+
+
+def _why_off(child: Child) -> str:
+    return f"asleep: fleet wake {child.name}" if child.asleep else "switched off, as the fleet file says"
 
 
 def _server_row(name: str, server: Server | None) -> tuple[Text, ...]:

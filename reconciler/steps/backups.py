@@ -65,6 +65,11 @@ class Shelf:
                 problems.append(error.summary)
         return sorted(found, key=lambda backup: backup.id, reverse=True), problems
 
+    def children(self) -> tuple[str, ...]:
+        """Who has any."""
+        notes = filter(is_note, self.vault.names(f"{self.fleet}/"))
+        return tuple(sorted({name.split("/")[1] for name in notes}))
+
     def keep(self, backup: Backup, sealed: Path) -> None:
         self.vault.put(f"{stem_of(backup)}{SEALED}", sealed)
         with TemporaryDirectory() as place:

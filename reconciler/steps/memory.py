@@ -30,7 +30,8 @@ def ensure_last_copy(work: Work) -> bool:
         host.run(commands.go_back())  # between two versions its state is in two places
     host.run(commands.stop_unit(files.UNIT))
     try:
-        settings = work.spec.backup if work.spec is not None else work.fleet.backup
+        declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
+        settings = declared.backup if declared is not None else work.fleet.backup
         work.last_copy = backups.make_last(work, backups.shelf_of(settings, work.fleet, work.ports), settings)
     except FleetError:
         with suppress(HostError):
@@ -45,7 +46,7 @@ def ensure_movable(work: Work) -> bool:
     recipient = work.declared().backup.recipient
     if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
         raise Refused(
-            f"the backups of {work.name} are sealed for {recipient}: nobody here could give its memory to another server",
+            f"backups are sealed for {recipient}, so nobody here could give its memory to another server",
             f"take `backup: key` out of the fleet file until {work.name} has moved; or give its memory up: --no-backup",
         )
     return False

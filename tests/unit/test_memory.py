@@ -41,7 +41,7 @@ def hibernated(world: FakeFleet) -> Outcome:
 
 def woken(world: FakeFleet, client: FleetClient | None = None) -> Outcome:
     client = client or world.client()
-    planned = client.plan_waking("alice", client.keeper().find("alice"))
+    planned = client.plan_waking({"alice": client.keeper().find("alice")})
     client.begin_waking(planned)
     [outcome] = client.apply(planned)
     return outcome
@@ -139,7 +139,7 @@ def test_its_first_start_on_a_new_server_is_with_its_memory(world: FakeFleet) ->
 def test_a_wake_that_was_cut_off_is_gone_on_with_by_any_apply(world: FakeFleet) -> None:
     hibernated(world)
     client = world.client()
-    client.begin_waking(client.plan_waking("alice", client.keeper().find("alice")))
+    client.begin_waking(client.plan_waking({"alice": client.keeper().find("alice")}))
     assert world.planned() == ["create alice: asked"]
     world.apply()
     assert world.host("alice").gateway.memory == [DOG]
@@ -149,7 +149,7 @@ def test_a_wake_that_was_cut_off_is_gone_on_with_by_any_apply(world: FakeFleet) 
 def test_who_was_to_wake_and_has_no_backup_any_more_is_not_made_with_an_empty_mind(world: FakeFleet) -> None:
     hibernated(world)
     client = world.client()
-    client.begin_waking(client.plan_waking("alice", client.keeper().find("alice")))
+    client.begin_waking(client.plan_waking({"alice": client.keeper().find("alice")}))
     for path in (world.state.parent / "backups").rglob("*.json"):
         path.unlink()
     plan = world.client().plan().plan
@@ -193,3 +193,30 @@ def test_what_only_another_can_open_is_not_moved_to_another_server(world: FakeFl
     assert is_there(world)
     assert world.host("alice").gateway.memory == [DOG]
     assert world.host("alice").gateway.active == "active"
+
+
+def test_a_last_copy_goes_where_the_file_says_for_this_child(world: FakeFleet) -> None:
+    world.change("alice", backup=BackupSettings(to="elsewhere"))
+    assert destroyed(world).code is OutcomeCode.DONE
+    assert len(backups(world)) == 1
+    assert list((world.state.parent / "elsewhere" / "demo" / "alice").iterdir())
+
+
+def test_a_restore_makes_who_has_no_server_a_new_one_with_its_memory(world: FakeFleet) -> None:
+    destroyed(world)
+    client = world.client()
+    planned = client.plan_restore("alice", client.keeper().find("alice"))
+    client.begin_waking(planned)
+    [outcome] = client.apply(planned)
+    assert outcome.code is OutcomeCode.DONE
+    assert (world.host("alice").gateway.memory, world.host("alice").gateway.starts) == ([DOG], 1)
+    assert world.planned() == []
+
+
+def test_who_is_woken_before_its_server_went_only_starts_again(world: FakeFleet) -> None:
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    hibernated(world)
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+    assert world.planned() == []

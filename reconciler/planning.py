@@ -1,0 +1,161 @@
+"""Every plan that can be asked for: of the file as it is, and of what a person wants beside it. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from reconciler.engine import NO_MEMORIES
+from reconciler.errors import Refused
+from reconciler.keeper import Keeper, awaking, restore_of
+from reconciler.model import (
+    Backup,
+    Child,
+    Fleet,
+    Percent,
+    Plan,
+    PlanOptions,
+    Reason,
+    ReasonCode,
+    Secret,
+    Sleep,
+)
+from reconciler.observe import observe
+from reconciler.planner import plan
+from reconciler.planner.versions import rollback_of
+from reconciler.ports import Ports
+from reconciler.steps.backups import Memory
+from reconciler.steps.sleeping import check_name, mark_of
+from reconciler.steps.trees import Key
+
+NOTHING_SPECIAL: Final = PlanOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan and the look that it was made from."""
+
+    plan: Plan
+    children: dict[str, Child]
+    options: PlanOptions = NOTHING_SPECIAL
+    trees: Mapping[Key, str] = field(default_factory=dict)  # of releases, as far as the fleet knows them
+    memories: Mapping[str, Memory] = field(default_factory=dict)  # by child, what its gateway will be given
+
+
+class Planning:
+    """Looks at one fleet and plans."""
+
+    def __init__(self, fleet: Fleet, ports: Ports) -> None:
+        self.fleet = fleet
+        self._ports = ports
+
+    def plan(self, names: Iterable[str] | None = None, options: PlanOptions = NOTHING_SPECIAL) -> Planned:
+        """Look at everything (or at the named children only) and plan. Writes nothing."""
+        options = replace(options, partial=options.partial or names is not None)
+        return self._plan(self.fleet, names, options)
+
+    def plan_destruction(
+        self, names: Iterable[str], max_destroys: int | Percent | None = None, without_copy: Iterable[str] = ()
+    ) -> Planned:
+        """The plan that deletes the named children, as if the file did not declare them.
+
+        A limit that the file sets holds here too; its default does not, for each of them was asked for. The memory of
+        those in `without_copy` is lost. Raises Refused for protected ones.
+        """
+        names = tuple(names)
+        self._refuse_protected(names)
+        kept = {name: spec for name, spec in self.fleet.children.items() if name not in names}
+        if max_destroys is None and self.fleet.policy.max_destroys is None:
+            max_destroys = len(names)
+        options = PlanOptions(partial=True, max_destroys=max_destroys, without_copy=frozenset(without_copy))
+        planned = self._plan(replace(self.fleet, children=kept), names, options)
+        self._refuse_protected_servers(planned)
+        asked = Reason(ReasonCode.ASKED, "asked for on the command line; its server is deleted")
+        actions = tuple(replace(action, reason=asked) for action in planned.plan.actions)
+        return replace(planned, plan=replace(planned.plan, actions=actions))
+
+    def plan_hibernation(self, names: Iterable[str]) -> Planned:
+        """The plan that puts the named children to sleep. Raises Refused for who cannot sleep."""
+        names = tuple(names)
+        self._refuse_protected(names)
+        for name in names:
+            check_name(name)
+        options = PlanOptions(partial=True, hibernate=frozenset(names))
+        planned = self._plan(self.fleet, names, options)
+        self._refuse_protected_servers(planned)
+        awake = [name for name, child in planned.children.items() if child.is_unfinished and not child.asleep]
+        if awake:
+            raise Refused(f"never finished, so nothing to keep: {', '.join(awake)}", "apply first, or destroy")
+        return planned
+
+    def plan_waking(self, backups: Mapping[str, Backup], identity: Secret | None = None) -> Planned:
+        """The plan that makes children that have no server a new one, with what they remembered in these backups.
+
+        Their versions are those of the backups: the next apply goes on to those in the file. Raises Refused,
+        BackupDamaged, VaultError.
+        """
+        waking = {name: Sleep(backup.id, backup.child, is_waking=True) for name, backup in backups.items()}
+        for name, sleep in waking.items():
+            mark_of(sleep, name)  # refuses a name that is too long, before anything is changed
+        keeper = Keeper(self.fleet, self._ports)
+        memories = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
+        return self._plan(self.fleet, waking, PlanOptions(partial=True, waking=waking), memories)
+
+    def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned:
+        """The plan that brings the named children back to a checkpoint, the newest or the one with the id `to`.
+
+        Raises Refused where there is none, or nobody can say.
+        """
+        names = tuple(names)
+        seen = observe(self.fleet, self._ports, names).children
+        wanted = {name: rollback_of(seen[name], to) for name in names}
+        specs = {
+            name: replace(self.fleet.children[name], version=rollback.checkpoint.version)
+            for name, rollback in wanted.items()
+        }
+        fleet = replace(self.fleet, children={**self.fleet.children, **specs})
+        return self._plan(fleet, names, PlanOptions(partial=True, retry=frozenset(names), rollback=wanted))
+
+    def plan_restore(self, name: str, backup: Backup, identity: Secret | None = None) -> Planned:
+        """The plan that puts a backup into the child's gateway, with the version of then; what is there is kept.
+
+        Where it has no server, the one that wakes it with this backup. Raises Refused where nobody can say how it is.
+        """
+        seen = observe(self.fleet, self._ports, [name]).children[name]
+        if seen.spec is not None and seen.server is None and seen.obstacle is None:
+            return self.plan_waking({name: backup}, identity)
+        wanted = restore_of(seen, backup)
+        spec = replace(self.fleet.children[name], version=backup.version)
+        fleet = replace(self.fleet, children={**self.fleet.children, name: spec})
+        return self._plan(fleet, [name], PlanOptions(partial=True, retry=frozenset({name}), rollback={name: wanted}))
+
+    def _refuse_protected(self, names: Iterable[str]) -> None:
+        protected = [name for name in names if (spec := self.fleet.children.get(name)) and spec.protect]
+        if protected:
+            raise Refused(
+                f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
+            )
+
+    def _refuse_protected_servers(self, planned: Planned) -> None:
+        """The file has given up the protection of these, and no apply has taken it from their servers yet."""
+        labelled = (name for name, child in planned.children.items() if child.server and child.server.is_protected)
+        protected = [name for name in labelled if name in self.fleet.children]
+        if protected:
+            raise Refused(
+                f"still protected, for the fleet file's `protect: false` is not applied yet: {', '.join(protected)}",
+                f"take the protection from the server first: fleet apply {' '.join(protected)}",
+            )
+
+    def _plan(
+        self,
+        fleet: Fleet,
+        names: Iterable[str] | None,
+        options: PlanOptions,
+        memories: Mapping[str, Memory] = NO_MEMORIES,
+    ) -> Planned:
+        seen, now = observe(fleet, self._ports, names, options.retry), self._ports.clock.now()
+        options = replace(options, requests_left=self._ports.cloud.requests_left())
+        children, memories = awaking(seen.children, options.waking, memories, Keeper(self.fleet, self._ports))
+        made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
+        return Planned(made, children, options, seen.trees, memories)
