@@ -84,9 +84,11 @@ class Planning:
         options = PlanOptions(partial=True, hibernate=frozenset(names))
         planned = self._plan(self.fleet, names, options)
         self._refuse_protected_servers(planned)
-        awake = [name for name, child in planned.children.items() if child.is_unfinished and not child.asleep]
-        if awake:
-            raise Refused(f"never finished, so nothing to keep: {', '.join(awake)}", "apply first, or destroy")
+        found = planned.children.values()
+        if absent := [child.name for child in found if child.spec is None or child.server is None]:
+            raise Refused(f"no server that the fleet file declares: {', '.join(absent)}", "leave them out")
+        if unfinished := [child.name for child in found if child.is_unfinished and not child.asleep]:
+            raise Refused(f"never finished, so nothing to keep: {', '.join(unfinished)}", "apply first, or destroy")
         return planned
 
     def plan_waking(self, backups: Mapping[str, Backup], identity: Secret | None = None) -> Planned:

@@ -1,4 +1,4 @@
-"""`fleet apply` is killed at fifty seeded moments, against the emulator over HTTP and simulated machines over SSH.
+"""`fleet apply` is killed at fifty seeded moments (twenty in the quick suite), against the emulator over HTTP and simulated machines over SSH.
 
 However often it dies, the apply that lives ends where an undisturbed one ends, field by field; every server was posted
 once, by the emulator's own log; and no machine was rebooted, no gateway restarted, that nobody wanted changed.
@@ -15,12 +15,13 @@ from typing import Any, Final
 import pytest
 
 from tests.crash.comparing import differences
+from tests.extent import seeds
 from tests.kills.comparing import Marks, marks, outcome
 from tests.kills.killing import kill_after, moments
 from tests.kills.phases import ALLOWED, BYSTANDER, CREATES, CREATES_CHANGED, FIRST, change
 from tests.kills.scene import OpenScene, Scene, scenes
 
-SEEDS: Final = range(5)
+SEEDS: Final = seeds(quick=2, full=5)
 KILLS: Final = 5  # of each seed's first apply, and as many of its change
 NEVER: Final = 1_000_000
 SWITCHING: Final = "alice"  # to another version: a switch that is interrupted is undone, and begins again

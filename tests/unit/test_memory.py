@@ -176,6 +176,12 @@ def test_who_is_protected_does_not_sleep(world: FakeFleet) -> None:
         world.client().plan_hibernation(["alice"])
 
 
+def test_who_has_no_server_does_not_sleep_and_is_not_made_for_it(world: FakeFleet) -> None:
+    destroyed(world)
+    with pytest.raises(Refused, match="no server that the fleet file declares: alice"):
+        world.client().plan_hibernation(["alice"])
+
+
 def test_another_server_gets_what_the_old_one_remembered(world: FakeFleet) -> None:
     world.change("alice", regions=("hel1",))
     [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset({"alice"})))
