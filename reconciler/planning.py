@@ -85,7 +85,7 @@ class Planning:
         planned = self._plan(self.fleet, names, options)
         self._refuse_protected_servers(planned)
         found = planned.children.values()
-        if absent := [child.name for child in found if child.spec is None or child.server is None]:
+        if absent := [it.name for it in found if it.spec is None or (it.server is None and it.asleep is None)]:
             raise Refused(f"no server that the fleet file declares: {', '.join(absent)}", "leave them out")
         if unfinished := [child.name for child in found if child.is_unfinished and not child.asleep]:
             raise Refused(f"never finished, so nothing to keep: {', '.join(unfinished)}", "apply first, or destroy")

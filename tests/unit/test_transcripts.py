@@ -13,7 +13,7 @@ from reconciler import keys
 from reconciler.cli.main import COMMANDS, run
 from reconciler.cli.options import Settings
 from reconciler.cli.output import show_lines, show_table
-from reconciler.errors import CommandFailed
+from reconciler.errors import CommandFailed, HostTimedOut
 from reconciler.planner import plan
 from reconciler.render.plan import plan_lines
 from reconciler.render.status import status_table
@@ -208,3 +208,19 @@ def test_backups(fleet: CommandLine) -> None:
     text = text.replace(str(world.state.parent), "<here>")
     text = re.sub(r"\b\d+ kB", "<size>", text)  # age fills up its head with noise of any length
     assert_transcript("backups", re.sub(r"\b\d{8}T\d{6}Z", "<backup>", text))
+
+
+def test_sleep(fleet: CommandLine) -> None:
+    world = fleet.world.applied()
+    calls: tuple[tuple[str, ...], ...] = (
+        *(("hibernate",), ("wake", "alice"), ("hibernate", "alice"), ("hibernate", "alice", "--yes")),
+        *(("hibernate", "alice", "--yes"), ("plan",), ("status",), ("wake", "alice", "--yes"), ("wake", "--all")),
+    )
+    text = "\n".join(shown(fleet, *arguments) for arguments in calls)
+    world.dialer.silent[world.server("bob").id] = HostTimedOut("no answer")
+    calls = (
+        *(("destroy", "bob"), ("destroy", "bob", "--no-backup", "bop")),
+        ("destroy", "bob", "--no-backup", "bob", "--yes"),
+    )
+    text += "\n" + "\n".join(shown(fleet, *arguments) for arguments in calls)
+    assert_transcript("sleep", re.sub(r"\b\d{8}T\d{6}Z", "<backup>", text))
