@@ -1,4 +1,4 @@
-"""`fleet apply` is killed at fifty seeded moments (twenty in the quick suite), against the emulator over HTTP and simulated machines over SSH.
+"""`fleet apply` is killed at seeded moments, against the emulator over HTTP and simulated machines over SSH.
 
 However often it dies, the apply that lives ends where an undisturbed one ends, field by field; every server was posted
 once, by the emulator's own log; and no machine was rebooted, no gateway restarted, that nobody wanted changed.
