@@ -105,7 +105,7 @@ rm -rf -- "$archive"; make_room; mkdir -m 0700 "$archive"
 need $(($(du -sk -- "$home" | cut -f1) * 2))
 release=$(readlink /opt/openclaw/current) || fail 'no release is linked, so nobody knows which one wrote this state'
 holds=$(as_owner python3 -I -c "$summary" "$home")
-tar --numeric-owner -Scpf "$archive/state.tar" {LEFT_OUT} -C "$home" .
+tar --numeric-owner -Scpf "$archive/state.tar" {LEFT_OUT} --exclude=./.openclaw/cache -C "$home" .
 tar --numeric-owner -df "$archive/state.tar" -C "$home" >&2
 finish "${{release##*/}}" "$holds"
 """
