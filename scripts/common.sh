@@ -22,6 +22,25 @@ part() {
   printf -- '-- %s: %d s\n' "$name" $((SECONDS - started))
 }
 
+# beside NAME COMMAND...: start it and go on; `joined` waits for it, shows what it said, and fails where it has failed.
+# COMMAND is a program or ends in `exec`, so that it can be killed.
+beside() {
+  BESIDE=$1 BESIDE_SINCE=$SECONDS BESIDE_SAID=$(mktemp)
+  shift
+  say "$BESIDE: begun, beside what follows"
+  "$@" >"$BESIDE_SAID" 2>&1 &
+  BESIDE_PID=$!
+}
+
+joined() {
+  local code=0
+  say "$BESIDE"
+  wait "$BESIDE_PID" || code=$?
+  cat "$BESIDE_SAID"
+  TIMES+=("$(printf '%5d s  %s (beside the one before)' $((SECONDS - BESIDE_SINCE)) "$BESIDE")")
+  return "$code"
+}
+
 summary() {
   say "seconds of each part"
   printf '%s\n' "${TIMES[@]}" "$(printf '%5d s  in all' "$SECONDS")"

@@ -2,7 +2,7 @@
 
     scripts/results.py DIRECTORY RESULTS.md
 
-DIRECTORY holds pytest's JUnit files, quick.xml and e2e.xml. A test with many parameters is one line with their number.
+DIRECTORY holds pytest's JUnit files. A test with many parameters is one line with their number.
 Exits 1 when a file is missing: half a report would look like a whole one.
 """
 
@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-PARTS = (("e2e.xml", "End to end, on real machines"), ("quick.xml", "Unit, contract, crash"))
+PARTS = (
+    ("no_trace.xml", "End to end, alone on the machine"),
+    ("e2e.xml", "End to end, on real machines"),
+    ("quick.xml", "Unit, contract, crash"),
+)
 HEAD = """\
 # Results
 
