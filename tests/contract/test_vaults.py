@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -19,32 +15,16 @@ from reconciler.model import Bucket, Secret, SecretRef
 from reconciler.ports import Vault
 from reconciler.vaults.bucket import BucketVault
 from reconciler.vaults.directory import DirectoryVault
+from tests.storage import USER, s3_server
 
-# scripts/test installs it from the lock in tests/contract/s3.
-PROGRAM: Final = Path(__file__).parents[2] / ".venv/s3/node_modules/s3rver/bin/s3rver.js"
-KEY, WRONG = Secret("S3RVER"), Secret("planted-wrong-key-of-storage")
-SECONDS: Final = 30
+KEY, WRONG = Secret(USER), Secret("planted-wrong-key-of-storage")
 
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
-    assert PROGRAM.exists(), "run scripts/test once: it installs the S3 server of this test"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["--directory", str(tmp_path_factory.mktemp("s3")), "--address", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(
-        ["node", str(PROGRAM), *words, "--silent", "--configure-bucket", "backups"],
-        env={"PATH": os.environ["PATH"], "NODE_NO_WARNINGS": "1"},
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        _await(port, server)
+    with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
         reference = SecretRef("env", "ANY")
-        yield Bucket("backups", f"http://127.0.0.1:{port}", reference, reference, prefix="fleets/ours/")
-    finally:
-        server.terminate()
-        server.wait(SECONDS)
+        yield Bucket("backups", endpoint, reference, reference, prefix="fleets/ours/")
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -117,12 +97,3 @@ def test_a_directory_that_nobody_may_write_to_is_said(tmp_path: Path) -> None:
     source.write_bytes(b"x")
     with pytest.raises(VaultError, match=r"cannot write below .*in the way: Not a directory"):
         DirectoryVault(tmp_path / "in the way").put("demo/1.age", source)
-
-
-def _await(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    raise AssertionError("the S3 server did not start")

@@ -19,6 +19,7 @@ ONLY_IN_FULL = {
     "test_interrupted_steps.py",
     "test_interruptions_simulated.py",
     "test_life_of_a_child.py",
+    "test_memory.py",
     "test_managed.py::test_what_differs_alone_is_seen_and_mended",
     "test_no_secret_leaks.py",
     "test_sandbox_rebuild.py",
