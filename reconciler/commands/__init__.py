@@ -46,6 +46,7 @@ from reconciler.commands.switching import (
     stay,
     take_checkpoint,
 )
+from reconciler.commands.telegram import send_message
 from reconciler.commands.units import (
     daemon_reload,
     enable_unit,
@@ -102,6 +103,7 @@ __all__ = [
     "restart_unit",
     "rotate_host_key",
     "run_probe",
+    "send_message",
     "set_aside_drop_ins",
     "set_authorized_keys",
     "stay",

@@ -48,11 +48,15 @@ class Users:
 
 @dataclass(frozen=True, slots=True)
 class UpdateSettings:
-    """How a gateway goes over to another version: seconds to get healthy and to stay so, copies kept of others."""
+    """How a gateway goes over to another version: seconds to get healthy and to stay so, copies kept of others.
+
+    `notice` is what its users are told just before; empty for nothing.
+    """
 
     ready_within: int = 120
     soak: int = 20
     keep: int = 3
+    notice: str = ""
 
 
 class FileMode(StrEnum):

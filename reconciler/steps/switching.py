@@ -22,6 +22,7 @@ from reconciler.managed.config import BASE_URL_OF_PROVIDER
 from reconciler.model import Checkpoint, Hold, Switch
 from reconciler.steps.gateway import ensure_ready, unproven, validate_candidate
 from reconciler.steps.system import install_files
+from reconciler.steps.telling import tell_users
 from reconciler.steps.versions import linked, present, way_down
 from reconciler.steps.work import Work
 
@@ -81,6 +82,8 @@ def ensure_checkpoint(work: Work) -> bool:
     validate_candidate(work)
     switch = work.switch or _new_switch(work)
     work.may_switch(switch.target)
+    if work.switch is None:  # else they were told before
+        tell_users(work)
     work.note("switch-intended", durable=True, **_words(switch))
     work.switch = switch  # from here on a failure goes back
     host = work.connection()

@@ -20,6 +20,7 @@ from tests.e2e.machinery import Operator, ask_cloud, wait_until
 
 OLDER, NEWER = "2026.9.5", "2026.9.6"
 USER: Final = 4242
+NOTICE: Final = "I am getting an update, and will be back in half a minute."
 CHILD: Final[dict[str, Any]] = {
     "region": "nbg1",
     "server_type": "cx33",
@@ -27,7 +28,7 @@ CHILD: Final[dict[str, Any]] = {
     "bot": {"token": "env:ADA_BOT_TOKEN"},
     "model": {"name": "claude-sonnet-4-6", "key": "env:ANTHROPIC_API_KEY"},
     "users": {"allowed": [USER], "owner": USER},
-    "update": {"ready_within": 60, "soak": 10},
+    "update": {"ready_within": 60, "soak": 10, "notice": NOTICE},
 }
 
 

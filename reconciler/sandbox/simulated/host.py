@@ -61,6 +61,7 @@ class SimulatedHost:
         self.gateway = SimulatedGateway(self)
         self.newest_release = "2026.9.6"  # what the registry calls latest
         self.dependency = "1.0.0"  # the newest version of what OpenClaw depends on
+        self.messages: list[tuple[int, str]] = []  # what its bot was made to tell users
         self.models = "200"  # what its provider answers
         self.invalid_config = ""  # why the release refuses every configuration
         config = first_boot.read_user_data(user_data)
