@@ -15,7 +15,6 @@ from reconciler.commands.access import (
     set_authorized_keys,
 )
 from reconciler.commands.backups import (
-    PLACED,
     copy_stopped,
     drop_archive,
     make_archive,
@@ -59,7 +58,6 @@ from reconciler.commands.units import (
 )
 
 __all__ = [
-    "PLACED",
     "apply_firewall",
     "arm_access",
     "ask_for_models",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from reconciler import commands, keys
+from reconciler.commands.backups import PLACED
 from reconciler.errors import FleetError, HostError, Refused
 from reconciler.managed import files
 from reconciler.model import Sleep
@@ -72,7 +73,7 @@ def ensure_memory(work: Work) -> bool:
     if work.memory is None:
         return False
     host, backup = work.connection(), work.memory.backup
-    if host.run(commands.read_file(commands.PLACED)).stdout.decode("utf-8", "replace").strip() == backup.id:
+    if host.run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip() == backup.id:
         return False
     work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
     backups.send(work.memory.shelf, backup, work.memory.identity, host)

@@ -25,7 +25,7 @@ from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.paths import Paths
 from reconciler.sandbox.telegram import Fault
 from tests.e2e.machinery import ask_cloud, wait_until
-from tests.e2e.minds import NEWER, OLDER, Story, shell, told
+from tests.e2e.minds import NEWER, NOTICE, OLDER, Story, shell, told
 
 pytestmark = pytest.mark.e2e
 
@@ -176,6 +176,10 @@ def test_a_new_version_keeps_the_conversation(story: Story) -> None:
     assert story.version() == ("HEALTHY", NEWER)
     assert "Bello" in story.tell("what is my dog called?")
     assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
+
+
+def test_its_user_was_told_before_each_change(story: Story) -> None:
+    assert NOTICE in story.sandbox.replies(story.token, USER)
 
 
 def test_by_hand_it_goes_back_over_the_change_of_the_database(story: Story) -> None:
