@@ -25,7 +25,7 @@ from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.paths import Paths
 from reconciler.sandbox.telegram import Fault
 from tests.e2e.machinery import ask_cloud, wait_until
-from tests.e2e.minds import NEWER, NOTICE, OLDER, Story, shell, told
+from tests.e2e.minds import NEWER, NOTICE, OLDER, USER, Story, shell, told
 
 pytestmark = pytest.mark.e2e
 
