@@ -1,0 +1,110 @@
+"""`fleet hibernate`, `wake`, `restore`, `destroy --no-backup` and `backup list` as their callers see them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler.errors import HostTimedOut
+from tests.fakes.command_line import CommandLine
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import make_spec
+
+DOG: Final = "my dog is called Bello"
+
+
+@pytest.fixture
+def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    world = FakeFleet(state).applied()
+    world.host("alice").gateway.remember(DOG)
+    return CommandLine(world, capsys)
+
+
+def test_who_means_nobody_puts_nobody_to_sleep(fleet: CommandLine) -> None:
+    assert fleet("hibernate").code == 64
+    assert fleet("wake").code == 64
+    assert fleet("wake", "alice").code == 4
+
+
+def test_all_sleep_and_all_wake(fleet: CommandLine) -> None:
+    assert fleet("hibernate", "--all", "--yes").code == 0
+    assert fleet.world.cloud.by_id == {}
+    assert fleet("plan", "--detailed-exitcode").code == 0
+    assert fleet("apply", "--yes").code == 0
+    assert fleet.world.cloud.by_id == {}
+    assert fleet("wake", "--all", "--yes").code == 0
+    assert fleet.world.host("alice").gateway.memory == [DOG]
+    assert fleet("plan", "--detailed-exitcode").code == 0
+
+
+def test_nobody_is_woken_who_was_not_asked_for(fleet: CommandLine) -> None:
+    fleet("hibernate", "--all", "--yes")
+    assert fleet("wake", "alice", "--yes").code == 0
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["alice"]
+
+
+def test_without_consent_nothing_is_noted(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    assert fleet("wake", "alice").code == 4
+    assert "bob" in str(fleet.world.cloud.by_id.values())
+    assert fleet("plan", "--detailed-exitcode").code == 0  # it still sleeps
+
+
+def test_an_older_memory_may_be_asked_for(fleet: CommandLine) -> None:
+    fleet("backup", "create", "alice")
+    (older,) = json.loads(fleet("backup", "list", "alice", "--json").out)["alice"]["backups"]
+    fleet.world.clock.sleep(60)
+    fleet.world.host("alice").gateway.remember("nonsense")
+    fleet("hibernate", "alice", "--yes")
+    assert fleet("wake", "--all", "--from", older["id"], "--yes").code == 64
+    assert fleet("wake", "alice", "--from", older["id"], "--yes").code == 0
+    assert fleet.world.host("alice").gateway.memory == [DOG]
+
+
+def test_a_memory_may_be_given_up(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    assert fleet("wake", "alice", "--empty", "--from", "20260101T000000Z").code == 64
+    said = fleet("wake", "alice", "--empty", "--yes")
+    assert (said.code, said.out) == (0, "To make them anew, without a memory: fleet apply alice\n")
+    assert fleet("apply", "--yes").code == 0
+    assert fleet.world.host("alice").gateway.memory == []
+
+
+def test_a_damaged_backup_wakes_nobody_and_leaves_all_as_it_is(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    (sealed,) = (fleet.world.state.parent / "backups/demo/alice").glob("*.age")
+    sealed.write_bytes(sealed.read_bytes()[:-1] + b"?")
+    said = fleet("wake", "alice", "--yes")
+    assert (said.code, "is damaged" in said.err) == (1, True)
+    assert fleet("plan", "--detailed-exitcode").code == 0
+
+
+def test_another_child_may_be_made_with_the_memory_of_one_that_is_gone(fleet: CommandLine) -> None:
+    del fleet.world.specs["alice"]
+    assert fleet("apply", "--yes").code == 0
+    fleet.world.specs["carol"] = make_spec("carol", server_type="cpx22")
+    assert fleet("restore", "alice", "--to", "carol", "--yes").code == 0
+    assert fleet.world.host("carol").gateway.memory == [DOG]
+    assert fleet("plan", "--detailed-exitcode").code == 0
+
+
+def test_who_is_gone_from_the_file_is_listed_verified_and_fetched(fleet: CommandLine, tmp_path: Path) -> None:
+    del fleet.world.specs["alice"]
+    fleet("apply", "--yes")
+    assert [*json.loads(fleet("backup", "list", "--json").out)] == ["alice", "bob"]
+    assert "opens, and is what its host has made" in fleet("backup", "verify", "alice").out
+    assert fleet("backup", "fetch", "alice", "--out", str(tmp_path / "alice.tar.gz")).code == 0
+    assert DOG in (tmp_path / "alice.tar.gz").read_text()
+    assert fleet("backup", "list", "alise").code == 64
+
+
+def test_giving_up_a_memory_is_said_by_the_full_name(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("alice").id] = HostTimedOut("no answer")
+    del fleet.world.specs["alice"]
+    assert fleet("apply", "--yes").code == 1
+    assert fleet("apply", "--yes", "--no-backup", "ali*").code == 64
+    assert fleet("apply", "--yes", "--no-backup", "alice").code == 0
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["bob"]
