@@ -6,28 +6,22 @@ The caller holds the lock for whatever changes something on a host or in a vault
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import FleetError, HostError, Refused
+from reconciler.errors import FleetError, HostError, Refused, SecretError, VaultError
 from reconciler.fleet import former_names
 from reconciler.model import (
     Backup,
     BackupSettings,
-    Checkpoint,
-    Child,
-    Diagnostic,
     Event,
     Fleet,
     Json,
     KeptBackups,
     MadeBackup,
-    Rollback,
     Secret,
     Server,
-    Severity,
-    Sleep,
     masked,
 )
 from reconciler.observe import observe
@@ -63,7 +57,17 @@ class Keeper:
 
     def names(self) -> tuple[str, ...]:
         """Whose backups are where the file keeps those of any child by default. Raises VaultError."""
-        return self._shelf(self._fleet.backup).children()
+        return tuple(sorted(self._shelf(self._fleet.backup).newest()))
+
+    def newest(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of the newest backup of each that has one, by the names of files alone: one listing of each place."""
+        found: dict[str, str] = {}
+        places = {name: self._settings(name).to for name in names}
+        for place in dict.fromkeys(places.values()):
+            with suppress(VaultError, SecretError):
+                newest = self._shelf(BackupSettings(to=place)).newest()
+                found |= {name: newest[name] for name, its in places.items() if its == place and name in newest}
+        return found
 
     def find(self, name: str, backup_id: str | None = None) -> Backup:
         """The one with this id, or the newest. Raises Refused where there is none."""
@@ -171,50 +175,3 @@ class Keeper:
         fields: Mapping[str, Json] = {"child": child, "backup": backup.id, "version": backup.version}
         now = self._ports.clock.now().isoformat()
         self._ports.store.append(Event(event, now, self._ports.clock.token(), dict(fields)), durable=True)
-
-
-def awaking(
-    children: Mapping[str, Child], waking: Mapping[str, Sleep], given: Mapping[str, Memory], keeper: Keeper
-) -> tuple[dict[str, Child], dict[str, Memory]]:
-    """The same children where some wake, with the versions of their backups; and what these will be given.
-
-    A child whose backup cannot be had is not to be made: that is an obstacle for it alone.
-    """
-    found, memories = dict(children), dict(given)
-    for name, child in children.items():
-        asleep = waking.get(name, child.asleep)
-        spec = child.spec
-        if asleep is None or not asleep.is_waking or spec is None:
-            continue
-        found[name] = child = replace(child, asleep=asleep)
-        if child.server is not None and not child.is_unfinished:
-            continue  # it has got it already
-        try:
-            memory = memories.get(name) or keeper.memory(asleep.source, keeper.find(asleep.source, asleep.backup))
-        except FleetError as error:
-            found[name] = replace(child, obstacle=_not_awake(child, error))
-        else:
-            memories[name] = memory
-            found[name] = replace(child, spec=replace(spec, version=memory.backup.version))
-    return found, memories
-
-
-def _not_awake(child: Child, error: FleetError) -> Diagnostic:
-    return Diagnostic(
-        Severity.ERROR,
-        f"{child.name} is to wake, and its backup cannot be had: {error.summary}",
-        f"{error.advice}\nfleet wake {child.name} --from another one, or --identity FILE; --empty gives its memory up",
-        address=child.name,
-    )
-
-
-def restore_of(child: Child, backup: Backup) -> Rollback:
-    """A backup stands for the checkpoint that it will be on the host. Raises Refused.
-
-    Nothing is held afterwards: the next apply goes on from there to the version in the file.
-    """
-    if child.spec is None or child.server is None:
-        raise Refused(f"{child.name} has no server that the fleet file declares", "declare it, and apply first")
-    if child.facts is None:
-        raise Refused(f"{child.name} does not answer", child.silence_detail)
-    return Rollback(Checkpoint(backup.id, backup.version, backup.at, backup.size), backup.version, backup.child)

@@ -8,7 +8,8 @@ from typing import Final
 
 from reconciler.engine import NO_MEMORIES
 from reconciler.errors import Refused
-from reconciler.keeper import Keeper, awaking, restore_of
+from reconciler.keeper import Keeper
+from reconciler.memories import awaking, made_empty, restore_of
 from reconciler.model import (
     Backup,
     Child,
@@ -160,4 +161,6 @@ class Planning:
         options = replace(options, requests_left=self._ports.cloud.requests_left())
         children, memories = awaking(seen.children, options.waking, memories, Keeper(self.fleet, self._ports))
         made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
+        empty = made_empty(made, children, memories, Keeper(fleet, self._ports))
+        made = replace(made, diagnostics=(*made.diagnostics, *empty))
         return Planned(made, children, options, seen.trees, memories)

@@ -65,10 +65,10 @@ class Shelf:
                 problems.append(error.summary)
         return sorted(found, key=lambda backup: backup.id, reverse=True), problems
 
-    def children(self) -> tuple[str, ...]:
-        """Who has any."""
-        notes = filter(is_note, self.vault.names(f"{self.fleet}/"))
-        return tuple(sorted({name.split("/")[1] for name in notes}))
+    def newest(self) -> dict[str, str]:
+        """By child, the id of the newest that there is a note of; nothing is opened for it."""
+        notes = sorted(filter(is_note, self.vault.names(f"{self.fleet}/")))
+        return {child: file[:16] for _, child, file in (name.split("/") for name in notes)}
 
     def keep(self, backup: Backup, sealed: Path) -> None:
         self.vault.put(f"{stem_of(backup)}{SEALED}", sealed)

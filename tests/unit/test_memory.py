@@ -159,6 +159,13 @@ def test_who_was_to_wake_and_has_no_backup_any_more_is_not_made_with_an_empty_mi
     assert world.planned() == ["create alice: gone"] or world.planned() == ["create alice: declared"]
 
 
+def test_who_would_start_with_an_empty_mind_and_has_backups_is_named(world: FakeFleet) -> None:
+    destroyed(world)
+    [told] = world.client().plan().plan.diagnostics
+    assert "alice will be made without a memory, and there are backups of it" in told.summary
+    assert told.detail == "to give it that one instead: fleet restore alice"
+
+
 def test_sleep_that_was_cut_off_is_gone_on_with(world: FakeFleet) -> None:
     for _ in range(3):
         world.cloud.fail_next("delete_server", CloudUnavailable("503"))
