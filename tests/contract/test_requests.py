@@ -131,7 +131,7 @@ def test_each_kind_takes_as_many_requests_as_plans_say(wired: Callable[..., Wire
     for kind in (Kind.RESIZE, Kind.REPLACE, Kind.HIBERNATE):
         counted[kind] = bench.took(kind, "alice").beside(SHARED + RUN if kind is Kind.REPLACE else 0)
     client = bench.world.client()
-    client.begin_waking(client.plan_waking("alice", client.keeper().find("alice")))
+    client.begin_waking(client.plan_waking({"alice": client.keeper().find("alice")}))
     assert bench.took(Kind.CREATE, "alice").beside(SHARED + RUN) == requests_of(Kind.CREATE) + MARK
     assert bench.world.host("alice").gateway.starts == 1
     counted[Kind.DESTROY] = bench.took(Kind.DESTROY, "alice").beside(0)

@@ -11,7 +11,7 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.api import NOTHING_SPECIAL
-from reconciler.keeper import restore_of
+from reconciler.memories import restore_of
 from reconciler.managed import files
 from reconciler.model import Backup, FileMode, PlanOptions, ServerStatus, Sleep, WorkspaceFile
 from reconciler.steps.sleeping import note_sleep
@@ -230,7 +230,7 @@ def _wake(world: FakeFleet) -> None:
     """A person has said so, and no more."""
     world.apply(options=_hibernation(world))
     client = world.client()
-    client.begin_waking(client.plan_waking("alice", client.keeper().find("alice")))
+    client.begin_waking(client.plan_waking({"alice": client.keeper().find("alice")}))
 
 
 def _back_up(world: FakeFleet) -> None:

@@ -245,7 +245,7 @@ def test_who_is_put_to_sleep_in_the_midst_of_its_waking_sleeps_with_the_same_bac
     hibernated(world)
     [kept] = backups(world)
     client = world.client()
-    planned = client.plan_waking("alice", client.keeper().find("alice"))
+    planned = client.plan_waking({"alice": client.keeper().find("alice")})
     client.begin_waking(planned)
     for name in ("a", "b", "c"):
         world.cloud.fail_next("wait", CloudUnavailable(name))
