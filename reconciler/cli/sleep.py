@@ -78,8 +78,11 @@ def wake(
         backups = {name: keeper.find(it.source, backup_id or it.backup or None) for name, it in chosen.items()}
         planned = client.plan_waking(backups, key)
         show_plan(settings, planned)
-        if has_errors(planned) or planned.plan.is_empty:
+        if has_errors(planned):
             raise Refused("nothing was changed", "mend what is said above")
         consent("Wake them?", yes, output)
         client.begin_waking(planned)
+        if planned.plan.is_empty:
+            click.echo("They are awake: their servers were not deleted yet.")
+            return 0
         return run_plan(client, planned, settings)

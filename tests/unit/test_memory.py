@@ -301,10 +301,14 @@ def test_a_restore_makes_who_has_no_server_a_new_one_with_its_memory(world: Fake
     assert world.planned() == []
 
 
-def test_who_is_woken_before_its_server_went_only_starts_again(world: FakeFleet) -> None:
+def test_who_is_woken_before_its_server_went_is_only_not_deleted(world: FakeFleet) -> None:
     for _ in range(3):
         world.cloud.fail_next("delete_server", CloudUnavailable("503"))
     hibernated(world)
-    assert woken(world).code is OutcomeCode.DONE
-    assert world.host("alice").gateway.memory == [DOG]
+    client = world.client()
+    planned = client.plan_waking({"alice": client.keeper().find("alice")})
+    assert planned.plan.is_empty
+    client.begin_waking(planned)
+    assert (world.host("alice").gateway.memory, world.host("alice").gateway.active) == ([DOG], "active")
     assert world.planned() == []
+    assert world.client().asleep() == {}
