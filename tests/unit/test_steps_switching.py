@@ -29,7 +29,7 @@ from reconciler.model import (
     WorkspaceFile,
 )
 from reconciler.steps.quarantine import mark_of, set_mark
-from reconciler.steps.switching import kept_checkpoints
+from reconciler.steps.switching import LEAST_MB, kept_checkpoints
 from tests.crash.scenarios import meddle
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost
@@ -382,6 +382,30 @@ def test_a_gateway_that_ends_and_comes_back_during_its_proof_has_not_passed_it(w
     [outcome] = world.apply()
     assert "it ended, and was started again" in outcome.error
     assert linked(host) == OLD
+
+
+@pytest.mark.parametrize(("left", "code"), [(LEAST_MB, OutcomeCode.DONE), (LEAST_MB - 1, OutcomeCode.FAILED)])
+def test_a_disk_that_fills_up_during_the_proof_blames_no_version(
+    world: FakeFleet, left: int, code: OutcomeCode
+) -> None:
+    """By somebody's download, perhaps. It goes back all the same: with a full disk nobody is answered."""
+    host = world.host("alice")
+    world.change("alice", version=NEW)
+    after(host, "make the switch", lambda: setattr(host, "disk_free_mb", left))
+    [outcome] = world.apply()
+    assert outcome.code is code, outcome
+    assert host.gateway.memory == ["my dog is called Bello"]
+    if code is OutcomeCode.DONE:
+        return
+    assert f"the disk has {left} MB left" in outcome.error
+    assert f"alice is back at {OLD}, and healthy" in outcome.advice
+    planned = world.client().plan()
+    assert (linked(host), planned.plan.quarantined, planned.children["alice"].facts.held) == (OLD, {}, None)  # type: ignore[union-attr]
+    [outcome] = world.apply()
+    assert "another version takes 1500 MB of disk" in outcome.error
+    host.disk_free_mb = 30_000
+    assert world.apply()[0].code is OutcomeCode.DONE
+    assert linked(host) == NEW
 
 
 def test_a_failure_of_the_world_blames_no_version_and_is_tried_again(world: FakeFleet) -> None:

@@ -64,6 +64,7 @@ class SimulatedHost:
         self.messages: list[tuple[int, str]] = []  # what its bot was made to tell users
         self.models = "200"  # what its provider answers
         self.invalid_config = ""  # why the release refuses every configuration
+        self.disk_free_mb = 30_000
         config = first_boot.read_user_data(user_data)
         first_boot.lay_down(self, config)
         self.boot()

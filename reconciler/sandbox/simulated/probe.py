@@ -26,7 +26,7 @@ def probe(host: SimulatedHost, call: Call) -> bytes:
         "managed": {name: _answer(host, look, key) for name, look in looks.items()},
         "gateway": _concealed(host.gateway.facts(request["gateway"]), _told_to_gateway(host, request["looks"])),
         "applied": applied,
-        "disk_free_mb": 30_000,
+        "disk_free_mb": host.disk_free_mb,
         "memory_free_mb": 2_000,
         "bot": _bot(host, request["bot_token_path"]),
         "versions": versions(host, request["notes"], request["releases"]),
