@@ -64,6 +64,7 @@ def _gateway(said: Mapping[str, Json]) -> GatewayFacts:
         channel_activity=_amount(said.get("channel_activity")),
         stale=_texts(said.get("stale")),
         journal=_texts(said.get("journal")),
+        errors=_count(said.get("errors")),
         spent=_amount(said.get("spent")),
         spent_complete=_truth(said.get("spent_complete")),
         unpriced=_number(said.get("unpriced")),
@@ -153,6 +154,10 @@ def _truth(value: Json) -> bool | None:
 
 def _number(value: Json) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _count(value: Json) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _amount(value: Json) -> float | None:

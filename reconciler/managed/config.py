@@ -14,6 +14,7 @@ from reconciler.diff import merge_patch, value_at
 from reconciler.managed.files import (
     CONFIG_PATH,
     GATEWAY_TOKEN_PATH,
+    LOG_PATH,
     MODEL_KEY_PATH,
     PORT,
     TELEGRAM_TOKEN_PATH,
@@ -149,7 +150,7 @@ def _our_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
         "plugins": {"entries": {"admin-http-rpc": {"enabled": True}}},
         "session": {"dmScope": "per-channel-peer"},
         "update": {"checkOnStart": False},
-        "logging": {"file": "/var/log/openclaw/openclaw.log"},
+        "logging": {"file": LOG_PATH},
     }
 
 

@@ -25,6 +25,7 @@ SECRETS_DIRECTORY: Final = "/etc/openclaw"
 GATEWAY_TOKEN_PATH: Final = f"{SECRETS_DIRECTORY}/gateway.token"
 TELEGRAM_TOKEN_PATH: Final = f"{SECRETS_DIRECTORY}/telegram.token"
 MODEL_KEY_PATH: Final = f"{SECRETS_DIRECTORY}/model.key"
+LOG_PATH: Final = "/var/log/openclaw/openclaw.log"
 NOTES: Final = "/var/lib/openclaw-deploy"
 APPLIED_PATH: Final = f"{NOTES}/applied.json"
 NOTED: Final = ("applied.json", "archive", "asides", "checkpoints", "held.json", "placed", "switch")

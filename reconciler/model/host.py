@@ -37,6 +37,7 @@ class GatewayFacts:
     channel_activity: float | None = None
     stale: tuple[str, ...] = ()  # what changed on disk since it started
     journal: tuple[str, ...] = ()  # last lines, only when it does not run
+    errors: int | None = None  # lines of its log since its start, of the last five minutes
     spent: float | None = None  # US dollars in this calendar month (UTC) by its own count; asked where there is a limit
     spent_complete: bool | None = None  # False while it is still counting
     unpriced: int = 0  # answers of this month whose price it does not know

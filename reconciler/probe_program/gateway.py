@@ -12,14 +12,18 @@ import json
 import signal
 import sys
 import time
+from datetime import datetime
 from typing import Any
 
-from reconciler.probe_program.reading import at, content, fields, output, parsed, text
+from reconciler.probe_program.reading import at, content, ending, fields, opened, output, parsed, text
 
 ANSWER_LIMIT = 1 << 18  # bytes
 ANSWER_SECONDS = 3  # for one answer
 ALL_SECONDS = 8  # for all that is asked: a hung gateway must not hang the probe
 JOURNAL_LINES = 12
+ERRORS_WITHIN = 300  # seconds: as long as a proof usually takes
+LOG_ENDING = 1 << 20  # bytes of the log that are looked through
+ERROR_LEVELS = ("ERROR", "FATAL")
 LONGEST_TEXT = 4000  # characters; far more than is shown: where a text is cut half a secret may stand
 
 
@@ -40,9 +44,31 @@ def gateway(wanted: Any) -> Any:
         "loopback_only": listens_on_loopback_only(wanted["port"]),
     }
     if answer["active"] == "active":
-        return {**answer, **asked(wanted)}
+        return {**answer, "errors": errors(wanted), **asked(wanted)}
     lines = output("journalctl", "-q", "-o", "cat", "-n", str(JOURNAL_LINES), "-u", wanted["unit"])
     return {**answer, "journal": [line[:LONGEST_TEXT] for line in lines.splitlines()]}
+
+
+def errors(wanted: Any) -> int | None:
+    """How many it has written since its start, of the last minutes; None where its log or its start is not known.
+
+    The journal knows no levels of it. Programs that people run write into the same log, under OpenClaw's own name.
+    """
+    log, started = ending(wanted.get("log_path", ""), LOG_ENDING), opened(wanted["started_path"])
+    if log is None or started is None:
+        return None
+    since = max(started[1].st_mtime, time.time() - ERRORS_WITHIN)
+    return sum(is_error(parsed(line), since) for line in log.splitlines())
+
+
+def is_error(line: Any, since: float) -> bool:
+    meta = line.get("_meta") if isinstance(line, dict) else None
+    if not isinstance(meta, dict) or meta.get("logLevelName") not in ERROR_LEVELS or meta.get("name") == "openclaw":
+        return False
+    try:
+        return datetime.fromisoformat(str(line.get("time")).replace("Z", "+00:00")).timestamp() >= since
+    except (ValueError, OverflowError):
+        return False
 
 
 def stamp(path: str) -> str | None:

@@ -52,6 +52,21 @@ def opened(path: str | Path) -> tuple[bytes, os.stat_result] | None:
         return b"".join(itertools.islice(iter(lambda: file.read(CHUNK), b""), FILE_LIMIT // CHUNK)), status
 
 
+def ending(path: str, most: int) -> bytes | None:
+    """At most so many bytes from the end of a regular file; None where there is none."""
+    try:
+        descriptor = os.open(at(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(max(status.st_size - most, 0))
+        return file.read(most)
+
+
 def names_in(directory: str) -> list[str]:
     """What is in a directory, in order; nothing where there is none."""
     try:

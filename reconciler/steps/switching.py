@@ -31,6 +31,8 @@ MEMORY_MB: Final = 700  # npm's peak, beside a running gateway (the same)
 LOOK_EVERY: Final = 5.0
 BAD_LOOKS: Final = 3  # so many in a row, and it is not healthy
 LEAST_MB: Final = 200  # of disk: with less a gateway is ready and answers nobody (the same, section 5)
+BURST: Final = 20  # errors: a start in bad surroundings writes a few, a release that cannot work some with each try
+TIMES_BEFORE: Final = 3  # so many times what the version before has written is clearly more
 QUESTIONS: Final = 3  # to a model's provider, which may be busy
 BACK_TIMEOUT: Final = 120.0  # for a gateway that was brought back to be healthy again; the first start takes 18-29 s
 _TAKEN: Final = "200"
@@ -71,6 +73,7 @@ def ensure_room(work: Work) -> bool:
             f"{_NOTHING_CHANGED}; a larger server_type has more",
         )
     work.was_healthy = not unproven(facts.gateway, linked(facts) or "")
+    work.errors_before = facts.gateway.errors
     work.model_before = _model(work)
     return False  # nothing that anybody waits for
 
@@ -112,7 +115,9 @@ def ensure_lasting(work: Work) -> bool:
     _check_model(work)
     work.connection().run(commands.reset_failed(files.UNIT))
     work.connection().run(commands.restart_unit(files.UNIT))
-    return ensure_ready(work)
+    ensure_ready(work)
+    _refuse_burst(work)
+    return True
 
 
 def ensure_kept(work: Work) -> bool:
@@ -213,6 +218,7 @@ def _soak(work: Work) -> None:
         if facts.disk_free_mb < LEAST_MB:
             raise HostError(f"the disk has {facts.disk_free_mb} MB left: nobody is answered with that", "make room")
         gateway = facts.gateway
+        _refuse_burst(work)
         missing = unproven(gateway, work.declared().version)
         bad = bad + 1 if missing else 0
         if bad == BAD_LOOKS or gateway.restarts > restarts:
@@ -221,6 +227,18 @@ def _soak(work: Work) -> None:
                 f"the gateway did not stay healthy for {soak} s: {why}",
                 f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",
             )
+
+
+def _refuse_burst(work: Work) -> None:
+    """Raises ProofFailed. What a gateway has always written is no fault of the new version; unknown is no proof."""
+    assert work.facts is not None
+    before, now = work.errors_before, work.facts.gateway.errors
+    if before is None or now is None or now < BURST or now <= before * TIMES_BEFORE:
+        return
+    raise ProofFailed(
+        f"the gateway writes errors: {now} since its start, and {before} in the minutes before the switch",
+        f"`fleet ssh {work.name}`, then `sudo grep ERROR {files.LOG_PATH} | tail`",
+    )
 
 
 def _check_model(work: Work) -> None:

@@ -78,6 +78,7 @@ class Work:
     is_waking: bool = False  # it was asleep, and the fleet's note of that is still there
     may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it
     was_healthy: bool = True  # before the switch
+    errors_before: int | None = None  # that the gateway had written within the same time
     model_before: str = ""  # what the model's provider answered then
     failure: str = ""  # what the switch is undone for, if what it led to may be to blame
     _postponed: float = 0.0
@@ -221,6 +222,7 @@ def probe(host: Host, fleet: Fleet, uid: str, ports: Ports, spec: ChildSpec | No
             "token_path": files.GATEWAY_TOKEN_PATH,
             "unit": files.UNIT,
             "started_path": files.STARTED_PATH,
+            "log_path": files.LOG_PATH,
             "spent": spec is not None and spec.model.spend_limit is not None,
         },
         "applied_path": files.APPLIED_PATH,

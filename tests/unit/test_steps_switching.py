@@ -29,7 +29,7 @@ from reconciler.model import (
     WorkspaceFile,
 )
 from reconciler.steps.quarantine import mark_of, set_mark
-from reconciler.steps.switching import LEAST_MB, kept_checkpoints
+from reconciler.steps.switching import BURST, LEAST_MB, TIMES_BEFORE, kept_checkpoints
 from tests.crash.scenarios import meddle
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost
@@ -406,6 +406,30 @@ def test_a_disk_that_fills_up_during_the_proof_blames_no_version(
     host.disk_free_mb = 30_000
     assert world.apply()[0].code is OutcomeCode.DONE
     assert linked(host) == NEW
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "code"),
+    [
+        (0, BURST - 1, OutcomeCode.DONE),
+        (0, BURST, OutcomeCode.FAILED),
+        (40, 40 * TIMES_BEFORE, OutcomeCode.DONE),  # it has always been like that
+        (40, 40 * TIMES_BEFORE + 1, OutcomeCode.FAILED),
+        (0, -50, OutcomeCode.DONE),  # a host that lies
+    ],
+)
+def test_a_version_that_writes_many_more_errors_than_the_one_before_has_not_passed(
+    world: FakeFleet, before: int, now: int, code: OutcomeCode
+) -> None:
+    host = world.host("alice")
+    host.gateway.errors_of = {OLD: before, NEW: now}
+    world.change("alice", version=NEW)
+    [outcome] = world.apply()
+    assert outcome.code is code, outcome
+    assert host.gateway.memory == ["my dog is called Bello"]
+    if code is OutcomeCode.FAILED:
+        assert f"the gateway writes errors: {now} since its start, and {before} in" in outcome.error
+        assert (linked(host), list(world.client().quarantined())) == (OLD, [NEW])
 
 
 def test_a_failure_of_the_world_blames_no_version_and_is_tried_again(world: FakeFleet) -> None:

@@ -38,6 +38,7 @@ class SimulatedGateway:
         self.knows_not: tuple[str, ...] = ()
         self.flawed: dict[str, str] = {}  # version -> exits, second start, never ready
         self.starts_of: dict[str, int] = {}
+        self.errors_of: dict[str, int] = {}  # version -> errors in its log since its start
         self.refusal = ""  # what it answers to every call that would change something
         self.unit: bytes | None = None  # the text that systemd started it by
         self.unit_name = ""
@@ -143,6 +144,7 @@ class SimulatedGateway:
         is_ready = is_ready and self.flawed.get(self.version or "") != "never ready"
         return {
             "version": self.version,
+            "errors": self.errors_of.get(self.version or "", 0),
             "ready": is_ready,
             "failing": [] if is_ready else ["channels"],
             "suppressed": self.suppressed,

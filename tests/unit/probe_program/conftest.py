@@ -64,6 +64,7 @@ class Disk:
                 "token_path": "/etc/openclaw/gateway.token",
                 "unit": "openclaw-gateway.service",
                 "started_path": "/run/openclaw-gateway/started.json",
+                "log_path": "/var/log/openclaw/openclaw.log",
                 "spent": self.asks_what_was_spent,
             },
             "applied_path": "/var/lib/openclaw-deploy/applied.json",

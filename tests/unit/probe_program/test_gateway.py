@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -149,6 +151,29 @@ def test_what_changed_since_the_start_is_stale(disk: Disk) -> None:
     disk.write("/run/openclaw-gateway/started.json", json.dumps({"starts": 3, "digests": {**digests, "/never": None}}))
     facts = disk.gateway()
     assert (facts.starts, facts.stale) == (3, ("/current", "/etc/openclaw/a", "/gone"))
+
+
+def logged(seconds_ago: float, level: str = "ERROR", name: str = "telegram", **more: Any) -> str:
+    at = datetime.fromtimestamp(time.time() - seconds_ago, UTC).isoformat()
+    return json.dumps({"time": at, "_meta": {"logLevelName": level, "name": name}, **more})
+
+
+def test_errors_are_those_of_this_process_in_the_last_minutes(disk: Disk, gateway: Gateway) -> None:
+    started = disk.write("/run/openclaw-gateway/started.json", "{}")
+    os.utime(started, (time.time() - 60,) * 2)
+    assert disk.gateway().errors is None  # it has no log
+    lines = [logged(10), logged(20, "FATAL"), logged(90), logged(5, "WARN"), logged(5, name="openclaw")]
+    nonsense = ["{", "[]", "7", '{"_meta": 7}', logged(5, time="soon")]
+    log = disk.write("/var/log/openclaw/openclaw.log", "\n".join([*lines, *nonsense]))
+    assert disk.gateway().errors == 2
+    os.utime(started, (time.time() - 900,) * 2)
+    assert disk.gateway().errors == 3
+    log.rename(f"{log}.real")
+    log.symlink_to(f"{log}.real")
+    assert disk.gateway().errors is None
+    log.unlink()
+    log.mkdir()
+    assert disk.gateway().errors is None
 
 
 def test_a_failed_unit_comes_with_its_last_words(disk: Disk) -> None:
