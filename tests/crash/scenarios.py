@@ -11,8 +11,8 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.api import NOTHING_SPECIAL
-from reconciler.memories import restore_of
 from reconciler.managed import files
+from reconciler.memories import restore_of
 from reconciler.model import Backup, FileMode, PlanOptions, ServerStatus, Sleep, WorkspaceFile
 from reconciler.steps.sleeping import note_sleep
 from tests.fakes.fleets import FakeFleet

@@ -10,7 +10,7 @@ from reconciler.model import Action, Kind, Plan, ReasonCode, Severity, Sync
 from reconciler.planner.requests import LOOK
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.plan import plan_json, plan_lines
-from reconciler.steps.requests import FIREWALL, RUN, SHARED, requests_of
+from reconciler.steps.requests import FIREWALL, MARK, RUN, SHARED, requests_of
 from tests.properties import bill, expecting, lacking
 from tests.properties.asking import about, changes, each, prices
 from tests.properties.cases import Case
