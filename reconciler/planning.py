@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.engine import NO_MEMORIES
 from reconciler.errors import Refused
 from reconciler.keeper import Keeper
+from reconciler.losses import with_losses
 from reconciler.memories import awaking, made_empty, restore_of
 from reconciler.model import (
     Backup,
@@ -163,4 +164,5 @@ class Planning:
         made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
         empty = made_empty(made, children, memories, Keeper(fleet, self._ports))
         made = replace(made, diagnostics=(*made.diagnostics, *empty))
+        made = with_losses(made, children, fleet, self._ports)
         return Planned(made, children, options, seen.trees, memories)

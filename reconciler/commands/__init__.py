@@ -16,6 +16,7 @@ from reconciler.commands.access import (
 )
 from reconciler.commands.backups import (
     copy_stopped,
+    count_entries,
     drop_archive,
     make_archive,
     place_state,
@@ -66,6 +67,7 @@ __all__ = [
     "confirm_access",
     "confirm_firewall",
     "copy_stopped",
+    "count_entries",
     "daemon_reload",
     "drop_archive",
     "enable_unit",

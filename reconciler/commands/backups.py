@@ -110,6 +110,30 @@ tar --numeric-owner -df "$archive/state.tar" -C "$home" >&2
 finish "${{release##*/}}" "$holds"
 """
 
+# What was said, by the rows of OpenClaw's transcripts. A gateway that runs writes them; to read does not disturb it.
+_ENTRIES: Final = """
+import pathlib, sqlite3, sys, urllib.parse
+entries = None
+for path in sorted(pathlib.Path(sys.argv[1]).glob(".openclaw/agents/*/agent/openclaw-agent.sqlite")):
+    if path.is_symlink() or not path.is_file():
+        continue
+    try:
+        with sqlite3.connect("file:%s?mode=ro" % urllib.parse.quote(str(path)), uri=True, timeout=2) as found:
+            [(number,)] = found.execute("SELECT count(*) FROM transcript_events")
+    except sqlite3.Error:
+        continue
+    entries = (entries or 0) + number
+print("null" if entries is None else entries)
+"""
+
+_COUNT: Final = f"""{_PLACES}
+make_room; as_owner mkdir -m 0700 then
+as_owner tar -xf - -C then --wildcards './.openclaw/agents/*/agent/openclaw-agent.sqlite*' \\
+  <"$copies/$1/state.tar" 2>/dev/null || true  # there may be none
+then=$(as_owner timeout 20 python3 -I -c "$2" "$work/then"); now=$(as_owner timeout 20 python3 -I -c "$2" "$home")
+printf '{{"then": %s, "now": %s}}\\n' "$then" "$now"
+"""
+
 _READ = f"{_PLACES}" + 'tail -c "+$(($1 + 1))" "$archive/state.tar.gz" | head -c "$2"'
 _DROP = f"{_PLACES}" + 'rm -rf -- "$archive"'
 
@@ -189,6 +213,11 @@ def unpack_archive(checkpoint: str, version: str, at: str, digest: str) -> Comma
         raise ValueError(f"{at!r} is no time in ISO 8601")
     arguments = checkpoint_id(checkpoint), exact(version), at, digest
     return exclusive("unpack the archive", _UNPACK, *arguments, timeout=MAKE_TIMEOUT)
+
+
+def count_entries(checkpoint: str) -> Command:
+    """Prints {"then", "now"}: how many entries its conversations have had, and have; null where nobody can tell."""
+    return script("count what was said", _COUNT, checkpoint_id(checkpoint), _ENTRIES, timeout=90)
 
 
 def place_state(checkpoint: str) -> Command:

@@ -11,6 +11,7 @@ from reconciler.actions.conditions import shall_run
 from reconciler.errors import Refused
 from reconciler.model import (
     Action,
+    Checkpoint,
     Child,
     ChildSpec,
     Diagnostic,
@@ -93,7 +94,7 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
     target, now = pinned(spec, facts).version, linked(facts)
     if now is None or facts.applied is None:
         return
-    older = action.rollback.checkpoint if action.rollback else way_down(target, facts)
+    older = older_state(action, child)
     if older is not None:
         at, age = older.at[:16].replace("T", " "), _age(older.at, situation.now)
         if action.rollback and action.rollback.backup_of:
@@ -102,6 +103,16 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
         else:
             yield f"it goes back to the checkpoint of {at} UTC, and does not know any more what came since ({age})"
     yield f"silent for about half a minute, twice; back to {now} with its memory if {target} fails its proof"
+
+
+def older_state(action: Action, child: Child) -> Checkpoint | None:
+    """The state of then that this action leads back to, on its own host or, by a restore, soon on it."""
+    if action.rollback:
+        return action.rollback.checkpoint
+    is_other = any(change.path == "release.version" for change in action.reason.changes)
+    if child.spec is None or child.facts is None or not is_other:
+        return None
+    return way_down(pinned(child.spec, child.facts).version, child.facts)
 
 
 def rollback_of(child: Child, to: str | None) -> Rollback:

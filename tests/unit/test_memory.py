@@ -329,3 +329,20 @@ def test_who_is_woken_before_its_server_went_is_only_not_deleted(world: FakeFlee
     assert (world.host("alice").gateway.memory, world.host("alice").gateway.active) == ([DOG], "active")
     assert world.planned() == []
     assert world.client().asleep() == {}
+
+
+def test_going_back_says_beforehand_how_much_is_set_aside(world: FakeFleet) -> None:
+    world.change("alice", version="2026.9.7")
+    world.apply()
+    [checkpoint] = world.client().checkpoints(["alice"])["alice"].facts.checkpoints  # type: ignore[union-attr]
+    world.host("alice").gateway.remember("my fish is called Wanda")
+    world.host("alice").gateway.remember("my cat is called Tom")
+    [action] = world.client().plan_rollback(["alice"]).plan.actions
+    assert action.notes[-1] == "2 entries of its conversations came since, and will be set aside"
+    world.change("alice", version="2026.9.6")
+    [action] = world.client().plan().plan.actions
+    assert action.notes[-1] == "2 entries of its conversations came since, and will be set aside"
+    world.host("alice").fails = [("count what was said", HostTimedOut("gone", "again"))]
+    [action] = world.client().plan().plan.actions
+    assert f"the checkpoint of {checkpoint.at[:10]}" in " ".join(action.notes)
+    assert "entries" not in action.notes[-1]

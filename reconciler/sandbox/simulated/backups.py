@@ -115,6 +115,19 @@ def unpack(host: SimulatedHost, call: Call) -> None:
     remove_tree(host, ARCHIVE)
 
 
+def count(host: SimulatedHost, call: Call) -> bytes:
+    """What was said, in the checkpoint and now."""
+    checkpoint, _ = call.arguments
+    packed = checked(host, checkpoint)["files"].get("/.openclaw/state/openclaw.sqlite")
+    then = None if packed is None else _said(json.loads(packed[0].encode("latin-1")))
+    return json.dumps({"then": then, "now": _said(host.read_json(f"{HOME}/.openclaw/state/openclaw.sqlite"))}).encode()
+
+
+def _said(state: Json) -> int | None:
+    said = state.get("said", []) if isinstance(state, dict) else None
+    return len(said) if isinstance(said, list) else None
+
+
 def _pack(host: SimulatedHost, version: str) -> bytes:
     remove_tree(host, ARCHIVE)
     make_directories(host, ARCHIVE, "0700")
