@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "quarantine": ("reconciler.cli.versions:quarantine", "Versions that the fleet keeps away from."),
     "backup": ("reconciler.cli.backup:backup", "Copies of memory off the hosts, sealed."),
     "restore": ("reconciler.cli.backup:restore", "Put a backup back, into the same child or another."),
+    "drill": ("reconciler.cli.drill:drill", "Prove that backups can be restored, on throw-away servers."),
     "export": ("reconciler.cli.backup:export", "What a child remembers, for the user who leaves."),
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),
