@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 
 from reconciler import drilling
 from reconciler.api import FleetClient
+from reconciler.commands.backups import SUMMARY
 from reconciler.errors import CloudUnavailable, HostTimedOut, VaultError
 from reconciler.keeper import Keeper
 from reconciler.manifests import name_trial, read_trial
@@ -164,6 +168,23 @@ def test_a_row_that_is_missing_is_said_with_its_table(world: FakeFleet) -> None:
     assert throwaways(world) == []
     assert drill_hosts(world)[0].gateway.starts == 0
     assert world.planned() == []
+
+
+def test_of_a_gateway_that_runs_what_it_has_just_written_counts_too(tmp_path: Path) -> None:
+    writer = sqlite3.connect(tmp_path / "s.sqlite")
+    begin = "PRAGMA journal_mode=wal", "CREATE TABLE t(x)", "PRAGMA wal_checkpoint(truncate)"
+    for text in (*begin, "INSERT INTO t VALUES(1)"):
+        writer.execute(text)
+        writer.commit()
+    try:
+        told = {
+            mode: json.loads(subprocess.check_output([sys.executable, "-I", "-c", SUMMARY, str(tmp_path), mode]))
+            for mode in ("", "live")
+        }
+    finally:
+        writer.close()
+    assert told["live"]["databases"] == {"s.sqlite": {"t": 1}}
+    assert told[""]["databases"] == {"s.sqlite": {"t": 0}}
 
 
 def test_a_gateway_that_forgets_at_its_start_is_not_proven() -> None:
