@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from reconciler import engine, importing, keys, planfile, recovery
+from reconciler import drilling, engine, importing, keys, planfile, recovery
 from reconciler.errors import Refused
 from reconciler.fleet import load_fleet
 from reconciler.keeper import Keeper
 from reconciler.model import (
     Child,
+    Drill,
     Event,
     Fleet,
     Hold,
@@ -105,6 +106,18 @@ class FleetClient(Planning):
     def keeper(self) -> Keeper:
         """The backups of this fleet's children."""
         return Keeper(self.fleet, self._ports)
+
+    def drill(self, names: Iterable[str], identity: Secret | None = None) -> list[Drill]:
+        """The newest backup of each of these children is restored to a throw-away child, proven there, and destroyed.
+
+        The caller holds the lock. Raises CloudError.
+        """
+        return drilling.drill(self.fleet, self._ports, names, identity)
+
+    def sample(self, names: Iterable[str], count: int) -> tuple[str, ...]:
+        """So many of these children, whose last drill is the longest ago."""
+        names = tuple(names)
+        return drilling.sample(names, count, self.keeper().trials(names)[0], self._ports)
 
     def checkpoints(self, names: Iterable[str] | None = None) -> dict[str, Child]:
         """The children with what their hosts keep of earlier versions. Raises CloudError, SecretError."""

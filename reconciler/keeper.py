@@ -15,6 +15,7 @@ from reconciler.fleet import former_names
 from reconciler.model import (
     Backup,
     BackupSettings,
+    Bucket,
     Event,
     Fleet,
     Json,
@@ -22,6 +23,7 @@ from reconciler.model import (
     MadeBackup,
     Secret,
     Server,
+    Trial,
     masked,
 )
 from reconciler.observe import observe
@@ -108,6 +110,27 @@ class Keeper:
             backups.export(work, self._settings(name).rate, target)
         finally:
             work.hang_up()
+
+    def trials(self, names: Iterable[str]) -> tuple[dict[str, tuple[Trial, ...]], list[str]]:
+        """The last drill of each of these children and the last that was proven, the oldest first; and, in words, where
+        nobody can tell. One listing of each place where they keep backups: no file is opened, whatever their number.
+        """
+        known, problems = list[tuple[str | Bucket, Trial]](), list[str]()
+        places = {settings.to: settings for settings in map(self._settings, names)}
+        for place, settings in places.items():
+            try:
+                known += ((place, trial) for trial in self._shelf(settings).trials())
+            except FleetError as error:
+                problems.append(error.summary)
+        found = dict[str, tuple[Trial, ...]]()
+        for name in names:
+            of, place = {name, *former_names(self._fleet, name)}, self._settings(name).to
+            found[name] = tuple(trial for where, trial in known if where == place and trial.child in of)
+        return found, problems
+
+    def note_trial(self, trial: Trial) -> None:
+        """Raises VaultError, SecretError."""
+        self._shelf(self._settings(trial.child)).note_trial(trial)
 
     def prune(self, name: str) -> tuple[Backup, ...]:
         """Removes what is more or older than the file keeps, and says what that was."""

@@ -1,4 +1,4 @@
-"""What is noted beside each backup, sealed with a key of the fleet's own. Pure.
+"""What is noted beside each backup, and of each drill, sealed with a key of the fleet's own. Pure.
 
 A note says what a backup holds and by which digests it is known, so that storage that lies or rots is found out without
 opening anything. Whoever can write to the storage, and has no fleet key, can neither make one nor change one.
@@ -10,14 +10,20 @@ import hmac
 import json
 import re
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from reconciler.errors import BackupDamaged
-from reconciler.model import Backup, Secret
+from reconciler.model import Backup, Secret, Trial
 
 FORMAT: Final = 1
 NOTE: Final = ".json"
 SEALED: Final = ".age"
+MAC_DIGITS: Final = 32
+_TRIAL: Final = re.compile(
+    r"[^/]+/_drills/(?P<child>[^/]+)/(?P<at>\d{8}T\d{6}Z)-(?P<outcome>proven|failed)"
+    r"-(?P<backup>none|\d{8}T\d{6}Z)-(?P<seconds>\d{1,9})-[0-9a-f]{32}"
+)
 _NAME: Final = re.compile(r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)\.json")
 
 
@@ -52,6 +58,33 @@ def read_note(name: str, data: bytes, key: Secret) -> Backup:
             "take another backup: `fleet backup list` shows which there are; `fleet key show` tells which key this is",
         )
     return backup
+
+
+def trials_of(fleet: str, child: str = "") -> str:
+    """What the names of all notes of drills begin with: of this child, or of all. No child's name has an underscore."""
+    return f"{fleet}/_drills/{child}/" if child else f"{fleet}/_drills/"
+
+
+def name_trial(fleet: str, trial: Trial, key: Secret) -> str:
+    """All that is to be known of a drill, and its MAC: one listing tells of every child, and nothing has to be read."""
+    outcome = "proven" if trial.is_proven else "failed"
+    words = f"{trial.at:%Y%m%dT%H%M%SZ}-{outcome}-{trial.backup or 'none'}-{trial.seconds}"
+    name = f"{trials_of(fleet, trial.child)}{words}"
+    return f"{name}-{_mac(name, key)[:MAC_DIGITS]}"
+
+
+def read_trial(name: str, fleet: str, key: Secret) -> Trial | None:
+    """None where the name is not one that this fleet key has given."""
+    found = _TRIAL.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        at = datetime.strptime(found["at"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    backup = "" if found["backup"] == "none" else found["backup"]
+    trial = Trial(found["child"], at, backup, int(found["seconds"]), found["outcome"] == "proven")
+    return trial if hmac.compare_digest(name.encode(), name_trial(fleet, trial, key).encode()) else None
 
 
 def _mac(body: Any, key: Secret) -> str:

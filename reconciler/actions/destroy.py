@@ -25,6 +25,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     """A server of ours that nobody wants any more."""
     if child.server is None or not shall_go(child, situation):
         return None
+    if child.spec is None and child.server.is_throwaway:
+        return Reason(ReasonCode.REMOVED, "left by a drill that was cut off, and serves nobody; its server is deleted")
     if child.spec is None or child.spec.expires is None:
         return Reason(ReasonCode.REMOVED, "no longer in the fleet file; its server is deleted")
     when = f"{child.spec.expires:%Y-%m-%d %H:%M} UTC"

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from reconciler.selection import Selection
 
 
-def open_client(settings: Settings, key: Secret | None = None) -> FleetClient:
-    """The fleet, with progress on standard output. Raises ConfigError, SecretError."""
+def open_client(settings: Settings, key: Secret | None = None, *, beside: bool = False) -> FleetClient:
+    """The fleet; its progress goes to standard output, or `beside` it. Raises ConfigError, SecretError."""
     from reconciler.api import FleetClient
 
     load = click.get_current_context().obj or FleetClient.load
     client: FleetClient = load(
         settings.file,
         settings.state_dir,
-        _progress,
+        _progress_beside if beside else _progress,
         allow_sources=settings.allow_sources,
         allow_cmd=settings.allow_cmd,
         key=key,
@@ -66,7 +66,11 @@ def named_children(client: FleetClient, names: Iterable[str], option: str) -> fr
     return asked
 
 
-def _progress(child: str, step: str, seconds: float) -> None:
+def _progress_beside(child: str, step: str, seconds: float) -> None:
+    _progress(child, step, seconds, beside=True)
+
+
+def _progress(child: str, step: str, seconds: float, *, beside: bool = False) -> None:
     from reconciler.render.text import seconds_text
 
-    click.echo(f"  {child}: {step} ({seconds_text(seconds)})")
+    click.echo(f"  {child}: {step} ({seconds_text(seconds)})", err=beside)

@@ -32,10 +32,13 @@ def status(settings: Settings, selection: Selection, as_json: bool) -> int:
 
     client = open_client(settings)
     planned = client.plan(names_of(client, selection))
+    trials, problems = client.keeper().trials(planned.children)
     if as_json:
-        click.echo(json_text(status_json(planned.children, planned.plan.sync)))
+        click.echo(json_text(status_json(planned.children, planned.plan.sync, None if problems else trials)))
     else:
-        show_table(status_table(planned.children, planned.plan.sync), settings)
+        show_table(status_table(planned.children, planned.plan.sync, trials), settings)
+    for problem in problems:
+        click.echo(f"Warning: nobody can tell when a backup was last proven: {problem}", err=True)
     return 0
 
 

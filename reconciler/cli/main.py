@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "restore": ("reconciler.cli.backup:restore", "Put a backup back, into the same child or another."),
     "hibernate": ("reconciler.cli.sleep:hibernate", "Keep children's memory, delete their servers: no more costs."),
     "wake": ("reconciler.cli.sleep:wake", "Bring them back, with their memory."),
+    "drill": ("reconciler.cli.drill:drill", "Prove that backups can be restored, on throw-away servers."),
     "export": ("reconciler.cli.backup:export", "What a child remembers, for the user who leaves."),
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),

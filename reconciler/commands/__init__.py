@@ -22,6 +22,7 @@ from reconciler.commands.backups import (
     place_state,
     read_archive,
     receive_archive,
+    summarize_state,
     unpack_archive,
 )
 from reconciler.commands.files import (
@@ -108,6 +109,7 @@ __all__ = [
     "set_authorized_keys",
     "stay",
     "stop_unit",
+    "summarize_state",
     "take_checkpoint",
     "unpack_archive",
     "validate_config",

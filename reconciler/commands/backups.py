@@ -54,15 +54,17 @@ finish() {{
 }}
 """
 
-# What is counted is told again when a backup is tried: rows by table, and the workspace by its files.
+# What is counted is told again when a backup is tried: rows by table, and the workspace by its files. Of a gateway that
+# runs ("live") what it has written and not moved into its databases yet counts too; of a copy nothing may be written.
 SUMMARY: Final = """
 import hashlib, json, pathlib, sqlite3, sys, urllib.parse
 home = pathlib.Path(sys.argv[1])
+mode = "mode=ro" if sys.argv[2:] == ["live"] else "mode=ro&immutable=1"
 databases = {}
 for path in sorted(home.rglob("*.sqlite")):
     if path.is_symlink() or not path.is_file():
         continue
-    place = "file:%s?mode=ro&immutable=1" % urllib.parse.quote(str(path))
+    place = "file:%s?%s" % (urllib.parse.quote(str(path)), mode)
     with sqlite3.connect(place, uri=True) as found:
         names = found.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
         counts = {}
@@ -134,6 +136,12 @@ then=$(as_owner timeout 20 python3 -I -c "$2" "$work/then"); now=$(as_owner time
 printf '{{"then": %s, "now": %s}}\\n' "$then" "$now"
 """
 
+# What root prints of it is what the gateway's user has counted.
+_SUMMARIZE: Final = f"""{_PLACES}
+work=/
+as_owner python3 -I -c "$1" "$home" "$2"
+"""
+
 _READ = f"{_PLACES}" + 'tail -c "+$(($1 + 1))" "$archive/state.tar.gz" | head -c "$2"'
 _DROP = f"{_PLACES}" + 'rm -rf -- "$archive"'
 
@@ -188,6 +196,11 @@ def make_archive(version: str, node_directory: str) -> Command:
 def copy_stopped() -> Command:
     """The same of a gateway that is stopped, whichever version was linked, and without a tool of it."""
     return exclusive("copy the state", _COPY, SUMMARY, timeout=MAKE_TIMEOUT)
+
+
+def summarize_state(*, live: bool = False) -> Command:
+    """Prints what the gateway's home holds, as a backup's note says it: as it lies there, or while the gateway runs."""
+    return exclusive("summarize the state", _SUMMARIZE, SUMMARY, "live" if live else "", timeout=MAKE_TIMEOUT)
 
 
 def read_archive(offset: int) -> Command:

@@ -59,6 +59,9 @@ MANAGED_KEYS: Final[tuple[tuple[str, ...], ...]] = (*_KEYS, *_INCLUDES)
 # nobody the id 0, so this owner is nobody.
 NOBODY: Final = "telegram:0"
 
+# What makes a gateway act by itself: who talks to it, when it acts, who may wake it, and other code that does.
+ACTING: Final = ("channels", "cron", "hooks", "plugins")
+
 API_OF_PROVIDER: Final = {"anthropic": "anthropic-messages"}
 BASE_URL_OF_PROVIDER: Final = {"anthropic": "https://api.anthropic.com"}
 
@@ -114,6 +117,17 @@ def wanted_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
     return wanted
 
 
+def silenced(config: Json, wanted: Json) -> Json:
+    """The whole openclaw.json of a throw-away: of what makes a gateway act by itself only what we want is left of it.
+
+    A backup brings the configuration of the child that it is of along, and what an agent has added to it.
+    """
+    assert isinstance(config, dict)
+    assert isinstance(wanted, dict)
+    others = {key: value for key, value in config.items() if key not in ACTING}
+    return {**others, **{key: wanted[key] for key in ACTING if key in wanted}}
+
+
 def _our_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
     telegram: dict[str, Json] = {
         "enabled": True,
@@ -123,6 +137,7 @@ def _our_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
     }
     if endpoints.telegram_api_root:
         telegram["apiRoot"] = endpoints.telegram_api_root
+    silent: dict[str, Json] = {"channels": {"telegram": {"enabled": False}}, "cron": {"enabled": False}}
     return {
         "gateway": {
             "mode": "local",
@@ -145,7 +160,7 @@ def _our_config(spec: ChildSpec, endpoints: Endpoints) -> dict[str, Json]:
             }
         },
         "models": {"providers": {spec.model.provider: _model_provider(spec.model.provider, endpoints)}},
-        "channels": {"telegram": telegram},
+        **(silent if spec.is_throwaway else {"channels": {"telegram": telegram}}),
         "commands": {"ownerAllowFrom": [f"telegram:{spec.users.owner}" if spec.users.owner else NOBODY]},
         "plugins": {"entries": {"admin-http-rpc": {"enabled": True}}},
         "session": {"dmScope": "per-channel-peer"},

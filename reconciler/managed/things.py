@@ -22,7 +22,7 @@ class Materials:
     host_private_key: Secret
     host_public_key: str
     gateway_token: Secret
-    bot_token: Secret
+    bot_token: Secret | None  # None of a throw-away, which has no bot
     model_key: Secret
     digest_key: Secret  # hex; keys the digests of secrets
     endpoints: Endpoints
@@ -30,17 +30,21 @@ class Materials:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        return (self.host_private_key, self.gateway_token, self.bot_token, self.model_key, self.digest_key)
+        bot = () if self.bot_token is None else (self.bot_token,)
+        return (self.host_private_key, self.gateway_token, *bot, self.model_key, self.digest_key)
 
 
 @dataclass(frozen=True, slots=True)
 class ManagedFile:
-    """A file we write whole. `owner` is `user:group`, `mode` four octal digits as text."""
+    """A file we write whole, or that is not there: without content.
+
+    `owner` is `user:group`, `mode` four octal digits as text.
+    """
 
     path: str
     owner: str
     mode: str
-    content: Callable[[Materials], bytes]
+    content: Callable[[Materials], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +78,30 @@ def plain(name: str, look: Json, wanted: Json) -> Managed:
 
 
 def file(
-    name: str, path: str, owner: str, mode: str, content: Callable[[Materials], bytes], *, secret: bool = False
+    name: str, path: str, owner: str, mode: str, content: Callable[[Materials], bytes | None], *, secret: bool = False
 ) -> Managed:
     """A file, told by the digest of its content, its mode and its owner."""
 
     def wanted(spec: ChildSpec, materials: Materials) -> Json:
         del spec  # the same for every child
-        return {**_fingerprint(content(materials), materials, secret=secret), "mode": mode, "owner": owner}
+        found = content(materials)
+        if found is None:
+            return None
+        return {**_fingerprint(found, materials, secret=secret), "mode": mode, "owner": owner}
 
     look: Json = {"kind": "file", "path": path, "secret": secret}
     return Managed(name, lambda spec: look, wanted, secret=secret, file=ManagedFile(path, owner, mode, content))
 
 
-def secret_file(name: str, path: str, value: Callable[[Materials], Secret]) -> Managed:
+def secret_file(name: str, path: str, value: Callable[[Materials], Secret | None]) -> Managed:
+    def content(materials: Materials) -> bytes | None:
+        found = value(materials)
+        return None if found is None else found.reveal().encode()
+
     # OpenClaw refuses a secret file that another account owns or a group may read ("permissions are too open",
     # "must be owned by the effective user"), so these are the gateway's own, in a directory that is root's.
     owner = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
-    return file(name, path, owner, "0400", lambda m: value(m).reveal().encode(), secret=True)
+    return file(name, path, owner, "0400", content, secret=True)
 
 
 def text_file(name: str, path: str, text: str, mode: str = "0644") -> Managed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.model.backup import Backup, BackupSettings, Bucket, KeptBackups, MadeBackup, Sleep
+from reconciler.model.backup import Backup, BackupSettings, Bucket, Drill, KeptBackups, MadeBackup, Sleep, Trial
 from reconciler.model.cloud import (
     EVERYWHERE,
     LABEL_PREFIX,
@@ -75,6 +75,7 @@ __all__ = [
     "Command",
     "Completed",
     "Diagnostic",
+    "Drill",
     "Endpoints",
     "Event",
     "FileMode",
@@ -117,6 +118,7 @@ __all__ = [
     "Sleep",
     "Switch",
     "Sync",
+    "Trial",
     "UpdateSettings",
     "Users",
     "Verdict",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reconciler.model.json import Json
 from reconciler.model.secret import SecretRef
@@ -79,6 +79,41 @@ class KeptBackups:
     backups: tuple[Backup, ...] = ()
     problems: tuple[str, ...] = ()
     where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A backup was restored to a throw-away, and ran there with all it holds, or did not.
+
+    `at` is aware, UTC; `backup` is empty where there was none; `seconds` from the start of the drill to a gateway that
+    was proven, or to the failure.
+    """
+
+    child: str
+    at: datetime
+    backup: str
+    seconds: int
+    is_proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """What came of one child's drill: a problem, or none. `age` is of the backup when the drill began, in seconds.
+
+    `left` is why the throw-away's server is still there, if it is.
+    """
+
+    child: str
+    backup: Backup | None = None
+    age: int | None = None
+    seconds: int = 0
+    problem: str = ""
+    advice: str = ""
+    left: str = ""
+
+    @property
+    def is_proven(self) -> bool:
+        return not self.problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ class ChildSpec:
     config: Mapping[str, Json] = field(default_factory=dict)  # openclaw.json beside what we set ourselves; null deletes
     update: UpdateSettings = UpdateSettings()
     backup: BackupSettings = field(default_factory=BackupSettings)
+    is_throwaway: bool = False  # never from a file: a backup is tried on it, and it can reach nobody; see drilling.py
     file: str = ""
     line: int = 0
 

@@ -68,14 +68,15 @@ def plan(
     used = firewalls_in_use(fleet, (*others, *_staying(children, actions)))
     shared = _without_removals_of(used, shared) if _touches_shared(actions, servers, options) else ()
     delta = money.total(None if action.monthly is None else Decimal(action.monthly) for action in actions)
-    bill = money.total((delta, *(money.server_cost(catalog, server) for server in servers)))
+    billed = (server for server in servers if not (server.is_throwaway and server in others))  # gone within the hour
+    bill = money.total((delta, *(money.server_cost(catalog, server) for server in billed)))
     sleepers = {name for name, child in children.items() if child.asleep is not None}
     requests = requests_of_apply(actions, shared, len(servers), sleepers)
     return Plan(
         fleet.name,
         actions,
         (
-            *breaches(fleet, children.values(), actions, len(servers), options),
+            *breaches(fleet, children.values(), actions, sum(not it.is_throwaway for it in servers), options),
             *gathered((it for judgement in judged.values() for it in judgement.diagnostics), quarantined),
             *retired_notes(children.values(), catalog),
             *_too_many_requests(requests, options),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -13,11 +13,15 @@ SHOWN_NAMES: Final = 10
 
 
 def breaches(
-    fleet: Fleet, children: Iterable[Child], actions: Sequence[Action], servers: int, options: PlanOptions
+    fleet: Fleet, children: Collection[Child], actions: Sequence[Action], servers: int, options: PlanOptions
 ) -> Iterator[Diagnostic]:
-    """Every gate that this plan does not pass. `servers` counts the whole fleet's, also those nobody asked about."""
+    """Every gate that this plan does not pass. `servers` counts the whole fleet's, also those nobody asked about.
+
+    What a drill has left counts nowhere: no user has anything on it.
+    """
     yield from _too_many_children(fleet)
-    yield from _too_many_destroys(fleet, actions, servers, options)
+    throwaways = {child.name for child in children if child.server is not None and child.server.is_throwaway}
+    yield from _too_many_destroys(fleet, [it for it in actions if it.child not in throwaways], servers, options)
     for child in children:
         if child.spec is not None:
             yield from _not_allowed(fleet, child.spec)

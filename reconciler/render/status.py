@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from rich.text import Text
 
 from reconciler.checks import judge
-from reconciler.model import Child, Finding, Health, Json, Server, Sync, Verdict
+from reconciler.model import Child, Finding, Health, Json, Server, Sync, Trial, Verdict
 from reconciler.render.table import NOTHING, Sheet
 from reconciler.render.text import harmless
 
 STATUS = ("CHILD", "HEALTH", "SYNC", "VERSION", "BOT", "ADDRESS", "FINDING")
+PROVEN = "PROVEN"
 LIST = ("CHILD", "STATUS", "ID", "TYPE", "REGION", "ADDRESS", "CREATED")
+Trials: TypeAlias = Mapping[str, Sequence[Trial]]  # of each child the last and the last proven, the oldest first
+NO_TRIALS: Final[Trials] = MappingProxyType({})
 COLORS = {Health.HEALTHY: "green", Health.DEGRADED: "yellow", Health.OFFLINE: "red", Health.UNREACHABLE: "red"}
 
 
-def status_table(children: Mapping[str, Child], sync: Mapping[str, Sync]) -> Sheet:
-    """A row per child: both axes, what runs, and the first finding that is not OK."""
-    return Sheet(STATUS, tuple(_status_row(child, sync[name]) for name, child in sorted(children.items())))
+def status_table(children: Mapping[str, Child], sync: Mapping[str, Sync], trials: Trials = NO_TRIALS) -> Sheet:
+    """A row per child: both axes, what runs, and the first finding that is not OK.
+
+    Where any of them ever had a drill, also when a restore was last proven.
+    """
+    rows = tuple(_status_row(child, sync[name]) for name, child in sorted(children.items()))
+    if not any(trials.values()):
+        return Sheet(STATUS, rows)
+    proven = [_proven_cell(trials.get(name, ())) for name in sorted(children)]
+    with_proofs = tuple((*row[:-1], cell, row[-1]) for row, cell in zip(rows, proven, strict=True))
+    return Sheet((*STATUS[:-1], PROVEN, STATUS[-1]), with_proofs)
 
 
-def status_json(children: Mapping[str, Child], sync: Mapping[str, Sync]) -> Json:
-    """Everything a machine wants to know about each child; digests of secrets never."""
-    return [_child_json(child, sync[name]) for name, child in sorted(children.items())]
+def status_json(children: Mapping[str, Child], sync: Mapping[str, Sync], trials: Trials | None = NO_TRIALS) -> Json:
+    """Everything a machine wants to know about each child; digests of secrets never.
+
+    `trials` is None where nobody could tell: then nothing is said of drills.
+    """
+    found = trials or {}
+    told = [] if trials is None else ["last_proven", "last_drill"]
+    return [
+        _child_json(child, sync[name]) | {key: _trials_json(found.get(name, ()))[key] for key in told}
+        for name, child in sorted(children.items())
+    ]
 
 
 def server_table(servers: Mapping[str, Server | None]) -> Sheet:
@@ -70,6 +91,26 @@ def _judged(child: Child, sync: Sync) -> tuple[Health | None, tuple[Finding, ...
     return (None, ()) if sync is Sync.SUSPENDED else judge(child)
 
 
+def _proven_cell(trials: Sequence[Trial]) -> Text:
+    proven = [f"{trial.at:%Y-%m-%d %H:%M} UTC" for trial in trials if trial.is_proven]
+    if trials and not trials[-1].is_proven:
+        return Text(f"{proven[-1] if proven else 'never'} (last drill failed)", style="red")
+    return _text(proven[-1] if proven else None)
+
+
+def _trials_json(trials: Sequence[Trial]) -> dict[str, Json]:
+    proven = [trial for trial in trials if trial.is_proven]
+    return {
+        "last_proven": _trial_json(proven[-1]) if proven else None,
+        "last_drill": _trial_json(trials[-1]) if trials else None,
+    }
+
+
+def _trial_json(trial: Trial) -> Json:
+    backup, at = trial.backup or None, trial.at.isoformat(timespec="seconds")
+    return {"at": at, "backup": backup, "seconds": trial.seconds, "proven": trial.is_proven}
+
+
 def _text(value: str | None) -> Text:
     return Text(harmless(value)) if value else Text(NOTHING)
 
@@ -85,7 +126,7 @@ def _bot(child: Child) -> str | None:
     return child.facts.applied.bot if child.facts and child.facts.applied else None
 
 
-def _child_json(child: Child, sync: Sync) -> Json:
+def _child_json(child: Child, sync: Sync) -> dict[str, Json]:
     health, findings = _judged(child, sync)
     facts, server = child.facts, child.server
     gateway = facts.gateway if facts else None

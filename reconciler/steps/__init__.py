@@ -20,6 +20,7 @@ from reconciler.steps.gateway import (
 from reconciler.steps.memory import ensure_awake, ensure_memory
 from reconciler.steps.networks import ensure_ssh_from, ensure_way_in
 from reconciler.steps.power import ensure_powered
+from reconciler.steps.proving import ensure_nothing_forgotten, ensure_same_memory
 from reconciler.steps.release import ensure_node, ensure_release
 from reconciler.steps.reshape import ensure_backups
 from reconciler.steps.switching import (
@@ -53,11 +54,13 @@ _PUT: Final = (
     Step("secrets", ensure_secrets),
     Step("unit", ensure_unit),
     Step("memory", ensure_memory),
+    Step("compare memory", ensure_same_memory),
     Step("checkpoint", ensure_checkpoint),
     Step("switch", ensure_switched),
     Step("config", ensure_config),
     Step("files", ensure_files),
     *_PROVE,
+    Step("prove memory", ensure_nothing_forgotten),
     Step("awake", ensure_awake),
     Step("prove lasting", ensure_lasting),
     Step("keep", ensure_kept),

@@ -20,8 +20,18 @@ from reconciler import commands, keys
 from reconciler.commands.backups import PIECE
 from reconciler.commands.release import exact
 from reconciler.errors import BackupDamaged, HostError, Refused
-from reconciler.manifests import NOTE, SEALED, is_note, read_note, stem_of, write_note
-from reconciler.model import Backup, BackupSettings, Fleet, Secret
+from reconciler.manifests import (
+    NOTE,
+    SEALED,
+    is_note,
+    name_trial,
+    read_note,
+    read_trial,
+    stem_of,
+    trials_of,
+    write_note,
+)
+from reconciler.model import Backup, BackupSettings, Fleet, Secret, Trial
 from reconciler.ports import Host, Ports, Sealer, Vault
 from reconciler.steps.archives import FromHost, ToHost, Weighed
 from reconciler.steps.release import NODE_DIRECTORY
@@ -92,6 +102,24 @@ class Shelf:
         """Its note first: what is half gone is no backup."""
         for end in (NOTE, SEALED):
             self.vault.remove(f"{stem_of(backup)}{end}")
+
+    def note_trial(self, trial: Trial) -> None:
+        """The last drill of this child, and the last that was proven, are what is kept."""
+        name = name_trial(self.fleet, trial, self.key)
+        with TemporaryDirectory() as place:
+            note = Path(place) / "note"
+            note.write_text("what is to be known of this drill is in the name of this file\n")
+            self.vault.put(name, note)
+        for older in self.vault.names(trials_of(self.fleet, trial.child)):
+            before = read_trial(older, self.fleet, self.key)
+            if older != name and before and before.at <= trial.at and (trial.is_proven or not before.is_proven):
+                self.vault.remove(older)
+
+    def trials(self) -> list[Trial]:
+        """The last drills of all children, by one listing, the oldest first. Names that are not ours say nothing."""
+        names = self.vault.names(trials_of(self.fleet))
+        found = (read_trial(name, self.fleet, self.key) for name in names)
+        return sorted((trial for trial in found if trial), key=lambda trial: trial.at)
 
     def _content(self, name: str) -> bytes:
         with TemporaryDirectory() as place:

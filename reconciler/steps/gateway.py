@@ -13,7 +13,7 @@ from reconciler.commands.switching import RETURN_SERVICE, RETURN_TIMER
 from reconciler.diff import apply_patch, list_paths, value_at
 from reconciler.errors import CommandFailed, HostError, ProofFailed
 from reconciler.managed import FOREIGN_UNITS, UNITS, files
-from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot
+from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot, silenced
 from reconciler.model import GatewayFacts, Json, Secret
 from reconciler.steps.system import install_files, stop_gateway
 from reconciler.steps.work import Work
@@ -80,12 +80,13 @@ def ensure_config(work: Work) -> bool:
     """The managed keys of openclaw.json: by the gateway's own RPC while it runs, else in the file. Other keys stay."""
     assert work.facts is not None
     patch = _patch(work)
-    if patch == {}:
+    if patch == {} and not work.declared().is_throwaway:
         return False
     work.keep_going()
     _validate(work, patch)
     # By RPC a key that needs a restart would restart the process in itself: unseen by systemd, with its old port.
-    if not (work.facts.gateway.ready and is_hot(patch) and _patch_live(work, patch)):
+    is_live = work.facts.gateway.ready and is_hot(patch) and not work.declared().is_throwaway
+    if not (is_live and _patch_live(work, patch)):
         _write_stopped(work, patch)
     return True
 
@@ -108,7 +109,7 @@ def ensure_ready(work: Work) -> bool:
     within = work.declared().update.ready_within if has_run else READY_TIMEOUT
     deadline = clock.monotonic() + within
     while True:
-        missing = unproven(work.look().gateway, work.declared().version)
+        missing = unproven(work.look().gateway, work.declared().version, has_channel=not work.declared().is_throwaway)
         if not missing:
             return True
         work.keep_going()
@@ -124,6 +125,8 @@ def ensure_ready(work: Work) -> bool:
 
 def bot_name(work: Work) -> str | None:
     """The bot's user name, asked of Telegram by the gateway; None when it does not say."""
+    if work.declared().is_throwaway:
+        return None
     answer: Any = call_gateway(work, "channels.status", {"probe": True})
     try:
         name = answer["channelAccounts"]["telegram"][0]["probe"]["bot"]["username"]
@@ -148,20 +151,22 @@ def call_gateway(work: Work, method: str, parameters: Json) -> Json:
     return value_at(answer, ("payload",))
 
 
-def unproven(gateway: GatewayFacts, version: str) -> list[str]:
+def unproven(gateway: GatewayFacts, version: str, *, has_channel: bool = True) -> list[str]:
     """What still keeps the gateway from being called healthy, in the order of the layers."""
-    tests = (
+    tests: tuple[tuple[bool, str], ...] = (
         (gateway.is_running, f"its unit is {gateway.active}"),
         (gateway.version == version, f"it runs {gateway.version or 'no known version'}, not {version}"),
         (gateway.loopback_only is True, "it listens on another address than loopback"),
         (gateway.token_accepted is True, "it does not accept its own token"),
         (gateway.anonymous_refused is True, "it answers without a token"),
         (gateway.ready is True, f"not ready: {', '.join(gateway.failing) or 'starting'}"),
+    )
+    channel = (
         (not gateway.suppressed, f"channels suppressed: {', '.join(gateway.suppressed)}"),
         (gateway.channel_connected is True, f"Telegram: {gateway.channel_error or 'not connected yet'}"),
         (gateway.channel_activity is not None, "Telegram: connected, but the poller has not moved yet"),
     )
-    return [text for holds, text in tests if not holds]
+    return [text for holds, text in (*tests, *(channel if has_channel else ())) if not holds]
 
 
 def validate_candidate(work: Work) -> None:
@@ -192,7 +197,7 @@ def _is_enabled(work: Work) -> bool:
 
 def _validate(work: Work, patch: Json) -> None:
     """The release that will run under it must accept the candidate; otherwise nothing is written."""
-    candidate = apply_patch(_file_content(work), patch)
+    candidate = _candidate(work, patch)
     command = commands.validate_config(
         work.declared().version, files.NODE_VERSION, json.dumps(candidate, indent=2).encode()
     )
@@ -226,11 +231,17 @@ def _patch_live(work: Work, patch: Json) -> bool:
 def _write_stopped(work: Work, patch: Json) -> None:
     host, owner = work.connection(), f"{files.SERVICE_USER}:{files.SERVICE_USER}"
     stop_gateway(work)
-    candidate = apply_patch(_file_content(work), patch)
+    candidate = _candidate(work, patch)
     host.run(commands.make_directory(files.CONFIG_PATH.rpartition("/")[0], owner, "0700"))
     if isinstance(candidate, dict) and "meta" not in candidate:
         host.run(commands.forget_config_backups(files.CONFIG_PATH))
     host.run(commands.install_file(files.CONFIG_PATH, json.dumps(candidate, indent=2).encode(), owner, "0600"))
+
+
+def _candidate(work: Work, patch: Json) -> Json:
+    """The whole openclaw.json as it is to be."""
+    candidate = apply_patch(_file_content(work), patch)
+    return silenced(candidate, work.wanted()["config"]) if work.declared().is_throwaway else candidate
 
 
 def _file_content(work: Work) -> Json:

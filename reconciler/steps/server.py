@@ -27,7 +27,11 @@ def server_name(fleet: Fleet, child: str) -> str:
 
 def server_labels(spec: ChildSpec) -> dict[str, str]:
     """The labels that follow from the file alone; those of SERVER_LABELS that are not among them are taken away."""
-    ours = {"protect": "true" if spec.protect else "", "ssh-from": sources_digest(spec.ssh_from)}
+    ours = {
+        "protect": "true" if spec.protect else "",
+        "throwaway": "true" if spec.is_throwaway else "",
+        "ssh-from": sources_digest(spec.ssh_from),
+    }
     return {**spec.labels, **{LABEL_PREFIX + name: value for name, value in ours.items() if value}}
 
 

@@ -84,6 +84,9 @@ def install_files(work: Work, *names: str) -> bool:
         file = entry_named(name).file
         assert file is not None, f"{name} is not a file"
         content = file.content(work.materials())
-        work.connection().run(commands.install_file(file.path, content, file.owner, file.mode))
+        if content is None:
+            work.connection().run(commands.remove_file(file.path))
+        else:
+            work.connection().run(commands.install_file(file.path, content, file.owner, file.mode))
         acted = True
     return acted

@@ -23,6 +23,7 @@ from reconciler.model import (
     HostFacts,
     Json,
     Secret,
+    SecretRef,
     Server,
     Switch,
     masked,
@@ -173,6 +174,8 @@ def uid_of(server: Server) -> str:
 
 def bot_of(spec: ChildSpec, ports: Ports) -> str | None:
     """The number of a child's bot, the part of its token before the colon: no secret. None without such a token."""
+    if spec.is_throwaway:
+        return None
     try:
         found = re.match(r"([0-9]{1,20}):", ports.secrets.bot_token(spec.bot_token).reveal())
     except SecretError:
@@ -181,18 +184,25 @@ def bot_of(spec: ChildSpec, ports: Ports) -> str | None:
 
 
 def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> Materials:
-    """Derive this child's keys and resolve its secrets. Raises SecretError."""
+    """Derive this child's keys and resolve its secrets: a throw-away is given none of them. Raises SecretError."""
     subject = ports.fleet_key, uid, fleet.ssh_generation
     return Materials(
         login_public_key=keys.login_public_key(*subject),
         host_private_key=keys.host_key(*subject),
         host_public_key=keys.host_public_key(*subject),
         gateway_token=keys.gateway_token(ports.fleet_key, uid, 1),
-        bot_token=ports.secrets.bot_token(spec.bot_token),
-        model_key=ports.secrets.model_key(spec.model.key),
+        bot_token=None if spec.is_throwaway else ports.secrets.bot_token(spec.bot_token),
+        model_key=_model_key(spec, ports),
         digest_key=keys.digest_key(ports.fleet_key, uid),
         endpoints=ports.endpoints,
     )
+
+
+def _model_key(spec: ChildSpec, ports: Ports) -> Secret:
+    """A gateway does not start without one. A throw-away's is made up: it goes on with nothing that it remembers."""
+    if spec.is_throwaway:
+        return keys.sandbox_model_key(ports.fleet_key, SecretRef("throwaway", spec.name))
+    return ports.secrets.model_key(spec.model.key)
 
 
 def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = False) -> HostAddress:

@@ -39,7 +39,8 @@ class DirectoryVault:
 
     def names(self, prefix: str) -> list[str]:
         with self._translated("list", prefix):
-            found = [path for path in self.directory.rglob("*") if path.is_file() and not path.name.endswith(PART)]
+            below = self._place(prefix.rpartition("/")[0])
+            found = [path for path in below.rglob("*") if path.is_file() and not path.name.endswith(PART)]
             names = sorted(path.relative_to(self.directory).as_posix() for path in found)
             return [name for name in names if name.startswith(prefix)]
 

@@ -15,6 +15,7 @@ from tests.extent import FULL
 
 # Matrices and long waits: `scripts/test --full` runs them, `scripts/test` says how many it leaves out.
 ONLY_IN_FULL = {
+    "test_drill.py",
     "test_host_contract.py",
     "test_interrupted_steps.py",
     "test_interruptions_simulated.py",

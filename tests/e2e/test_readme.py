@@ -43,6 +43,8 @@ RUN: Final = {
     "fleet checkpoints alice": 0,
     "fleet rollback alice": 4,
     "fleet backup create alice": 1,
+    "fleet drill alice": 1,
+    "fleet drill --sample 3": 1,
     "fleet backup list": 0,
     "fleet backup verify": 1,
     "fleet restore alice": 4,

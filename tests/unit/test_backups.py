@@ -48,7 +48,7 @@ def test_a_backup_is_sealed_and_says_what_it_holds(world: FakeFleet, keeper: Kee
     sealed, note = files(world)
     assert (sealed.suffix, note.suffix) == (".age", ".json")
     assert DOG.encode() not in sealed.read_bytes() + note.read_bytes()
-    assert backup.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"messages": 1}}
+    assert backup.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}
     assert backup.recipient == keys.backup_recipient(FLEET_KEY)
     assert {path.stat().st_mode & 0o777 for path in (sealed, note)} == {0o600}
     assert keeper.kept("alice").backups == (backup,)

@@ -224,14 +224,7 @@ def test_no_secret_is_written_or_said(world: FakeFleet) -> None:
     assert "it broke" in text
     for name in world.names:
         materials = gather_materials(world.fleet(), world.specs[name], world.server(name).uid or "", world.ports())
-        for secret in (
-            materials.host_private_key,
-            materials.gateway_token,
-            materials.bot_token,
-            materials.model_key,
-            materials.digest_key,
-            FLEET_KEY,
-        ):
+        for secret in (*materials.secrets, FLEET_KEY):
             assert secret.reveal() not in text
     assert "PRIVATE KEY" not in text
 

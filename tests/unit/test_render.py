@@ -240,7 +240,7 @@ def test_json_for_machines_holds_no_secret_and_no_digest_of_one() -> None:
     text = json.dumps([plan_json(found), status_json(children, found.sync)])
     assert '"bot token"' in text
     materials = make_materials("alice")
-    for secret in (materials.bot_token, materials.model_key, materials.gateway_token, materials.digest_key):
+    for secret in materials.secrets:
         assert secret.reveal() not in text
     for child in children.values():
         for name, value in child.wanted.items():

@@ -81,6 +81,11 @@ def read(host: SimulatedHost, call: Call) -> bytes:
     return host.content(MADE)[offset : offset + most]
 
 
+def summarize(host: SimulatedHost, call: Call) -> bytes:
+    del call  # its databases are files that are written whole, so one that is live looks as any other
+    return json.dumps(_holds(host)).encode()
+
+
 def drop(host: SimulatedHost, call: Call) -> None:
     del call
     remove_tree(host, ARCHIVE)
@@ -154,6 +159,6 @@ def _holds(host: SimulatedHost) -> Json:
         name = path.removeprefix(f"{HOME}/workspace/").encode()
         digest.update(name + b"\0" + hashlib.sha256(host.content(path)).digest())
     return {
-        "databases": {".openclaw/state/openclaw.sqlite": {"messages": said}} if state in host.files else {},
+        "databases": {".openclaw/state/openclaw.sqlite": {"transcript_events": said}} if state in host.files else {},
         "workspace": {"files": len(workspace), "digest": digest.hexdigest()},
     }

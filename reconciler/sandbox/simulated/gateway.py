@@ -150,10 +150,23 @@ class SimulatedGateway:
             "suppressed": self.suppressed,
             "token_accepted": self.token == self._host.content(token_path),
             "anonymous_refused": self._config_at("gateway", "auth", "mode") == "token",
+            **(self._channel(is_ready) if self.polls is not None else {}),
+        }
+
+    def _channel(self, is_ready: bool) -> dict[str, Any]:
+        return {
             "channel_connected": is_ready and not self.suppressed and self.channel_error is None,
             "channel_error": self.channel_error,
             "channel_activity": self._host.now() - 2,
         }
+
+    @property
+    def polls(self) -> bytes | None:
+        """The token with which it asks Telegram for messages; None where its configuration has no such channel."""
+        if self._config_at("channels", "telegram", "enabled") is not True:
+            return None
+        path = self._config_at("channels", "telegram", "tokenFile")
+        return self._host.content(path) if isinstance(path, str) else None
 
     def rpc(self, method: str, parameters: Any) -> Json:
         """The answer over loopback HTTP. Raises Fails where nobody answers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from reconciler.commands import (
@@ -19,6 +20,7 @@ from reconciler.commands import (
     restart_unit,
     stay,
     stop_unit,
+    summarize_state,
     take_checkpoint,
 )
 from reconciler.commands.switching import (
@@ -95,6 +97,13 @@ def codes(count: int, *last: int) -> list[int]:
 
 CASES: Final = (
     case("a switch that is begun stops the gateway", (_begin,), {"switch": switch()}, gateway=STOPPED),
+    case(
+        "what a home holds is counted by table and file",
+        (_begin, summarize_state()),
+        {"switch": switch()},
+        gateway=STOPPED,
+        says=re.compile(rb'\{"databases": \{.*\}, "workspace": \{"files": \d+, "digest": "[0-9a-f]{64}"\}\}\n?'),
+    ),
     case("a switch that is begun twice is begun once", (_begin, _begin), {"switch": switch()}, gateway=STOPPED),
     case(
         "there is one switch at a time",

@@ -1,0 +1,359 @@
+"""Drills in memory: what is proven, what is not, and that a throw-away reaches nobody and stays nowhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from reconciler import drilling
+from reconciler.api import FleetClient
+from reconciler.commands.backups import SUMMARY
+from reconciler.errors import CloudUnavailable, HostTimedOut, VaultError
+from reconciler.keeper import Keeper
+from reconciler.manifests import name_trial, read_trial
+from reconciler.model import Backup, Drill, Policy, Secret, Server, Trial
+from reconciler.ports import Ports
+from reconciler.steps.proving import differences, losses
+from reconciler.vaults.directory import DirectoryVault
+from tests.fakes.command_line import CommandLine
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeHost
+
+DOG: Final = "my dog is called Bello"
+STATE: Final = "/var/lib/openclaw/.openclaw/state/openclaw.sqlite"
+CONFIG: Final = "/var/lib/openclaw/.openclaw/openclaw.json"
+DATABASE: Final = ".openclaw/state/openclaw.sqlite"
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    made = FakeFleet(state, ("alice", "bob")).applied()
+    made.host("alice").gateway.remember(DOG)
+    return made
+
+
+def backed_up(world: FakeFleet, *names: str) -> list[Backup]:
+    made = [outcome.backup for outcome in world.client().keeper().create(names or ("alice",))]
+    return [backup for backup in made if backup is not None]
+
+
+def drilled(world: FakeFleet, *names: str) -> list[Drill]:
+    client = world.client()
+    with client.lock("fleet drill"):
+        return client.drill(names or ("alice",))
+
+
+def throwaways(world: FakeFleet) -> list[Server]:
+    return [server for server in world.cloud.by_id.values() if server.name.startswith("demo-drill-")]
+
+
+def watched(world: FakeFleet, see: Callable[[str], None]) -> FleetClient:
+    """`see` hears of each step of throw-aways when it has ended."""
+
+    def progress(child: str, step: str, seconds: float) -> None:
+        if child.startswith("drill-"):
+            see(step)
+
+    return FleetClient(world.fleet(), replace(world.ports(), progress=progress))
+
+
+def drill_hosts(world: FakeFleet) -> list[FakeHost]:
+    """Of throw-aways, also of those whose servers are gone."""
+    there = {world.host(name).gateway for name in ("alice", "bob")}
+    return [host for host in world.dialer.hosts.values() if host.gateway not in there]
+
+
+def rewritten(world: FakeFleet, backup: Backup) -> None:
+    """The note of alice's backup says that it holds this, with a MAC that is right."""
+    keeper = world.client().keeper()
+    shelf = keeper._shelf(keeper._settings("alice"))
+    sealed = world.state.parent / "again.age"
+    shelf.take(backup, sealed)
+    shelf.keep(backup, sealed)
+
+
+def test_a_backup_that_can_be_restored_is_proven_and_its_server_is_gone(world: FakeFleet) -> None:
+    [backup] = backed_up(world)
+    world.clock.sleep(3600)
+    [found] = drilled(world)
+    assert (found.problem, found.left, found.backup) == ("", "", backup)
+    assert found.age is not None
+    assert 3600 <= found.age < 3700
+    assert 0 < found.seconds < 600
+    assert throwaways(world) == []
+    assert world.planned() == []
+    assert [record for record in world.store.records() if record.startswith("drill-")] == []
+    assert world.host("alice").gateway.memory == [DOG]
+    names = [event.event for event in world.events() if event.event.startswith("drill-")]
+    assert names == ["drill-started", "drill-proven"]
+
+
+def test_another_runner_sees_the_proof(world: FakeFleet) -> None:
+    [backup] = backed_up(world)
+    drilled(world)
+    found, problems = world.client().keeper().trials(["alice", "bob"])
+    assert problems == []
+    assert [(trial.backup, trial.is_proven) for trial in found["alice"]] == [(backup.id, True)]
+    assert found["bob"] == ()
+
+
+def test_a_throw_away_has_no_bot_no_key_and_no_channel_whatever_its_backup_says(world: FakeFleet) -> None:
+    host = world.host("alice")
+    config: Any = host.config()
+    config["channels"] |= {"discord": {"enabled": True, "token": "inline"}}
+    config |= {"cron": {"enabled": True}, "hooks": {"enabled": True}}
+    config["plugins"]["entries"]["wakes-by-itself"] = {"enabled": True}
+    host.files[CONFIG].content = json.dumps(config).encode()
+    world.change("alice", config={"channels": {"telegram": {"streaming": "off"}}, "cron": {"enabled": True}})
+    backed_up(world)
+    assert host.gateway.polls
+    token, model_key = host.content("/etc/openclaw/telegram.token"), host.content("/etc/openclaw/model.key")
+    assert [it.problem for it in drilled(world)] == [""]
+    [tried] = drill_hosts(world)
+    assert tried.gateway.memory == [DOG]
+    assert tried.gateway.starts == 1
+    assert tried.gateway.polls is None
+    assert token not in {file.content for file in tried.files.values()}
+    assert model_key not in {file.content for file in tried.files.values()}
+    found: Any = tried.config()
+    assert found["channels"] == {"telegram": {"enabled": False}}
+    assert found["cron"] == {"enabled": False}
+    assert found["plugins"] == {"entries": {"admin-http-rpc": {"enabled": True}}}
+    assert "hooks" not in found
+
+
+def test_the_server_is_labelled_from_its_first_moment_and_has_no_bot(world: FakeFleet) -> None:
+    backed_up(world)
+    spec = drilling.throwaway_of(replace(world.specs["alice"], protect=True), "drill-1", backed_up(world)[0])
+    assert (spec.protect, spec.is_throwaway, spec.version) == (False, True, "2026.9.6")
+    seen: list[Server] = []
+    client = watched(world, lambda step: seen.extend(throwaways(world)) if step == "server" else None)
+    assert client.drill(["alice"])[0].is_proven
+    [server] = seen
+    assert server.is_throwaway
+    assert server.bot is None
+    assert not server.is_protected
+
+
+def test_one_flipped_byte_is_found_before_a_server_is_made(world: FakeFleet) -> None:
+    backed_up(world)
+    [sealed] = (world.state.parent / "backups").rglob("*.age")
+    data = bytearray(sealed.read_bytes())
+    data[len(data) // 2] ^= 1
+    sealed.write_bytes(data)
+    made = len(world.dialer.hosts)
+    [found] = drilled(world)
+    assert "is damaged: it is not what was kept in" in found.problem
+    assert len(world.dialer.hosts) == made
+    assert world.events()[-1].event == "drill-failed"
+    [trial] = world.client().keeper().trials(["alice"])[0]["alice"]
+    assert not trial.is_proven
+
+
+def test_a_row_that_is_missing_is_said_with_its_table(world: FakeFleet) -> None:
+    [backup] = backed_up(world)
+    holds: Any = {**backup.holds, "databases": {DATABASE: {"transcript_events": 2}}}
+    rewritten(world, replace(backup, holds=holds))
+    [found] = drilled(world)
+    assert f"{DATABASE} transcript_events: 1 rows, not 2 rows" in found.problem
+    assert throwaways(world) == []
+    assert drill_hosts(world)[0].gateway.starts == 0
+    assert world.planned() == []
+
+
+def test_of_a_gateway_that_runs_what_it_has_just_written_counts_too(tmp_path: Path) -> None:
+    writer = sqlite3.connect(tmp_path / "s.sqlite")
+    begin = "PRAGMA journal_mode=wal", "CREATE TABLE t(x)", "PRAGMA wal_checkpoint(truncate)"
+    for text in (*begin, "INSERT INTO t VALUES(1)"):
+        writer.execute(text)
+        writer.commit()
+    try:
+        told = {
+            mode: json.loads(subprocess.check_output([sys.executable, "-I", "-c", SUMMARY, str(tmp_path), mode]))
+            for mode in ("", "live")
+        }
+    finally:
+        writer.close()
+    assert told["live"]["databases"] == {"s.sqlite": {"t": 1}}
+    assert told[""]["databases"] == {"s.sqlite": {"t": 0}}
+
+
+def test_a_gateway_that_forgets_at_its_start_is_not_proven() -> None:
+    before: Any = {"databases": {"a": {"transcript_events": 3, "state_leases": 1}}}
+    after: Any = {"databases": {"a": {"transcript_events": 2, "state_leases": 0, "new": 1}}}
+    assert list(losses(before, after)) == ["a transcript_events: 2 rows, not 3 rows"]
+    assert list(losses(before, before)) == []
+    assert list(losses(before, {})) == ["a transcript_events: no such table, not 3 rows"]
+
+
+def test_differences_are_told_table_by_table() -> None:
+    before: Any = {"databases": {"a": {"x": 1, "gone": 2}}, "workspace": {"files": 1, "digest": "0"}}
+    after: Any = {"databases": {"a": {"x": 1, "new": 0}}, "workspace": {"files": 1, "digest": "1"}}
+    assert list(differences(before, after)) == [
+        "a gone: no such table, not 2 rows",
+        "a new: 0 rows, not no such table",
+        "workspace: files of other content",
+    ]
+    assert list(differences(before, before)) == []
+    assert list(differences({"workspace": {"files": 1}}, {"workspace": {"files": 0}})) == ["workspace: 0 files, not 1"]
+
+
+def test_what_a_killed_drill_has_left_goes_with_the_next_apply_and_counts_nowhere(world: FakeFleet) -> None:
+    backed_up(world)
+    for _ in range(9):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    [found] = drilled(world)
+    assert found.is_proven
+    assert "503" in found.left
+    [server] = throwaways(world)
+    world.policy = Policy(max_destroys=0, max_children=2)
+    planned = world.client().plan()
+    assert not planned.plan.is_refused
+    [action] = planned.plan.actions
+    assert action.child == server.child
+    assert action.reason.text == "left by a drill that was cut off, and serves nobody; its server is deleted"
+    assert not any("last copy" in note for note in action.notes)
+    bill = world.client().plan(["alice"]).plan.total
+    world.dialer.silent[server.id] = HostTimedOut("no answer")
+    for _ in range(4):
+        world.apply()
+    assert throwaways(world) == []
+    assert world.client().plan(["alice"]).plan.total == bill
+    assert world.planned() == []
+
+
+def test_a_drill_that_ctrl_c_ends_leaves_nothing(world: FakeFleet) -> None:
+    backed_up(world)
+
+    def interrupt(step: str) -> None:
+        if step == "start":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watched(world, interrupt).drill(["alice"])
+    assert throwaways(world) == []
+    assert world.client().keeper().trials(["alice"])[0]["alice"] == ()
+
+
+def test_a_fleet_as_large_as_its_policy_allows_is_drilled(world: FakeFleet) -> None:
+    backed_up(world)
+    world.policy = Policy(max_children=2, max_destroys=0)
+    assert [(it.problem, it.left) for it in drilled(world)] == [("", "")]
+
+
+def test_several_go_at_once_and_one_that_has_no_backup_fails_alone(world: FakeFleet) -> None:
+    backed_up(world)
+    found = {it.child: it for it in drilled(world, "alice", "bob")}
+    assert found["alice"].is_proven
+    assert "bob has no backup in" in found["bob"].problem
+    backed_up(world, "bob")
+    assert [it.problem for it in drilled(world, "alice", "bob")] == ["", ""]
+    assert throwaways(world) == []
+
+
+def test_a_sample_takes_those_who_were_tried_the_longest_ago(world: FakeFleet) -> None:
+    backed_up(world, "alice", "bob")
+    client = world.client()
+    assert client.sample(["alice", "bob"], 5) == ("alice", "bob")
+    drilled(world, "alice")
+    assert client.sample(["alice", "bob"], 1) == ("bob",)
+    world.clock.sleep(60)
+    drilled(world, "bob")
+    assert client.sample(["alice", "bob"], 1) == ("alice",)
+
+
+def test_one_listing_tells_of_all_and_nothing_is_read(world: FakeFleet) -> None:
+    backed_up(world, "alice", "bob")
+    drilled(world, "alice", "bob")
+    asked: list[str] = []
+
+    class Counting(DirectoryVault):
+        def names(self, prefix: str) -> list[str]:
+            asked.append(f"names {prefix}")
+            return super().names(prefix)
+
+        def get(self, name: str, target: Path) -> None:
+            asked.append(f"get {name}")
+
+    ports = replace(world.ports(), vault=lambda place: Counting(world.state.parent / str(place)))
+    found, _ = Keeper(world.fleet(), ports).trials(["alice", "bob"])
+    assert all(found.values())
+    assert asked == ["names demo/_drills/"]
+
+
+def test_a_name_that_somebody_else_has_written_says_nothing(world: FakeFleet) -> None:
+    key, other = Secret("00" * 32), Secret("11" * 32)
+    trial = Trial("alice", world.clock.now().replace(microsecond=0), "20261126T184500Z", 90, is_proven=True)
+    name = name_trial("demo", trial, key)
+    assert read_trial(name, "demo", key) == trial
+    assert read_trial(name, "demo", other) is None
+    assert read_trial(name.replace("alice", "bob"), "demo", key) is None
+    assert read_trial(name.replace("-90-", "-10-"), "demo", key) is None
+    assert read_trial(name.replace("proven", "failed"), "demo", key) is None
+    assert read_trial(re.sub(r"\d{8}T", "99999999T", name, count=1), "demo", key) is None
+
+
+def test_only_the_last_drill_and_the_last_proof_are_kept(world: FakeFleet) -> None:
+    [backup] = backed_up(world)
+    drilled(world)
+    world.clock.sleep(60)
+    rewritten(world, replace(backup, holds={}))
+    drilled(world)
+    world.clock.sleep(60)
+    drilled(world)
+    assert [trial.is_proven for trial in world.client().keeper().trials(["alice"])[0]["alice"]] == [True, False]
+    rewritten(world, backup)
+    world.clock.sleep(60)
+    drilled(world)
+    assert [trial.is_proven for trial in world.client().keeper().trials(["alice"])[0]["alice"]] == [True]
+
+
+def test_the_command_says_how_old_how_long_and_how_it_ended(
+    world: FakeFleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet = CommandLine(world, capsys)
+    assert fleet("drill").code == 64
+    assert fleet("drill", "alice").code == 1
+    [backup] = backed_up(world)
+    assert "PROVEN" in fleet("status").out  # the drill that failed
+    partly = fleet("drill", "--all", "--json")
+    assert partly.code == 3
+    told = {row["child"]: row for row in json.loads(partly.out)}
+    assert (told["alice"]["proven"], told["alice"]["backup"], told["alice"]["left"]) == (True, backup.id, None)
+    assert told["alice"]["rto_seconds"] > 0
+    assert (told["bob"]["proven"], told["bob"]["rto_seconds"]) == (False, None)
+    assert fleet("drill", "alice").code == 0
+    assert "last drill failed" in fleet("status").out
+    [row] = json.loads(fleet("status", "alice", "--json").out)
+    assert row["last_proven"]["backup"] == backup.id
+    assert row["last_proven"] == row["last_drill"]
+
+
+class Unlisted(DirectoryVault):
+    def names(self, prefix: str) -> list[str]:
+        raise VaultError("cannot list nowhere", "mount it")
+
+
+class FarAway(FakeFleet):
+    """A fleet whose backups are where nobody can look now."""
+
+    def ports(self) -> Ports:
+        return replace(super().ports(), vault=lambda place: Unlisted(Path(str(place))))
+
+
+def test_a_place_that_cannot_be_listed_is_said_and_status_still_tells_the_rest(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = CommandLine(FarAway(state).applied(), capsys)("status", "--json")
+    assert said.code == 0
+    assert "nobody can tell when a backup was last proven: cannot list nowhere" in said.err
+    assert "last_proven" not in said.out
