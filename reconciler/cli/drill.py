@@ -39,7 +39,7 @@ def drill(settings: Settings, selection: Selection, sample: int | None, as_json:
     from reconciler.secrets.age_identity import read_identity
 
     if selection.is_empty and sample is None:
-        raise UsageProblem("name the children to drill, or give --all or --sample N")
+        raise UsageProblem("no child was named", "name the children to drill, or give --all or --sample N")
     client = open_client(settings, beside=as_json)
     declared, key = client.fleet.children, read_identity(identity) if identity else None
     meant = names_of(client, selection)
