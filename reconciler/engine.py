@@ -23,6 +23,7 @@ from reconciler.soaking import soaked
 from reconciler.steps import GO_BACK, Step, Work
 from reconciler.steps.backups import Memory
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
+from reconciler.steps.memory import start_again
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 from reconciler.steps.switching import forget_hold
 from reconciler.steps.trees import Key, Trees
@@ -168,6 +169,7 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
         hindrances.note(failure, action, child)
         if work.switch is not None:
             failure = _bring_back(work, failure, current, steps, hindrances)
+        start_again(work)
         summary = masked(failure.summary, work.secrets)
         work.note("action-failed", kind=action.kind, step=current, error=summary)
         seconds = work.ports.clock.monotonic() - started

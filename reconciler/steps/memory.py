@@ -10,6 +10,7 @@ from reconciler.managed import files
 from reconciler.model import Sleep
 from reconciler.steps import backups
 from reconciler.steps.guards import reread
+from reconciler.steps.server import check_stock
 from reconciler.steps.sleeping import set_sleep
 from reconciler.steps.work import Work
 
@@ -40,8 +41,28 @@ def ensure_last_copy(work: Work) -> bool:
     return True
 
 
+def ensure_not_waking(work: Work) -> bool:
+    """Who is deleted in the midst of its waking does not wake, should the file declare a child of its name again."""
+    return ensure_awake(work)
+
+
+def start_again(work: Work) -> None:
+    """Of an action that has failed: the gateway that was stopped for its last copy runs, if its server is still there.
+
+    Where the server goes after all, nobody hears it; where the action goes on later, it is stopped and copied again.
+    """
+    if work.last_copy is None or work.server is None or work.last_copy.uid != work.server.uid:
+        return
+    with suppress(HostError):
+        work.connection().run(commands.restart_unit(files.UNIT))
+
+
 def ensure_movable(work: Work) -> bool:
-    """Changes nothing: raises Refused where nobody here could open the copy that its new server would be given."""
+    """Changes nothing: raises OutOfStock where no new server can be had, before its gateway is stopped for nothing;
+
+    Refused where nobody here could open the copy that it would be given.
+    """
+    check_stock(work)
     recipient = work.declared().backup.recipient
     if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
         raise Refused(
@@ -75,6 +96,7 @@ def ensure_memory(work: Work) -> bool:
         return False
     work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
     backups.send(work.memory.shelf, backup, work.memory.identity, host)
+    host.run(commands.stop_unit(files.UNIT))  # a boot, or an apply that knew of no memory, may have started it
     host.run(commands.place_state(backup.id))
     work.look()
     return True
@@ -82,8 +104,12 @@ def ensure_memory(work: Work) -> bool:
 
 def ensure_asleep(work: Work) -> bool:
     """The fleet knows that nobody shall make this child a server, and from which copy it wakes. Raises CloudError."""
-    assert work.last_copy is not None, "the step before this one takes the copy that it wakes from"
-    set_sleep(work, Sleep(work.last_copy.id, work.name))
+    if work.last_copy is not None:
+        set_sleep(work, Sleep(work.last_copy.id, work.name))
+    elif work.memory is not None:  # it was waking, and no apply has finished on its server
+        set_sleep(work, Sleep(work.memory.backup.id, work.memory.backup.child))
+    elif not work.is_waking:
+        raise Refused(f"there is nothing of {work.name} to keep: its server is gone, or serves nobody", "plan again")
     return True
 
 

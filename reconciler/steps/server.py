@@ -72,15 +72,19 @@ def ensure_replaceable(work: Work) -> bool:
     """
     if work.server is None:
         return False
-    catalog = work.ports.cloud.catalog()
-    spec = work.declared()
-    if next(candidates(spec, catalog), None) is None:
-        advice = _instead(spec, catalog, set(candidates(spec, None)))
-        raise OutOfStock(f"no new server for {work.name} can be had now; the old one was kept", advice)
+    check_stock(work)
     work.hang_up()
     _delete(work)
     work.server, work.facts = None, None
     return True
+
+
+def check_stock(work: Work) -> None:
+    """Raises OutOfStock where no other server than the present one can be had now."""
+    catalog, spec = work.ports.cloud.catalog(), work.declared()
+    if next(candidates(spec, catalog), None) is None:
+        advice = _instead(spec, catalog, set(candidates(spec, None)))
+        raise OutOfStock(f"no new server for {work.name} can be had now; the old one was kept", advice)
 
 
 def not_to_be_had(name: str, found: Server, fleet_id: str) -> NameTaken:

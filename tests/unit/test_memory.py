@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,12 @@ def woken(world: FakeFleet, client: FleetClient | None = None) -> Outcome:
     planned = client.plan_waking("alice", client.keeper().find("alice"))
     client.begin_waking(planned)
     [outcome] = client.apply(planned)
+    return outcome
+
+
+def replaced(world: FakeFleet) -> Outcome:
+    world.change("alice", regions=("hel1",))
+    [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset({"alice"})))
     return outcome
 
 
@@ -183,6 +190,74 @@ def test_another_server_gets_what_the_old_one_remembered(world: FakeFleet) -> No
     assert world.host("alice").gateway.memory == [DOG]
     assert world.planned() == []
     assert world.client().plan().children["alice"].asleep is None
+
+
+@pytest.mark.parametrize("kind", ["replaced", "hibernated", "destroyed"])
+def test_a_server_that_cannot_be_deleted_goes_on_with_its_gateway(world: FakeFleet, kind: str) -> None:
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    ends: dict[str, Callable[[], object]] = {
+        "replaced": lambda: replaced(world),
+        "hibernated": lambda: hibernated(world),
+        "destroyed": lambda: destroyed(world),
+    }
+    ends[kind]()
+    assert world.host("alice").gateway.active == "active"
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_no_gateway_is_stopped_for_a_server_that_cannot_be_had(world: FakeFleet) -> None:
+    world.change("alice", regions=("hel1",))
+    planned = world.client().plan(options=PlanOptions(allow_replace=frozenset({"alice"})))
+    world.cloud.sold_out.add(("cpx22", "hel1"))  # since the plan
+    [outcome] = world.client().apply(planned)
+    assert "no new server for alice can be had now" in outcome.error
+    assert world.host("alice").gateway.starts == 1
+    assert backups(world) == []
+
+
+def test_who_is_destroyed_in_the_midst_of_a_move_does_not_hand_its_memory_to_a_namesake(world: FakeFleet) -> None:
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    replaced(world)
+    assert world.client().plan().children["alice"].asleep is not None
+    spec = world.specs.pop("alice")
+    world.apply()
+    world.specs["alice"] = spec
+    world.apply()
+    assert world.host("alice").gateway.memory == []
+
+
+def test_who_is_put_to_sleep_in_the_midst_of_its_waking_sleeps_with_the_same_backup(world: FakeFleet) -> None:
+    hibernated(world)
+    [kept] = backups(world)
+    client = world.client()
+    planned = client.plan_waking("alice", client.keeper().find("alice"))
+    client.begin_waking(planned)
+    for name in ("a", "b", "c"):
+        world.cloud.fail_next("wait", CloudUnavailable(name))
+    client.apply(planned)
+    world.clock.sleep(700)
+    assert world.client().plan().children["alice"].is_unfinished
+    assert hibernated(world).code is OutcomeCode.DONE
+    assert not is_there(world)
+    assert backups(world) == [kept]
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_a_memory_is_given_also_to_a_gateway_that_was_started_without_one(world: FakeFleet) -> None:
+    """Its first apply knew of none, and died before its end; then a person said that it shall wake."""
+    client = world.client()
+    backup = client.keeper().create(["alice"])[0].backup
+    assert backup is not None
+    del world.cloud.by_id[world.server("alice").id]
+    world.apply()
+    server = world.server("alice")
+    world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/unfinished": "true"})
+    assert world.host("alice").gateway.memory == []
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
 
 
 def test_what_only_another_can_open_is_not_moved_to_another_server(world: FakeFleet) -> None:
