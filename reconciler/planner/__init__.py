@@ -69,7 +69,8 @@ def plan(
     shared = _without_removals_of(used, shared) if _touches_shared(actions, servers, options) else ()
     delta = money.total(None if action.monthly is None else Decimal(action.monthly) for action in actions)
     bill = money.total((delta, *(money.server_cost(catalog, server) for server in servers)))
-    requests = requests_of_apply(actions, shared, len(servers))
+    sleepers = {name for name, child in children.items() if child.asleep is not None}
+    requests = requests_of_apply(actions, shared, len(servers), sleepers)
     return Plan(
         fleet.name,
         actions,

@@ -65,8 +65,9 @@ def ensure_movable(work: Work) -> bool:
     check_stock(work)
     recipient = work.declared().backup.recipient
     if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
+        sealed = f"the backups of {work.name} are sealed for {recipient}"
         raise Refused(
-            f"the backups of {work.name} are sealed for {recipient}: nobody here could give its memory to another server",
+            f"{sealed}: nobody here could give its memory to another server",
             f"take `backup: key` out of the fleet file until {work.name} has moved; or give its memory up: --no-backup",
         )
     return False

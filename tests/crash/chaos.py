@@ -210,7 +210,7 @@ def _broken(world: FakeFleet, changed: dict[str, str], dice: Dice, before: dict[
         kind = changed.get(name, "")
         if kind not in ("replaced", "deleted outside") and creates[f"demo-{name}"] != 1:
             wrong.append(f"{name} was made {creates[f'demo-{name}']} times")
-        is_met = name in world.specs and world.server(name).address in dice.met
+        is_met = name in world.specs and kind != ASLEEP and world.server(name).address in dice.met
         if not kind and not is_met and _untouched(world, name) != before[name]:
             wrong.append(f"{name} was touched")
     for number, host in world.dialer.hosts.items():

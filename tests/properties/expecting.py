@@ -24,21 +24,26 @@ MOVING: Final = {"initializing", "stopping", "deleting"}
 
 
 def expected(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
-    if blocked(recipe):
+    if blocked(name, recipe, options):
         return None
     if is_unwanted(recipe):
         if not recipe.there:
             return None
         return Kind.DESTROY, ReasonCode.EXPIRED if recipe.declared else ReasonCode.REMOVED
+    if shall_sleep(name, recipe, options) and recipe.there and not is_kept(recipe):
+        return Kind.HIBERNATE, ReasonCode.ASKED if name in options.hibernate else ReasonCode.UNFINISHED
+    if is_asleep(recipe):
+        return None
     if not recipe.enabled:
         return _stopped(recipe)
     if not recipe.there:
-        made = (Kind.CREATE, ReasonCode.GONE if recipe.record else ReasonCode.DECLARED)
+        why = ReasonCode.ASKED if recipe.asleep else ReasonCode.GONE if recipe.record else ReasonCode.DECLARED
+        made = (Kind.CREATE, why)
         return made if can_be_made(recipe, prices) else None
     return _running(name, recipe, options, prices)
 
 
-def blocked(recipe: Recipe) -> Severity | None:
+def blocked(name: str, recipe: Recipe, options: PlanOptions) -> Severity | None:
     """How serious it is that nothing at all is planned for this child."""
     if recipe.obstacle:
         return Severity.ERROR
@@ -49,7 +54,7 @@ def blocked(recipe: Recipe) -> Severity | None:
     if recipe.status in MOVING and not is_made_in_vain(recipe):
         return Severity.WARNING
     if not shall_run(recipe):
-        return None
+        return Severity.ERROR if cannot_be_copied(name, recipe, options) else None
     if is_locked_out(recipe):
         return None
     if is_asked(recipe) and (recipe.silence or recipe.applied == "newer"):
@@ -57,8 +62,23 @@ def blocked(recipe: Recipe) -> Severity | None:
     return Severity.ERROR if recipe.silence else None
 
 
+def cannot_be_copied(name: str, recipe: Recipe, options: PlanOptions) -> bool:
+    """Its server shall go, a user may have told it something, and nobody can ask its host for that."""
+    goes = is_unwanted(recipe) or shall_sleep(name, recipe, options)
+    has_memory = recipe.there and recipe.ready and not recipe.throwaway
+    return goes and has_memory and not is_seen(recipe) and name not in options.without_copy
+
+
+def is_asleep(recipe: Recipe) -> bool:
+    return recipe.asleep in ("sleeps", "lost")
+
+
+def shall_sleep(name: str, recipe: Recipe, options: PlanOptions) -> bool:
+    return is_asleep(recipe) or name in options.hibernate
+
+
 def shall_run(recipe: Recipe) -> bool:
-    return recipe.declared and recipe.enabled and not is_unwanted(recipe)
+    return recipe.declared and recipe.enabled and not is_asleep(recipe) and not is_unwanted(recipe)
 
 
 def is_unwanted(recipe: Recipe) -> bool:

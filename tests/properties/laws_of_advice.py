@@ -11,7 +11,7 @@ from tests.properties.recipes import BACKUPS, Recipe
 
 def what_the_cloud_does_not_have_is_said(case: Case, plan: Plan) -> None:
     for name, recipe in each(case):
-        if not expecting.blocked(recipe):
+        if not expecting.blocked(name, recipe, case.options):
             errors = _errors(plan, name)
             lacks = lacking.lacks(name, recipe, case.options) if prices(case) and expecting.shall_run(recipe) else ""
             assert len(errors) == bool(lacks), errors
@@ -20,7 +20,7 @@ def what_the_cloud_does_not_have_is_said(case: Case, plan: Plan) -> None:
 
 def what_can_be_had_instead_is_said(case: Case, plan: Plan) -> None:
     for name, recipe in each(case):
-        for error in _errors(plan, name) if not expecting.blocked(recipe) else ():
+        for error in _errors(plan, name) if not expecting.blocked(name, recipe, case.options) else ():
             said = [line for line in error.detail.splitlines() if line.startswith("to be had")]
             assert said == lacking.advice(name, recipe, case.options)
             if not said:
@@ -63,7 +63,7 @@ def older_servers_are_counted(case: Case, plan: Plan) -> None:
 def who_sleeps_is_told_what_it_costs(case: Case, plan: Plan) -> None:
     acted = {action.child for action in plan.actions}
     for name, recipe in each(case):
-        if recipe.declared and not expecting.blocked(recipe):
+        if recipe.declared and not expecting.blocked(name, recipe, case.options):
             asleep = not recipe.enabled and recipe.there and name not in acted
             amount = bill.in_words(recipe, prices(case), recipe.server_backups)
             costs = f"{name} is switched off and still costs {amount}"
