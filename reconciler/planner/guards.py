@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reconciler import __version__
-from reconciler.actions.conditions import is_asleep, is_locked_out, shall_go, shall_run
+from reconciler.actions.conditions import is_asleep, is_locked_out, is_protected, shall_go, shall_run
 from reconciler.model import SETTLED, Child, Diagnostic, Server, ServerStatus, Severity, Situation
 from reconciler.steps.comparison import is_newer
 from reconciler.steps.server import CREATE_TIMEOUT
@@ -29,14 +29,16 @@ def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
             "run the plan again in a minute",
             address=child.name,
         )
-    if shall_run(child, situation):
+    asked = child.name in situation.options.hibernate and not is_protected(child)
+    if shall_run(child, situation) and not asked:
         return _host_obstacle(child)
     return _copy_obstacle(child, child.server, situation)  # what shall be switched off need not answer
 
 
 def _copy_obstacle(child: Child, server: Server, situation: Situation) -> Diagnostic | None:
     """Its server shall go, and nobody can copy what it remembers first. A server that never served a user may go."""
-    goes = shall_go(child, situation) or is_asleep(child) or child.name in situation.options.hibernate
+    sleeps = is_asleep(child) or child.name in situation.options.hibernate
+    goes = shall_go(child, situation) or (sleeps and not is_protected(child))
     worthless = child.is_unfinished or server.is_throwaway or child.name in situation.options.without_copy
     if not goes or worthless or child.facts is not None:
         return None

@@ -54,7 +54,7 @@ def needs_replacement(child: Child, situation: Situation) -> Diagnostic | None:
 def mended_too_often(child: Child, action: Action | None, situation: Situation) -> Diagnostic | None:
     """The same keys drift again and again: somebody else writes them too."""
     paths = action.left_alone if action else left_alone(child, situation)
-    if not paths:
+    if not paths or is_asleep(child):
         return None
     return _diagnostic(
         Severity.WARNING,
@@ -99,7 +99,7 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     kept = child.spec and money.has_backups_afterwards(action, child.spec, child.server)
     if action.kind in (Kind.DESTROY, Kind.REPLACE):
         yield from _about_memory(action, child)
-    if child.spec and action.kind is not Kind.DESTROY and child.server.backups and not kept:
+    if child.spec and action.kind not in (Kind.HIBERNATE, Kind.DESTROY) and child.server.backups and not kept:
         yield "switching the cloud's backups off deletes those there are"
 
 

@@ -58,11 +58,16 @@ def start_again(work: Work) -> None:
 
 
 def ensure_movable(work: Work) -> bool:
-    """Changes nothing: raises OutOfStock where no new server can be had, before its gateway is stopped for nothing;
+    """Changes nothing, before its gateway is stopped for nothing. Raises OutOfStock where no new server can be had;
 
-    Refused where nobody here could open the copy that it would be given.
+    Refused where its host cannot be asked for its memory, or nobody here could open the copy that it would be given.
     """
     check_stock(work)
+    if work.facts is None and not (work.is_first or work.without_copy):
+        raise Refused(
+            f"{work.name} is not replaced: its server is off, so its memory cannot be copied",
+            "apply without --allow-replace: that starts it; then again. Or give its memory up: --no-backup",
+        )
     recipient = work.declared().backup.recipient
     if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
         sealed = f"the backups of {work.name} are sealed for {recipient}"

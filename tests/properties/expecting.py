@@ -53,7 +53,7 @@ def blocked(name: str, recipe: Recipe, options: PlanOptions) -> Severity | None:
         return Severity.REFUSED
     if recipe.status in MOVING and not is_made_in_vain(recipe):
         return Severity.WARNING
-    if not shall_run(recipe):
+    if not shall_run(recipe) or (name in options.hibernate and not is_kept(recipe)):
         return Severity.ERROR if cannot_be_copied(name, recipe, options) else None
     if is_locked_out(recipe):
         return None
@@ -64,7 +64,7 @@ def blocked(name: str, recipe: Recipe, options: PlanOptions) -> Severity | None:
 
 def cannot_be_copied(name: str, recipe: Recipe, options: PlanOptions) -> bool:
     """Its server shall go, a user may have told it something, and nobody can ask its host for that."""
-    goes = is_unwanted(recipe) or shall_sleep(name, recipe, options)
+    goes = is_unwanted(recipe) or (shall_sleep(name, recipe, options) and not is_kept(recipe))
     has_memory = recipe.there and recipe.ready and not recipe.throwaway
     return goes and has_memory and not is_seen(recipe) and name not in options.without_copy
 

@@ -146,6 +146,8 @@ def requests_are_added_up(case: Case, plan: Plan) -> None:
     is_made = [action for action in plan.actions if action.kind in (Kind.CREATE, Kind.REPLACE)]
     asked += [RUN] if is_made else []  # one run, however many it makes
     asked += [FIREWALL] * len(plan.shared)
+    waking = [it for it in plan.actions if it.kind is Kind.CREATE and case.found[it.child].asleep]
+    asked += [MARK] * len(waking)
     asked += [SHARED] if is_made or plan.shared else []  # who lives behind the firewalls has to know them
     assert plan.requests == (0 if plan.is_empty else sum(asked))
 
@@ -166,7 +168,7 @@ def _sync(name: str, recipe: Recipe, case: Case, action: Action | None) -> Sync:
         return Sync.DRIFTED if is_drift else Sync.PENDING
     if expecting.shall_run(recipe):
         return _sync_at_rest(name, recipe, case)
-    return Sync.IN_SYNC if recipe.enabled else Sync.SUSPENDED
+    return Sync.IN_SYNC if recipe.enabled and not expecting.is_asleep(recipe) else Sync.SUSPENDED
 
 
 def _sync_at_rest(name: str, recipe: Recipe, case: Case) -> Sync:

@@ -25,7 +25,15 @@ ASKED: Final = frozenset(
     {
         *("__init__", "commands/__init__", "errors", "model/__init__", "diff"),
         *("managed/__init__", "managed/config", "managed/files", "managed/workspace"),
-        *("steps/__init__", "steps/labels", "steps/power", "steps/reshape", "steps/server", "steps/work"),
+        *(
+            "steps/__init__",
+            "steps/labels",
+            "steps/memory",
+            "steps/power",
+            "steps/reshape",
+            "steps/server",
+            "steps/work",
+        ),
         "steps/firewalls",  # acts, but for `firewalls_in_use`, which has mutants
         "steps/requests",  # numbers, which tests/contract/test_requests.py measures
     }

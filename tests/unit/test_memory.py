@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -214,6 +215,22 @@ def test_no_gateway_is_stopped_for_a_server_that_cannot_be_had(world: FakeFleet)
     assert "no new server for alice can be had now" in outcome.error
     assert world.host("alice").gateway.starts == 1
     assert backups(world) == []
+
+
+def test_who_is_off_is_not_replaced_before_its_memory_can_be_copied(world: FakeFleet) -> None:
+    world.cloud.add(replace(world.server("alice"), status=ServerStatus.OFF))
+    outcome = replaced(world)
+    assert "its server is off, so its memory cannot be copied" in outcome.error
+    world.apply()
+    assert replaced(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_who_is_put_to_sleep_while_off_is_told_so_by_the_plan(world: FakeFleet) -> None:
+    world.cloud.add(replace(world.server("alice"), status=ServerStatus.OFF))
+    plan = world.client().plan_hibernation(["alice"]).plan
+    assert plan.actions == ()
+    assert "no last copy of its memory can be taken" in plan.diagnostics[0].summary
 
 
 def test_who_is_destroyed_in_the_midst_of_a_move_does_not_hand_its_memory_to_a_namesake(world: FakeFleet) -> None:
