@@ -16,7 +16,7 @@ from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.table import execute, execute_half
 from reconciler.ssh import _remote_line
 
-NO_COMMANDS = {"is_exact"}
+NO_COMMANDS = {"is_exact", "PLACED"}
 SAME_SCRIPT = {"enable_unit", "reload_unit", "stop_unit", "read_lockfile"}  # as that of restart_unit, of read_file
 KEY = keys.make_key(bytes(range(32)))
 
