@@ -160,6 +160,7 @@ def _seen(child: Child, key: Secret) -> str:
         "managed": facts and dict(facts.managed),
         "versions": facts and [facts.held, facts.switch, facts.checkpoints],
         "wanted": dict(child.wanted),
+        "asleep": child.asleep and asdict(child.asleep),
     }
     return _mac(seen, key)
 

@@ -48,6 +48,7 @@ from reconciler.commands.switching import (
 )
 from reconciler.commands.units import (
     daemon_reload,
+    disable_unit,
     enable_unit,
     make_system_user,
     plain_units,
@@ -68,6 +69,7 @@ __all__ = [
     "confirm_firewall",
     "copy_stopped",
     "daemon_reload",
+    "disable_unit",
     "drop_archive",
     "enable_unit",
     "fetch_archive",

@@ -149,7 +149,7 @@ must_be_stopped
 [ -e "$copies/$1/manifest.json" ] || fail "there is no checkpoint $1"
 mkdir -p -m 0700 "$asides"
 need "$(du -sk -- "$copies/$1" | cut -f1)"; drop "$notes/next"; unpack "$1" "$notes/next"
-[ -n "$(find "$home" -type f -print -quit)" ] || rm -rf -- "$home"  # as our steps have made it
+[ -n "$(find "$home" ! -type d -print -quit)" ] || rm -rf -- "$home"  # as our steps have made it
 set_aside "$home" "$1"; mv -T -- "$notes/next" "$home"; sync /var/lib
 printf '%s\\n' "$1" >"$placed.part"; sync "$placed.part"; mv -fT -- "$placed.part" "$placed"
 sync "$notes"

@@ -54,7 +54,7 @@ def needs_replacement(child: Child, situation: Situation) -> Diagnostic | None:
 def mended_too_often(child: Child, action: Action | None, situation: Situation) -> Diagnostic | None:
     """The same keys drift again and again: somebody else writes them too."""
     paths = action.left_alone if action else left_alone(child, situation)
-    if not paths:
+    if not paths or is_asleep(child):
         return None
     return _diagnostic(
         Severity.WARNING,
@@ -99,7 +99,7 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     kept = child.spec and money.has_backups_afterwards(action, child.spec, child.server)
     if action.kind in (Kind.DESTROY, Kind.REPLACE):
         yield from _about_memory(action, child)
-    if child.spec and action.kind is not Kind.DESTROY and child.server.backups and not kept:
+    if child.spec and action.kind not in (Kind.HIBERNATE, Kind.DESTROY) and child.server.backups and not kept:
         yield "switching the cloud's backups off deletes those there are"
 
 
@@ -109,6 +109,9 @@ def _about_memory(action: Action, child: Child) -> Iterator[str]:
         yield "what it remembers is lost for good: no copy of it is made (--no-backup)"
     elif action.kind is Kind.REPLACE:
         yield "its gateway is stopped, its memory copied and read back, and given to the new one before that starts"
+        if child.spares:
+            names = " and ".join(server.name for server in child.spares)
+            yield f"{names} is left of a replacement that did not end: it is gone on with where it fits, else deleted"
     elif child.server and not child.is_unfinished and not child.server.is_throwaway:
         yield f"a last copy of its memory is kept and read back first: fleet backup list {child.name}"
 

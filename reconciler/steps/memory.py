@@ -10,6 +10,7 @@ from reconciler.managed import files
 from reconciler.model import Sleep
 from reconciler.steps import backups
 from reconciler.steps.guards import reread
+from reconciler.steps.server import check_stock
 from reconciler.steps.sleeping import set_sleep
 from reconciler.steps.work import Work
 
@@ -20,7 +21,8 @@ def ensure_last_copy(work: Work) -> bool:
     Nothing is copied of a server that was never finished, or that serves no user; nor where a person has said so. Where
     it fails the gateway starts again. Raises HostError, VaultError, Refused.
     """
-    if work.server is None or work.is_first or work.server.is_throwaway or reread(work) is None:
+    is_new = work.is_first and not work.retired  # what has succeeded another was given its memory
+    if work.server is None or is_new or work.server.is_throwaway or reread(work) is None:
         return False
     if work.without_copy:
         work.note("memory-given-up", durable=True, server=work.server.id)
@@ -41,30 +43,42 @@ def ensure_last_copy(work: Work) -> bool:
     return True
 
 
+def ensure_not_waking(work: Work) -> bool:
+    """Who is deleted in the midst of its waking does not wake, should the file declare a child of its name again."""
+    return ensure_awake(work)
+
+
+def start_again(work: Work) -> None:
+    """Of an action that has failed: the gateway that was stopped for its last copy runs, if its server is still there.
+
+    Where the server goes after all, nobody hears it; where the action goes on later, it is stopped and copied again.
+    """
+    if work.last_copy is None or work.server is None or work.last_copy.uid != work.server.uid:
+        return
+    with suppress(HostError):
+        work.connection().run(commands.restart_unit(files.UNIT))
+
+
 def ensure_movable(work: Work) -> bool:
-    """Changes nothing: raises Refused where nobody here could open the copy that its new server would be given."""
+    """Changes nothing, before its gateway is stopped for nothing. Raises OutOfStock where no new server can be had;
+
+    Refused where its host cannot be asked for its memory, or nobody here could open the copy that it would be given.
+    """
+    if not work.spares:
+        check_stock(work)
+    if work.facts is None and not (work.is_first or work.without_copy):
+        raise Refused(
+            f"{work.name} is not replaced: its server is off, so its memory cannot be copied",
+            "apply without --allow-replace: that starts it; then again. Or give its memory up: --no-backup",
+        )
     recipient = work.declared().backup.recipient
     if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
+        sealed = f"the backups of {work.name} are sealed for {recipient}"
         raise Refused(
-            f"backups are sealed for {recipient}, so nobody here could give its memory to another server",
+            f"{sealed}: nobody here could give its memory to another server",
             f"take `backup: key` out of the fleet file until {work.name} has moved; or give its memory up: --no-backup",
         )
     return False
-
-
-def ensure_moving(work: Work) -> bool:
-    """Whoever is given another server wakes there with its last copy, whatever interrupts that.
-
-    Raises CloudError; Refused where nobody here can open the copy.
-    """
-    if work.last_copy is None:
-        return False
-    settings = work.declared().backup
-    shelf = backups.shelf_of(settings, work.fleet, work.ports)
-    work.memory = backups.memory_of(work.last_copy, shelf, work.ports)
-    set_sleep(work, Sleep(work.last_copy.id, work.name, is_waking=True))
-    work.is_waking = True
-    return True
 
 
 def ensure_memory(work: Work) -> bool:
@@ -76,6 +90,7 @@ def ensure_memory(work: Work) -> bool:
         return False
     work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
     backups.send(work.memory.shelf, backup, work.memory.identity, host)
+    host.run(commands.stop_unit(files.UNIT))  # a boot, or an apply that knew of no memory, may have started it
     host.run(commands.place_state(backup.id))
     work.look()
     return True
@@ -83,8 +98,12 @@ def ensure_memory(work: Work) -> bool:
 
 def ensure_asleep(work: Work) -> bool:
     """The fleet knows that nobody shall make this child a server, and from which copy it wakes. Raises CloudError."""
-    assert work.last_copy is not None, "the step before this one takes the copy that it wakes from"
-    set_sleep(work, Sleep(work.last_copy.id, work.name))
+    if work.last_copy is not None:
+        set_sleep(work, Sleep(work.last_copy.id, work.name))
+    elif work.memory is not None:  # it was waking, and no apply has finished on its server
+        set_sleep(work, Sleep(work.memory.backup.id, work.memory.backup.child))
+    elif not work.is_waking:
+        raise Refused(f"there is nothing of {work.name} to keep: its server is gone, or serves nobody", "plan again")
     return True
 
 

@@ -14,6 +14,7 @@ from reconciler.model import Kind
 SHARED: Final = 3  # firewalls at the beginning and at the end, and the fleet's key
 RUN: Final = 3  # where servers are made: the run is noted at the default firewall, and in the end no more
 FIREWALL: Final = 3  # one that differs: a listing for a server that answers, a look by its name, the change
+MARK: Final = 2  # that a child sleeps, or no more: a look at the default firewall, its labels
 
 _OF_KIND: Final[Mapping[Kind, int]] = {
     Kind.CREATE: 1,  # the server with its labels
@@ -22,8 +23,10 @@ _OF_KIND: Final[Mapping[Kind, int]] = {
     Kind.RESTART: 0,
     Kind.START: 2,  # of a server: power, a look at its labels; of a unit: none
     Kind.STOP: 4,  # a look, the power button, a look whether it worked, a look at its labels
-    Kind.REPLACE: 4,  # a look before its memory is copied, a look and the deletion, then as a create
-    Kind.HIBERNATE: 5,  # a look before its memory is copied, two to note that it sleeps, a look and the deletion
+    # a look and the new server, two looks before the memory moves; a look and a label for the old one, and one for the
+    # new one when that is proven; a look and the deletion; a look and the name
+    Kind.REPLACE: 11,
+    Kind.HIBERNATE: 5,  # a look before its memory is copied, a mark that it sleeps, a look and the deletion
     Kind.DESTROY: 3,  # a look before its memory is copied, a look and the deletion
 }
 

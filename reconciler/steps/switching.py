@@ -102,14 +102,20 @@ def ensure_switched(work: Work) -> bool:
 
 
 def ensure_lasting(work: Work) -> bool:
-    """It stays healthy for a while, and starts a second time: the first start may succeed and the next one fail."""
-    if work.switch is None:
+    """It stays healthy for a while, and starts a second time: the first start may succeed and the next one fail.
+
+    Asked of another version, and of another server before the old one goes: of what there is a way back from.
+    """
+    succeeds = work.before is not None or (bool(work.retired) and work.is_first)
+    if work.switch is None and not succeeds:
         return False
     _soak(work)
     _check_model(work)
     work.connection().run(commands.reset_failed(files.UNIT))
     work.connection().run(commands.restart_unit(files.UNIT))
-    return ensure_ready(work)
+    ensure_ready(work)
+    work.is_proven = succeeds
+    return True
 
 
 def ensure_kept(work: Work) -> bool:

@@ -29,7 +29,7 @@ from reconciler.model import (
     ServerRequest,
     ServerStatus,
 )
-from reconciler.steps.requests import FIREWALL, RUN, SHARED, requests_of
+from reconciler.steps.requests import FIREWALL, MARK, RUN, SHARED, requests_of
 from tests.contract.conftest import TOKEN, Emulator, HastyClock, StartEmulator
 from tests.fakes.dialer import FakeDialer
 from tests.fakes.fleets import FakeFleet
@@ -78,6 +78,10 @@ class Taken:
     shared: int
     polls: int
 
+    def beside(self, common: int) -> int:
+        """What it took but for what it shares with any other."""
+        return self.own + self.shared - common
+
 
 @dataclass
 class Wired:
@@ -93,7 +97,9 @@ class Wired:
         plan = Plan("demo", actions, (), {}, self.world.clock.now(), shared)
         children = {name: planned.children.get(name, Child(name, self.world.specs.get(name))) for name in names}
         before = len(self.emulator.world.log.entries)
-        outcomes = engine.apply(self.world.fleet(), plan, children, self.world.ports(), 8, planned.trees)
+        outcomes = engine.apply(
+            self.world.fleet(), plan, children, self.world.ports(), 8, planned.trees, planned.memories
+        )
         assert {outcome.code for outcome in outcomes} <= {OutcomeCode.DONE}, outcomes
         asked = [f"{entry.method} {entry.path}" for entry in self.emulator.world.log.entries[before:]]
         polls = asked.count("GET /actions")
@@ -122,8 +128,13 @@ def test_each_kind_takes_as_many_requests_as_plans_say(wired: Callable[..., Wire
     for kind in (Kind.CREATE, Kind.UPDATE, Kind.RESTART, Kind.STOP, Kind.START):
         counted[kind] = bench.took(kind, "alice").own
     bench.world.change("alice", server_types=("cpx32",))
-    for kind in (Kind.RESIZE, Kind.REPLACE, Kind.DESTROY):
-        counted[kind] = bench.took(kind, "alice").own
+    for kind in (Kind.RESIZE, Kind.REPLACE, Kind.HIBERNATE):
+        counted[kind] = bench.took(kind, "alice").beside(SHARED + RUN if kind is Kind.REPLACE else 0)
+    client = bench.world.client()
+    client.begin_waking(client.plan_waking({"alice": client.keeper().find("alice")}))
+    assert bench.took(Kind.CREATE, "alice").beside(SHARED + RUN) == requests_of(Kind.CREATE) + MARK
+    assert bench.world.host("alice").gateway.starts == 1
+    counted[Kind.DESTROY] = bench.took(Kind.DESTROY, "alice").beside(0)
     assert counted == {kind: requests_of(kind) for kind in Kind}
 
 

@@ -32,7 +32,7 @@ from reconciler.managed import files
 from reconciler.model import FileMode, HostAddress, PlanOptions, ServerStatus, WorkspaceFile
 from reconciler.ports import Cloud, Dialer
 from reconciler.sandbox.simulated.table import execute_half
-from tests.crash.comparing import Untouched
+from tests.crash.comparing import Untouched, kept
 from tests.crash.dying import CLOUD_WRITES
 from tests.crash.scenarios import NEAR, meddle
 from tests.fakes.fleets import FakeFleet
@@ -44,6 +44,7 @@ CHANGED: Final = 8  # children that somebody changes something about
 FAULTY: Final = 2  # rounds
 CALM: Final = 3  # rounds in which nothing fails any more; the plan must be empty after them
 LATER: Final = 700.0  # seconds: the cloud has ended what it was asked for, and what takes itself back has done so
+ASLEEP: Final = "put to sleep"
 FOREIGN: Final = "demo-foreign"
 TYPES: Final = ("cpx22", "cpx32")
 
@@ -147,6 +148,8 @@ def _finished() -> FakeFleet:
         world = FakeFleet(Path(place) / "state", NAMES)
         world.specs = {name: make_spec(name, server_type=TYPES, region=["nbg1", "fsn1"]) for name in NAMES}
         world.applied()
+        for name in NAMES:
+            world.host(name).gateway.remember(_told(name))
         foreign = make_server("foreign", id=9_000, name=FOREIGN, address="10.9.9.9")
         world.cloud.add(replace(foreign, labels={"owner": "somebody"}))
     return world
@@ -159,7 +162,8 @@ def _storm(seed: int, world: FakeFleet) -> str:
     for name, change in changed.items():
         CHANGES[change](world, name)
     world.cloud.server_limit = chosen.choice([100, 52])
-    options = PlanOptions(allow_replace=True, max_destroys=CHANGED)
+    sleepers = frozenset(name for name, change in changed.items() if change == ASLEEP)
+    options = PlanOptions(allow_replace=True, max_destroys=CHANGED, hibernate=sleepers)
     for _ in range(FAULTY):
         with suppress(FleetError):
             _apply(world, options, dice)
@@ -167,7 +171,7 @@ def _storm(seed: int, world: FakeFleet) -> str:
     world.cloud.server_limit = 100
     rounds = _calm(world, options)
     wrong = [] if rounds <= CALM else [f"still to do: {world.planned()}"]
-    wrong += _broken(world, changed, dice, before)
+    wrong += [*_broken(world, changed, dice, before), *_forgotten(world, changed)]
     return f"seed {seed}: {'; '.join(wrong)} ({changed})" if wrong else ""
 
 
@@ -196,7 +200,7 @@ def _broken(world: FakeFleet, changed: dict[str, str], dice: Dice, before: dict[
     """Invariants: one server a child and no other, none made for nothing, nobody touched who was not concerned."""
     wrong = []
     there = {server.name for server in world.cloud.by_id.values()}
-    wanted = {f"demo-{name}" for name in world.specs} | {FOREIGN}
+    wanted = {f"demo-{name}" for name in world.specs if changed.get(name) != ASLEEP} | {FOREIGN}
     if there != wanted:
         wrong.append(f"servers: {sorted(there ^ wanted)}")
     if world.cloud.by_id.get(9_000) is None or world.cloud.by_id[9_000].labels != {"owner": "somebody"}:
@@ -206,12 +210,30 @@ def _broken(world: FakeFleet, changed: dict[str, str], dice: Dice, before: dict[
         kind = changed.get(name, "")
         if kind not in ("replaced", "deleted outside") and creates[f"demo-{name}"] != 1:
             wrong.append(f"{name} was made {creates[f'demo-{name}']} times")
-        is_met = name in world.specs and world.server(name).address in dice.met
+        is_met = name in world.specs and kind != ASLEEP and world.server(name).address in dice.met
         if not kind and not is_met and _untouched(world, name) != before[name]:
             wrong.append(f"{name} was touched")
     for number, host in world.dialer.hosts.items():
         wrong += [f"host {number}: {text}" for text in host.objections]
     return wrong
+
+
+def _forgotten(world: FakeFleet, changed: dict[str, str]) -> list[str]:
+    """Whose server is there remembers what it was told; of who has none any more there is a backup that opens."""
+    wrong, of_backups = [], kept(world)
+    for name in NAMES:
+        kind = changed.get(name, "")
+        now = f"new-{name}" if kind == "moved" else name
+        if kind in ("removed", ASLEEP):
+            if of_backups.get(name) != {".openclaw/state/openclaw.sqlite": {"messages": 1}}:
+                wrong.append(f"nothing is left of {name}")
+        elif kind != "deleted outside" and world.host(now).gateway.memory != [_told(name)]:
+            wrong.append(f"{now} remembers {world.host(now).gateway.memory}")
+    return wrong
+
+
+def _told(name: str) -> str:
+    return f"my name is {name}"
 
 
 def _untouched(world: FakeFleet, name: str) -> Untouched:
@@ -267,5 +289,6 @@ CHANGES: Final[dict[str, Change]] = {
     "deleted outside": _deleted_outside,
     "unplugged": _unplugged,
     "removed": _removed,
+    ASLEEP: lambda world, name: None,  # a person asks for it, and not the file
     "expires": _expired,
 }

@@ -30,8 +30,21 @@ def outcome(world: FakeFleet) -> dict[str, Any]:
         "servers": {server.name: _server(world, server.id) for server in world.cloud.by_id.values()},
         "facts": {name: comparable(child.facts) for name, child in planned.children.items()},
         "memory": {name: world.host(name).gateway.memory for name in world.specs if planned.children[name].facts},
+        "asleep": {name: child.asleep and child.asleep.is_waking for name, child in planned.children.items()},
+        "kept": kept(world),
         "in force": {name: _in_force(world, name) for name in world.specs if planned.children[name].facts},
     }
+
+
+def kept(world: FakeFleet) -> dict[str, Json]:
+    """What the newest backup of each child holds. It opens: an error where it does not."""
+    keeper, found = world.client().keeper(), {}
+    for name in sorted({*world.names, *world.specs}):
+        newest = next(iter(keeper.kept(name).backups), None)
+        if newest is not None:
+            assert keeper.verify(name, newest), f"nobody can open {newest.id} of {name}"
+            found[name] = newest.holds["databases"]
+    return found
 
 
 def differences(found: object, wanted: object, path: str = "") -> Iterator[str]:
@@ -60,9 +73,9 @@ def untouched(world: FakeFleet, name: str) -> Untouched | None:
 def lasting(labels: Mapping[str, str]) -> dict[str, str]:
     """A firewall's labels without open runs: who has lost state/ cannot know for two hours that one is dead.
 
-    Of a quarantine only that there is one: it says since when, too.
+    Of a quarantine only that there is one: it says since when, too. Who sleeps is told apart elsewhere.
     """
-    kept = {name: value for name, value in labels.items() if "/run-" not in name}
+    kept = {name: value for name, value in labels.items() if "/run-" not in name and "/asleep-" not in name}
     return {name: "" if "/quarantine-" in name else value for name, value in kept.items()}
 
 

@@ -11,8 +11,10 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.api import NOTHING_SPECIAL
+from reconciler.keeper import restore_of
 from reconciler.managed import files
-from reconciler.model import FileMode, PlanOptions, ServerStatus, WorkspaceFile
+from reconciler.model import Backup, FileMode, PlanOptions, ServerStatus, Sleep, WorkspaceFile
+from reconciler.steps.sleeping import note_sleep
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import WANTED_FIREWALL, FakeFile, FakeHost
 from tests.fakes.worlds import make_spec
@@ -23,18 +25,19 @@ BYSTANDER: Final = "bob"
 
 @dataclass(frozen=True)
 class Scenario:
-    """`change` is done to a world in which alice and bob are finished; `actions` is what is planned then, and
+    """`change` is done to a world in which alice and bob are finished; `actions` is what is planned then.
 
-    `creates` how many servers of each name are made in all, bob's and alice's first ones among them.
+    `asks` is what a person says on the command line; `creates` how many servers of each name are made in all, bob's and
+    alice's first ones among them.
     """
 
     name: str
     change: Callable[[FakeFleet], None]
     actions: tuple[str, ...]
     creates: Mapping[str, int] = field(default_factory=lambda: {"demo-alice": 1, "demo-bob": 1})
-    options: PlanOptions = NOTHING_SPECIAL
+    asks: Callable[[FakeFleet], PlanOptions] = lambda world: NOTHING_SPECIAL
     fails: bool = False  # as the undisturbed run does
-    switches: bool = False  # to another version: what is interrupted goes back and begins again, with more starts
+    switches: bool = False  # to another version or server: what is interrupted is proven again, with more starts
     more_creates: int = 0  # so many more by the apply that goes on, which tries the first candidate again
 
     def __str__(self) -> str:
@@ -209,6 +212,53 @@ def _server_off(world: FakeFleet) -> None:
     world.host("alice").gateway.stop()
 
 
+def _nothing(world: FakeFleet) -> None:
+    """All is as the file says."""
+
+
+def _hibernation(world: FakeFleet) -> PlanOptions:
+    return PlanOptions(hibernate=frozenset({"alice"}))
+
+
+def _left_asleep(world: FakeFleet) -> None:
+    """It was put to sleep, and its server could not be deleted then."""
+    backup = _backed_up(world)
+    note_sleep(world.fleet(), world.ports(), "alice", Sleep(backup.id, "alice"))
+
+
+def _wake(world: FakeFleet) -> None:
+    """A person has said so, and no more."""
+    world.apply(options=_hibernation(world))
+    client = world.client()
+    client.begin_waking(client.plan_waking({"alice": client.keeper().find("alice")}))
+
+
+def _back_up(world: FakeFleet) -> None:
+    """Since then it was told something else, and the backup was sent to its host."""
+    backup = _backed_up(world)
+    world.host("alice").gateway.remember("since then I have a dog")
+    world.clock.sleep(3600)
+    world.client().keeper().send("alice", "alice", backup)
+
+
+def _restore(world: FakeFleet) -> PlanOptions:
+    """Once: whoever is there already, and stays, is not brought there again."""
+    client = world.client()
+    child = client.plan().children["alice"]
+    is_over = child.facts is not None and child.facts.switch is None
+    if is_over and world.host("alice").gateway.memory == ["my name is alice"]:
+        return NOTHING_SPECIAL
+    wanted = restore_of(child, client.keeper().find("alice"))
+    return PlanOptions(retry=frozenset({"alice"}), rollback={"alice": wanted})
+
+
+def _backed_up(world: FakeFleet) -> Backup:
+    [made] = world.client().keeper().create(["alice"])
+    assert made.backup is not None, made
+    return made.backup
+
+
+AGAIN: Final = {"demo-alice": 2, "demo-bob": 1}
 NEW: Final = {"demo-alice": 1, "demo-bob": 1, "demo-carol": 1}
 SCENARIOS: Final = (
     Scenario("a first apply", _begin, ("create alice",), {"demo-alice": 1}),
@@ -237,12 +287,17 @@ SCENARIOS: Final = (
         "a replacement",
         _replace,
         ("replace alice",),
-        {"demo-alice": 2, "demo-bob": 1},
-        PlanOptions(allow_replace=frozenset({"alice"})),
+        AGAIN,
+        lambda world: PlanOptions(allow_replace=frozenset({"alice"})),
+        switches=True,
     ),
     Scenario("a rename", _rename, ("update alba",)),
     Scenario("a removal", _destroy, ("destroy alice",)),
     Scenario("an expiry", _expire, ("destroy alice",)),
+    Scenario("a hibernation", _nothing, ("hibernate alice",), asks=_hibernation),
+    Scenario("a hibernation that had begun", _left_asleep, ("hibernate alice",)),
+    Scenario("a wake", _wake, ("create alice",), AGAIN),
+    Scenario("a restore", _back_up, ("update alice",), asks=_restore, switches=True),
     Scenario("backups", _backups, ("update alice",)),
     Scenario("a firewall of its own", _narrow_firewall, ("update alice",)),
     Scenario("no firewall of its own any more", _wide_firewall, ("update alice",)),

@@ -43,7 +43,7 @@ def test_the_kept_differences_are_known() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_the_next_apply_ends_what_one_that_died_began(scenario: Scenario, state: Path) -> None:
-    finished = finished_fleet(state.with_name("finished"))
+    finished = finished_fleet(state.parent / "finished/state")
     wanted = _undisturbed(scenario, finished, state)
     wrong = [
         found
@@ -62,17 +62,18 @@ def _trials(effects: int) -> Iterator[tuple[int, How, str, float]]:
 
 def _undisturbed(scenario: Scenario, finished: FakeFleet, state: Path) -> Wanted:
     world, fate = scenario.world(state, finished), Fate()
-    planned = world.client().plan(options=scenario.options).plan
+    asked = scenario.asks(world)
+    planned = world.client().plan(options=asked).plan
     assert tuple(f"{action.kind} {action.child}" for action in planned.actions) == scenario.actions
     before = untouched(world, BYSTANDER)
-    outcomes = apply_until(world, fate, scenario.options)
+    outcomes = apply_until(world, fate, asked)
     assert all(bool(found.error) == scenario.fails for found in outcomes), outcomes
     world.clock.sleep(LONG_ENOUGH)
     wanted = outcome(world)
     assert (wanted["to do"], wanted["shared"]) == ([], [])
     assert _creates(world) == scenario.creates
     assert untouched(world, BYSTANDER) == before
-    shutil.rmtree(state)
+    world.remove()
     return wanted, before, fate.effects
 
 
@@ -82,14 +83,15 @@ def _trial(
     """What came out otherwise than in the undisturbed run, empty if nothing did."""
     facts, bystander, effects = wanted
     world = scenario.world(state, finished)
+    asked = scenario.asks(world)
     with suppress(FleetError):  # what the whole fleet shares could not be made
-        apply_until(world, fate, scenario.options)
+        apply_until(world, fate, asked)
     assert fate.met, f"effect {fate.moment} never came"
     world.clock.sleep(pause)
     if loss:
         shutil.rmtree(state / loss, ignore_errors=True)
     try:
-        go_on(world, scenario.options, fails=scenario.fails)
+        go_on(world, scenario.asks(world), fails=scenario.fails)
         world.clock.sleep(LONG_ENOUGH)
         found = outcome(world)
         forgiven = OF_A_RETURN if scenario.switches else frozenset()
@@ -104,7 +106,7 @@ def _trial(
     except (AssertionError, FleetError) as error:
         differ = [str(error)]
     finally:
-        shutil.rmtree(state, ignore_errors=True)
+        world.remove()
     where = f"{fate.how} effect {fate.moment} of {scenario} ({effects[fate.moment or 0]}), lost {loss!r}, {pause:.0f} s"
     return f"{where}: {'; '.join(differ)}" if differ else ""
 
@@ -114,4 +116,5 @@ def _starts(found: dict[str, Any]) -> int:
 
 
 def _creates(world: FakeFleet) -> Counter[str]:
-    return Counter(request.name for request in world.cloud.requests)
+    """By child: who is to succeed another has a name of its own at first."""
+    return Counter(f"demo-{request.labels['openclaw-deploy/child']}" for request in world.cloud.requests)

@@ -10,6 +10,7 @@ from typing import Any
 from reconciler import age
 from reconciler.api import NOTHING_SPECIAL, FleetClient
 from reconciler.model import (
+    BackupSettings,
     ChildSpec,
     Endpoints,
     Event,
@@ -56,16 +57,30 @@ class FakeFleet:
         self.policy = Policy()
         self.rollout = Rollout()
 
+    @property
+    def vault(self) -> Path:
+        """Where a fleet file that says nothing of it keeps backups: beside the state, and not of it."""
+        return self.state.parent / BackupSettings().to  # type: ignore[operator]  # by default it is a directory
+
     def copy(self, state: Path) -> FakeFleet:
-        """The same world with its state directory in another place, that goes its own way from here."""
+        """The same world with its state directory in another place, that goes its own way from here.
+
+        Two that lie side by side share their backups.
+        """
         twin = FakeFleet(state, self.names, self.clock.copy())
         twin.specs, twin.moved = dict(self.specs), dict(self.moved)
         twin.policy, twin.rollout = self.policy, self.rollout
         twin.cloud = self.cloud.copy(twin.clock.now)
         twin.dialer = self.dialer.copy(twin.cloud, twin.clock)
-        if self.state.exists():
-            shutil.copytree(self.state, state)
+        for source, target in ((self.state, twin.state), (self.vault, twin.vault)):
+            if source.exists() and source != target:
+                shutil.copytree(source, target)
         return twin
+
+    def remove(self) -> None:
+        """Nothing of it is left on this machine."""
+        for place in (self.state, self.vault):
+            shutil.rmtree(place, ignore_errors=True)
 
     def change(self, name: str, **changes: Any) -> None:
         """What the fleet file says of one child from now on."""

@@ -33,7 +33,7 @@ def as_it_is(recipe: Recipe, prices: bool) -> Decimal | None:
 
 def difference(action: Action, recipe: Recipe, prices: bool) -> Decimal | None:
     """A start of a unit changes nothing, and nothing else does where server and backups stay what they are."""
-    moves = action.kind in (Kind.DESTROY, Kind.REPLACE, Kind.RESIZE) or not recipe.there
+    moves = action.kind in (Kind.HIBERNATE, Kind.DESTROY, Kind.REPLACE, Kind.RESIZE) or not recipe.there
     is_changed = recipe.backups != recipe.server_backups and BACKUPS not in action.left_alone
     backs_up = applies(action, recipe) and is_changed
     if not moves and not backs_up:
@@ -68,7 +68,7 @@ def in_words(recipe: Recipe, prices: bool, backups: bool) -> str:
 
 
 def _afterwards(action: Action, recipe: Recipe) -> Decimal | None:
-    if action.kind is Kind.DESTROY:
+    if action.kind in (Kind.HIBERNATE, Kind.DESTROY):
         return Decimal(0)
     is_new = not recipe.there or action.kind is Kind.REPLACE
     server_type, region = (action.server_type or recipe.server_type), (action.region or "nbg1")

@@ -53,7 +53,7 @@ def planned(world: World) -> Plan:
     every = {name: _child(name, holder) for name, holder in world.items()}
     children = {name: child for name, child in every.items() if world[name].there != "unasked"}
     others = [child.server for name, child in every.items() if name not in children and child.server]
-    options = PlanOptions(max_destroys=len(NAMES))
+    options = PlanOptions(max_destroys=len(NAMES), without_copy=frozenset(NAMES))  # no memory keeps anybody
     return plan(make_fleet(every), children, make_catalog(), NOW, options, (), others)
 
 

@@ -57,6 +57,8 @@ options = st.builds(
     PlanOptions,
     allow_replace=st.one_of(names, st.booleans()),
     repair=names,
+    without_copy=mostly(frozenset(), frozenset(NAMES), frozenset(NAMES[:2])),
+    hibernate=mostly(frozenset(), frozenset(NAMES), frozenset(NAMES[:2])),
     partial=mostly(False, True),
     max_destroys=mostly(9, None, None, None, None, 0, 1, Percent(50), Percent(0)),
     requests_left=mostly(None, 5, 3600),
@@ -131,6 +133,7 @@ def every_single_fault() -> Iterator[Case]:
         few = dict(zip(NAMES, found[start : start + len(NAMES)], strict=False))
         yield prepare(few, options=PlanOptions(max_destroys=9))
         yield prepare(few, options=PlanOptions(allow_replace=True), others=30, shared=True)
+        yield prepare(few, options=PlanOptions(hibernate=frozenset(NAMES[::2]), without_copy=frozenset(NAMES[1:])))
         yield prepare(few, prices=False, options=PlanOptions(partial=True, repair=frozenset(NAMES)), shared=True)
     yield from _gates()
 

@@ -24,21 +24,26 @@ MOVING: Final = {"initializing", "stopping", "deleting"}
 
 
 def expected(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
-    if blocked(recipe):
+    if blocked(name, recipe, options, prices):
         return None
     if is_unwanted(recipe):
         if not recipe.there:
             return None
         return Kind.DESTROY, ReasonCode.EXPIRED if recipe.declared else ReasonCode.REMOVED
+    if shall_sleep(name, recipe, options) and recipe.there and not is_kept(recipe):
+        return Kind.HIBERNATE, ReasonCode.ASKED if name in options.hibernate else ReasonCode.UNFINISHED
+    if is_asleep(recipe):
+        return None
     if not recipe.enabled:
         return _stopped(recipe)
     if not recipe.there:
-        made = (Kind.CREATE, ReasonCode.GONE if recipe.record else ReasonCode.DECLARED)
+        why = ReasonCode.ASKED if recipe.asleep else ReasonCode.GONE if recipe.record else ReasonCode.DECLARED
+        made = (Kind.CREATE, why)
         return made if can_be_made(recipe, prices) else None
     return _running(name, recipe, options, prices)
 
 
-def blocked(recipe: Recipe) -> Severity | None:
+def blocked(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Severity | None:
     """How serious it is that nothing at all is planned for this child."""
     if recipe.obstacle:
         return Severity.ERROR
@@ -48,17 +53,38 @@ def blocked(recipe: Recipe) -> Severity | None:
         return Severity.REFUSED
     if recipe.status in MOVING and not is_made_in_vain(recipe):
         return Severity.WARNING
-    if not shall_run(recipe):
-        return None
-    if is_locked_out(recipe):
+    if not shall_run(recipe) or (name in options.hibernate and not is_kept(recipe)):
+        return Severity.ERROR if cannot_be_copied(name, recipe, options) else None
+    if is_locked_out(recipe) or is_given_up(name, recipe, options, prices):
         return None
     if is_asked(recipe) and (recipe.silence or recipe.applied == "newer"):
         return Severity.ERROR
     return Severity.ERROR if recipe.silence else None
 
 
+def is_given_up(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> bool:
+    """Another server may take its place, and a person says that its memory is not wanted: then no host is needed."""
+    may_go = options.may_replace(name) and name in options.without_copy and not is_kept(recipe)
+    return may_go and needs_other_server(recipe, prices)
+
+
+def cannot_be_copied(name: str, recipe: Recipe, options: PlanOptions) -> bool:
+    """Its server shall go, a user may have told it something, and nobody can ask its host for that."""
+    goes = is_unwanted(recipe) or (shall_sleep(name, recipe, options) and not is_kept(recipe))
+    has_memory = recipe.there and recipe.ready and not recipe.throwaway
+    return goes and has_memory and not is_seen(recipe) and name not in options.without_copy
+
+
+def is_asleep(recipe: Recipe) -> bool:
+    return recipe.asleep in ("sleeps", "lost")
+
+
+def shall_sleep(name: str, recipe: Recipe, options: PlanOptions) -> bool:
+    return is_asleep(recipe) or name in options.hibernate
+
+
 def shall_run(recipe: Recipe) -> bool:
-    return recipe.declared and recipe.enabled and not is_unwanted(recipe)
+    return recipe.declared and recipe.enabled and not is_asleep(recipe) and not is_unwanted(recipe)
 
 
 def is_unwanted(recipe: Recipe) -> bool:
@@ -173,7 +199,7 @@ def has_other_protection(recipe: Recipe) -> bool:
 
 def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
     allowed = options.allow_replace if isinstance(options.allow_replace, bool) else name in options.allow_replace
-    if is_locked_out(recipe):
+    if is_locked_out(recipe) and not is_given_up(name, recipe, options, prices):
         return (Kind.UPDATE if recipe.ready else Kind.CREATE), ReasonCode.UNFINISHED
     if allowed and not is_kept(recipe) and needs_other_server(recipe, prices):
         return (Kind.REPLACE, ReasonCode.CHANGED) if can_be_made(recipe, prices) else None

@@ -18,11 +18,12 @@ OURS, NOT_OURS = "(in the fleet file)", "(not in the fleet file)"
 WAVES: Final = {
     Kind.STOP: 1,
     Kind.CREATE: 2,
+    Kind.HIBERNATE: 4,
     Kind.DESTROY: 4,
     **dict.fromkeys((Kind.UPDATE, Kind.RESIZE, Kind.REPLACE, Kind.START, Kind.RESTART), 3),
 }
 
-LAST: Final = {Kind.STOP: "labels", Kind.DESTROY: "delete server"}  # of its steps
+LAST: Final = {Kind.STOP: "labels", Kind.HIBERNATE: "delete server", Kind.DESTROY: "delete server"}  # of its steps
 PROOF: Final = "prove healthy"
 
 
@@ -36,7 +37,7 @@ def a_silent_child_is_only_switched_off_or_deleted(case: Case, plan: Plan) -> No
     for action, recipe in _actions(case, plan):
         if recipe.there and recipe.silence and case.children[action.child].silence:
             is_let_in = expecting.is_locked_out(recipe) and action.reason.code is ReasonCode.UNFINISHED
-            assert action.kind in (Kind.STOP, Kind.DESTROY) or is_let_in
+            assert action.kind in (Kind.STOP, Kind.HIBERNATE, Kind.DESTROY) or is_let_in
 
 
 def a_server_that_exists_is_not_made_again(case: Case, plan: Plan) -> None:
@@ -47,7 +48,7 @@ def a_server_that_exists_is_not_made_again(case: Case, plan: Plan) -> None:
 
 def a_protected_child_keeps_its_server(case: Case, plan: Plan) -> None:
     for action, recipe in _actions(case, plan):
-        if action.kind in (Kind.DESTROY, Kind.REPLACE):
+        if action.kind in (Kind.DESTROY, Kind.HIBERNATE, Kind.REPLACE):
             assert recipe.protect_label is None
             assert not (recipe.declared and recipe.protect)
 
@@ -58,6 +59,22 @@ def nobody_loses_a_server_unasked(case: Case, plan: Plan) -> None:
             assert not recipe.declared or (recipe.expires is not None and recipe.expires <= 0)
         if action.kind is Kind.REPLACE:
             assert case.options.may_replace(action.child)
+        if action.kind is Kind.HIBERNATE:
+            assert action.child in case.options.hibernate or expecting.is_asleep(recipe)
+
+
+def no_memory_goes_without_a_copy_unless_somebody_says_so(case: Case, plan: Plan) -> None:
+    """Of a gateway that never served a user there is none, and of a host that does not answer nobody can take it."""
+    for action, recipe in _actions(case, plan):
+        assert action.without_copy == (action.child in case.options.without_copy)
+        if action.kind in (Kind.DESTROY, Kind.HIBERNATE) and recipe.ready and not recipe.throwaway:
+            assert action.without_copy or case.children[action.child].facts is not None
+
+
+def who_sleeps_is_not_made_a_server_before_it_wakes(case: Case, plan: Plan) -> None:
+    for action, recipe in _actions(case, plan):
+        if expecting.is_asleep(recipe) and recipe.declared:
+            assert action.kind in (Kind.HIBERNATE, Kind.DESTROY)
 
 
 def who_was_off_is_brought_to_the_file_by_its_start(case: Case, plan: Plan) -> None:
@@ -65,7 +82,7 @@ def who_was_off_is_brought_to_the_file_by_its_start(case: Case, plan: Plan) -> N
     for action, recipe in _actions(case, plan):
         is_whole = action.kind not in (Kind.START, Kind.RESTART) or _starts_server(action, recipe)
         assert steps_of(action, case.children[action.child])[-1].name == LAST.get(
-            action.kind, "record" if is_whole else PROOF
+            action.kind, "rename" if is_whole else PROOF
         )
         if action.kind is Kind.START:
             assert bool(changes(action)) == (is_whole and expecting.differs_at_cloud(recipe))

@@ -77,7 +77,7 @@ def look(project: Project) -> Found:
         world.cloud.add(_server(number, raw))
     fleet = world.fleet()
     seen = observe(fleet, world.ports())
-    options = PlanOptions(max_destroys=len(NAMES))
+    options = PlanOptions(max_destroys=len(NAMES), without_copy=frozenset(seen.children))  # all of them are off
     return Found(fleet, seen.children, plan(fleet, seen.children, seen.catalog, NOW, options, (), seen.others))
 
 

@@ -17,6 +17,7 @@ from reconciler.model import (
     Child,
     ServerStatus,
     Silence,
+    Sleep,
 )
 from tests.fakes.worlds import NOW, make_child
 
@@ -37,6 +38,12 @@ BIND: Final = "config.gateway.bind"
 FOUGHT: Final = (PROTECTION, BIND)  # one label and one setting of several
 KEPT: Final = {"K.md": {"content": "as before", "mode": "managed"}}
 UNWANTED: Final = "00000000deadbeef"  # the digest of networks that no child of the file has any more
+SLEEPS: Final = {
+    "": None,
+    "sleeps": Sleep("20261101T000000Z", "ada"),
+    "lost": Sleep("", "ada"),
+    "wakes": Sleep("20261101T000000Z", "ada", is_waking=True),
+}
 LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=NOW.tzinfo)
 
 
@@ -82,6 +89,8 @@ class Recipe:
     stale: bool
     record: bool
     obstacle: bool
+    throwaway: bool
+    asleep: str  # it sleeps, or wakes; or nobody can tell its backup any more
 
 
 TYPES: Final = (  # one of its own, one to grow to, none in stock, the second in stock, other architecture, retired, ...
@@ -130,6 +139,8 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "stale": (False, True),
     "record": (False, True),
     "obstacle": (False, True),
+    "throwaway": (False, True),
+    "asleep": ("", "sleeps", "lost", "wakes"),
 }
 HEALTHY: Final = Recipe(**{name: values[0] for name, values in FIELDS.items()})
 # Where faults meet, one field alone says little.
@@ -146,6 +157,9 @@ BASES: Final = (
     replace(HEALTHY, ready=False),
     replace(HEALTHY, declared=False),
     replace(HEALTHY, expires=-1),
+    replace(HEALTHY, asleep="sleeps"),
+    replace(HEALTHY, asleep="sleeps", there=False),
+    replace(HEALTHY, asleep="wakes", there=False),
     replace(HEALTHY, drift=True, mended=1),
     replace(HEALTHY, mended=1, server_backups=True),
     replace(HEALTHY, often=True, withdrawn=True, config_drift=True, protect=True),
@@ -177,6 +191,7 @@ def prepare_child(name: str, recipe: Recipe) -> Child:
     child = make_child(name, _case(recipe))
     if recipe.status == "initializing" and child.server and recipe.there:
         child = replace(child, server=replace(child.server, created=LONG_AGO if recipe.old else NOW))
+    child = replace(child, asleep=SLEEPS[recipe.asleep])
     return _moved(child, name) if recipe.former_name else child
 
 
@@ -264,6 +279,7 @@ def _server(recipe: Recipe) -> dict[str, Any]:
     labels: dict[str, str | None] = {"theirs": "kept"} if recipe.foreign_label else {}
     labels["openclaw-deploy/unfinished"] = None if recipe.ready else "true"
     labels["openclaw-deploy/protect"] = recipe.protect_label
+    labels["openclaw-deploy/throwaway"] = "true" if recipe.throwaway else None
     before = UNWANTED if recipe.shut else None
     labels["openclaw-deploy/ssh-from"] = None if recipe.unproven else before
     labels["openclaw-deploy/ssh-from-before"] = before or "everywhere" if recipe.unproven else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +46,12 @@ def woken(world: FakeFleet, client: FleetClient | None = None) -> Outcome:
     planned = client.plan_waking({"alice": client.keeper().find("alice")})
     client.begin_waking(planned)
     [outcome] = client.apply(planned)
+    return outcome
+
+
+def replaced(world: FakeFleet) -> Outcome:
+    world.change("alice", regions=("hel1",))
+    [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset({"alice"})))
     return outcome
 
 
@@ -185,6 +193,91 @@ def test_another_server_gets_what_the_old_one_remembered(world: FakeFleet) -> No
     assert world.client().plan().children["alice"].asleep is None
 
 
+@pytest.mark.parametrize("kind", ["replaced", "hibernated", "destroyed"])
+def test_a_server_that_cannot_be_deleted_goes_on_with_its_gateway(world: FakeFleet, kind: str) -> None:
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    ends: dict[str, Callable[[], object]] = {
+        "replaced": lambda: replaced(world),
+        "hibernated": lambda: hibernated(world),
+        "destroyed": lambda: destroyed(world),
+    }
+    ends[kind]()
+    assert world.host("alice").gateway.active == "active"
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_no_gateway_is_stopped_for_a_server_that_cannot_be_had(world: FakeFleet) -> None:
+    world.change("alice", regions=("hel1",))
+    planned = world.client().plan(options=PlanOptions(allow_replace=frozenset({"alice"})))
+    world.cloud.sold_out.add(("cpx22", "hel1"))  # since the plan
+    [outcome] = world.client().apply(planned)
+    assert "no new server for alice can be had now" in outcome.error
+    assert world.host("alice").gateway.starts == 1
+    assert backups(world) == []
+
+
+def test_who_is_off_is_not_replaced_before_its_memory_can_be_copied(world: FakeFleet) -> None:
+    world.cloud.add(replace(world.server("alice"), status=ServerStatus.OFF))
+    outcome = replaced(world)
+    assert "its server is off, so its memory cannot be copied" in outcome.error
+    world.apply()
+    assert replaced(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_who_is_put_to_sleep_while_off_is_told_so_by_the_plan(world: FakeFleet) -> None:
+    world.cloud.add(replace(world.server("alice"), status=ServerStatus.OFF))
+    plan = world.client().plan_hibernation(["alice"]).plan
+    assert plan.actions == ()
+    assert "no last copy of its memory can be taken" in plan.diagnostics[0].summary
+
+
+def test_who_is_destroyed_in_the_midst_of_a_move_does_not_hand_its_memory_to_a_namesake(world: FakeFleet) -> None:
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    replaced(world)
+    assert [server.label("child") for server in world.cloud.by_id.values()].count("alice") == 2
+    spec = world.specs.pop("alice")
+    world.apply()
+    assert "alice" not in [server.label("child") for server in world.cloud.by_id.values()]
+    world.specs["alice"] = spec
+    world.apply()
+    assert world.host("alice").gateway.memory == []
+
+
+def test_who_is_put_to_sleep_in_the_midst_of_its_waking_sleeps_with_the_same_backup(world: FakeFleet) -> None:
+    hibernated(world)
+    [kept] = backups(world)
+    client = world.client()
+    planned = client.plan_waking({"alice": client.keeper().find("alice")})
+    client.begin_waking(planned)
+    for name in ("a", "b", "c"):
+        world.cloud.fail_next("wait", CloudUnavailable(name))
+    client.apply(planned)
+    world.clock.sleep(700)
+    assert world.client().plan().children["alice"].is_unfinished
+    assert hibernated(world).code is OutcomeCode.DONE
+    assert not is_there(world)
+    assert backups(world) == [kept]
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_a_memory_is_given_also_to_a_gateway_that_was_started_without_one(world: FakeFleet) -> None:
+    """Its first apply knew of none, and died before its end; then a person said that it shall wake."""
+    client = world.client()
+    backup = client.keeper().create(["alice"])[0].backup
+    assert backup is not None
+    del world.cloud.by_id[world.server("alice").id]
+    world.apply()
+    server = world.server("alice")
+    world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/unfinished": "true"})
+    assert world.host("alice").gateway.memory == []
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+
+
 def test_what_only_another_can_open_is_not_moved_to_another_server(world: FakeFleet) -> None:
     world.change("alice", regions=("hel1",), backup=BackupSettings(recipient=backup_recipient(make_key(bytes(32)))))
     [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset({"alice"})))
@@ -213,10 +306,14 @@ def test_a_restore_makes_who_has_no_server_a_new_one_with_its_memory(world: Fake
     assert world.planned() == []
 
 
-def test_who_is_woken_before_its_server_went_only_starts_again(world: FakeFleet) -> None:
+def test_who_is_woken_before_its_server_went_just_goes_on(world: FakeFleet) -> None:
     for _ in range(3):
         world.cloud.fail_next("delete_server", CloudUnavailable("503"))
     hibernated(world)
-    assert woken(world).code is OutcomeCode.DONE
+    client = world.client()
+    planned = client.plan_waking({"alice": client.keeper().find("alice")})
+    client.begin_waking(planned)
+    assert client.apply(planned) == []
+    assert world.host("alice").gateway.active == "active"
     assert world.host("alice").gateway.memory == [DOG]
     assert world.planned() == []

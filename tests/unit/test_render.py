@@ -70,6 +70,7 @@ def everything() -> tuple[Plan, dict[str, Child]]:
         "start": {"spec": {}, "gateway": {"active": "failed", "result": EVIL_MARKDOWN}},
         "stop": {"spec": {"enabled": False}},
         "replace": {"spec": {"image": "debian-13"}},
+        "hibernate": {"spec": {}},
         "destroy": {"server": {"address": EVIL_MARKDOWN}},
         "error": {"spec": {"server_type": "cx43"}, "server": None},
         "refused": {"spec": {"region": "hel1"}},
@@ -77,7 +78,8 @@ def everything() -> tuple[Plan, dict[str, Child]]:
         "note": {"spec": {"enabled": False}, "server": {"status": "off"}},
     }
     children = {name: make_child(name, case) for name, case in cases.items()}
-    options = PlanOptions(allow_replace=frozenset({"replace"}), max_destroys=9)
+    replaced, sleeping = frozenset({"replace"}), frozenset({"hibernate"})
+    options = PlanOptions(allow_replace=replaced, hibernate=sleeping, max_destroys=9)
     shared = (Change("firewall demo: rules", ["in tcp 22 from everywhere"], [EVIL_MARKDOWN], drift=True),)
     return plan(make_fleet(children), children, make_catalog(), NOW, options, shared), children
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from reconciler.commands.backups import ARCHIVE, PLACED
 from reconciler.commands.release import RELEASES
@@ -47,18 +47,31 @@ def copy(host: SimulatedHost, call: Call) -> bytes:
 
 def place(host: SimulatedHost, call: Call) -> None:
     [checkpoint] = call.arguments
+    packed = to_place(host, call)
+    if packed is not None:
+        make_way(host, call)
+        unpack_tree(host, packed, HOME)
+        host.files[PLACED] = File(f"{checkpoint}\n".encode())
+
+
+def to_place(host: SimulatedHost, call: Call) -> dict[str, Any] | None:
+    """The state that the gateway shall be given; None where it was."""
+    [checkpoint] = call.arguments
     if host.content(PLACED).decode().strip() == checkpoint:
-        return
+        return None
     must_be_stopped(host)
     if exists(host, SWITCH):
         raise Fails("a change of version is on its way")
-    packed = checked(host, checkpoint)
+    return checked(host, checkpoint)
+
+
+def make_way(host: SimulatedHost, call: Call) -> None:
+    """What lies in the home is kept aside; directories alone, as our steps have made them, are nothing."""
+    [checkpoint] = call.arguments
     make_directories(host, ASIDES, "0700")
-    if any(path.startswith(f"{HOME}/") for path in host.files):
+    if any(path.startswith(f"{HOME}/") for path in (*host.files, *host.links)):
         set_aside(host, checkpoint)
     remove_tree(host, HOME)
-    unpack_tree(host, packed, HOME)
-    host.files[PLACED] = File(f"{checkpoint}\n".encode())
 
 
 def read(host: SimulatedHost, call: Call) -> bytes:

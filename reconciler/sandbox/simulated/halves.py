@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from reconciler.commands.switching import SWITCH
-from reconciler.sandbox.simulated import access, storage, switching, system
+from reconciler.sandbox.simulated import access, backups, storage, switching, system
 from reconciler.sandbox.simulated.calls import Call
 from reconciler.sandbox.simulated.disk import File, exists, located, parents, part_of, remove_tree
 from reconciler.sandbox.simulated.first_boot import HOST_KEY, NO_FIREWALL
@@ -104,6 +104,18 @@ def stay(host: SimulatedHost, call: Call) -> None:
         switching.note(host, call)
 
 
+def copy_state(host: SimulatedHost, call: Call) -> None:
+    """The archive lies there, and nobody has heard of it."""
+    backups.copy(host, call)
+
+
+def place_state(host: SimulatedHost, call: Call) -> None:
+    """What lay in the home is set aside, and nothing is in its place yet."""
+    packed = backups.to_place(host, call)
+    if packed is not None:
+        backups.make_way(host, call)
+
+
 HALVES: Final[dict[Callable[..., object], Half]] = {
     system.install_packages: install_packages,
     system.apply_firewall: apply_firewall,
@@ -114,6 +126,8 @@ HALVES: Final[dict[Callable[..., object], Half]] = {
     switching.make: make_switch,
     switching.go_back: go_back,
     switching.stay: stay,
+    backups.copy: copy_state,
+    backups.place: place_state,
     access.rotate_host_key: rotate_host_key,
     access.grant_sudo: grant_sudo,
     access.set_authorized_keys: set_authorized_keys,

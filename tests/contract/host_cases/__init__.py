@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.contract.host_cases import accounts, disk, gateway, importing, releases, ssh, switching, system, units
+from tests.contract.host_cases import (
+    accounts,
+    backups,
+    disk,
+    gateway,
+    importing,
+    releases,
+    ssh,
+    switching,
+    system,
+    units,
+)
 from tests.contract.host_cases.case import Case
 
 _ALL: Final = (
@@ -17,5 +28,6 @@ _ALL: Final = (
     *importing.CASES,
     *releases.CASES,
     *switching.CASES,
+    *backups.CASES,
 )
 CASES: Final[tuple[Case, ...]] = tuple(sorted(_ALL, key=lambda case: not case.is_fresh))
