@@ -234,7 +234,7 @@ def test_a_silent_child_gives_its_protection_up_when_it_is_switched_off(fleet: C
     fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("no answer")
     fleet.world.change("bob", protect=False, enabled=False)
     assert fleet("apply", "bob", "--yes").code == 0
-    assert fleet("destroy", "bob", "--yes").code == 0
+    assert fleet("destroy", "bob", "--no-backup", "bob", "--yes").code == 0
     assert [server.child for server in fleet.world.cloud.by_id.values()] == ["alice"]
 
 
