@@ -24,6 +24,7 @@ from reconciler.steps import GO_BACK, Step, Work
 from reconciler.steps.backups import Memory
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 from reconciler.steps.memory import start_again
+from reconciler.steps.replacing import ensure_back, may_go_back
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 from reconciler.steps.switching import forget_hold
 from reconciler.steps.trees import Key, Trees
@@ -141,6 +142,8 @@ def _work(
         restore=action.rollback.checkpoint.id if action.rollback else None,
         hold_afterwards=_given_up(action, ports),
         is_first=child.is_unfinished,
+        spares=child.spares,
+        retired=child.retired,
     )
 
 
@@ -169,6 +172,8 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
         hindrances.note(failure, action, child)
         if work.switch is not None:
             failure = _bring_back(work, failure, current, steps, hindrances)
+        elif may_go_back(work, failure):
+            failure = _hand_back(work, failure, steps)
         start_again(work)
         summary = masked(failure.summary, work.secrets)
         work.note("action-failed", kind=action.kind, step=current, error=summary)
@@ -215,6 +220,22 @@ def _bring_back(
     if work.failure:
         again = f"{target} is not tried again by itself; when you know why it failed: fleet apply --retry {work.name}"
     return HostError(failure.summary, _lines(f"{work.name} is back at {origin}, and healthy", again, told))
+
+
+def _hand_back(work: Work, failure: FleetError, steps: list[tuple[str, float]]) -> FleetError:
+    """A replacement has failed, and the old server is still there."""
+    new = work.existing()
+    try:
+        _run_step(Step("hand back", ensure_back), work, steps)
+    except Exception as error:
+        why = _known(error)
+        told = f"its old server does not answer as it did before: {why.summary}"
+        return HostError(failure.summary, _lines(told, why.advice, f"apply again: fleet apply {work.name}"))
+    kept = f"{work.name} answers on its old server, and the new one, {new.name} ({new.address}), is kept, silent"
+    again = "the next apply goes on with it, or deletes it where that is not allowed any more"
+    if work.existing().is_told:
+        again = "look at it before the next apply: that keeps a copy of what it was told, and deletes it"
+    return HostError(failure.summary, _lines(failure.advice, kept, again))
 
 
 def _acquit(work: Work, version: str, hindrances: Hindrances) -> str:

@@ -89,8 +89,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         return _knowing(replace(child, asleep=asleep.get(name)), fleet, trees, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
-    unseen = (owned[name].server for name in sorted(owned.keys() - children.keys()))
-    others = tuple(server for server in unseen if server is not None)
+    others = tuple(server for name in sorted(owned.keys() - children.keys()) for server in owned[name].servers)
     return Observation(
         children,
         _catalog(children.values(), ports),
@@ -139,14 +138,17 @@ def _look(
     """`holds` is None of a child for which nothing is held."""
     spec, server = fleet.children.get(name), owned.server
     in_open_run = server is not None and may_be_unfinished(server, runs, record)
-    child = Child(name, spec=spec, server=server, record=record, obstacle=owned.obstacle, in_open_run=in_open_run)
+    child = Child(
+        name, spec=spec, server=server, record=record, obstacle=owned.obstacle, in_open_run=in_open_run,
+        spares=owned.spares, retired=owned.retired,
+    )  # fmt: skip
     if owned.obstacle is not None:
         return child
     if spec is not None:
         child = replace(child, bot=bot_of(spec, ports))
     if server is None:
         return child
-    if server.status is ServerStatus.RUNNING and not server.is_unfinished:
+    if server.status is ServerStatus.RUNNING and (owned.retired or not server.is_unfinished):
         child = _holding(_asked(child, server, fleet, ports), holds)
     return child
 

@@ -9,15 +9,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.model import Diagnostic, Fleet, Server, Severity
-from reconciler.steps.server import server_name
+from reconciler.steps.server import server_name, successor_name
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A child's server, and what is wrong with it."""
+    """A child's server, what is wrong with it, and what a replacement that did not end has left beside it."""
 
     server: Server | None = None
     obstacle: Diagnostic | None = None
+    spares: tuple[Server, ...] = ()
+    retired: tuple[Server, ...] = ()
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return (*([self.server] if self.server else []), *self.spares, *self.retired)
 
 
 def settle(fleet: Fleet, servers: Iterable[Server]) -> dict[str, Owned]:
@@ -34,7 +40,7 @@ def settle(fleet: Fleet, servers: Iterable[Server]) -> dict[str, Owned]:
             clear.setdefault(_follow(server.child, successors), []).append(server)
         else:
             doubtful.append(server)
-    owned = {child: Owned(found[0], _too_many(child, found)) for child, found in clear.items()}
+    owned = {child: _owned(child, found) for child, found in clear.items()}
     for server in doubtful:
         _doubt(owned, fleet, server, successors)
     return owned
@@ -46,8 +52,23 @@ def name_before(fleet: Fleet, name: str) -> str:
 
 
 def _is_clear(fleet: Fleet, server: Server) -> bool:
-    """Named after the child that its label says, and its keys can be derived."""
-    return server.uid is not None and server.child is not None and server.name == server_name(fleet, server.child)
+    """Named after the child that its label says, or a successor of it, and its keys can be derived."""
+    if server.uid is None or server.child is None:
+        return False
+    named_after = successor_name(fleet, server.uid) if server.is_successor else server_name(fleet, server.child)
+    return server.name == named_after
+
+
+def _owned(child: str, servers: list[Server]) -> Owned:
+    """The child's own one, its successor while it is retired or gone, or else who is retired and has no successor."""
+    own = [server for server in servers if not (server.is_successor or server.is_retired)]
+    spares = [server for server in servers if server.is_successor]
+    retired = [server for server in servers if server.is_retired]
+    if own:
+        return Owned(own[0], _too_many(child, own), tuple(spares), tuple(retired))
+    if spares:
+        return Owned(spares[0], _too_many_successors(child, spares), retired=tuple(retired))
+    return Owned(retired[0], _too_many(child, retired))
 
 
 def _follow(child: str, successors: Mapping[str, str]) -> str:
@@ -88,6 +109,18 @@ def _unclear(child: str, fleet: Fleet, server: Server) -> Diagnostic:
         f"{child}: server {server.name} ({server.id}) carries this fleet's id, but {what}",
         "mend its labels openclaw-deploy/* in the cloud's console (the journal has its uid), or remove them all; "
         "nothing is planned for it",
+        address=child,
+    )
+
+
+def _too_many_successors(child: str, servers: list[Server]) -> Diagnostic | None:
+    """Somebody has deleted the server that they were to succeed: nobody can tell which of them is to be the child's."""
+    if len(servers) == 1:
+        return None
+    return Diagnostic(
+        Severity.ERROR,
+        f"{child} has more than one new server: {' and '.join(f'{it.name} ({it.id})' for it in servers)}",
+        "delete all but one in the cloud's console; nothing is planned for it",
         address=child,
     )
 

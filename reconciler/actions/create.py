@@ -22,6 +22,9 @@ def reason(child: Child, situation: Situation) -> Reason | None:
         return None
     if child.server is None:
         return _absent(child) if child.asleep is None else Reason(ReasonCode.ASKED, "it was asleep, and wakes")
+    if child.is_unfinished and child.retired:
+        text = "it was handed over to a new server, and that is not proven yet; if it fails, it goes back"
+        return Reason(ReasonCode.UNFINISHED, text)
     if child.is_unfinished:
         return Reason(ReasonCode.UNFINISHED, "its server exists, but the first apply did not finish")
     return None

@@ -8,6 +8,7 @@ from reconciler.actions.conditions import shall_go
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import Step
 from reconciler.steps.memory import ensure_last_copy, ensure_not_waking
+from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.server import ensure_deleted
 
 KIND: Final = Kind.DESTROY
@@ -15,6 +16,7 @@ SYMBOL: Final = "-"
 WAVE: Final = 4
 STEPS: Final[tuple[Step, ...]] = (
     Step("last copy", ensure_last_copy),
+    Step("other servers", ensure_others_gone),
     Step("not waking", ensure_not_waking),
     Step("delete server", ensure_deleted),
 )

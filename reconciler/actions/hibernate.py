@@ -8,6 +8,7 @@ from reconciler.actions.conditions import is_asleep, is_protected, shall_go
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import Step
 from reconciler.steps.memory import ensure_asleep, ensure_last_copy
+from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.server import ensure_deleted
 
 KIND: Final = Kind.HIBERNATE
@@ -16,6 +17,7 @@ WAVE: Final = 4
 STEPS: Final[tuple[Step, ...]] = (
     Step("last copy", ensure_last_copy),
     Step("asleep", ensure_asleep),  # before its server goes: else the next apply would make it one, without a memory
+    Step("other servers", ensure_others_gone),
     Step("delete server", ensure_deleted),
 )
 NOTES: Final = ("a copy of its memory is kept and read back first; its address goes",)

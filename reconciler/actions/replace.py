@@ -1,4 +1,7 @@
-"""Delete a child's server and make another, for what no server can change. Only where a person allowed it."""
+"""Make a child another server and delete the one it has, for what no server can change. Only where that is allowed.
+
+The new one comes first, and the old gateway answers until its memory moves: steps/replacing.py.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,36 @@ from typing import Final
 from reconciler.actions.conditions import is_locked_out, is_protected, shall_run
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.offers import needs_new_server
-from reconciler.steps import CONVERGE, Step
-from reconciler.steps.memory import ensure_last_copy, ensure_movable, ensure_moving
-from reconciler.steps.server import ensure_replaceable, ensure_server
+from reconciler.steps import PREPARE, PUT, Step
+from reconciler.steps.memory import ensure_memory, ensure_movable
+from reconciler.steps.replacing import ensure_handed_over, ensure_retired, ensure_successor
 
 KIND: Final = Kind.REPLACE
 SYMBOL: Final = "-/+"
 WAVE: Final = 3
 STEPS: Final[tuple[Step, ...]] = (
     Step("movable", ensure_movable),
-    Step("last copy", ensure_last_copy),
-    Step("moving", ensure_moving),
-    Step("delete server", ensure_replaceable),
-    Step("server", ensure_server),
-    *CONVERGE,
+    Step("new server", ensure_successor),
+    *PREPARE,
+    Step("hand over", ensure_handed_over),
+    Step("memory", ensure_memory),
+    Step("retire", ensure_retired),
+    *PUT,
 )
-NOTES: Final = ("the server and its address are gone for good",)
+NOTES: Final = (
+    "the new server is made first, so the project needs room for one more; the address changes",
+    "nobody answers for a minute or two while it takes over; the old server goes when that is proven",
+)
 
 
 def reason(child: Child, situation: Situation) -> Reason | None:
     """The file says what only another server can have, it is allowed, and nobody protects this one."""
-    if not shall_run(child, situation) or is_locked_out(child) or not situation.options.may_replace(child.name):
+    if not shall_run(child, situation) or not situation.options.may_replace(child.name):
         return None
+    if is_locked_out(child) and child.name not in situation.options.without_copy:
+        return None
+    if child.retired:
+        return None  # one after the other
     changes = needs_new_server(child, situation.catalog)
     if not changes or is_protected(child):
         return None

@@ -30,6 +30,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     found = to_mend(child, situation)
     if child.name in situation.options.rollback:
         return Reason(ReasonCode.ASKED, "asked for on the command line", found)
+    if child.leftovers:
+        return Reason(ReasonCode.UNFINISHED, _unended(child), (*found, *to_note(child)))
     if not found:
         return _unfinished(child) or _unnoted(child)
     found = (*found, *to_note(child))
@@ -38,6 +40,12 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if any(change.drift for change in found):
         return Reason(ReasonCode.CHANGED, "the fleet file changed, and there is drift besides", found)
     return Reason(ReasonCode.CHANGED, "the fleet file or this tool changed", found)
+
+
+def _unended(child: Child) -> str:
+    if child.retired:
+        return "its new server has taken over; the old one goes, and its name to the new one"
+    return "a replacement did not end; its new server goes, after a copy of what only that was told"
 
 
 def _unfinished(child: Child) -> Reason | None:

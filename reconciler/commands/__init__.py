@@ -50,6 +50,7 @@ from reconciler.commands.switching import (
 from reconciler.commands.telegram import send_message
 from reconciler.commands.units import (
     daemon_reload,
+    disable_unit,
     enable_unit,
     make_system_user,
     plain_units,
@@ -70,6 +71,7 @@ __all__ = [
     "copy_stopped",
     "count_entries",
     "daemon_reload",
+    "disable_unit",
     "drop_archive",
     "enable_unit",
     "fetch_archive",

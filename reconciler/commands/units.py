@@ -52,6 +52,11 @@ def enable_unit(unit: str, *more: str) -> Command:
     return _systemctl("enable", unit, *more)
 
 
+def disable_unit(unit: str) -> Command:
+    """No boot starts it; it goes on if it runs."""
+    return _systemctl("disable", unit)
+
+
 def restart_unit(unit: str) -> Command:
     """Started, or stopped and started, and up as far as its Type= tells."""
     return _systemctl("restart", unit)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from reconciler.model.secret import Secret
 
 LABEL_PREFIX = "openclaw-deploy/"
+TOLD = "told"  # the value of the label `successor` of one whose gateway may have been spoken to
 
 
 class ServerStatus(StrEnum):
@@ -78,6 +79,21 @@ class Server:
     def is_throwaway(self) -> bool:
         """It serves no user: a backup was tried on it, and nothing that it remembers is worth a copy."""
         return self.label("throwaway") is not None
+
+    @property
+    def is_successor(self) -> bool:
+        """It was made to take the place of another server of its child; see steps/replacing.py."""
+        return self.label("successor") is not None
+
+    @property
+    def is_told(self) -> bool:
+        """Such a one that was given up after its gateway had been started, so it may know what no other does."""
+        return self.label("successor") == TOLD
+
+    @property
+    def is_retired(self) -> bool:
+        """Its successor has taken over: its gateway is never started again, and it goes when that is proven."""
+        return self.label("retired") is not None
 
     @property
     def is_unproven(self) -> bool:

@@ -76,7 +76,6 @@ class Applied:
 class HostFacts:
     """One probe's answer. `managed` maps each entry of MANAGED to its live value (None: not there).
 
-    `asleep`: it has no server, or shall have none, until it is woken.
     `bot` is the number of the bot whose token is on the host, for its gateway to use.
     """
 
@@ -128,6 +127,8 @@ class Child:
     `obstacle` is what the look found wrong with the child's identity: then nothing is planned for it. `in_open_run`:
     the run that made its server has not said that it has ended, and we have no record of an apply that ended there.
     `bot` is the number of the bot that the file gives it; None where it gives none, or its token cannot be had now.
+    `asleep`: it has no server, or shall have none, until it is woken. Of a replacement that did not end (see
+    steps/replacing.py) there may be `spares`, made to take its server's place, and `retired` ones, whose place it took.
     """
 
     name: str
@@ -142,6 +143,8 @@ class Child:
     in_open_run: bool = False
     bot: str | None = None
     asleep: Sleep | None = None
+    spares: tuple[Server, ...] = ()
+    retired: tuple[Server, ...] = ()
 
     @property
     def is_unfinished(self) -> bool:
@@ -150,3 +153,8 @@ class Child:
             return False
         has_ended = self.facts is not None and self.facts.applied is not None
         return self.server.is_unfinished or (self.in_open_run and not has_ended)
+
+    @property
+    def leftovers(self) -> tuple[Server, ...]:
+        """The servers of a replacement that did not end, beside the one that is the child's."""
+        return (*self.spares, *self.retired)

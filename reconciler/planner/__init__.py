@@ -64,7 +64,7 @@ def plan(
     judged = {name: judge(child, situation) for name, child in children.items()}
     found = [judgement.action for judgement in judged.values() if judgement.action is not None]
     actions = tuple(in_batches(fleet.rollout, found, children))
-    servers = _each_once((*others, *(child.server for child in children.values() if child.server)))
+    servers = _each_once((*others, *(server for child in children.values() for server in _servers_of(child))))
     used = firewalls_in_use(fleet, (*others, *_staying(children, actions)))
     shared = _without_removals_of(used, shared) if _touches_shared(actions, servers, options) else ()
     delta = money.total(None if action.monthly is None else Decimal(action.monthly) for action in actions)
@@ -118,7 +118,11 @@ def _changes_networks(action: Action) -> bool:
 def _staying(children: Mapping[str, Child], actions: Iterable[Action]) -> list[Server]:
     """The servers that are after the plan under the firewall that they are under now."""
     leaving = {action.child for action in actions if action.kind in _LEAVES_FIREWALL or _changes_networks(action)}
-    return [child.server for name, child in children.items() if child.server and name not in leaving]
+    return [server for name, child in children.items() if name not in leaving for server in _servers_of(child)]
+
+
+def _servers_of(child: Child) -> tuple[Server, ...]:
+    return (*([child.server] if child.server else []), *child.leftovers)
 
 
 def _without_removals_of(used: Iterable[str], shared: Iterable[Change]) -> tuple[Change, ...]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from reconciler import __version__
 from reconciler.actions.conditions import is_asleep, is_locked_out, is_protected, shall_go, shall_run
 from reconciler.model import SETTLED, Child, Diagnostic, Server, ServerStatus, Severity, Situation
+from reconciler.offers import needs_new_server
 from reconciler.steps.comparison import is_newer
 from reconciler.steps.server import CREATE_TIMEOUT
 
@@ -31,7 +32,7 @@ def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
         )
     asked = child.name in situation.options.hibernate and not is_protected(child)
     if shall_run(child, situation) and not asked:
-        return _host_obstacle(child)
+        return None if _is_given_up(child, situation) else _host_obstacle(child, _may_give_up(child, situation))
     return _copy_obstacle(child, child.server, situation)  # what shall be switched off need not answer
 
 
@@ -39,7 +40,8 @@ def _copy_obstacle(child: Child, server: Server, situation: Situation) -> Diagno
     """Its server shall go, and nobody can copy what it remembers first. A server that never served a user may go."""
     sleeps = is_asleep(child) or child.name in situation.options.hibernate
     goes = shall_go(child, situation) or (sleeps and not is_protected(child))
-    worthless = child.is_unfinished or server.is_throwaway or child.name in situation.options.without_copy
+    is_new = child.is_unfinished and not child.retired
+    worthless = is_new or server.is_throwaway or child.name in situation.options.without_copy
     if not goes or worthless or child.facts is not None:
         return None
     why = child.silence_detail or f"its server is {server.status}"
@@ -57,12 +59,23 @@ def _made_in_vain(child: Child, server: Server, situation: Situation) -> bool:
     return is_new and situation.now - server.created > timedelta(seconds=CREATE_TIMEOUT)
 
 
-def _host_obstacle(child: Child) -> Diagnostic | None:
+def _is_given_up(child: Child, situation: Situation) -> bool:
+    """Its server and its memory are, so what its host says does not matter: it is switched off by the cloud."""
+    return child.name in situation.options.without_copy and _may_give_up(child, situation)
+
+
+def _may_give_up(child: Child, situation: Situation) -> bool:
+    allowed = situation.options.may_replace(child.name) and not is_protected(child)
+    return allowed and bool(needs_new_server(child, situation.catalog))
+
+
+def _host_obstacle(child: Child, may_give_up: bool) -> Diagnostic | None:
     if child.silence is not None and not is_locked_out(child):
+        instead = f"\nor give up what it remembers since its last backup: --no-backup {child.name}"
         return Diagnostic(
             Severity.ERROR,
             f"{child.name} does not answer ({child.silence}): nothing is planned for it",
-            child.silence_detail,
+            child.silence_detail + (instead if may_give_up else ""),
             address=child.name,
         )
     if child.facts and child.facts.applied and is_newer(child.facts.applied.tool):

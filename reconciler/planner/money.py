@@ -43,7 +43,8 @@ def difference(action: Action, child: Child, catalog: Catalog | None) -> Decimal
     """What this action changes in the bill of a month."""
     if not _is_about_money(action, child):
         return NOTHING  # also where the price is unknown: it stays what it is
-    before = server_cost(catalog, child.server) if child.server else NOTHING
+    servers = (*([child.server] if child.server else []), *child.leftovers)
+    before = total(server_cost(catalog, server) for server in servers)
     after = _cost_afterwards(action, child, catalog)
     return None if before is None or after is None else after - before
 
@@ -75,6 +76,8 @@ def as_text(amount: Decimal | None) -> str | None:
 def _is_about_money(action: Action, child: Child) -> bool:
     moves = action.kind in (Kind.REPLACE, Kind.RESIZE, Kind.HIBERNATE, Kind.DESTROY)
     if moves or child.server is None or child.spec is None:
+        return True
+    if child.leftovers and action.kind is not Kind.STOP:
         return True
     return child.server.backups != has_backups_afterwards(action, child.spec, child.server)
 

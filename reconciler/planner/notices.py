@@ -109,6 +109,9 @@ def _about_memory(action: Action, child: Child) -> Iterator[str]:
         yield "what it remembers is lost for good: no copy of it is made (--no-backup)"
     elif action.kind is Kind.REPLACE:
         yield "its gateway is stopped, its memory copied and read back, and given to the new one before that starts"
+        if child.spares:
+            names = " and ".join(server.name for server in child.spares)
+            yield f"{names} is left of a replacement that did not end: it is gone on with where it fits, else deleted"
     elif child.server and not child.is_unfinished and not child.server.is_throwaway:
         yield f"a last copy of its memory is kept and read back first: fleet backup list {child.name}"
 

@@ -23,6 +23,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "rename-intended": "about to rename server {before} to {after}",
     "resize-intended": "about to resize the server from {before} to {after}",
     "stop-intended": "about to stop server {name}",
+    "hand-over-intended": "about to stop the gateway of server {server}, and to give what it remembers to {successor}",
+    "hand-back-intended": "server {successor} was not to succeed {server}: about to go back to that",
     "power-off-intended": "about to switch the server off",
     "firewall-change-intended": "about to change the firewall {firewall}",
     "ssh-from-revert-intended": "nobody gets in since its access.ssh_from was changed: about to take that back",

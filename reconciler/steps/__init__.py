@@ -22,7 +22,8 @@ from reconciler.steps.networks import ensure_ssh_from, ensure_way_in
 from reconciler.steps.power import ensure_powered
 from reconciler.steps.proving import ensure_nothing_forgotten, ensure_same_memory
 from reconciler.steps.release import ensure_node, ensure_release
-from reconciler.steps.reshape import ensure_backups
+from reconciler.steps.replacing import ensure_others_gone
+from reconciler.steps.reshape import ensure_backups, ensure_renamed
 from reconciler.steps.switching import (
     ensure_checkpoint,
     ensure_gone_back,
@@ -42,17 +43,20 @@ from reconciler.steps.system import (
 )
 from reconciler.steps.work import Step, Work
 
-__all__ = ["CONVERGE", "GO_BACK", "START", "Step", "Work"]
+__all__ = ["CONVERGE", "GO_BACK", "PREPARE", "PUT", "START", "Step", "Work"]
 
 _REACH: Final = (Step("power on", ensure_powered), Step("way in", ensure_way_in), Step("reach", ensure_reachable))
 _PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_ready))
-_PUT: Final = (
+_INSTALL: Final = (
     Step("directories", ensure_directories),
     Step("node", ensure_node),
     Step("room", ensure_room),
     Step("release", ensure_release),
     Step("secrets", ensure_secrets),
     Step("unit", ensure_unit),
+)
+PUT: Final[tuple[Step, ...]] = (
+    *_INSTALL,
     Step("memory", ensure_memory),
     Step("compare memory", ensure_same_memory),
     Step("checkpoint", ensure_checkpoint),
@@ -66,11 +70,13 @@ _PUT: Final = (
     Step("keep", ensure_kept),
     Step("prune", ensure_pruned),
     Step("record", ensure_recorded),
+    Step("other servers", ensure_others_gone),  # of a replacement: the child's own is proven, and says so itself
+    Step("rename", ensure_renamed),
 )
 
 # Of a gateway whose host was just looked at. It applies nothing, so it records nothing.
 START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
-CONVERGE: Final[tuple[Step, ...]] = (
+_PREPARE: Final = (
     *_REACH,
     Step("begin", ensure_begun),  # before anything that differs is mended, at the cloud too
     Step("backups", ensure_backups),
@@ -82,7 +88,9 @@ CONVERGE: Final[tuple[Step, ...]] = (
     Step("firewall", ensure_firewall),
     Step("metadata closed", ensure_metadata_closed),
     Step("account", ensure_account),
-    *_PUT,
 )
+CONVERGE: Final[tuple[Step, ...]] = (*_PREPARE, *PUT)
+# All of it that can be done before another gateway of the same child has to stop.
+PREPARE: Final[tuple[Step, ...]] = (*_PREPARE, *_INSTALL)
 # After a switch that failed: back, and then everything else that the file says, with the version of before.
-GO_BACK: Final[tuple[Step, ...]] = (Step("go back", ensure_gone_back), *_PUT)
+GO_BACK: Final[tuple[Step, ...]] = (Step("go back", ensure_gone_back), *PUT)

@@ -25,6 +25,7 @@ NOT_SHOWN: Final = "(not shown)"
 NETWORKS: Final = "access.ssh_from"
 _OF_NETWORKS: Final = (LABEL_PREFIX + "ssh-from", LABEL_PREFIX + "ssh-from-before")
 BACKUPS_PATH: Final = "backups"
+LEFTOVER: Final = "other server"
 _LABEL_PATH: Final = f"{_LABELS}."
 OTHER_NETWORKS: Final = "(other networks)"
 UNPROVEN: Final = "(changed, and nobody has got in since)"
@@ -49,12 +50,15 @@ def differences_at_cloud(child: Child) -> tuple[Change, ...]:
     """Those of the server's name, backups and labels, which need no host to be told."""
     if child.spec is None or child.server is None:
         return ()
-    return (*_name_change(child), *_backups_change(child), *_label_changes(child))
+    return (*_leftovers(child), *_name_change(child), *_backups_change(child), *_label_changes(child))
 
 
 def differences_while_off(child: Child) -> tuple[Change, ...]:
-    """Those at the cloud that are made while the server is off. Who may reach SSH is changed when it can be proven."""
-    return tuple(change for change in differences_at_cloud(child) if change.path != NETWORKS)
+    """Those at the cloud that are made while the server is off. Who may reach SSH is changed when it can be proven,
+
+    and what a replacement has left goes when this server is.
+    """
+    return tuple(change for change in differences_at_cloud(child) if change.path not in (NETWORKS, LEFTOVER))
 
 
 def has_other_networks(child: Child) -> bool:
@@ -121,12 +125,17 @@ def _keeping(names: Collection[str], labels: Mapping[str, str], server: Server) 
     return others | {name: server.labels[name] for name in names if name in server.labels}
 
 
+def _leftovers(child: Child) -> tuple[Change, ...]:
+    """Servers that a replacement has left beside the child's."""
+    return tuple(Change(LEFTOVER, f"{server.name} ({server.id})", None) for server in child.leftovers)
+
+
 def _name_change(child: Child) -> tuple[Change, ...]:
     """A child that was moved: its server is still named and labelled after the old one."""
     assert child.server is not None
     server, fleet = child.server, child.server.label("fleet")
     wanted = f"{fleet}-{child.name}"
-    if fleet is None or (server.name, server.child) == (wanted, child.name):
+    if fleet is None or child.retired or (server.name, server.child) == (wanted, child.name):
         return ()
     return (Change("name", server.name, wanted),)
 

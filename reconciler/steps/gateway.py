@@ -46,6 +46,9 @@ def ensure_unit(work: Work) -> bool:
     if _has_additions(work):  # it runs with them
         stop_gateway(work)
     is_enabled = _is_enabled(work) and work.is_right("return at boot", "return again and again")
+    if work.is_quiet:
+        work.connection().run(commands.enable_unit(RETURN_SERVICE, RETURN_TIMER))
+        return True
     if is_enabled and not wrote:  # of a unit whose file was gone systemd knows what was
         return False
     work.connection().run(commands.enable_unit(files.UNIT, RETURN_SERVICE, RETURN_TIMER))

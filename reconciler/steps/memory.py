@@ -22,7 +22,8 @@ def ensure_last_copy(work: Work) -> bool:
     Nothing is copied of a server that was never finished, or that serves no user; nor where a person has said so. Where
     it fails the gateway starts again. Raises HostError, VaultError, Refused.
     """
-    if work.server is None or work.is_first or work.server.is_throwaway or reread(work) is None:
+    is_new = work.is_first and not work.retired  # what has succeeded another was given its memory
+    if work.server is None or is_new or work.server.is_throwaway or reread(work) is None:
         return False
     if work.without_copy:
         work.note("memory-given-up", durable=True, server=work.server.id)
@@ -64,7 +65,8 @@ def ensure_movable(work: Work) -> bool:
 
     Refused where its host cannot be asked for its memory, or nobody here could open the copy that it would be given.
     """
-    check_stock(work)
+    if not work.spares:
+        check_stock(work)
     if work.facts is None and not (work.is_first or work.without_copy):
         raise Refused(
             f"{work.name} is not replaced: its server is off, so its memory cannot be copied",
@@ -72,26 +74,12 @@ def ensure_movable(work: Work) -> bool:
         )
     recipient = work.declared().backup.recipient
     if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
+        sealed = f"the backups of {work.name} are sealed for {recipient}"
         raise Refused(
-            f"backups are sealed for {recipient}, so nobody here could give its memory to another server",
+            f"{sealed}: nobody here could give its memory to another server",
             f"take `backup: key` out of the fleet file until {work.name} has moved; or give its memory up: --no-backup",
         )
     return False
-
-
-def ensure_moving(work: Work) -> bool:
-    """Whoever is given another server wakes there with its last copy, whatever interrupts that.
-
-    Raises CloudError; Refused where nobody here can open the copy.
-    """
-    if work.last_copy is None:
-        return False
-    settings = work.declared().backup
-    shelf = backups.shelf_of(settings, work.fleet, work.ports)
-    work.memory = backups.memory_of(work.last_copy, shelf, work.ports)
-    set_sleep(work, Sleep(work.last_copy.id, work.name, is_waking=True))
-    work.is_waking = True
-    return True
 
 
 def ensure_memory(work: Work) -> bool:

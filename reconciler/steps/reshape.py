@@ -12,7 +12,7 @@ from reconciler.offers import resize_targets
 from reconciler.steps.comparison import BACKUPS_PATH
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.power import POWER_TIMEOUT, ensure_powered, power_down
-from reconciler.steps.server import not_to_be_had, server_name
+from reconciler.steps.server import SUCCESSOR, not_to_be_had, server_name
 from reconciler.steps.work import Work
 
 # 160 s on average and near two hours at worst, as users tell (facts on the API, "Durations").
@@ -44,17 +44,18 @@ def ensure_resized(work: Work) -> bool:
 def ensure_renamed(work: Work) -> bool:
     """The server's name and its label child are this child's: for one that `moved:` names, from another name.
 
-    Both change in one request, for a server whose name and labels disagree is nobody's.
+    Both change in one request, for a server whose name and labels disagree is nobody's. It is nobody's successor then.
     """
     planned, name = work.existing(), server_name(work.fleet, work.name)
-    if (planned.name, planned.child) == (name, work.name):
-        return False
+    if (planned.name, planned.child) == (name, work.name) or work.retired or work.before is not None:
+        return False  # a successor gets its name when that is free
     server = present(work, (name, planned.label("fleet-id"), work.name, planned.uid))
     if server.name != name:
         work.note("rename-intended", durable=True, server=server.id, before=server.name, after=name)
         server = _renamed(work, server, name)
     work.server = server
-    if planned.child is not None:
+    if planned.child not in (None, work.name):
+        assert planned.child is not None
         work.ports.store.forget(planned.child)
     return True
 
@@ -101,6 +102,7 @@ def _change_type(work: Work, targets: list[str]) -> None:
 
 def _renamed(work: Work, server: Server, name: str) -> Server:
     labels = {**server.labels, LABEL_PREFIX + "child": work.name}
+    labels.pop(SUCCESSOR, None)
     try:
         return work.ports.cloud.rename(server.id, name, labels)
     except NameTaken as taken:

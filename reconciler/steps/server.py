@@ -18,11 +18,18 @@ from reconciler.steps.work import Work, bot_of
 
 # Hetzner's own module waits 30 minutes for a create; users see 10-35 s (facts on the API, "Durations").
 CREATE_TIMEOUT: Final = 600.0
-SERVER_LABELS: Final = tuple(LABEL_PREFIX + name for name in ("protect", "ssh-from", "ssh-from-before"))
+SERVER_LABELS: Final = tuple(LABEL_PREFIX + name for name in ("protect", "ssh-from", "ssh-from-before", "retired"))
+SUCCESSOR: Final = LABEL_PREFIX + "successor"
+LONGEST_NAME: Final = 63  # of a server (facts on POST /servers)
 
 
 def server_name(fleet: Fleet, child: str) -> str:
     return f"{fleet.name}-{child}"
+
+
+def successor_name(fleet: Fleet, uid: str) -> str:
+    """That of a server that is to take the place of another, which has the child's name until it goes."""
+    return server_name(fleet, uid)[:LONGEST_NAME]
 
 
 def server_labels(spec: ChildSpec) -> dict[str, str]:
@@ -63,24 +70,22 @@ def ensure_server(work: Work) -> bool:
 
 def ensure_deleted(work: Work) -> bool:
     """The server is gone. Refused when it is not, now, exactly the one that the plan meant, or protected since."""
-    _delete(work)
+    delete(work)
     for name in (work.name, *former_names(work.fleet, work.name)):  # a moved child's record may be under an old name
         work.ports.store.forget(name)
     return True
 
 
-def ensure_replaceable(work: Work) -> bool:
-    """The old server is gone and a new one can be had: ensure_server comes next, and the record stays.
-
-    Nothing is deleted unless the catalogue says now that a candidate can be had. Raises OutOfStock, Refused.
-    """
-    if work.server is None:
+def adopt(work: Work, server: Server) -> bool:
+    """A server that an apply has made and left before it was its child's is up; it is gone where it cannot be."""
+    cloud = work.ports.cloud
+    try:
+        cloud.wait(cloud.open_actions(server.id), CREATE_TIMEOUT)
+    except ActionFailed:
+        _delete_failed(work, server)
         return False
-    check_stock(work)
-    work.hang_up()
-    _delete(work)
-    work.server, work.facts = None, None
-    return True
+    work.server, work.is_first = cloud.server(server.id), True
+    return work.server is not None
 
 
 def check_stock(work: Work) -> None:
@@ -106,7 +111,8 @@ def not_to_be_had(name: str, found: Server, fleet_id: str) -> NameTaken:
     )
 
 
-def _delete(work: Work) -> None:
+def delete(work: Work) -> None:
+    """The same, and the record stays."""
     now = deletable(work)
     if now is None:
         return
@@ -134,7 +140,7 @@ def _made_in_vain(work: Work) -> bool:
 
 def _created(work: Work, server_type: str, region: str) -> Server:
     """No look before: names are unique, so a server of this name that exists makes the request fail."""
-    uid = work.ports.clock.token()
+    uid = work.new_uid = work.new_uid or work.ports.clock.token()  # one name, so one server, whatever answer is lost
     request = _request(work, uid, server_type, region)
     work.note("create-intended", durable=True, name=request.name, uid=uid, server_type=server_type, region=region)
     try:
@@ -214,8 +220,10 @@ def _instead(spec: ChildSpec, catalog: Catalog, refused: Set[tuple[str, str]]) -
 def _request(work: Work, uid: str, server_type: str, region: str) -> ServerRequest:
     spec, fleet_key = work.declared(), work.ports.fleet_key
     first_host_key = keys.host_key(fleet_key, uid, 0)
+    succeeds = work.before is not None  # then it gets its bot when it is the child's
+    name = successor_name(work.fleet, uid) if succeeds else server_name(work.fleet, work.name)
     return ServerRequest(
-        name=server_name(work.fleet, work.name),
+        name=name,
         server_type=server_type,
         image=spec.image,
         region=region,
@@ -231,7 +239,7 @@ def _request(work: Work, uid: str, server_type: str, region: str) -> ServerReque
             LABEL_PREFIX + "child": work.name,
             LABEL_PREFIX + "uid": uid,
             LABEL_PREFIX + "nonce": work.run,
-            **bot_label(bot_of(spec, work.ports)),
+            **({SUCCESSOR: "true"} if succeeds else bot_label(bot_of(spec, work.ports))),
         },
         ssh_key_ids=() if work.ssh_key_id is None else (work.ssh_key_id,),
         ipv4=spec.ipv4,

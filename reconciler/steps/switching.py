@@ -108,8 +108,12 @@ def ensure_switched(work: Work) -> bool:
 
 
 def ensure_lasting(work: Work) -> bool:
-    """It stays healthy for a while, and starts a second time: the first start may succeed and the next one fail."""
-    if work.switch is None:
+    """It stays healthy for a while, and starts a second time: the first start may succeed and the next one fail.
+
+    Asked of another version, and of another server before the old one goes: of what there is a way back from.
+    """
+    succeeds = work.before is not None or (bool(work.retired) and work.is_first)
+    if work.switch is None and not succeeds:
         return False
     _soak(work)
     _check_model(work)
@@ -117,6 +121,7 @@ def ensure_lasting(work: Work) -> bool:
     work.connection().run(commands.restart_unit(files.UNIT))
     ensure_ready(work)
     _refuse_burst(work)
+    work.is_proven = succeeds
     return True
 
 

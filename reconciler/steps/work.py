@@ -77,6 +77,13 @@ class Work:
     last_copy: Backup | None = None  # what its server was deleted after
     memory: Memory | None = None  # what it shall remember when it starts for the first time on a new server
     is_waking: bool = False  # it was asleep, and the fleet's note of that is still there
+    new_uid: str | None = None  # of the server that is being made
+    spares: tuple[Server, ...] = ()  # of the child: see steps/replacing.py, as all that follows here
+    retired: tuple[Server, ...] = ()
+    before: Work | None = None  # the server whose place this one takes
+    is_quiet: bool = False  # its gateway must not start, at a boot neither
+    is_handing_over: bool = False  # the gateway before was told to stop
+    is_proven: bool = False  # it may stay
     may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it
     was_healthy: bool = True  # before the switch
     errors_before: int | None = None  # that the gateway had written within the same time

@@ -37,7 +37,7 @@ class Scenario:
     creates: Mapping[str, int] = field(default_factory=lambda: {"demo-alice": 1, "demo-bob": 1})
     asks: Callable[[FakeFleet], PlanOptions] = lambda world: NOTHING_SPECIAL
     fails: bool = False  # as the undisturbed run does
-    switches: bool = False  # to another version: what is interrupted goes back and begins again, with more starts
+    switches: bool = False  # to another version or server: what is interrupted is proven again, with more starts
     more_creates: int = 0  # so many more by the apply that goes on, which tries the first candidate again
 
     def __str__(self) -> str:
@@ -289,6 +289,7 @@ SCENARIOS: Final = (
         ("replace alice",),
         AGAIN,
         lambda world: PlanOptions(allow_replace=frozenset({"alice"})),
+        switches=True,
     ),
     Scenario("a rename", _rename, ("update alba",)),
     Scenario("a removal", _destroy, ("destroy alice",)),

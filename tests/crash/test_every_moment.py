@@ -116,4 +116,5 @@ def _starts(found: dict[str, Any]) -> int:
 
 
 def _creates(world: FakeFleet) -> Counter[str]:
-    return Counter(request.name for request in world.cloud.requests)
+    """By child: who is to succeed another has a name of its own at first."""
+    return Counter(f"demo-{request.labels['openclaw-deploy/child']}" for request in world.cloud.requests)

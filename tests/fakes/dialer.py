@@ -21,6 +21,8 @@ class FakeDialer:
     def __init__(self, cloud: FakeCloud, clock: Clock) -> None:
         self.hosts: dict[int, FakeHost] = {}
         self.silent: dict[int, HostError] = {}  # by server id: what every connection ends with
+        self.flawed: dict[str, str] = {}  # what is wrong with which version on machines that come up from now on
+        self.failing: list[tuple[str, HostError]] = []  # as FakeHost.fails, of these machines
         self.met: list[HostAddress] = []
         self.source = "198.51.100.7"
         self._cloud = cloud
@@ -33,6 +35,7 @@ class FakeDialer:
         twin = FakeDialer(cloud, clock)
         twin.hosts = {number: host.copy(clock) for number, host in self.hosts.items()}
         twin.silent, twin.source = dict(self.silent), self.source
+        twin.flawed, twin.failing = dict(self.flawed), list(self.failing)
         twin._booting, twin._power_ons = dict(self._booting), Counter(self._power_ons)
         return twin
 
@@ -56,9 +59,10 @@ class FakeDialer:
         return host
 
     def of(self, child: str) -> FakeHost:
-        """The host of the child of this name."""
-        server = next(server for server in self._cloud.by_id.values() if server.child == child)
-        return self.hosts[server.id]
+        """The host of the child of this name; where there are several, of the one that is the child's for who looks."""
+        servers = [server for server in self._cloud.by_id.values() if server.child == child]
+        own = min(servers, key=lambda server: (server.is_retired, server.is_successor))
+        return self.hosts[own.id]
 
     def _booted(self, server: Server) -> FakeHost:
         if server.id not in self.hosts:
@@ -68,6 +72,8 @@ class FakeDialer:
                 raise HostRefused(f"{server.address}: nothing listens yet")
             request = next(found for found in self._cloud.requests if _uid(found.labels) == server.uid)
             self.hosts[server.id] = FakeHost(request, self._clock)
+            self.hosts[server.id].gateway.flawed = dict(self.flawed)
+            self.hosts[server.id].fails = list(self.failing)
         if self._power_ons[server.id] != self._cloud.power_ons[server.id]:
             self._power_ons[server.id] = self._cloud.power_ons[server.id]
             self.hosts[server.id].boot()

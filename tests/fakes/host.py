@@ -13,7 +13,7 @@ from typing import Any, Final
 from reconciler import keys
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
-from reconciler.model import Command, Completed, Secret, ServerRequest
+from reconciler.model import LABEL_PREFIX, Command, Completed, Secret, ServerRequest
 from reconciler.ports import Clock
 from reconciler.sandbox.simulated.disk import File as FakeFile
 from reconciler.sandbox.simulated.host import SimulatedHost
@@ -28,7 +28,10 @@ class FakeHost(SimulatedHost):
     """Implements ports.Host. `fails` maps the beginning of a command's name to errors to raise, one per run of it."""
 
     def __init__(self, request: ServerRequest, clock: Clock) -> None:
-        super().__init__(request.name, request.user_data.reveal(), lambda: clock.now().timestamp())
+        # By its child: a successor's own name has its uid in it, and two runs would differ by what follows from that.
+        labels = [request.labels.get(LABEL_PREFIX + part) for part in ("fleet", "child")]
+        name = "-".join(part for part in labels if part) or request.name
+        super().__init__(name, request.user_data.reveal(), lambda: clock.now().timestamp())
         self.fails: list[tuple[str, HostError]] = []
         self.ran: list[str] = []
 

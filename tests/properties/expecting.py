@@ -24,7 +24,7 @@ MOVING: Final = {"initializing", "stopping", "deleting"}
 
 
 def expected(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
-    if blocked(name, recipe, options):
+    if blocked(name, recipe, options, prices):
         return None
     if is_unwanted(recipe):
         if not recipe.there:
@@ -43,7 +43,7 @@ def expected(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> W
     return _running(name, recipe, options, prices)
 
 
-def blocked(name: str, recipe: Recipe, options: PlanOptions) -> Severity | None:
+def blocked(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Severity | None:
     """How serious it is that nothing at all is planned for this child."""
     if recipe.obstacle:
         return Severity.ERROR
@@ -55,11 +55,17 @@ def blocked(name: str, recipe: Recipe, options: PlanOptions) -> Severity | None:
         return Severity.WARNING
     if not shall_run(recipe) or (name in options.hibernate and not is_kept(recipe)):
         return Severity.ERROR if cannot_be_copied(name, recipe, options) else None
-    if is_locked_out(recipe):
+    if is_locked_out(recipe) or is_given_up(name, recipe, options, prices):
         return None
     if is_asked(recipe) and (recipe.silence or recipe.applied == "newer"):
         return Severity.ERROR
     return Severity.ERROR if recipe.silence else None
+
+
+def is_given_up(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> bool:
+    """Another server may take its place, and a person says that its memory is not wanted: then no host is needed."""
+    may_go = options.may_replace(name) and name in options.without_copy and not is_kept(recipe)
+    return may_go and needs_other_server(recipe, prices)
 
 
 def cannot_be_copied(name: str, recipe: Recipe, options: PlanOptions) -> bool:
@@ -193,7 +199,7 @@ def has_other_protection(recipe: Recipe) -> bool:
 
 def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Wanted | None:
     allowed = options.allow_replace if isinstance(options.allow_replace, bool) else name in options.allow_replace
-    if is_locked_out(recipe):
+    if is_locked_out(recipe) and not is_given_up(name, recipe, options, prices):
         return (Kind.UPDATE if recipe.ready else Kind.CREATE), ReasonCode.UNFINISHED
     if allowed and not is_kept(recipe) and needs_other_server(recipe, prices):
         return (Kind.REPLACE, ReasonCode.CHANGED) if can_be_made(recipe, prices) else None

@@ -29,7 +29,7 @@ STATES: Final[Mapping[Kind, Callable[[Recipe], str]]] = {
 
 def who_is_not_planned_for_is_told_why(case: Case, plan: Plan) -> None:
     for name, recipe in each(case):
-        blocked = expecting.blocked(name, recipe, case.options)
+        blocked = expecting.blocked(name, recipe, case.options, prices(case))
         if blocked:
             assert [found.severity for found in about(plan, name)][:1] == [blocked]
 
@@ -37,7 +37,7 @@ def who_is_not_planned_for_is_told_why(case: Case, plan: Plan) -> None:
 def what_takes_a_new_server_is_said(case: Case, plan: Plan) -> None:
     replaced = {action.child for action in plan.actions if action.kind is Kind.REPLACE}
     for name, recipe in each(case):
-        if expecting.blocked(name, recipe, case.options):
+        if expecting.blocked(name, recipe, case.options, prices(case)):
             continue
         needs = expecting.shall_run(recipe) and recipe.there and expecting.needs_other_server(recipe, prices(case))
         pending = needs and not (case.options.may_replace(name) and not expecting.is_kept(recipe))
@@ -53,7 +53,11 @@ def what_takes_a_new_server_is_said(case: Case, plan: Plan) -> None:
 
 def what_protection_keeps_says_how_to_let_it_go(case: Case, plan: Plan) -> None:
     for name, recipe in each(case):
-        for found in about(plan, name) if recipe.declared and not expecting.blocked(name, recipe, case.options) else ():
+        for found in (
+            about(plan, name)
+            if recipe.declared and not expecting.blocked(name, recipe, case.options, prices(case))
+            else ()
+        ):
             if "not replaced" in found.summary or "not deleted" in found.summary:
                 is_given_up = not recipe.protect
                 assert ("is still protected" in found.summary) == is_given_up
@@ -65,7 +69,7 @@ def what_protection_keeps_says_how_to_let_it_go(case: Case, plan: Plan) -> None:
 def what_is_mended_again_and_again_waits_for_a_person(case: Case, plan: Plan) -> None:
     actions = {action.child: action for action in plan.actions}
     for name, recipe in each(case):
-        if expecting.blocked(name, recipe, case.options):
+        if expecting.blocked(name, recipe, case.options, prices(case)):
             continue
         left = expecting.left_alone(name, recipe, case.options)
         if not expecting.shall_run(recipe) or (name in actions and actions[name].kind is Kind.REPLACE):
@@ -79,7 +83,7 @@ def what_is_mended_again_and_again_waits_for_a_person(case: Case, plan: Plan) ->
 
 def who_expires_is_told_of(case: Case, plan: Plan) -> None:
     for name, recipe in each(case):
-        if expecting.blocked(name, recipe, case.options) or not recipe.declared:
+        if expecting.blocked(name, recipe, case.options, prices(case)) or not recipe.declared:
             continue
         notes = " ".join(found.summary for found in about(plan, name))
         soon = recipe.expires in (1, 168) and recipe.there
@@ -161,7 +165,7 @@ def whoever_asks_for_more_than_is_left_is_warned(case: Case, plan: Plan) -> None
 def _sync(name: str, recipe: Recipe, case: Case, action: Action | None) -> Sync:
     if not recipe.declared:
         return Sync.UNDECLARED
-    if expecting.blocked(name, recipe, case.options):
+    if expecting.blocked(name, recipe, case.options, prices(case)):
         return Sync.PROGRESSING if recipe.there and recipe.status in expecting.MOVING else Sync.UNKNOWN
     if action is not None:
         is_drift = action.reason.code in (ReasonCode.DRIFTED, ReasonCode.STOPPED, ReasonCode.GONE)

@@ -251,9 +251,10 @@ def test_who_is_destroyed_in_the_midst_of_a_move_does_not_hand_its_memory_to_a_n
     for _ in range(3):
         world.cloud.fail_next("delete_server", CloudUnavailable("503"))
     replaced(world)
-    assert world.client().plan().children["alice"].asleep is not None
+    assert [server.label("child") for server in world.cloud.by_id.values()].count("alice") == 2
     spec = world.specs.pop("alice")
     world.apply()
+    assert "alice" not in [server.label("child") for server in world.cloud.by_id.values()]
     world.specs["alice"] = spec
     world.apply()
     assert world.host("alice").gateway.memory == []

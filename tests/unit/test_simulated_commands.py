@@ -17,7 +17,13 @@ from reconciler.sandbox.simulated.table import execute, execute_half
 from reconciler.ssh import _remote_line
 
 NO_COMMANDS = {"is_exact", "PLACED"}
-SAME_SCRIPT = {"enable_unit", "reload_unit", "stop_unit", "read_lockfile"}  # as that of restart_unit, of read_file
+SAME_SCRIPT = {
+    "disable_unit",
+    "enable_unit",
+    "reload_unit",
+    "stop_unit",
+    "read_lockfile",
+}  # as that of restart_unit, of read_file
 KEY = keys.make_key(bytes(range(32)))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.errors import ActionFailed, CloudError, CloudUnavailable, LimitExceeded, OutOfStock, Refused
 from reconciler.model import OutcomeCode, ServerStatus
-from reconciler.steps.server import ensure_replaceable, ensure_server, server_labels
+from reconciler.steps.replacing import ensure_successor
+from reconciler.steps.server import check_stock, ensure_server, server_labels, successor_name
 from tests.fakes.catalog import REGIONS as SOLD_IN
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.works import make_work
@@ -172,35 +173,39 @@ def test_labels_follow_from_the_file() -> None:
 # --- replacing -----------------------------------------------------------------------------------------------
 
 
-def test_a_replaced_server_makes_room_for_one_with_another_uid_and_keeps_the_record(world: FakeFleet) -> None:
+def test_a_successor_is_made_beside_the_old_server_under_a_name_of_its_own(world: FakeFleet) -> None:
     world.applied()
     before = world.server("alice")
     work, notes = make_work(world, "alice")
-    assert ensure_replaceable(work)
-    assert world.cloud.by_id == {}
-    assert set(world.store.records()) == {"alice"}
-    assert not ensure_replaceable(work)
-    ensure_server(work)
-    assert world.server("alice").uid not in (None, before.uid)
-    assert notes.events == ["delete-intended", "create-intended", "created"]
+    assert ensure_successor(work)
+    made = work.existing()
+    assert (world.server("alice"), made.name) == (before, f"demo-{made.uid}")
+    assert (made.child, made.is_successor, made.bot, made.uid == before.uid) == ("alice", True, None, False)
+    assert not ensure_successor(work)
+    assert notes.events == ["create-intended", "created"]
 
 
-def test_nothing_is_deleted_while_no_new_server_can_be_had(world: FakeFleet) -> None:
+def test_the_longest_name_of_a_fleet_leaves_room_for_a_successor(world: FakeFleet) -> None:
+    fleet = replace(world.fleet(), name="f" * 60)
+    assert len(successor_name(fleet, "0123456789abcdef")) == 63
+
+
+def test_nothing_is_begun_while_no_new_server_can_be_had(world: FakeFleet) -> None:
     world.applied()
     before = dict(world.cloud.by_id)
     world.cloud.sold_out |= {(kind, region) for kind in TYPES for region in REGIONS}
     work, notes = make_work(world, "alice")
     with pytest.raises(OutOfStock, match="the old one was kept") as raised:
-        ensure_replaceable(work)
+        check_stock(work)
     assert raised.value.advice.endswith("to be had now in nbg1: cpx12; in fsn1: cpx12")
     assert (world.cloud.by_id, notes.events) == (before, [])
 
 
-def test_nothing_is_deleted_where_the_image_is_not_there_for_the_type(world: FakeFleet) -> None:
+def test_nothing_is_begun_where_the_image_is_not_there_for_the_type(world: FakeFleet) -> None:
     world.applied()
     world.change("alice", image="debian-99")
     with pytest.raises(OutOfStock) as raised:
-        ensure_replaceable(make_work(world, "alice")[0])
+        check_stock(make_work(world, "alice")[0])
     assert raised.value.advice == "there is no image debian-99 for x86 servers: choose another image"
     assert world.server("alice").status is ServerStatus.RUNNING
 
@@ -210,7 +215,7 @@ def test_a_server_that_is_another_one_by_now_is_not_replaced(world: FakeFleet) -
     work, _ = make_work(world, "alice")
     other = world.cloud.add(make_server("alice", id=world.server("alice").id, labels={"openclaw-deploy/uid": "ff"}))
     with pytest.raises(Refused):
-        ensure_replaceable(work)
+        ensure_successor(work)
     assert world.server("alice") == other
 
 
@@ -220,5 +225,5 @@ def test_a_server_that_was_protected_since_the_plan_is_not_replaced(world: FakeF
     server = world.server("alice")
     protected = world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/protect": "true"})
     with pytest.raises(Refused, match="was protected after the plan was made"):
-        ensure_replaceable(work)
+        ensure_successor(work)
     assert (world.server("alice"), notes.events) == (protected, [])
