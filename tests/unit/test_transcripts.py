@@ -211,7 +211,7 @@ def test_backups(fleet: CommandLine) -> None:
 
 
 def test_sleep(fleet: CommandLine) -> None:
-    world = fleet.world.applied()
+    world = fleet.world.applied(workers=1)
     calls: tuple[tuple[str, ...], ...] = (
         *(("hibernate",), ("wake", "alice"), ("hibernate", "alice"), ("hibernate", "alice", "--yes")),
         *(("hibernate", "alice", "--yes"), ("plan",), ("status",), ("wake", "alice", "--yes"), ("wake", "--all")),
