@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 MEMORY = Path("/dev/shm")
 # In the background of a shell it is ignored, and so it would be by every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Under CI fewer places of secrets are allowed: tests say themselves where they run, also when they do run under CI.
 os.environ.pop("CI", None)
+# Real machines run beside these tests, so seconds say nothing of them.
+settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("beside others")
 
 
 @pytest.fixture
