@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from reconciler import commands
 from reconciler.errors import BackupDamaged, HostError, ProofFailed
+from reconciler.managed import files
 from reconciler.model import Json
 from reconciler.steps.work import Work
 
@@ -41,9 +42,13 @@ def ensure_same_memory(work: Work) -> bool:
 
 
 def ensure_nothing_forgotten(work: Work) -> bool:
-    """The gateway that runs now has all the sessions and pairings of the backup. Raises ProofFailed, HostError."""
+    """The gateway that has started has all the sessions and pairings of the backup. Raises ProofFailed, HostError.
+
+    It is stopped to be asked: it keeps databases locked while it runs (measured, 2026.9.5).
+    """
     if work.memory is None or not work.declared().is_throwaway:
         return False
+    work.connection().run(commands.stop_unit(files.UNIT))
     backup = work.memory.backup
     found = [*losses(dict(backup.holds), _held(work, live=True))]
     if found:
