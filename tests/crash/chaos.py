@@ -225,7 +225,7 @@ def _forgotten(world: FakeFleet, changed: dict[str, str]) -> list[str]:
         kind = changed.get(name, "")
         now = f"new-{name}" if kind == "moved" else name
         if kind in ("removed", ASLEEP):
-            if of_backups.get(name) != {".openclaw/state/openclaw.sqlite": {"messages": 1}}:
+            if of_backups.get(name) != {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}:
                 wrong.append(f"nothing is left of {name}")
         elif kind != "deleted outside" and world.host(now).gateway.memory != [_told(name)]:
             wrong.append(f"{now} remembers {world.host(now).gateway.memory}")

@@ -23,7 +23,7 @@ from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 
 TOLD: Final = "my name is alice"
-KEPT: Final = {".openclaw/state/openclaw.sqlite": {"messages": 1}}
+KEPT: Final = {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}
 LONG_ENOUGH: Final = 100.0
 TAKING: Final = ("a replacement", "a removal", "an expiry", "a hibernation", "a hibernation that had begun", "a wake")
 QUICK: Final = 12
