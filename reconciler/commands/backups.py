@@ -157,7 +157,7 @@ truncate -s "$1" "$archive/received"; cat >>"$archive/received"
 _UNPACK = f"""{_PLACES}
 id=$1 version=$2 at=$3 digest=$4; copy=$copies/$id
 if [ -e "$copy" ]; then
-  grep -qF "\"at\": \"$at\"" "$copy/manifest.json" || fail "another checkpoint has the id $id"
+  grep -qF '"at": "'"$at"'"' "$copy/manifest.json" || fail "another checkpoint has the id $id"
   rm -rf -- "$archive"; exit 0
 fi
 [ "$(sha256sum "$archive/received" | cut -d' ' -f1)" = "$digest" ] || fail 'what has arrived is not what was sent'

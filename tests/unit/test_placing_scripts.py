@@ -5,6 +5,7 @@ Whatever is killed when: given once more it ends well, with that memory in the h
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -99,3 +100,12 @@ def test_it_is_refused_while_the_gateway_runs_or_the_checkpoint_is_damaged(host:
     assert b"is damaged" in host.does(PLACE).stderr
     assert host.home() == before
     assert not host.at(PLACED).exists()
+
+
+def test_what_was_sent_and_unpacked_before_may_be_sent_again(host: ShellHost) -> None:
+    """An answer that was lost must not keep a child from waking; another checkpoint of that id is another."""
+    manifest = host.at(f"{CHECKPOINTS}/{FIRST}/manifest.json")
+    at = str(json.loads(manifest.read_text())["at"])
+    well(host.does(commands.unpack_archive(FIRST, OLD, at, "0" * 64)))
+    again = host.does(commands.unpack_archive(FIRST, OLD, "2020-01-01T00:00:00+00:00", "0" * 64))
+    assert b"another checkpoint has the id" in again.stderr
