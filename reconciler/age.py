@@ -5,6 +5,7 @@ What is sealed here anybody can open with the age tool and the identity: a backu
 
 from __future__ import annotations
 
+from errno import ENOSPC
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
@@ -22,9 +23,7 @@ def seal(source: BufferedIOBase, target: Path, recipient: str) -> None:
         try:
             pyrage.encrypt_io(steady, sealed, [_recipient(recipient)])
         except pyrage.EncryptError:
-            if steady.failure is None:
-                raise
-            raise steady.failure from None
+            raise steady.failure or OSError(ENOSPC, "what is sealed cannot be written") from None
 
 
 def open_sealed(source: Path, target: BufferedIOBase, identity: Secret) -> None:

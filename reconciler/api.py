@@ -147,8 +147,9 @@ class FleetClient(Planning):
         """From now on any apply goes on with it. The caller holds the lock. Raises CloudError."""
         for name, sleep in planned.options.waking.items():
             child = planned.children[name]
-            has_slept = child.server is None or child.is_unfinished
-            note_sleep(self.fleet, self._ports, name, sleep if has_slept else None)
+            # Who answers was never deleted. Of all others nobody knows: its server may be on its way out.
+            is_awake = child.facts is not None and not child.is_unfinished
+            note_sleep(self.fleet, self._ports, name, None if is_awake else sleep)
 
     def asleep(self) -> dict[str, Sleep]:
         """The children that have no server, or shall have none. Raises CloudError."""

@@ -68,7 +68,9 @@ class Keeper:
         for place in dict.fromkeys(places.values()):
             with suppress(VaultError, SecretError):
                 newest = self._shelf(BackupSettings(to=place)).newest()
-                found |= {name: newest[name] for name, its in places.items() if its == place and name in newest}
+                for name in (name for name, its in places.items() if its == place):
+                    known = [newest[it] for it in (name, *former_names(self._fleet, name)) if it in newest]
+                    found |= {name: max(known)} if known else {}
         return found
 
     def find(self, name: str, backup_id: str | None = None) -> Backup:
@@ -175,7 +177,8 @@ class Keeper:
         return backups.is_due(self.kept(name).backups, self._settings(name), self._ports.clock.now())
 
     def _settings(self, name: str) -> BackupSettings:
-        spec = self._fleet.children.get(name)
+        now = next((new for new in self._fleet.moved if name in former_names(self._fleet, new)), name)
+        spec = self._fleet.children.get(name) or self._fleet.children.get(now)
         return spec.backup if spec is not None else self._fleet.backup
 
     def _shelf(self, settings: BackupSettings) -> Shelf:

@@ -64,23 +64,33 @@ databases = {}
 for path in sorted(home.rglob("*.sqlite")):
     if path.is_symlink() or not path.is_file():
         continue
-    place = "file:%s?%s" % (urllib.parse.quote(str(path)), mode)
-    with sqlite3.connect(place, uri=True) as found:
-        names = found.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        counts = {}
-        for (table,) in names:
-            try:
-                [(counts[table],)] = found.execute('SELECT count(*) FROM "%s"' % table.replace('"', '""'))
-            except sqlite3.OperationalError:
-                continue  # a table of an extension that is not loaded here
+    place = "file:%s?%s" % (urllib.parse.quote_from_bytes(bytes(path)), mode)
+    try:
+        with sqlite3.connect(place, uri=True) as found:
+            names = found.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+            counts = {}
+            for (table,) in names:
+                try:
+                    [(counts[table],)] = found.execute('SELECT count(*) FROM "%s"' % table.replace('"', '""'))
+                except sqlite3.OperationalError:
+                    continue  # a table of an extension that is not loaded here
+    except sqlite3.Error:
+        continue  # no database, or a damaged one: it is copied all the same
     databases[str(path.relative_to(home))] = counts
 digest, files = hashlib.sha256(), 0
 workspace = home / "workspace"
 for path in sorted(workspace.rglob("*")):
     if path.is_file() and not path.is_symlink():
         files += 1
+        content = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                for piece in iter(lambda: file.read(1 << 20), b""):
+                    content.update(piece)
+        except OSError:
+            content.update(b"unreadable")
         name = str(path.relative_to(workspace)).encode("utf-8", "surrogateescape")
-        digest.update(name + b"\\0" + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(name + b"\\0" + content.digest())
 print(json.dumps({"databases": databases, "workspace": {"files": files, "digest": digest.hexdigest()}}))
 """
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from reconciler import commands, keys
 from reconciler.commands.backups import PIECE
 from reconciler.commands.release import exact
-from reconciler.errors import BackupDamaged, HostError, Refused
+from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
 from reconciler.manifests import (
     NOTE,
     SEALED,
@@ -180,6 +180,10 @@ def _carry(work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings:
             )  # fmt: skip
             shelf.keep(backup, sealed)
             shelf.take(backup, again)
+    except OSError as error:
+        raise VaultError(
+            f"a backup could not be written here: {error.strerror}", "make room for temporary files"
+        ) from error
     finally:
         host.run(commands.drop_archive())
     return backup

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from reconciler import commands, keys
 from reconciler.commands.backups import PLACED
-from reconciler.errors import FleetError, HostError, Refused
+from reconciler.errors import HostError, Refused
 from reconciler.managed import files
 from reconciler.model import Sleep
 from reconciler.steps import backups
@@ -28,15 +28,15 @@ def ensure_last_copy(work: Work) -> bool:
     if work.without_copy:
         work.note("memory-given-up", durable=True, server=work.server.id)
         return False
-    host = work.connection()
-    if work.facts is not None and work.facts.switch is not None:
-        host.run(commands.go_back())  # between two versions its state is in two places
-    host.run(commands.stop_unit(files.UNIT))
     try:
+        host = work.connection()
+        if work.facts is not None and work.facts.switch is not None:
+            host.run(commands.go_back())  # between two versions its state is in two places
+        host.run(commands.stop_unit(files.UNIT))
         declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
         settings = declared.backup if declared is not None else work.fleet.backup
         work.last_copy = backups.make_last(work, backups.shelf_of(settings, work.fleet, work.ports), settings)
-    except FleetError:
+    except Exception:  # whatever it was: its user waits for an answer
         with suppress(HostError):
             work.connection().run(commands.restart_unit(files.UNIT))
         raise

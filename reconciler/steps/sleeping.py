@@ -1,8 +1,8 @@
 """Children that sleep: they have no server, cost nothing, and get their memory back when they are woken.
 
 Kept as labels of the fleet's default firewall, where another runner sees them. A label's value is the id of the backup
-that the child wakes from. `.w` follows from the moment on that it shall wake, so whatever interrupts that, the next
-apply goes on with it; and then the child whose backup it is, if it is another.
+that the child wakes from; then `s`, and from the moment on that it shall wake `w`, so whatever interrupts that, the
+next apply goes on with it; and then the child whose backup it is, if it is another.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 from reconciler.commands.switching import is_checkpoint_id
 from reconciler.errors import Refused
+from reconciler.fleet import former_names
 from reconciler.model import LABEL_PREFIX, Firewall, Fleet, Sleep
 from reconciler.ports import Ports
 from reconciler.steps.marks import marks, set_mark
@@ -19,12 +20,18 @@ from reconciler.steps.work import Work
 
 LONGEST: Final = 63  # of a label's name behind its prefix, and of its value
 _MARK: Final = LABEL_PREFIX + "asleep-"
+_SLEEPING: Final = "s"
 _WAKING: Final = "w"
 
 
 def sleepers(fleet: Fleet, firewalls: Iterable[Firewall]) -> dict[str, Sleep]:
-    """By child. What a person has written there and is no backup's id still keeps the child asleep. Pure."""
-    return {name: _read(name, value) for name, value in marks(fleet, firewalls, _MARK).items()}
+    """By child, also by the name that it got since. What a person has written there and is no backup's id still keeps
+
+    the child asleep. Pure.
+    """
+    found = {name: _read(name, value) for name, value in marks(fleet, firewalls, _MARK).items()}
+    moved = {name: old for name in fleet.moved for old in former_names(fleet, name) if old in found}
+    return {**{name: found[old] for name, old in moved.items()}, **found}
 
 
 def check_name(name: str) -> None:
@@ -35,8 +42,8 @@ def check_name(name: str) -> None:
 
 def mark_of(sleep: Sleep, name: str) -> str:
     """What the label of `name` says. Raises Refused where that is too long."""
-    words = [sleep.backup, *([_WAKING] if sleep.is_waking else []), *([sleep.source] if sleep.source != name else [])]
-    value = ".".join(words)
+    words = [sleep.backup, _WAKING if sleep.is_waking else _SLEEPING, sleep.source]
+    value = ".".join(words[: 3 if sleep.source != name else 2])
     if len(value) > LONGEST:
         raise Refused(f"the name of {sleep.source} is longer than a label at the cloud", f"apply {name}, then restore")
     return value
@@ -45,6 +52,8 @@ def mark_of(sleep: Sleep, name: str) -> str:
 def note_sleep(fleet: Fleet, ports: Ports, name: str, sleep: Sleep | None) -> None:
     """From now on this child sleeps, or wakes, or does neither. The caller holds the lock. Raises CloudError."""
     set_mark(fleet, ports, _MARK + name, None if sleep is None else mark_of(sleep, name))
+    for old in former_names(fleet, name):
+        set_mark(fleet, ports, _MARK + old, None)
 
 
 def set_sleep(work: Work, sleep: Sleep | None) -> None:
@@ -56,6 +65,6 @@ def set_sleep(work: Work, sleep: Sleep | None) -> None:
 def _read(name: str, value: str) -> Sleep:
     backup, _, rest = value.partition(".")
     state, _, source = rest.partition(".")
-    if not is_checkpoint_id(backup):
+    if not is_checkpoint_id(backup) or state not in (_SLEEPING, _WAKING):
         return Sleep("", name)
     return Sleep(backup, source or name, is_waking=state == _WAKING)

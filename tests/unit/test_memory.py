@@ -12,8 +12,10 @@ import pytest
 from reconciler.api import FleetClient
 from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
 from reconciler.keys import backup_recipient, make_key
-from reconciler.model import BackupSettings, Outcome, OutcomeCode, PlanOptions, ServerStatus
+from reconciler.model import BackupSettings, Outcome, OutcomeCode, PlanOptions, ServerStatus, Sleep
+from reconciler.steps.sleeping import note_sleep
 from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import make_spec
 
 DOG: Final = "my dog is called Bello"
 
@@ -348,3 +350,63 @@ def test_going_back_says_beforehand_how_much_is_set_aside(world: FakeFleet) -> N
     [action] = world.client().plan().plan.actions
     assert f"the checkpoint of {checkpoint.at[:10]}" in " ".join(action.notes)
     assert "entries" not in action.notes[-1]
+
+
+def test_who_sleeps_and_gets_another_name_still_sleeps_and_wakes_with_its_memory(world: FakeFleet) -> None:
+    hibernated(world)
+    world.move("alice", "alba")
+    assert world.planned() == []
+    client = world.client()
+    sleep = client.asleep()["alba"]
+    planned = client.plan_waking({"alba": client.keeper().find(sleep.source, sleep.backup)})
+    client.begin_waking(planned)
+    [outcome] = client.apply(planned)
+    assert outcome.code is OutcomeCode.DONE
+    assert world.host("alba").gateway.memory == [DOG]
+    assert (world.planned(), world.client().asleep()) == ([], {})
+
+
+def test_a_child_of_another_name_is_warned_of_before_it_is_made_empty(world: FakeFleet) -> None:
+    destroyed(world)
+    world.move("alice", "alba")
+    [told] = world.client().plan().plan.diagnostics
+    assert "alba will be made without a memory, and there are backups of it" in told.summary
+
+
+def test_who_is_woken_while_its_server_is_on_its_way_out_is_not_forgotten(world: FakeFleet) -> None:
+    hibernated(world)
+    spare = world.server("bob")
+    world.cloud.add(
+        replace(
+            spare,
+            id=99,
+            name="demo-alice",
+            status=ServerStatus.DELETING,
+            labels={**spare.labels, "openclaw-deploy/child": "alice"},
+        )
+    )
+    client = world.client()
+    client.begin_waking(client.plan_waking({"alice": client.keeper().find("alice")}))
+    del world.cloud.by_id[99]
+    assert world.planned() == ["create alice: asked"]
+    world.apply()
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_whose_memory_it_is_stays_known_through_sleep(world: FakeFleet) -> None:
+    destroyed(world)
+    world.specs["w"] = make_spec("w", server_type="cpx22")
+    client = world.client()
+    backup = client.keeper().find("alice")
+    for sleep in (Sleep(backup.id, "alice"), Sleep(backup.id, "alice", is_waking=True), Sleep(backup.id, "w")):
+        note_sleep(client.fleet, world.ports(), "w", sleep)
+        assert client.asleep()["w"] == sleep
+
+
+def test_a_full_disk_here_keeps_the_server_and_starts_its_gateway_again(world: FakeFleet) -> None:
+    place = world.state.parent / "backups"
+    place.write_text("a file in the place of the directory")
+    outcome = destroyed(world)
+    assert outcome.code is OutcomeCode.FAILED
+    assert "this is a bug" not in outcome.error
+    assert (is_there(world), world.host("alice").gateway.active) == (True, "active")
