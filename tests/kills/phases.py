@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Final
 
 from reconciler import commands
@@ -30,7 +32,12 @@ CHANGED: Final[Declared] = {
 ALLOWED: Final = ("--allow-replace", "carol", "--max-destroys", "2")
 BYSTANDER: Final = "eve"
 CREATES: Final = {f"demo-{name}": 1 for name in FIRST}
-CREATES_CHANGED: Final = CREATES | {"demo-carol": 2}
+CREATES_CHANGED: Final = CREATES | {"a successor": 1}
+
+
+def in_words(creates: Counter[str]) -> Counter[str]:
+    """The same, where the name of a server that takes over, which is its uid, is told by that word."""
+    return Counter(re.sub("^demo-[0-9a-f]{16}$", "a successor", name) for name in creates.elements())
 
 
 def change(scene: Scene) -> None:

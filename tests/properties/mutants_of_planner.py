@@ -138,7 +138,7 @@ PLANNER: Final = (
         ("if change.after is not None or change.path not in kept)", ")"),
         ("change.after is not None or change.path", "change.path"),
         ("_each_once((*others, *(", "_each_once((*(), *("),
-        ("*breaches(fleet, children.values(), actions, len(servers), options),", ""),
+        ("*breaches(fleet, children.values(), actions, sum(not it.is_throwaway for it in servers), options),", ""),
         ("*retired_notes(children.values(), catalog),", ""),
         ("*_too_many_requests(requests, options),", ""),
         ("if not options.partial:\n        return bool(actions or servers)", "pass"),
@@ -155,7 +155,7 @@ PLANNER: Final = (
     *of(
         "planner/policy",
         ("yield from _too_many_children(fleet)", "pass"),
-        ("yield from _too_many_destroys(fleet, actions, servers, options)", "pass"),
+        ("[it for it in actions if it.child not in throwaways], servers, options", "[], servers, options"),
         ("yield from _not_allowed(fleet, child.spec)", "pass"),
         ("fleet.policy.max_destroys if options.max_destroys is None else options.max_destroys", "options.max_destroys"),
         ("limit = DEFAULT if limit is None else limit", "limit = 1 if limit is None else limit"),

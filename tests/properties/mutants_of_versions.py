@@ -56,8 +56,8 @@ VERSIONS: Final = (
         ("Severity.WARNING if waiting else Severity.NOTE", "Severity.NOTE"),
         ("not (is_other or action.rollback)", "not is_other"),
         ("not (is_other or action.rollback)", "False"),
-        ("action.rollback.checkpoint if action.rollback else way_down(target, facts)", "way_down(target, facts)"),
-        ("action.rollback.checkpoint if action.rollback else way_down(target, facts)", "None"),
+        ("return action.rollback.checkpoint", "return None"),
+        ("return way_down(pinned(child.spec, child.facts).version, child.facts)", "return None"),
     ),
     *of(
         "planner/rollout",
