@@ -28,7 +28,7 @@ STEPS: Final[tuple[Step, ...]] = (
 )
 NOTES: Final = (
     "the new server is made first, so the project needs room for one more; the address changes",
-    "nobody answers for a minute or two while it takes over; the old server goes when that is proven",
+    "nobody answers for about half a minute while it takes over; the old server goes when that is proven",
 )
 
 

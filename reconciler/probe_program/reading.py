@@ -39,21 +39,17 @@ def content(path: str | Path) -> bytes | None:
 
 
 def opened(path: str | Path) -> tuple[bytes, os.stat_result] | None:
-    try:
-        descriptor = os.open(at(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    found = _regular(path)
+    if found is None:
         return None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        return None
+    descriptor, status = found
     with os.fdopen(descriptor, "rb") as file:
         # In pieces: /proc/sys refuses a large read.
         return b"".join(itertools.islice(iter(lambda: file.read(CHUNK), b""), FILE_LIMIT // CHUNK)), status
 
 
-def ending(path: str, most: int) -> bytes | None:
-    """At most so many bytes from the end of a regular file; None where there is none."""
+def _regular(path: str | Path) -> tuple[int, os.stat_result] | None:
+    """A descriptor of what is no link, pipe or device; the caller closes it."""
     try:
         descriptor = os.open(at(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -62,6 +58,15 @@ def ending(path: str, most: int) -> bytes | None:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         return None
+    return descriptor, status
+
+
+def ending(path: str, most: int) -> bytes | None:
+    """At most so many bytes from the end of a regular file; None where there is none."""
+    found = _regular(path)
+    if found is None:
+        return None
+    descriptor, status = found
     with os.fdopen(descriptor, "rb") as file:
         file.seek(max(status.st_size - most, 0))
         return file.read(most)
