@@ -100,7 +100,8 @@ def _checkpoints(notes: Any) -> Iterator[Checkpoint]:
     """Root's own notes, the oldest first: one that is not whole is no checkpoint."""
     whole = (note for note in notes if all(isinstance(note.get(name), str) for name in ("id", "version", "at")))
     for note in sorted(whole, key=lambda note: str(note["id"])):
-        yield Checkpoint(note["id"], note["version"], note["at"], _number(note.get("size")))
+        size, archive = _number(note.get("size")), note.get("archive")
+        yield Checkpoint(note["id"], note["version"], note["at"], size, archive if isinstance(archive, str) else "")
 
 
 def _switch(note: Any) -> Switch | None:

@@ -5,17 +5,19 @@ The caller holds the lock for whatever changes something on a host or in a vault
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import FleetError, HostError, Refused, SecretError, VaultError
+from reconciler.errors import CloudError, FleetError, HostError, Refused, SecretError, VaultError
 from reconciler.fleet import former_names
 from reconciler.model import (
     Backup,
     BackupSettings,
     Bucket,
+    Child,
     Event,
     Fleet,
     Json,
@@ -30,7 +32,11 @@ from reconciler.observe import observe
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps import Work, backups
-from reconciler.steps.backups import Memory, Shelf
+from reconciler.steps.backups import Memory
+from reconciler.steps.retention import is_due, surplus
+from reconciler.steps.runs import fleet_firewalls
+from reconciler.steps.shelf import Shelf, shelf_of
+from reconciler.steps.sleeping import sleepers
 
 WORKERS: Final = 8  # each makes a host pack, and takes the operator's network
 _NO_SERVER: Final = "{} has no server"
@@ -83,13 +89,23 @@ class Keeper:
             raise Refused(f"{name} has {what} in {kept.where}", there)
         return found
 
-    def create(self, names: Iterable[str], *, only_due: bool = False) -> list[MadeBackup]:
+    def create(self, names: Iterable[str]) -> list[MadeBackup]:
         """A new backup of each child that runs, read back before it counts; and what is too old is removed then."""
         wanted = tuple(names)
-        servers = {name: child.server for name, child in observe(self._fleet, self._ports, wanted).children.items()}
-        if only_due:
-            wanted = tuple(name for name in wanted if self._is_due(name))
-        return in_parallel(lambda name: self._create(name, servers[name]), wanted, WORKERS)
+        children = observe(self._fleet, self._ports, wanted).children if wanted else {}
+        made = in_parallel(lambda name: self._create(name, children[name].server), wanted, WORKERS)
+        return self._pruned(made)
+
+    def create_due(self, names: Iterable[str]) -> list[MadeBackup]:
+        """The same of those that the file wants another of by now, and that have a server that the file keeps on.
+
+        Who sleeps, is off or was never made has nothing new to keep: that is no failure, however often it is asked.
+        """
+        due, failed = self._due(names)
+        seen = observe(self._fleet, self._ports, due).children if due else {}
+        running = [name for name in due if (found := seen[name]).server and found.spec and found.spec.enabled]
+        made = in_parallel(lambda name: self._create(name, seen[name].server), running, WORKERS)
+        return sorted((*failed, *self._pruned(made)), key=lambda outcome: outcome.child)
 
     def verify(self, name: str, backup: Backup, identity: Secret | None = None) -> bool:
         """Whether it could be opened as well: without the identity of its recipient only its seal is looked at.
@@ -107,7 +123,7 @@ class Keeper:
 
     def export(self, name: str, target: Path) -> None:
         """`target`, which must not be there, is what the child remembers now. Raises HostError, OSError."""
-        work = self._work(name, self._server(name))
+        work = self._work(name, self._server_of(self._child(name)))
         try:
             backups.export(work, self._settings(name).rate, target)
         finally:
@@ -134,14 +150,13 @@ class Keeper:
         """Raises VaultError, SecretError."""
         self._shelf(self._settings(trial.child)).note_trial(trial)
 
-    def prune(self, name: str) -> tuple[Backup, ...]:
-        """Removes what is more or older than the file keeps, and says what that was."""
-        settings = self._settings(name)
-        shelf, kept = self._shelf(settings), self.kept(name)
-        gone = backups.surplus(kept.backups, settings, self._ports.clock.now())
-        for backup in gone:
-            shelf.drop(backup)
-        return tuple(gone)
+    def prune(self, names: Iterable[str]) -> dict[str, tuple[Backup, ...]]:
+        """Removes what is more or older than the file keeps, and says what that was; never what somebody wakes from.
+
+        Raises CloudError where nobody can tell who does, VaultError.
+        """
+        needed = self._needed()
+        return {name: self._prune(name, needed) for name in names}
 
     def memory(self, source: str, backup: Backup, identity: Secret | None = None) -> Memory:
         """What a gateway can be given before it starts. Raises BackupDamaged, VaultError, Refused."""
@@ -152,10 +167,12 @@ class Keeper:
     def send(self, name: str, source: str, backup: Backup, identity: Secret | None = None) -> None:
         """The backup of `source` lies on the host of `name` as a checkpoint. Raises HostError, VaultError, Refused."""
         memory = self._memory(source, backup, identity)
-        work = self._work(name, self._server(name))
+        child = self._child(name)
+        work = self._work(name, self._server_of(child))
         try:
             self._note("backup-sent", name, backup)
-            backups.send(memory.shelf, backup, memory.identity, work.connection())
+            there = backups.checkpoint_of(backup, child.facts.checkpoints if child.facts is not None else ())
+            backups.send(memory.shelf, backup, memory.identity, work.connection(), there)
         finally:
             work.hang_up()
 
@@ -167,14 +184,54 @@ class Keeper:
             settings = self._settings(name)
             backup = backups.make(work, self._shelf(settings), settings)
             self._note("backup-made", name, backup)
-            return MadeBackup(name, backup, removed=self.prune(name))
+            return MadeBackup(name, backup)
         except FleetError as error:
             return MadeBackup(name, problem=masked(error.summary, work.secrets), advice=error.advice)
         finally:
             work.hang_up()
 
-    def _is_due(self, name: str) -> bool:
-        return backups.is_due(self.kept(name).backups, self._settings(name), self._ports.clock.now())
+    def _pruned(self, made: list[MadeBackup]) -> list[MadeBackup]:
+        """The same, when what is too old was removed of those that have another now."""
+        if not any(outcome.backup for outcome in made):
+            return made
+        try:
+            needed = self._needed()
+        except CloudError as error:
+            return [_not_pruned(outcome, error) if outcome.backup else outcome for outcome in made]
+        return [self._prune_for(outcome, needed) if outcome.backup else outcome for outcome in made]
+
+    def _prune_for(self, outcome: MadeBackup, needed: Collection[tuple[str, str]]) -> MadeBackup:
+        try:
+            return replace(outcome, removed=self._prune(outcome.child, needed))
+        except FleetError as error:
+            return _not_pruned(outcome, error)
+
+    def _prune(self, name: str, needed: Collection[tuple[str, str]]) -> tuple[Backup, ...]:
+        settings = self._settings(name)
+        shelf, kept = self._shelf(settings), self.kept(name)
+        gone = surplus(kept.backups, settings, self._ports.clock.now(), needed)
+        for backup in gone:
+            shelf.drop(backup)
+        return tuple(gone)
+
+    def _needed(self) -> frozenset[tuple[str, str]]:
+        """By child and id, the backups that whoever sleeps or wakes gets its memory from. Raises CloudError."""
+        marked = sleepers(self._fleet, fleet_firewalls(self._fleet, self._ports))
+        return frozenset((sleep.source, sleep.backup) for sleep in marked.values())
+
+    def _due(self, names: Iterable[str]) -> tuple[list[str], list[MadeBackup]]:
+        """Who is due; and who, nobody can tell."""
+        due, failed, now = list[str](), list[MadeBackup](), self._ports.clock.now()
+        for name in names:
+            settings = self._settings(name)
+            if settings.every is None:
+                continue
+            try:
+                if is_due(self.kept(name).backups, settings, now):
+                    due.append(name)
+            except FleetError as error:
+                failed.append(MadeBackup(name, problem=error.summary, advice=error.advice))
+        return due, failed
 
     def _settings(self, name: str) -> BackupSettings:
         now = next((new for new in self._fleet.moved if name in former_names(self._fleet, new)), name)
@@ -182,16 +239,18 @@ class Keeper:
         return spec.backup if spec is not None else self._fleet.backup
 
     def _shelf(self, settings: BackupSettings) -> Shelf:
-        return backups.shelf_of(settings, self._fleet, self._ports)
+        return shelf_of(settings, self._fleet, self._ports)
 
     def _memory(self, source: str, backup: Backup, identity: Secret | None) -> Memory:
         return backups.memory_of(backup, self._shelf(self._settings(source)), self._ports, identity)
 
-    def _server(self, name: str) -> Server:
-        found = observe(self._fleet, self._ports, [name]).children[name].server
-        if found is None:
-            raise HostError(_NO_SERVER.format(name), _APPLY.format(name))
-        return found
+    def _child(self, name: str) -> Child:
+        return observe(self._fleet, self._ports, [name]).children[name]
+
+    def _server_of(self, child: Child) -> Server:
+        if child.server is None:
+            raise HostError(_NO_SERVER.format(child.name), _APPLY.format(child.name))
+        return child.server
 
     def _work(self, name: str, server: Server) -> Work:
         spec = self._fleet.children.get(name)
@@ -201,3 +260,8 @@ class Keeper:
         fields: Mapping[str, Json] = {"child": child, "backup": backup.id, "version": backup.version}
         now = self._ports.clock.now().isoformat()
         self._ports.store.append(Event(event, now, self._ports.clock.token(), dict(fields)), durable=True)
+
+
+def _not_pruned(outcome: MadeBackup, error: FleetError) -> MadeBackup:
+    """It was made, which is what counts; and what is too old is still there."""
+    return replace(outcome, problem=f"what is too old was not removed: {error.summary}", advice=error.advice)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from reconciler.errors import BackupDamaged
 from reconciler.model import Backup, Secret, Trial
 
 FORMAT: Final = 1
+LARGEST_NOTE: Final = 1 << 20  # bytes; no longer one is written, nor read
 NOTE: Final = ".json"
 SEALED: Final = ".age"
 MAC_DIGITS: Final = 32
@@ -41,6 +42,18 @@ def write_note(backup: Backup, key: Secret) -> bytes:
     """`key` is `keys.backup_key`."""
     body = {"format": FORMAT, **asdict(backup)}
     return (json.dumps({**body, "mac": _mac(body, key)}, indent=1, sort_keys=True) + "\n").encode()
+
+
+def fitted(backup: Backup, key: Secret) -> Backup:
+    """The same; without what it holds where that makes a note that could not be read again.
+
+    The counts come from the gateway's user: how many or how deep they are must not decide whether a memory is kept.
+    """
+    try:
+        is_short = len(write_note(backup, key)) <= LARGEST_NOTE
+    except RecursionError:
+        is_short = False
+    return backup if is_short else replace(backup, holds={})
 
 
 def read_note(name: str, data: bytes, key: Secret) -> Backup:

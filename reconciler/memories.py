@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.errors import FleetError, Refused
 from reconciler.keeper import Keeper
 from reconciler.model import Backup, Checkpoint, Child, Diagnostic, Kind, Plan, Rollback, Severity, Sleep
-from reconciler.steps.backups import Memory
+from reconciler.steps.backups import Memory, checkpoint_of
 
 
 def awaking(
@@ -72,4 +72,6 @@ def restore_of(child: Child, backup: Backup) -> Rollback:
         raise Refused(f"{child.name} has no server that the fleet file declares", "declare it, and apply first")
     if child.facts is None:
         raise Refused(f"{child.name} does not answer", child.silence_detail)
-    return Rollback(Checkpoint(backup.id, backup.version, backup.at, backup.size), backup.version, backup.child)
+    there = checkpoint_of(backup, child.facts.checkpoints)
+    checkpoint = Checkpoint(there, backup.version, backup.at, backup.size, backup.digest)
+    return Rollback(checkpoint, backup.version, backup.child)

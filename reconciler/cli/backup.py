@@ -46,7 +46,10 @@ def create(settings: Settings, selection: Selection) -> int:
 @with_selection(NONE_IS_ALL)
 @with_settings
 def due(settings: Settings, selection: Selection) -> int:
-    """The same for those whose newest backup is older than `backup.every` says. For cron, a timer or CI."""
+    """The same for those that run and whose newest is older than `backup.every` says. Says nothing if none is due.
+
+    For a timer, cron or CI.
+    """
     return _create(settings, selection, only_due=True)
 
 
@@ -108,7 +111,7 @@ def prune(settings: Settings, selection: Selection) -> int:
     """Remove what is older than `backup.max_age` or more than `backup.keep`. The newest of a child always stays."""
     client = open_client(settings)
     with client.lock("fleet backup prune"):
-        gone = {name: client.keeper().prune(name) for name in _kept_names(client, selection)}
+        gone = client.keeper().prune(_kept_names(client, selection))
     for name, removed in gone.items():
         if removed:
             click.echo(f"{name}: removed {', '.join(it.id for it in removed)}")
@@ -168,13 +171,14 @@ def _create(settings: Settings, selection: Selection, *, only_due: bool) -> int:
 
     client = open_client(settings)
     with client.lock("fleet backup"):
-        made = client.keeper().create(_names(client, selection), only_due=only_due)
+        keeper, names = client.keeper(), _names(client, selection)
+        made = keeper.create_due(names) if only_due else keeper.create(names)
     show_lines(made_lines(made), settings)
     return _code(made)
 
 
 def _code(made: list[MadeBackup]) -> int:
-    failed = sum(outcome.backup is None for outcome in made)
+    failed = sum(bool(outcome.problem) for outcome in made)
     return 0 if not failed else 1 if failed == len(made) else 3
 
 

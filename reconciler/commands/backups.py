@@ -12,6 +12,7 @@ from typing import Final
 
 from reconciler.commands.release import exact
 from reconciler.commands.shell import exclusive, script
+from reconciler.commands.summary import SUMMARY
 from reconciler.commands.switching import (
     CHECKPOINTS,
     COPY_TIMEOUT,
@@ -25,7 +26,7 @@ from reconciler.commands.switching import (
 from reconciler.model import Command
 
 ARCHIVE: Final = f"{NOTES}/archive"
-PLACED: Final = f"{NOTES}/placed"  # which checkpoint a gateway was given before it started here
+PLACED: Final = f"{NOTES}/placed"  # the digest of the archive that a gateway was given before it started here
 PIECE: Final = 1 << 20  # bytes; what a host may answer at most
 MAKE_TIMEOUT: Final = 900.0  # the tool took 3.7 s of 114 kB (facts on OpenClaw, section 5)
 PIECE_TIMEOUT: Final = 120.0
@@ -52,46 +53,6 @@ finish() {{
     "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$1" "$(stat -c %s "$archive/state.tar.gz")" \\
     "$(sha256sum "$archive/state.tar.gz" | cut -d' ' -f1)" "$2"
 }}
-"""
-
-# What is counted is told again when a backup is tried: rows by table, and the workspace by its files. Of a gateway that
-# runs ("live") what it has written and not moved into its databases yet counts too; of a copy nothing may be written.
-SUMMARY: Final = """
-import hashlib, json, pathlib, sqlite3, sys, urllib.parse
-home = pathlib.Path(sys.argv[1])
-mode = "mode=ro" if sys.argv[2:] == ["live"] else "mode=ro&immutable=1"
-databases = {}
-for path in sorted(home.rglob("*.sqlite")):
-    if path.is_symlink() or not path.is_file():
-        continue
-    place = "file:%s?%s" % (urllib.parse.quote_from_bytes(bytes(path)), mode)
-    try:
-        with sqlite3.connect(place, uri=True) as found:
-            names = found.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-            counts = {}
-            for (table,) in names:
-                try:
-                    [(counts[table],)] = found.execute('SELECT count(*) FROM "%s"' % table.replace('"', '""'))
-                except sqlite3.OperationalError:
-                    continue  # a table of an extension that is not loaded here
-    except sqlite3.Error:
-        continue  # no database, or a damaged one: it is copied all the same
-    databases[str(path.relative_to(home))] = counts
-digest, files = hashlib.sha256(), 0
-workspace = home / "workspace"
-for path in sorted(workspace.rglob("*")):
-    if path.is_file() and not path.is_symlink():
-        files += 1
-        content = hashlib.sha256()
-        try:
-            with path.open("rb") as file:
-                for piece in iter(lambda: file.read(1 << 20), b""):
-                    content.update(piece)
-        except OSError:
-            content.update(b"unreadable")
-        name = str(path.relative_to(workspace)).encode("utf-8", "surrogateescape")
-        digest.update(name + b"\\0" + content.digest())
-print(json.dumps({"databases": databases, "workspace": {"files": files, "digest": digest.hexdigest()}}))
 """
 
 _MAKE: Final = f"""{_PLACES}
@@ -164,28 +125,30 @@ truncate -s "$1" "$archive/received"; cat >>"$archive/received"
 [ "$(stat -c %s "$archive/received")" = $(($1 + $2)) ] || fail 'the piece has not arrived as a whole'
 """
 
+# Its owner unpacks it, so all of it is his. Root packs it again, by tar alone: also what its owner may not read is his.
+# He cannot exchange the directory for another, because the one above it is root's.
 _UNPACK = f"""{_PLACES}
 id=$1 version=$2 at=$3 digest=$4; copy=$copies/$id
 if [ -e "$copy" ]; then
-  grep -qF '"at": "'"$at"'"' "$copy/manifest.json" || fail "another checkpoint has the id $id"
+  grep -qF '"archive": "'"$digest"'"' "$copy/manifest.json" || fail "another checkpoint has the id $id"
   rm -rf -- "$archive"; exit 0
 fi
 [ "$(sha256sum "$archive/received" | cut -d' ' -f1)" = "$digest" ] || fail 'what has arrived is not what was sent'
 rm -rf -- "$copy.part"; mkdir -p -m 0700 "$copies" "$copy.part"
-make_room; as_owner mkdir -m 0700 out
+make_room; chown root: "$work"; chmod 0711 "$work"; mkdir -m 0700 "$work/out"; chown "$user:" "$work/out"
 need $(($(gzip -dc "$archive/received" | wc -c) / 1024 * 3))
 gzip -dc "$archive/received" | as_owner tar -xpf - -C out
 as_owner chmod 0700 out out/.openclaw  # OpenClaw's tool makes them anew, for everybody to read
-as_owner tar --numeric-owner -Scpf - -C out . >"$copy.part/state.tar"
+tar --numeric-owner -Scpf "$copy.part/state.tar" -C "$work/out" .
 ( cd "$copy.part"; sha256sum state.tar >state.sha256 )
-printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' "$id" "$version" "$at" \\
-  "$(stat -c %s "$copy.part/state.tar")" >"$copy.part/manifest.json"
+printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s, "archive": "%s"}}\\n' "$id" "$version" "$at" \\
+  "$(stat -c %s "$copy.part/state.tar")" "$digest" >"$copy.part/manifest.json"
 sync -f "$copy.part"; mv -T -- "$copy.part" "$copy"; sync "$copies"; rm -rf -- "$archive"
 """
 
 # Before a gateway starts for the first time on a host: nothing that is there is lost all the same.
 _PLACE: Final = f"""{TOOLS}placed={PLACED}
-[ "$(cat "$placed" 2>/dev/null)" != "$1" ] || exit 0
+[ "$(cat "$placed" 2>/dev/null)" != "$2" ] || exit 0
 must_be_stopped
 [ ! -e "$switch" ] || fail 'a change of version is on its way'
 [ -e "$copies/$1/manifest.json" ] || fail "there is no checkpoint $1"
@@ -193,7 +156,7 @@ mkdir -p -m 0700 "$asides"
 need "$(du -sk -- "$copies/$1" | cut -f1)"; drop "$notes/next"; unpack "$1" "$notes/next"
 [ -n "$(find "$home" ! -type d -print -quit)" ] || rm -rf -- "$home"  # as our steps have made it
 set_aside "$home" "$1"; mv -T -- "$notes/next" "$home"; sync /var/lib
-printf '%s\\n' "$1" >"$placed.part"; sync "$placed.part"; mv -fT -- "$placed.part" "$placed"
+printf '%s\\n' "$2" >"$placed.part"; sync "$placed.part"; mv -fT -- "$placed.part" "$placed"
 sync "$notes"
 """
 
@@ -229,12 +192,13 @@ def receive_archive(offset: int, piece: bytes) -> Command:
 
 
 def unpack_archive(checkpoint: str, version: str, at: str, digest: str) -> Command:
-    """What was sent becomes the checkpoint of this id, as `version` left it then."""
-    if not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise ValueError(f"{digest!r} is not a SHA-256 in lower-case hex")
+    """What was sent, an archive of this digest, becomes the checkpoint of this id, as `version` left it then.
+
+    Fails where another archive, or none, became that checkpoint.
+    """
     if not re.fullmatch(r"[0-9T:+-]{19,32}", at):
         raise ValueError(f"{at!r} is no time in ISO 8601")
-    arguments = checkpoint_id(checkpoint), exact(version), at, digest
+    arguments = checkpoint_id(checkpoint), exact(version), at, _digest(digest)
     return exclusive("unpack the archive", _UNPACK, *arguments, timeout=MAKE_TIMEOUT)
 
 
@@ -243,6 +207,15 @@ def count_entries(checkpoint: str) -> Command:
     return script("count what was said", _COUNT, checkpoint_id(checkpoint), _ENTRIES, timeout=90)
 
 
-def place_state(checkpoint: str) -> Command:
-    """A gateway that has not started on this host yet has this checkpoint's state; once, however often it is asked."""
-    return exclusive("place the state", _PLACE, checkpoint_id(checkpoint), timeout=COPY_TIMEOUT)
+def place_state(checkpoint: str, digest: str) -> Command:
+    """A gateway that has not started on this host yet has this checkpoint's state; once, however often it is asked.
+
+    `digest` is of the archive that became the checkpoint: ids are times, and another child has one of the same.
+    """
+    return exclusive("place the state", _PLACE, checkpoint_id(checkpoint), _digest(digest), timeout=COPY_TIMEOUT)
+
+
+def _digest(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError(f"{text!r} is not a SHA-256 in lower-case hex")
+    return text

@@ -118,7 +118,10 @@ class Drill:
 
 @dataclass(frozen=True, slots=True)
 class MadeBackup:
-    """What came of one child: a backup, or why there is none; and the older ones that went for it."""
+    """What came of one child: a backup, or why there is none; and the older ones that went for it.
+
+    A backup and a problem: it was made, and what is too old could not be removed.
+    """
 
     child: str
     backup: Backup | None = None

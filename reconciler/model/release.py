@@ -12,13 +12,15 @@ from dataclasses import dataclass
 class Checkpoint:
     """The whole state of a gateway, copied while it was stopped: the way back to `version`.
 
-    `at` is when it was made, in ISO 8601 by the host's clock; `size` in bytes.
+    `at` is when it was made, in ISO 8601 by the host's clock; `size` in bytes. `archive` is the digest of the backup's
+    archive that it came as, empty where it was taken on this host.
     """
 
     id: str
     version: str
     at: str
     size: int = 0
+    archive: str = ""
 
 
 @dataclass(frozen=True, slots=True)

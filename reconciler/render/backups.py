@@ -49,7 +49,10 @@ def made_lines(made: Iterable[MadeBackup]) -> list[tuple[str, str | None]]:
         lines.append((f"{outcome.child}: {backup.id}, {size_text(backup.sealed_size)}, {_holds(backup)}", "green"))
         if outcome.removed:
             lines.append((f"  removed: {', '.join(it.id for it in outcome.removed)}", None))
-    return lines or [("No backup is due.", None)]
+        if outcome.problem:
+            lines.append((f"  {harmless(outcome.problem)}", "red"))
+            lines += [(f"  {line}", None) for line in harmless(outcome.advice).splitlines()]
+    return lines
 
 
 def _rows(name: str, found: KeptBackups) -> Iterator[tuple[Text, ...]]:

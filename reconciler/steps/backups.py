@@ -1,7 +1,7 @@
-"""Makes backups of children and finds them again: from the host through the operator, sealed, into a vault.
+"""Carries backups of children: from the host through the operator, sealed, onto the shelf, and back to a host.
 
 Nothing plain is ever written on the operator's disk: what comes from a host is sealed piece by piece, and what goes to
-one is opened piece by piece. A backup is there when its note is, and its note is written last.
+one is opened piece by piece.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -20,26 +20,16 @@ from reconciler import commands, keys
 from reconciler.commands.backups import PIECE
 from reconciler.commands.release import exact
 from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
-from reconciler.manifests import (
-    NOTE,
-    SEALED,
-    is_note,
-    name_trial,
-    read_note,
-    read_trial,
-    stem_of,
-    trials_of,
-    write_note,
-)
-from reconciler.model import Backup, BackupSettings, Fleet, Secret, Trial
-from reconciler.ports import Host, Ports, Sealer, Vault
+from reconciler.manifests import fitted
+from reconciler.model import Backup, BackupSettings, Checkpoint, Secret
+from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
 from reconciler.steps.release import NODE_DIRECTORY
-from reconciler.steps.switching import free_id
+from reconciler.steps.shelf import Shelf
+from reconciler.steps.switching import ID_FORMAT, free_id
 from reconciler.steps.versions import linked
 from reconciler.steps.work import Work, uid_of
 
-LARGEST_NOTE: Final = 1 << 20
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -50,87 +40,6 @@ class Memory:
     backup: Backup
     shelf: Shelf
     identity: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """The backups of one fleet in one vault."""
-
-    vault: Vault
-    fleet: str
-    key: Secret  # keys.backup_key
-    sealer: Sealer
-
-    def of(self, child: str) -> tuple[list[Backup], list[str]]:
-        """Those of the child of this name, the newest first; and what is wrong with those that are not whole."""
-        found, problems = [], []
-        names = self.vault.names(f"{self.fleet}/{child}/")
-        for name in filter(is_note, names):
-            try:
-                backup = read_note(name, self._content(name), self.key)
-                if f"{stem_of(backup)}{SEALED}" not in names:
-                    raise BackupDamaged(f"{name}: what it is the note of is gone", "remove the note as well")
-                found.append(backup)
-            except BackupDamaged as error:
-                problems.append(error.summary)
-        return sorted(found, key=lambda backup: backup.id, reverse=True), problems
-
-    def newest(self) -> dict[str, str]:
-        """By child, the id of the newest that there is a note of; nothing is opened for it."""
-        notes = sorted(filter(is_note, self.vault.names(f"{self.fleet}/")))
-        return {child: file[:16] for _, child, file in (name.split("/") for name in notes)}
-
-    def keep(self, backup: Backup, sealed: Path) -> None:
-        self.vault.put(f"{stem_of(backup)}{SEALED}", sealed)
-        with TemporaryDirectory() as place:
-            note = Path(place) / "note"
-            note.write_bytes(write_note(backup, self.key))
-            self.vault.put(f"{stem_of(backup)}{NOTE}", note)
-
-    def take(self, backup: Backup, target: Path) -> None:
-        """The sealed file as it was kept. Raises BackupDamaged where a bit of it differs."""
-        self.vault.get(f"{stem_of(backup)}{SEALED}", target)
-        with target.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != backup.sealed_digest:
-            raise BackupDamaged(
-                f"the backup {backup.id} of {backup.child} is damaged: it is not what was kept in {self.vault.where}",
-                f"take another one: fleet backup list {backup.child}",
-            )
-
-    def drop(self, backup: Backup) -> None:
-        """Its note first: what is half gone is no backup."""
-        for end in (NOTE, SEALED):
-            self.vault.remove(f"{stem_of(backup)}{end}")
-
-    def note_trial(self, trial: Trial) -> None:
-        """The last drill of this child, and the last that was proven, are what is kept."""
-        name = name_trial(self.fleet, trial, self.key)
-        with TemporaryDirectory() as place:
-            note = Path(place) / "note"
-            note.write_text("what is to be known of this drill is in the name of this file\n")
-            self.vault.put(name, note)
-        for older in self.vault.names(trials_of(self.fleet, trial.child)):
-            before = read_trial(older, self.fleet, self.key)
-            if older != name and before and before.at <= trial.at and (trial.is_proven or not before.is_proven):
-                self.vault.remove(older)
-
-    def trials(self) -> list[Trial]:
-        """The last drills of all children, by one listing, the oldest first. Names that are not ours say nothing."""
-        names = self.vault.names(trials_of(self.fleet))
-        found = (read_trial(name, self.fleet, self.key) for name in names)
-        return sorted((trial for trial in found if trial), key=lambda trial: trial.at)
-
-    def _content(self, name: str) -> bytes:
-        with TemporaryDirectory() as place:
-            self.vault.get(name, Path(place) / "note")
-            with (Path(place) / "note").open("rb") as file:
-                return file.read(LARGEST_NOTE)
-
-
-def shelf_of(settings: BackupSettings, fleet: Fleet, ports: Ports) -> Shelf:
-    """The fleet's backups in the place that these settings name."""
-    return Shelf(ports.vault(settings.to), fleet.name, keys.backup_key(ports.fleet_key), ports.sealer)
 
 
 def memory_of(backup: Backup, shelf: Shelf, ports: Ports, identity: Secret | None = None) -> Memory:
@@ -173,12 +82,14 @@ def _carry(work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings:
             _check_arrival(reader, made["digest"])
             with sealed.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            backup = Backup(
+            made_now = Backup(
                 id=_new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
                 version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
                 sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
             )  # fmt: skip
+            backup = fitted(made_now, shelf.key)
             shelf.keep(backup, sealed)
+            shelf.check(backup)
             shelf.take(backup, again)
     except OSError as error:
         raise VaultError(
@@ -227,8 +138,18 @@ def fetch(shelf: Shelf, backup: Backup, identity: Secret, target: Path) -> None:
             shelf.sealer.open_sealed(sealed, file, identity)
 
 
-def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host) -> None:
-    """The backup becomes a checkpoint of its id on this host. Raises HostError, VaultError."""
+def checkpoint_of(backup: Backup, checkpoints: Iterable[Checkpoint]) -> str:
+    """The id that the backup has, or gets, as a checkpoint on a host that has these. Pure.
+
+    It is the backup's own unless another one has that: ids are times, and two children may have one of the same.
+    """
+    known = {checkpoint.id: checkpoint.archive for checkpoint in checkpoints}
+    there = (name for name, archive in known.items() if archive == backup.digest)
+    return next(there, None) or free_id(datetime.strptime(backup.id, ID_FORMAT).replace(tzinfo=UTC), known)
+
+
+def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host, checkpoint: str) -> None:
+    """The backup becomes the checkpoint of this id on this host. Raises HostError, VaultError."""
     verify(shelf, backup, identity)  # before a byte of it is on the host
     with TemporaryDirectory() as place:
         sealed = Path(place) / "sealed"
@@ -236,24 +157,7 @@ def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host) -> None:
         writer = ToHost(host)
         shelf.sealer.open_sealed(sealed, writer, identity)
         writer.finish()
-    host.run(commands.unpack_archive(backup.id, backup.version, backup.at, backup.digest))
-
-
-def surplus(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> list[Backup]:
-    """Those that are not kept any more, of one child's: never the newest. Pure."""
-    ordered = sorted(backups, key=lambda backup: backup.id, reverse=True)
-    aged = settings.max_age
-    return [
-        backup
-        for number, backup in enumerate(ordered)
-        if number and (number >= settings.keep or (aged is not None and now - datetime.fromisoformat(backup.at) > aged))
-    ]
-
-
-def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> bool:
-    """Whether the file wants another one by now. Pure."""
-    newest = max((datetime.fromisoformat(backup.at) for backup in backups), default=None)
-    return settings.every is not None and (newest is None or now - newest >= settings.every)
+    host.run(commands.unpack_archive(checkpoint, backup.version, backup.at, backup.digest))
 
 
 def _new_id(work: Work, shelf: Shelf) -> str:

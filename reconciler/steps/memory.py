@@ -12,6 +12,7 @@ from reconciler.model import Sleep
 from reconciler.steps import backups
 from reconciler.steps.guards import reread
 from reconciler.steps.server import check_stock
+from reconciler.steps.shelf import shelf_of
 from reconciler.steps.sleeping import set_sleep
 from reconciler.steps.work import Work
 
@@ -35,7 +36,7 @@ def ensure_last_copy(work: Work) -> bool:
         host.run(commands.stop_unit(files.UNIT))
         declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
         settings = declared.backup if declared is not None else work.fleet.backup
-        work.last_copy = backups.make_last(work, backups.shelf_of(settings, work.fleet, work.ports), settings)
+        work.last_copy = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings)
     except Exception:  # whatever it was: its user waits for an answer
         with suppress(HostError):
             work.connection().run(commands.restart_unit(files.UNIT))
@@ -87,12 +88,13 @@ def ensure_memory(work: Work) -> bool:
     if work.memory is None:
         return False
     host, backup = work.connection(), work.memory.backup
-    if host.run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip() == backup.id:
+    if host.run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip() == backup.digest:
         return False
     work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
-    backups.send(work.memory.shelf, backup, work.memory.identity, host)
+    checkpoint = backups.checkpoint_of(backup, work.facts.checkpoints if work.facts is not None else ())
+    backups.send(work.memory.shelf, backup, work.memory.identity, host, checkpoint)
     host.run(commands.stop_unit(files.UNIT))  # a boot, or an apply that knew of no memory, may have started it
-    host.run(commands.place_state(backup.id))
+    host.run(commands.place_state(checkpoint, backup.digest))
     work.look()
     return True
 

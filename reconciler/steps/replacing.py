@@ -38,6 +38,7 @@ from reconciler.steps.guards import deletable, present, reread, when_unlocked
 from reconciler.steps.memory import ensure_last_copy
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
+from reconciler.steps.shelf import shelf_of
 from reconciler.steps.versions import present as present_version
 from reconciler.steps.work import Work
 
@@ -86,7 +87,7 @@ def ensure_handed_over(work: Work) -> bool:
     ensure_last_copy(old)
     assert old.last_copy is not None, "it is neither unfinished nor given up"
     settings = work.declared().backup
-    work.memory = backups.memory_of(old.last_copy, backups.shelf_of(settings, work.fleet, work.ports), work.ports)
+    work.memory = backups.memory_of(old.last_copy, shelf_of(settings, work.fleet, work.ports), work.ports)
     return True
 
 
@@ -230,7 +231,7 @@ def _keep_told(work: Work, server: Server) -> None:
         )
     settings = work.declared().backup if work.spec is not None else work.fleet.backup
     try:
-        backup = backups.make_last(work, backups.shelf_of(settings, work.fleet, work.ports), settings)
+        backup = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings)
     finally:
         work.hang_up()
     work.note("backup-made", durable=True, backup=backup.id, version=backup.version)

@@ -33,6 +33,7 @@ BAD_LOOKS: Final = 3  # so many in a row, and it is not healthy
 LEAST_MB: Final = 200  # of disk: with less a gateway is ready and answers nobody (the same, section 5)
 BURST: Final = 20  # errors: a start in bad surroundings writes a few, a release that cannot work some with each try
 TIMES_BEFORE: Final = 3  # so many times what the version before has written is clearly more
+ID_FORMAT: Final = "%Y%m%dT%H%M%SZ"  # of checkpoints and backups: a second each
 QUESTIONS: Final = 3  # to a model's provider, which may be busy
 BACK_TIMEOUT: Final = 120.0  # for a gateway that was brought back to be healthy again; the first start takes 18-29 s
 _TAKEN: Final = "200"
@@ -180,7 +181,7 @@ def new_id(work: Work) -> str:
 def free_id(now: datetime, known: Collection[str]) -> str:
     """The first one from now on that is not known. Pure."""
     moments = (now + timedelta(seconds=later) for later in range(len(known) + 1))
-    return next(name for moment in moments if (name := f"{moment:%Y%m%dT%H%M%SZ}") not in known)
+    return next(name for moment in moments if (name := f"{moment:{ID_FORMAT}}") not in known)
 
 
 def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int) -> tuple[Checkpoint, ...]:

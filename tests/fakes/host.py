@@ -8,12 +8,13 @@ from __future__ import annotations
 import copy
 import functools
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler import keys
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, Command, Completed, Secret, ServerRequest
+from reconciler.model import LABEL_PREFIX, Command, Completed, Json, Secret, ServerRequest
 from reconciler.ports import Clock
 from reconciler.sandbox.simulated.disk import File as FakeFile
 from reconciler.sandbox.simulated.host import SimulatedHost
@@ -25,7 +26,10 @@ WANTED_FIREWALL: Final = {"enabled": True, "incoming": "deny", "outgoing": "allo
 
 
 class FakeHost(SimulatedHost):
-    """Implements ports.Host. `fails` maps the beginning of a command's name to errors to raise, one per run of it."""
+    """Implements ports.Host. `fails` maps the beginning of a command's name to errors to raise, one per run of it.
+
+    `claims` is what its gateway's user makes it say that an archive holds.
+    """
 
     def __init__(self, request: ServerRequest, clock: Clock) -> None:
         # By its child: a successor's own name has its uid in it, and two runs would differ by what follows from that.
@@ -34,6 +38,7 @@ class FakeHost(SimulatedHost):
         super().__init__(name, request.user_data.reveal(), lambda: clock.now().timestamp())
         self.fails: list[tuple[str, HostError]] = []
         self.ran: list[str] = []
+        self.claims: Json = None
 
     def run(self, command: Command) -> Completed:
         self.tick()
@@ -46,6 +51,9 @@ class FakeHost(SimulatedHost):
         assert self.objections == [], command.name
         if command.check and completed.exit_code != 0:
             raise CommandFailed(f"{command.name}: {completed.stderr.decode().strip()}")
+        if command.name in ("make an archive", "copy the state") and self.claims is not None:
+            said = json.dumps({**json.loads(completed.stdout), "holds": self.claims}).encode()
+            return replace(completed, stdout=said)
         if command.name.startswith("wait for"):
             self.ran[-1] = "first boot is over"
         return completed

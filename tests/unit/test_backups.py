@@ -11,10 +11,14 @@ from typing import Final
 import pytest
 
 from reconciler import keys
-from reconciler.errors import BackupDamaged, HostTimedOut, Refused
+from reconciler.api import FleetClient
+from reconciler.errors import BackupDamaged, CloudUnavailable, HostTimedOut, Refused
 from reconciler.keeper import Keeper
-from reconciler.model import Backup, BackupSettings, OutcomeCode, Secret
-from reconciler.steps.backups import is_due, surplus
+from reconciler.manifests import NOTE
+from reconciler.model import Backup, BackupSettings, OutcomeCode, Secret, Sleep
+from reconciler.steps.retention import is_due, surplus
+from reconciler.steps.sleeping import note_sleep
+from reconciler.vaults.directory import DirectoryVault
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY
 
@@ -174,13 +178,83 @@ def test_older_ones_are_removed_when_another_was_made(world: FakeFleet) -> None:
     assert len(files(world)) == 4
 
 
+def marked(world: FakeFleet, child: str, backup: Backup, *, waking: bool) -> None:
+    client = world.client()
+    note_sleep(client.fleet, world.ports(), child, Sleep(backup.id, backup.child, is_waking=waking))
+
+
+@pytest.mark.parametrize(("child", "waking"), [("alice", False), ("alice", True), ("bob", True)])
+def test_what_somebody_wakes_from_is_kept_whatever_its_age(world: FakeFleet, child: str, waking: bool) -> None:
+    """Asleep, waking with an older one than the last, and another child that is given this one's memory."""
+    world.change("alice", backup=BackupSettings(keep=1, max_age=timedelta(days=1)))
+    first = made(world.client().keeper())
+    marked(world, child, first, waking=waking)
+    for _ in range(2):
+        world.clock.sleep(100 * 86400)
+        last = made(world.client().keeper())
+    assert list(world.client().keeper().kept("alice").backups) == [last, first]
+    assert world.client().keeper().prune(["alice", "bob"]) == {"alice": (), "bob": ()}
+    note_sleep(world.fleet(), world.ports(), child, None)
+    assert world.client().keeper().prune(["alice"]) == {"alice": (first,)}
+
+
+def test_another_childs_backup_of_the_same_second_is_not_kept_for_it(world: FakeFleet) -> None:
+    settings = BackupSettings(keep=1)
+    world.change("alice", backup=settings)
+    world.change("bob", backup=settings)
+    first, of_bob = (outcome.backup for outcome in world.client().keeper().create(["alice", "bob"]))
+    assert first is not None
+    assert of_bob is not None
+    assert first.id == of_bob.id
+    marked(world, "alice", first, waking=False)
+    world.clock.sleep(60)
+    outcomes = world.client().keeper().create(["alice", "bob"])
+    assert [outcome.removed for outcome in outcomes] == [(), (of_bob,)]
+
+
+def test_where_nobody_can_tell_who_wakes_from_what_nothing_is_removed(world: FakeFleet) -> None:
+    world.change("alice", backup=BackupSettings(keep=1))
+    first = made(world.client().keeper())
+    world.clock.sleep(60)
+
+    class Late(DirectoryVault):
+        def put(self, name: str, source: Path) -> None:
+            super().put(name, source)
+            if name.endswith(NOTE):
+                world.cloud.fail_next("firewalls", CloudUnavailable("503"))
+
+    ports = replace(world.ports(), vault=lambda place: Late(world.vault))
+    [outcome] = FleetClient(world.fleet(), ports).keeper().create(["alice"])
+    assert outcome.backup is not None
+    assert (outcome.removed, outcome.problem) == ((), "what is too old was not removed: 503")
+    assert list(world.client().keeper().kept("alice").backups) == [outcome.backup, first]
+
+
+def test_two_memories_of_the_same_second_are_not_taken_for_each_other(world: FakeFleet) -> None:
+    """A child is given its own backup back, and then another child's that was made with it."""
+    world.host("bob").gateway.remember("my fish is called Wanda")
+    of_alice, of_bob = (outcome.backup for outcome in world.client().keeper().create(["alice", "bob"]))
+    assert of_alice is not None
+    assert of_bob is not None
+    assert of_alice.id == of_bob.id
+    world.clock.sleep(60)
+    restored(world, "bob", "bob", of_bob)
+    assert world.host("bob").gateway.memory == ["my fish is called Wanda"]
+    world.clock.sleep(60)
+    restored(world, "bob", "alice", of_alice)
+    assert world.host("bob").gateway.memory == [DOG]
+    world.clock.sleep(60)
+    restored(world, "bob", "bob", of_bob)
+    assert world.host("bob").gateway.memory == ["my fish is called Wanda"]
+
+
 def test_those_that_are_due_are_made(world: FakeFleet) -> None:
     world.change("alice", backup=BackupSettings(every=timedelta(days=1)))
     keeper = world.client().keeper()
-    assert [outcome.child for outcome in keeper.create(["alice", "bob"], only_due=True)] == ["alice"]
-    assert keeper.create(["alice", "bob"], only_due=True) == []
+    assert [outcome.child for outcome in keeper.create_due(["alice", "bob"])] == ["alice"]
+    assert keeper.create_due(["alice", "bob"]) == []
     world.clock.sleep(86400)
-    assert [outcome.child for outcome in keeper.create(["alice", "bob"], only_due=True)] == ["alice"]
+    assert [outcome.child for outcome in keeper.create_due(["alice", "bob"])] == ["alice"]
 
 
 def test_backups_follow_a_child_that_got_another_name(world: FakeFleet, keeper: Keeper) -> None:

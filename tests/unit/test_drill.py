@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from reconciler import drilling
 from reconciler.api import FleetClient
-from reconciler.commands.backups import SUMMARY
+from reconciler.commands.summary import SUMMARY
 from reconciler.errors import CloudUnavailable, HostTimedOut, VaultError
 from reconciler.keeper import Keeper
 from reconciler.manifests import name_trial, read_trial
@@ -185,6 +186,27 @@ def test_of_a_gateway_that_runs_what_it_has_just_written_counts_too(tmp_path: Pa
         writer.close()
     assert told["live"]["databases"] == {"s.sqlite": {"t": 1}}
     assert told[""]["databases"] == {"s.sqlite": {"t": 0}}
+
+
+def test_tables_that_are_too_many_to_be_noted_are_told_by_their_sum(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "s.sqlite") as writer:
+        for number in range(5000):
+            writer.execute(f"CREATE TABLE a_table_with_a_long_name_{number}(x)")
+        writer.execute("INSERT INTO a_table_with_a_long_name_7 VALUES(1), (2), (3)")
+    writer.close()
+    told = json.loads(subprocess.check_output([sys.executable, "-I", "-c", SUMMARY, str(tmp_path), ""]))
+    assert told["databases"] == {"all 1 databases": {"rows of all 5000 tables": 3}}
+
+
+def test_what_its_owner_has_closed_to_himself_is_no_reason_to_count_nothing(tmp_path: Path) -> None:
+    for name in ("open", "closed"):
+        (tmp_path / "workspace" / name).mkdir(parents=True)
+        (tmp_path / "workspace" / name / "file").write_text("once upon a time")
+    (tmp_path / "workspace/closed").chmod(0o600)
+    powerless = ("setpriv", "--bounding-set=-all") if os.geteuid() == 0 else ()  # an owner like any other
+    told = json.loads(subprocess.check_output([*powerless, sys.executable, "-I", "-c", SUMMARY, str(tmp_path), ""]))
+    (tmp_path / "workspace/closed").chmod(0o700)
+    assert told["workspace"]["files"] == 1
 
 
 def test_a_gateway_that_forgets_at_its_start_is_not_proven() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler import keys
 from reconciler.errors import BackupDamaged
-from reconciler.manifests import NOTE, is_note, read_note, stem_of, write_note
+from reconciler.manifests import LARGEST_NOTE, NOTE, fitted, is_note, read_note, stem_of, write_note
 from reconciler.model import Backup
 from tests.fakes.worlds import FLEET_KEY
 
@@ -47,6 +47,24 @@ def test_a_note_that_was_changed_is_none(change: dict[str, Any]) -> None:
     body = {**json.loads(write_note(BACKUP, KEY)), **change}
     with pytest.raises(BackupDamaged, match="is not as it was written, or of another fleet key"):
         read_note(NAME, json.dumps(body).encode(), KEY)
+
+
+def nested(depth: int) -> Any:
+    found: Any = 1
+    for _ in range(depth):
+        found = {"a": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [{"many": ["x"] * 150_000}, {"long": "x" * LARGEST_NOTE}, {"deep": [nested(200)] * 100}, nested(5000)],
+    ids=["many", "long", "deep", "deeper"],
+)
+def test_no_note_is_written_that_is_too_long_to_be_read(holds: Any) -> None:
+    told = fitted(replace(BACKUP, holds=holds), KEY)
+    assert told == replace(BACKUP, holds={})
+    assert fitted(BACKUP, KEY) == BACKUP
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"mac": 1}', b'{"mac": "x"}', b"\xff"])

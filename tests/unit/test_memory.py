@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from reconciler.api import FleetClient
 from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
 from reconciler.keys import backup_recipient, make_key
-from reconciler.model import BackupSettings, Outcome, OutcomeCode, PlanOptions, ServerStatus, Sleep
+from reconciler.manifests import NOTE
+from reconciler.model import BackupSettings, Json, Outcome, OutcomeCode, PlanOptions, ServerStatus, Sleep
 from reconciler.steps.sleeping import note_sleep
+from reconciler.vaults.directory import DirectoryVault
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
 
@@ -86,6 +89,31 @@ def test_a_copy_that_fails_keeps_the_server_and_starts_its_gateway_again(world: 
     assert is_there(world)
     assert world.host("alice").gateway.active == "active"
     assert backups(world) == []
+
+
+@pytest.mark.parametrize("claims", [["x"] * 150_000, json.loads("[" * 600 + "]" * 600)], ids=["many", "deep"])
+def test_a_memory_is_kept_whatever_its_user_says_that_it_holds(world: FakeFleet, claims: Json) -> None:
+    world.host("alice").claims = claims
+    assert destroyed(world).code is OutcomeCode.DONE
+    [kept] = world.client().keeper().kept("alice").backups
+    assert world.client().keeper().verify("alice", kept)
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_no_server_goes_whose_backup_nobody_can_find_again(world: FakeFleet) -> None:
+    class Forgetful(DirectoryVault):
+        def put(self, name: str, source: Path) -> None:
+            super().put(name, source)
+            if name.endswith(NOTE):
+                (self.directory / name).write_bytes(source.read_bytes()[:-2])
+
+    ports = replace(world.ports(), vault=lambda place: Forgetful(world.vault))
+    client = FleetClient(world.fleet(), ports)
+    [outcome] = client.apply(client.plan_destruction(["alice"]))
+    assert outcome.code is OutcomeCode.FAILED
+    assert "is not as it was written" in outcome.error
+    assert (is_there(world), world.host("alice").gateway.active) == (True, "active")
 
 
 def test_who_does_not_answer_is_deleted_only_where_a_person_says_so(world: FakeFleet) -> None:

@@ -5,21 +5,26 @@ Whatever is killed when: given once more it ends well, with that memory in the h
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from reconciler import commands
-from reconciler.commands.backups import PLACED
+from reconciler.commands.backups import ARCHIVE, PLACED
 from reconciler.commands.switching import CHECKPOINTS
 from reconciler.managed import files
 from tests.fakes.shell_host import WATCHED, ShellHost, was_killed
-from tests.fakes.states import Tree
-from tests.unit.switching import FIRST, OLD, UP, some, well
+from tests.fakes.states import Tree, tree
+from tests.unit.switching import FIRST, OLD, SECOND, UP, some, well
 
-PLACE = commands.place_state(FIRST)
+ARCHIVED = "ab" * 32
+PLACE = commands.place_state(FIRST, ARCHIVED)
+AT = "2026-11-26T18:45:00+00:00"
+OWNER = 990
+CLOSED = 0 if os.geteuid() == 0 else 0o400  # who is not root cannot play it, either
 
 
 @pytest.fixture
@@ -103,9 +108,64 @@ def test_it_is_refused_while_the_gateway_runs_or_the_checkpoint_is_damaged(host:
 
 
 def test_what_was_sent_and_unpacked_before_may_be_sent_again(host: ShellHost) -> None:
-    """An answer that was lost must not keep a child from waking; another checkpoint of that id is another."""
-    manifest = host.at(f"{CHECKPOINTS}/{FIRST}/manifest.json")
-    at = str(json.loads(manifest.read_text())["at"])
-    well(host.does(commands.unpack_archive(FIRST, OLD, at, "0" * 64)))
-    again = host.does(commands.unpack_archive(FIRST, OLD, "2020-01-01T00:00:00+00:00", "0" * 64))
-    assert b"another checkpoint has the id" in again.stderr
+    """An answer that was lost must not keep a child from waking."""
+    archive = packed(host)
+    well(sent(host, SECOND, archive))
+    before = host.at(f"{CHECKPOINTS}/{SECOND}").stat().st_ino
+    well(sent(host, SECOND, archive))
+    assert host.at(f"{CHECKPOINTS}/{SECOND}").stat().st_ino == before
+    assert not host.at(ARCHIVE).exists()
+
+
+def test_another_checkpoint_of_that_id_is_another_also_if_it_was_made_in_the_same_second(host: ShellHost) -> None:
+    """Ids are times: the child whose memory this is may have one of the same as the child that lives here."""
+    well(sent(host, SECOND, packed(host)))
+    (host.at(files.HOME) / "memory/since").write_text("of somebody else")
+    for checkpoint in (FIRST, SECOND):  # one that was taken here, and one that was sent
+        before = tree(host.at(CHECKPOINTS))
+        again = sent(host, checkpoint, packed(host))
+        assert b"another checkpoint has the id" in again.stderr
+        assert tree(host.at(CHECKPOINTS)) == before
+
+
+def test_a_gateway_that_was_given_one_memory_is_given_another_of_the_same_id(host: ShellHost) -> None:
+    well(host.does(PLACE))
+    (host.at(files.HOME) / "memory/since").write_text("what was said since")
+    well(host.does(commands.place_state(FIRST, "cd" * 32)))
+    assert host.home() == given(host)
+
+
+def test_what_its_owner_may_not_read_himself_comes_along_with_its_modes(host: ShellHost) -> None:
+    home = host.at(files.HOME)
+    closed = home / "memory/closed"
+    (closed / "inner").mkdir(parents=True)
+    (closed / "inner/file").write_text("also his")
+    (home / "memory/since").chmod(CLOSED)
+    (closed / "inner").chmod(CLOSED and CLOSED | 0o100)
+    closed.chmod(CLOSED and CLOSED | 0o100)
+    before = {name: kept[2:] for name, kept in host.home().items() if name.startswith("memory")}
+    archive = packed(host)
+    well(sent(host, SECOND, archive))
+    well(host.does(commands.place_state(SECOND, hashlib.sha256(archive).hexdigest())))
+    assert {name: kept[2:] for name, kept in host.home().items() if name.startswith("memory")} == before
+    if os.geteuid() == 0:
+        assert {kept[1] for kept in host.home().values()} == {(OWNER, OWNER)}
+
+
+def packed(host: ShellHost) -> bytes:
+    """What lies in the home, as an archive of another host."""
+    done = host.run(["tar", "-Sczpf", "-", "-C", str(host.at(files.HOME)), "."])
+    well(done)
+    return done.stdout
+
+
+def sent(host: ShellHost, checkpoint: str, archive: bytes) -> subprocess.CompletedProcess[bytes]:
+    """Its owner is another than root where there is another."""
+    if os.geteuid() == 0:
+        host.fake("runuser", f'shift 3; exec setpriv --reuid={OWNER} --regid={OWNER} --clear-groups "$@"')
+        host.fake("chown", f'case $1 in root:) ;; *) shift; set -- {OWNER}:{OWNER} "$@" ;; esac; exec /bin/chown "$@"')
+    else:
+        host.fake("runuser", 'shift 3; exec "$@"')
+        host.fake("chown", ":")
+    well(host.does(commands.receive_archive(0, archive)))
+    return host.does(commands.unpack_archive(checkpoint, OLD, AT, hashlib.sha256(archive).hexdigest()))

@@ -46,18 +46,18 @@ def copy(host: SimulatedHost, call: Call) -> bytes:
 
 
 def place(host: SimulatedHost, call: Call) -> None:
-    [checkpoint] = call.arguments
+    _, digest = call.arguments
     packed = to_place(host, call)
     if packed is not None:
         make_way(host, call)
         unpack_tree(host, packed, HOME)
-        host.files[PLACED] = File(f"{checkpoint}\n".encode())
+        host.files[PLACED] = File(f"{digest}\n".encode())
 
 
 def to_place(host: SimulatedHost, call: Call) -> dict[str, Any] | None:
     """The state that the gateway shall be given; None where it was."""
-    [checkpoint] = call.arguments
-    if host.content(PLACED).decode().strip() == checkpoint:
+    checkpoint, digest = call.arguments
+    if host.content(PLACED).decode().strip() == digest:
         return None
     must_be_stopped(host)
     if exists(host, SWITCH):
@@ -67,7 +67,7 @@ def to_place(host: SimulatedHost, call: Call) -> dict[str, Any] | None:
 
 def make_way(host: SimulatedHost, call: Call) -> None:
     """What lies in the home is kept aside; directories alone, as our steps have made them, are nothing."""
-    [checkpoint] = call.arguments
+    checkpoint, _ = call.arguments
     make_directories(host, ASIDES, "0700")
     if any(path.startswith(f"{HOME}/") for path in (*host.files, *host.links)):
         set_aside(host, checkpoint)
@@ -107,13 +107,13 @@ def unpack(host: SimulatedHost, call: Call) -> None:
     checkpoint, version, at, digest = call.arguments
     copy, content = f"{CHECKPOINTS}/{checkpoint}", host.content(RECEIVED)
     if exists(host, copy):
-        if (host.read_json(f"{copy}/manifest.json") or {}).get("at") != at:
+        if (host.read_json(f"{copy}/manifest.json") or {}).get("archive") != digest:
             raise Fails(f"another checkpoint has the id {checkpoint}")
     else:
         if hashlib.sha256(content).hexdigest() != digest:
             raise Fails("what has arrived is not what was sent")
         make_directories(host, copy, "0700")
-        manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content)}
+        manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content), "archive": digest}
         host.files[f"{copy}/state.tar"] = File(content)
         host.files[f"{copy}/state.sha256"] = File(digest.encode())
         host.files[f"{copy}/manifest.json"] = File(json.dumps(manifest).encode())

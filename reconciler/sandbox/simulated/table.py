@@ -63,7 +63,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.drop_archive(), backups.drop),
     (commands.receive_archive(0, b""), backups.receive),
     (commands.unpack_archive(ID, "2026.1.1", "2026-01-01T00:00:00+00:00", "0" * 64), backups.unpack),
-    (commands.place_state(ID), backups.place),
+    (commands.place_state(ID, "0" * 64), backups.place),
     (commands.count_entries(ID), backups.count),
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),

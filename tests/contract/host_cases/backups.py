@@ -30,8 +30,9 @@ ASIDE: Final = f"{ASIDES}/{ID}/.openclaw/NOTE.md"
 SAYS: Final = re.compile(
     rb'\{"at": "[0-9T:+-]{25}", "version": "[^"]+", "size": [0-9]+, "digest": "[0-9a-f]{64}", "holds": \{.*\}\}\n?'
 )
+ARCHIVED: Final = "ab" * 32  # the digest of what the checkpoint would have come as
 _stop: Final = stop_unit(files.UNIT)
-_place: Final = place_state(ID)
+_place: Final = place_state(ID, ARCHIVED)
 # The checkpoint is what a backup becomes that was sent; since then its user has written something else.
 GIVEN: Final[tuple[Step, ...]] = (
     *(remove_file(PLACED), remove_file(ARCHIVE)),
@@ -80,7 +81,7 @@ CASES: Final = (
         "which state it was given is noted",
         (_place, read_file(PLACED)),
         SET_ASIDE,
-        says=f"{ID}\n".encode(),
+        says=f"{ARCHIVED}\n".encode(),
     ),
     placed(
         "a damaged checkpoint is given to nobody",

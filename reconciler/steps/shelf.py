@@ -1,0 +1,121 @@
+"""The backups of one fleet where they are kept: two files each, what is sealed and a note of it.
+
+A backup is there when its note is, and its note is written last. What was kept is read back before it counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from reconciler import keys
+from reconciler.errors import BackupDamaged
+from reconciler.manifests import (
+    LARGEST_NOTE,
+    NOTE,
+    SEALED,
+    is_note,
+    name_trial,
+    read_note,
+    read_trial,
+    stem_of,
+    trials_of,
+    write_note,
+)
+from reconciler.model import Backup, BackupSettings, Fleet, Secret, Trial
+from reconciler.ports import Ports, Sealer, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The backups of one fleet in one vault."""
+
+    vault: Vault
+    fleet: str
+    key: Secret  # keys.backup_key
+    sealer: Sealer
+
+    def of(self, child: str) -> tuple[list[Backup], list[str]]:
+        """Those of the child of this name, the newest first; and what is wrong with those that are not whole."""
+        found, problems = [], []
+        names = self.vault.names(f"{self.fleet}/{child}/")
+        for name in filter(is_note, names):
+            try:
+                backup = read_note(name, self._content(name), self.key)
+                if f"{stem_of(backup)}{SEALED}" not in names:
+                    raise BackupDamaged(f"{name}: what it is the note of is gone", "remove the note as well")
+                found.append(backup)
+            except BackupDamaged as error:
+                problems.append(error.summary)
+        return sorted(found, key=lambda backup: backup.id, reverse=True), problems
+
+    def newest(self) -> dict[str, str]:
+        """By child, the id of the newest that there is a note of; nothing is opened for it."""
+        notes = sorted(filter(is_note, self.vault.names(f"{self.fleet}/")))
+        return {child: file[:16] for _, child, file in (name.split("/") for name in notes)}
+
+    def keep(self, backup: Backup, sealed: Path) -> None:
+        """What is sealed first: there is no backup before its note."""
+        self.vault.put(f"{stem_of(backup)}{SEALED}", sealed)
+        with TemporaryDirectory() as place:
+            note = Path(place) / "note"
+            note.write_bytes(write_note(backup, self.key))
+            self.vault.put(f"{stem_of(backup)}{NOTE}", note)
+
+    def check(self, backup: Backup) -> None:
+        """Its note, read again, is the one that was written. Raises BackupDamaged."""
+        name = f"{stem_of(backup)}{NOTE}"
+        found = self._content(name)
+        read_note(name, found, self.key)
+        if found != write_note(backup, self.key):
+            raise BackupDamaged(
+                f"the note of the backup {backup.id} of {backup.child} is not what was kept in {self.vault.where}",
+                "does somebody else write there? Look, and make another backup",
+            )
+
+    def take(self, backup: Backup, target: Path) -> None:
+        """The sealed file as it was kept. Raises BackupDamaged where a bit of it differs."""
+        self.vault.get(f"{stem_of(backup)}{SEALED}", target)
+        with target.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != backup.sealed_digest:
+            raise BackupDamaged(
+                f"the backup {backup.id} of {backup.child} is damaged: it is not what was kept in {self.vault.where}",
+                f"take another one: fleet backup list {backup.child}",
+            )
+
+    def drop(self, backup: Backup) -> None:
+        """Its note first: what is half gone is no backup."""
+        for end in (NOTE, SEALED):
+            self.vault.remove(f"{stem_of(backup)}{end}")
+
+    def note_trial(self, trial: Trial) -> None:
+        """The last drill of this child, and the last that was proven, are what is kept."""
+        name = name_trial(self.fleet, trial, self.key)
+        with TemporaryDirectory() as place:
+            note = Path(place) / "note"
+            note.write_text("what is to be known of this drill is in the name of this file\n")
+            self.vault.put(name, note)
+        for older in self.vault.names(trials_of(self.fleet, trial.child)):
+            before = read_trial(older, self.fleet, self.key)
+            if older != name and before and before.at <= trial.at and (trial.is_proven or not before.is_proven):
+                self.vault.remove(older)
+
+    def trials(self) -> list[Trial]:
+        """The last drills of all children, by one listing, the oldest first. Names that are not ours say nothing."""
+        names = self.vault.names(trials_of(self.fleet))
+        found = (read_trial(name, self.fleet, self.key) for name in names)
+        return sorted((trial for trial in found if trial), key=lambda trial: trial.at)
+
+    def _content(self, name: str) -> bytes:
+        with TemporaryDirectory() as place:
+            self.vault.get(name, Path(place) / "note")
+            with (Path(place) / "note").open("rb") as file:
+                return file.read(LARGEST_NOTE)
+
+
+def shelf_of(settings: BackupSettings, fleet: Fleet, ports: Ports) -> Shelf:
+    """The fleet's backups in the place that these settings name."""
+    return Shelf(ports.vault(settings.to), fleet.name, keys.backup_key(ports.fleet_key), ports.sealer)
