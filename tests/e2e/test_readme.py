@@ -135,7 +135,9 @@ def follow(operator: Operator, command: str) -> subprocess.CompletedProcess[str]
     return operator.run(*arguments)
 
 
-@pytest.mark.parametrize("file", ["README.md", "reconciler/README.md", "tests/README.md", "examples/README.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "file", ["README.md", "reconciler/README.md", "tests/README.md", "examples/README.md", "CHANGELOG.md"]
+)
 def test_what_the_documents_link_to_is_there(file: str) -> None:
     document = ROOT / file
     links = [part.partition(")")[0] for part in document.read_text(encoding="utf-8").split("](")[1:]]

@@ -1,0 +1,88 @@
+"""What is kept of a fleet's children, wherever its file says: backups and notes of drills. No host is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from reconciler.errors import FleetError, Refused, SecretError, VaultError
+from reconciler.fleet import former_names
+from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Trial
+from reconciler.ports import Ports
+from reconciler.steps.shelf import Shelf, shelf_of
+
+
+class Shelves:
+    def __init__(self, fleet: Fleet, ports: Ports) -> None:
+        self._fleet = fleet
+        self._ports = ports
+
+    def kept(self, name: str) -> KeptBackups:
+        """Also of a child that is gone from the file, in the place where the file keeps those of any child by default.
+
+        Raises VaultError, SecretError.
+        """
+        shelf = self._shelf(self._settings(name))
+        found: list[Backup] = []
+        problems: list[str] = []
+        for known in (name, *former_names(self._fleet, name)):
+            more, wrong = shelf.of(known)
+            found += more
+            problems += wrong
+        found.sort(key=lambda backup: backup.id, reverse=True)
+        return KeptBackups(tuple(found), tuple(problems), shelf.vault.where)
+
+    def names(self) -> tuple[str, ...]:
+        """Whose backups are where the file keeps those of any child by default. Raises VaultError."""
+        return tuple(sorted(self._shelf(self._fleet.backup).newest()))
+
+    def newest(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of the newest backup of each that has one, by the names of files alone: one listing of each place."""
+        found: dict[str, str] = {}
+        places = {name: self._settings(name).to for name in names}
+        for place in dict.fromkeys(places.values()):
+            with suppress(VaultError, SecretError):
+                newest = self._shelf(BackupSettings(to=place)).newest()
+                for name in (name for name, its in places.items() if its == place):
+                    known = [newest[it] for it in (name, *former_names(self._fleet, name)) if it in newest]
+                    found |= {name: max(known)} if known else {}
+        return found
+
+    def find(self, name: str, backup_id: str | None = None) -> Backup:
+        """The one with this id, or the newest. Raises Refused where there is none."""
+        kept = self.kept(name)
+        found = next((backup for backup in kept.backups if backup_id in (None, backup.id)), None)
+        if found is None:
+            what = f"no backup {backup_id}" if backup_id else "no backup"
+            there = f"it has: {', '.join(backup.id for backup in kept.backups[:5])}" if kept.backups else kept.where
+            raise Refused(f"{name} has {what} in {kept.where}", there)
+        return found
+
+    def trials(self, names: Iterable[str]) -> tuple[dict[str, tuple[Trial, ...]], list[str]]:
+        """The last drill of each of these children and the last that was proven, the oldest first; and, in words, where
+        nobody can tell. One listing of each place where they keep backups: no file is opened, whatever their number.
+        """
+        known, problems = list[tuple[str | Bucket, Trial]](), list[str]()
+        places = {settings.to: settings for settings in map(self._settings, names)}
+        for place, settings in places.items():
+            try:
+                known += ((place, trial) for trial in self._shelf(settings).trials())
+            except FleetError as error:
+                problems.append(error.summary)
+        found = dict[str, tuple[Trial, ...]]()
+        for name in names:
+            of, place = {name, *former_names(self._fleet, name)}, self._settings(name).to
+            found[name] = tuple(trial for where, trial in known if where == place and trial.child in of)
+        return found, problems
+
+    def note_trial(self, trial: Trial) -> None:
+        """Raises VaultError, SecretError."""
+        self._shelf(self._settings(trial.child)).note_trial(trial)
+
+    def _settings(self, name: str) -> BackupSettings:
+        now = next((new for new in self._fleet.moved if name in former_names(self._fleet, new)), name)
+        spec = self._fleet.children.get(name) or self._fleet.children.get(now)
+        return spec.backup if spec is not None else self._fleet.backup
+
+    def _shelf(self, settings: BackupSettings) -> Shelf:
+        return shelf_of(settings, self._fleet, self._ports)
