@@ -178,6 +178,17 @@ def test_older_ones_are_removed_when_another_was_made(world: FakeFleet) -> None:
     assert len(files(world)) == 4
 
 
+def test_two_of_one_child_in_the_same_second_are_two(world: FakeFleet) -> None:
+    """An id is a second: the other one gets the next that is free."""
+    world.clock.sleep(1.0 - world.clock.now().microsecond / 1e6)
+    before = world.clock.now()
+    first, second = (made(world.client().keeper()) for _ in range(2))
+    assert world.clock.now() - before < timedelta(seconds=1)
+    assert first.id < second.id
+    assert list(world.client().keeper().kept("alice").backups) == [second, first]
+    assert world.client().keeper().verify("alice", first)
+
+
 def marked(world: FakeFleet, child: str, backup: Backup, *, waking: bool) -> None:
     client = world.client()
     note_sleep(client.fleet, world.ports(), child, Sleep(backup.id, backup.child, is_waking=waking))
