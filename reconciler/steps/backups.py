@@ -24,6 +24,7 @@ from reconciler.manifests import (
     NOTE,
     SEALED,
     is_note,
+    is_note_of_own,
     name_trial,
     read_note,
     read_trial,
@@ -75,9 +76,13 @@ class Shelf:
                 problems.append(error.summary)
         return sorted(found, key=lambda backup: backup.id, reverse=True), problems
 
+    def children(self) -> frozenset[str]:
+        """Who has a backup here, or only a fork."""
+        return frozenset(name.split("/")[1] for name in self.vault.names(f"{self.fleet}/") if is_note(name))
+
     def newest(self) -> dict[str, str]:
-        """By child, the id of the newest that there is a note of; nothing is opened for it."""
-        notes = sorted(filter(is_note, self.vault.names(f"{self.fleet}/")))
+        """By child, the id of the newest of its own that there is a note of; nothing is opened for it."""
+        notes = sorted(filter(is_note_of_own, self.vault.names(f"{self.fleet}/")))
         return {child: file[:16] for _, child, file in (name.split("/") for name in notes)}
 
     def keep(self, backup: Backup, sealed: Path) -> None:
@@ -156,13 +161,15 @@ def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
     return _carry(work, host, made, shelf, settings)
 
 
-def make_last(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
+def make_last(work: Work, shelf: Shelf, settings: BackupSettings, *, is_fork: bool = False) -> Backup:
     """The same of a child whose gateway is stopped, without a tool of its release. Raises HostError, VaultError."""
     host = work.connection()
-    return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings)
+    return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings, is_fork=is_fork)
 
 
-def _carry(work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings: BackupSettings) -> Backup:
+def _carry(
+    work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings: BackupSettings, *, is_fork: bool = False
+) -> Backup:
     """From the host into the vault, sealed on its way, and read back; nothing is left of it on the host."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
     try:
@@ -177,6 +184,7 @@ def _carry(work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings:
                 id=_new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
                 version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
                 sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
+                is_fork=is_fork,
             )  # fmt: skip
             shelf.keep(backup, sealed)
             shelf.take(backup, again)
@@ -240,19 +248,20 @@ def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host) -> None:
 
 
 def surplus(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> list[Backup]:
-    """Those that are not kept any more, of one child's: never the newest. Pure."""
+    """Those that are not kept any more, of one child's: never the newest. Forks are counted for themselves. Pure."""
     ordered = sorted(backups, key=lambda backup: backup.id, reverse=True)
+    own, forks = [it for it in ordered if not it.is_fork], [it for it in ordered if it.is_fork]
     aged = settings.max_age
     return [
         backup
-        for number, backup in enumerate(ordered)
+        for number, backup in (*enumerate(own), *enumerate(forks))
         if number and (number >= settings.keep or (aged is not None and now - datetime.fromisoformat(backup.at) > aged))
     ]
 
 
 def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> bool:
     """Whether the file wants another one by now. Pure."""
-    newest = max((datetime.fromisoformat(backup.at) for backup in backups), default=None)
+    newest = max((datetime.fromisoformat(backup.at) for backup in backups if not backup.is_fork), default=None)
     return settings.every is not None and (newest is None or now - newest >= settings.every)
 
 

@@ -230,7 +230,7 @@ def _keep_told(work: Work, server: Server) -> None:
         )
     settings = work.declared().backup if work.spec is not None else work.fleet.backup
     try:
-        backup = backups.make_last(work, backups.shelf_of(settings, work.fleet, work.ports), settings)
+        backup = backups.make_last(work, backups.shelf_of(settings, work.fleet, work.ports), settings, is_fork=True)
     finally:
         work.hang_up()
-    work.note("backup-made", durable=True, backup=backup.id, version=backup.version)
+    work.note("fork-kept", durable=True, backup=backup.id, version=backup.version, server=server.id)

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.errors import HostError, HostTimedOut, InvalidRequest
 from reconciler.model import Action, Outcome, OutcomeCode, PlanOptions, Server, ServerStatus
+from reconciler.render.backups import backup_table
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 
@@ -146,10 +147,44 @@ def test_a_proof_that_fails_goes_back_and_keeps_what_the_new_one_was_told(world:
     world.dialer.hosts[spare.id].gateway.remember("I was told this on the new server")
     world.change("alice", regions=("nbg1",))
     world.apply()
-    newest = world.client().keeper().find("alice")
-    assert newest.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 2}}
+    keeper = world.client().keeper()
+    fork, *others = keeper.kept("alice").backups
+    assert fork.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 2}}
+    assert (fork.is_fork, [backup.is_fork for backup in others]) == (True, [False])
     assert [server.id for server in servers(world)] == [old.id]
     assert world.planned() == []
+
+
+def given_up(world: FakeFleet) -> Server:
+    """The new server of a replacement that went back: it was told what the child does not know."""
+    world.dialer.flawed = {VERSION: "second start"}
+    assert replaced(world).code is OutcomeCode.FAILED
+    [spare] = [server for server in servers(world) if server.is_successor]
+    world.dialer.hosts[spare.id].gateway.remember("I was told this on the new server")
+    world.dialer.flawed = {}
+    return spare
+
+
+def test_a_fork_is_taken_for_the_newest_by_nobody_who_does_not_name_it(world: FakeFleet) -> None:
+    given_up(world)
+    world.change("alice", regions=("nbg1",))
+    world.apply()
+    keeper = world.client().keeper()
+    fork, own = keeper.kept("alice").backups
+    assert (keeper.find("alice"), keeper.newest(["alice"])) == (own, {"alice": own.id})
+    assert (keeper.find("alice", fork.id), keeper.names()) == (fork, ("alice",))
+    assert "a fork" in str(backup_table({"alice": keeper.kept("alice")}).rows[0])
+
+
+def test_who_sleeps_after_a_replacement_that_went_back_wakes_with_its_own_memory(world: FakeFleet) -> None:
+    given_up(world)
+    [outcome] = world.apply(options=PlanOptions(hibernate=frozenset({"alice"})))
+    assert (outcome.code, servers(world)) == (OutcomeCode.DONE, [])
+    keeper = world.client().keeper()
+    assert [backup.is_fork for backup in keeper.kept("alice").backups] == [True, False, False]
+    own = keeper.find("alice")
+    assert world.client().asleep()["alice"].backup == own.id
+    assert own.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}
 
 
 def test_a_new_gateway_that_nobody_can_stop_is_switched_off_before_the_old_one_starts(world: FakeFleet) -> None:
