@@ -24,7 +24,9 @@ _TRIAL: Final = re.compile(
     r"[^/]+/_drills/(?P<child>[^/]+)/(?P<at>\d{8}T\d{6}Z)-(?P<outcome>proven|failed)"
     r"-(?P<backup>none|\d{8}T\d{6}Z)-(?P<seconds>\d{1,9})-[0-9a-f]{32}"
 )
-_NAME: Final = re.compile(r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?P<fork>-fork)?\.json")
+_NAME: Final = re.compile(
+    r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?P<fork>-fork)?\.json"
+)
 
 
 def stem_of(backup: Backup) -> str:
