@@ -25,12 +25,17 @@ _TRIAL: Final = re.compile(
     r"[^/]+/_drills/(?P<child>[^/]+)/(?P<at>\d{8}T\d{6}Z)-(?P<outcome>proven|failed)"
     r"-(?P<backup>none|\d{8}T\d{6}Z)-(?P<seconds>\d{1,9})-[0-9a-f]{32}"
 )
-_NAME: Final = re.compile(r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)\.json")
+_NAME: Final = re.compile(
+    r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?P<fork>-fork)?\.json"
+)
 
 
 def stem_of(backup: Backup) -> str:
-    """The name of both of its files in a vault, without their ends: FLEET/CHILD/ID-UID."""
-    return f"{backup.fleet}/{backup.child}/{backup.id}-{backup.uid}"
+    """The name of both of its files in a vault, without their ends: FLEET/CHILD/ID-UID, and `-fork` of one.
+
+    So a listing alone tells which is the newest of the child's own, and an older tool takes none for that.
+    """
+    return f"{backup.fleet}/{backup.child}/{backup.id}-{backup.uid}{'-fork' if backup.is_fork else ''}"
 
 
 def is_note(name: str) -> bool:
@@ -38,9 +43,17 @@ def is_note(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def is_note_of_own(name: str) -> bool:
+    """The same, where it is no fork."""
+    found = _NAME.fullmatch(name)
+    return found is not None and found["fork"] is None
+
+
 def write_note(backup: Backup, key: Secret) -> bytes:
     """`key` is `keys.backup_key`."""
     body = {"format": FORMAT, **asdict(backup)}
+    if not backup.is_fork:
+        del body["is_fork"]  # as it was before there were any, so an older tool reads it
     return (json.dumps({**body, "mac": _mac(body, key)}, indent=1, sort_keys=True) + "\n").encode()
 
 

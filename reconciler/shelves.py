@@ -34,7 +34,7 @@ class Shelves:
 
     def names(self) -> tuple[str, ...]:
         """Whose backups are where the file keeps those of any child by default. Raises VaultError."""
-        return tuple(sorted(self._shelf(self._fleet.backup).newest()))
+        return tuple(sorted(self._shelf(self._fleet.backup).children()))
 
     def newest(self, names: Iterable[str]) -> dict[str, str]:
         """The id of the newest backup of each that has one, by the names of files alone: one listing of each place."""
@@ -49,9 +49,10 @@ class Shelves:
         return found
 
     def find(self, name: str, backup_id: str | None = None) -> Backup:
-        """The one with this id, or the newest. Raises Refused where there is none."""
+        """The one with this id, or the newest of its own. Raises Refused where there is none."""
         kept = self.kept(name)
-        found = next((backup for backup in kept.backups if backup_id in (None, backup.id)), None)
+        known = (it for it in kept.backups if (not it.is_fork if backup_id is None else it.id == backup_id))
+        found = next(known, None)
         if found is None:
             what = f"no backup {backup_id}" if backup_id else "no backup"
             there = f"it has: {', '.join(backup.id for backup in kept.backups[:5])}" if kept.backups else kept.where

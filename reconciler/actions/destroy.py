@@ -10,11 +10,13 @@ from reconciler.steps import Step
 from reconciler.steps.memory import ensure_last_copy, ensure_not_waking
 from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.server import ensure_deleted
+from reconciler.steps.spares import ensure_others_silent
 
 KIND: Final = Kind.DESTROY
 SYMBOL: Final = "-"
 WAVE: Final = 4
 STEPS: Final[tuple[Step, ...]] = (
+    Step("silence others", ensure_others_silent),
     Step("last copy", ensure_last_copy),
     Step("other servers", ensure_others_gone),
     Step("not waking", ensure_not_waking),

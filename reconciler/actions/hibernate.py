@@ -10,11 +10,13 @@ from reconciler.steps import Step
 from reconciler.steps.memory import ensure_asleep, ensure_last_copy
 from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.server import ensure_deleted
+from reconciler.steps.spares import ensure_others_silent
 
 KIND: Final = Kind.HIBERNATE
 SYMBOL: Final = "z"
 WAVE: Final = 4
 STEPS: Final[tuple[Step, ...]] = (
+    Step("silence others", ensure_others_silent),
     Step("last copy", ensure_last_copy),
     Step("asleep", ensure_asleep),  # before its server goes: else the next apply would make it one, without a memory
     Step("other servers", ensure_others_gone),

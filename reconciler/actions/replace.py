@@ -13,11 +13,14 @@ from reconciler.offers import needs_new_server
 from reconciler.steps import PREPARE, PUT, Step
 from reconciler.steps.memory import ensure_memory, ensure_movable
 from reconciler.steps.replacing import ensure_handed_over, ensure_retired, ensure_successor
+from reconciler.steps.reshape import ensure_renamed
+from reconciler.steps.versions import pinned, way_down
 
 KIND: Final = Kind.REPLACE
 SYMBOL: Final = "-/+"
 WAVE: Final = 3
 STEPS: Final[tuple[Step, ...]] = (
+    Step("rename", ensure_renamed),  # what has succeeded another has its name first, or there would be two successors
     Step("movable", ensure_movable),
     Step("new server", ensure_successor),
     *PREPARE,
@@ -36,7 +39,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     """The file says what only another server can have, it is allowed, and nobody protects this one."""
     if not shall_run(child, situation) or not situation.options.may_replace(child.name):
         return None
-    if is_locked_out(child) and child.name not in situation.options.without_copy:
+    is_moved = child.name not in situation.options.without_copy
+    if is_moved and (is_locked_out(child) or _goes_down(child)):
         return None
     if child.retired:
         return None  # one after the other
@@ -44,3 +48,10 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if not changes or is_protected(child):
         return None
     return Reason(ReasonCode.CHANGED, "only a new server can have what the fleet file says", changes)
+
+
+def _goes_down(child: Child) -> bool:
+    """To the checkpoint of an older version first: that is on its old host alone, and what it knows is of the newer."""
+    if child.spec is None or child.facts is None:
+        return False
+    return way_down(pinned(child.spec, child.facts).version, child.facts) is not None

@@ -11,11 +11,13 @@ from reconciler.steps.comparison import differences_while_off
 from reconciler.steps.labels import ensure_labels
 from reconciler.steps.power import ensure_off
 from reconciler.steps.reshape import ensure_backups, ensure_renamed
+from reconciler.steps.spares import ensure_others_silent
 
 KIND: Final = Kind.STOP
 SYMBOL: Final = "."
 WAVE: Final = 1
 STEPS: Final[tuple[Step, ...]] = (
+    Step("silence others", ensure_others_silent),
     Step("power off", ensure_off),
     Step("rename", ensure_renamed),
     Step("backups", ensure_backups),

@@ -43,7 +43,9 @@ class Backup:
     """What is known of one without opening it.
 
     `at` is in ISO 8601 by the host's clock; `digest` and `size` are of the archive, `sealed_digest` and `sealed_size`
-    of what is kept. `holds` counts what is in it: rows by database and table, files and digest of the workspace.
+    of what is kept. `holds` counts what is in it: rows by database and table, files and digest of the workspace. A fork
+    is what a server was told that was to succeed the child's and was given up: it never stands for the child's memory
+    unless a person names it.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Backup:
     sealed_digest: str
     recipient: str
     holds: Mapping[str, Json] = field(default_factory=dict)
+    is_fork: bool = False
 
 
 @dataclass(frozen=True, slots=True)

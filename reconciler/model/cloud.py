@@ -10,7 +10,8 @@ from enum import StrEnum
 from reconciler.model.secret import Secret
 
 LABEL_PREFIX = "openclaw-deploy/"
-TOLD = "told"  # the value of the label `successor` of one whose gateway may have been spoken to
+STARTED = "started"  # the value of the label `successor` of one whose gateway may run
+TOLD = "told"  # that of one whose gateway is silent again, and was given up
 
 
 class ServerStatus(StrEnum):
@@ -87,8 +88,13 @@ class Server:
 
     @property
     def is_told(self) -> bool:
-        """Such a one that was given up after its gateway had been started, so it may know what no other does."""
-        return self.label("successor") == TOLD
+        """Such a one whose gateway may have been started, so it may know what no other does."""
+        return self.label("successor") in (STARTED, TOLD)
+
+    @property
+    def may_poll(self) -> bool:
+        """The same, and nobody has silenced it since."""
+        return self.label("successor") == STARTED
 
     @property
     def is_retired(self) -> bool:

@@ -68,6 +68,6 @@ def _holds(backup: Backup) -> str:
     holds: Any = backup.holds
     try:
         rows = sum(int(count) for tables in holds["databases"].values() for count in tables.values())
-        return f"{rows} rows, {int(holds['workspace']['files'])} files"
+        return f"{rows} rows, {int(holds['workspace']['files'])} files{', a fork' if backup.is_fork else ''}"
     except (KeyError, TypeError, ValueError, AttributeError):
         return NOTHING

@@ -25,6 +25,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "stop-intended": "about to stop server {name}",
     "hand-over-intended": "about to stop the gateway of server {server}, and to give what it remembers to {successor}",
     "hand-back-intended": "server {successor} was not to succeed {server}: about to go back to that",
+    "fork-kept": "what server {server} was told is kept: backup {backup}, a fork",
     "power-off-intended": "about to switch the server off",
     "firewall-change-intended": "about to change the firewall {firewall}",
     "ssh-from-revert-intended": "nobody gets in since its access.ssh_from was changed: about to take that back",

@@ -24,6 +24,7 @@ from reconciler.steps.proving import ensure_nothing_forgotten, ensure_same_memor
 from reconciler.steps.release import ensure_node, ensure_release
 from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.reshape import ensure_backups, ensure_renamed
+from reconciler.steps.spares import ensure_others_silent
 from reconciler.steps.switching import (
     ensure_checkpoint,
     ensure_gone_back,
@@ -45,7 +46,12 @@ from reconciler.steps.work import Step, Work
 
 __all__ = ["CONVERGE", "GO_BACK", "PREPARE", "PUT", "START", "Step", "Work"]
 
-_REACH: Final = (Step("power on", ensure_powered), Step("way in", ensure_way_in), Step("reach", ensure_reachable))
+_REACH: Final = (
+    Step("silence others", ensure_others_silent),  # before a boot could start the child's own gateway
+    Step("power on", ensure_powered),
+    Step("way in", ensure_way_in),
+    Step("reach", ensure_reachable),
+)
 _PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_ready))
 _INSTALL: Final = (
     Step("directories", ensure_directories),

@@ -65,13 +65,15 @@ def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
     return _carry(work, host, made, shelf, settings)
 
 
-def make_last(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
+def make_last(work: Work, shelf: Shelf, settings: BackupSettings, *, is_fork: bool = False) -> Backup:
     """The same of a child whose gateway is stopped, without a tool of its release. Raises HostError, VaultError."""
     host = work.connection()
-    return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings)
+    return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings, is_fork=is_fork)
 
 
-def _carry(work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings: BackupSettings) -> Backup:
+def _carry(
+    work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings: BackupSettings, *, is_fork: bool = False
+) -> Backup:
     """From the host into the vault, sealed on its way, and read back; nothing is left of it on the host."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
     try:
@@ -86,6 +88,7 @@ def _carry(work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings:
                 id=_new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
                 version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
                 sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
+                is_fork=is_fork,
             )  # fmt: skip
             backup = fitted(made_now, shelf.key)
             shelf.keep(backup, sealed)

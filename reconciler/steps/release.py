@@ -46,7 +46,7 @@ def ensure_release(work: Work) -> bool:
     which tree this version is, it learns it here, also from a release that was there before.
     """
     if work.declared().version == LATEST:
-        work.newest = _newest(work, work.ports.endpoints.npm_registry)
+        work.made_at = _newest(work, work.ports.endpoints.npm_registry)
     was_right = work.is_right("release")
     if was_right and _has_nothing_to_tell(work):
         return False

@@ -3,7 +3,9 @@
 Two labels say where a replacement is, and nothing else does. The new server has `successor` from its creation until it
 is proven, and a name of its own. The old one gets `retired`: that is the commit point. Until then it is the child's
 server, for everybody who looks; from then on its successor is. It is set only when the old gateway is disabled and
-silent, and its memory is in the successor. A successor's unit is not enabled before, so no boot starts it either.
+silent, and its memory is in the successor. A successor's unit is not enabled before, so no boot starts it either; right
+before, its label becomes `started`, and `told` when it was silenced again. So whoever takes `retired` away by hand does
+not make two gateways poll: no gateway starts before a `started` one beside it is silent.
 
     killed                       | the next look sees                  | the next apply
     -----------------------------|-------------------------------------|-------------------------------------------
@@ -11,6 +13,8 @@ silent, and its memory is in the successor. A successor's unit is not enabled be
                                  | another one beside it               | replacing is not wanted or allowed any more
     while the memory moves       | the old server, stopped, disabled;  | hands over again; or enables and starts the
                                  | another one beside it               | old one, and deletes the other
+    before `retired` is set      | the old server, stopped, disabled;  | the same, and never goes on with the other one:
+                                 | a `started` one beside it           | silences it, keeps a copy, and deletes it
     after `retired` is set       | the successor, unfinished;          | starts and proves it; where it is not
                                  | a retired one beside it             | healthy, goes back to the retired one
     after the proof, before      | the successor, finished;            | deletes the retired one, and gives its name
@@ -18,34 +22,36 @@ silent, and its memory is in the successor. A successor's unit is not enabled be
     before it has the name       | the successor, of another name      | renames it
     going back, before `retired` | the successor, stopped;             | starts and proves it; where it is not
     is taken away                | a retired one beside it             | healthy, goes back
-    going back, after that       | the old server, stopped, disabled;  | enables and starts it; keeps a copy of what
-                                 | a successor that was told something | the other was told, and deletes that
+    going back, after that; or a | the old server, stopped, disabled;  | silences the other; enables and starts it;
+    person took it away          | a successor that was told something | keeps a copy of what that was told; deletes it
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
-from reconciler.errors import FleetError, HostError, ProofFailed, Refused
+from reconciler.errors import FleetError, HostError, ProofFailed
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, TOLD, ChildSpec, Server, ServerStatus
+from reconciler.model import LABEL_PREFIX, LATEST, STARTED, ChildSpec, Server, ServerStatus
 from reconciler.steps import backups
 from reconciler.steps.access import ensure_reachable
 from reconciler.steps.gateway import ensure_ready, ensure_running
-from reconciler.steps.guards import deletable, present, reread, when_unlocked
+from reconciler.steps.guards import deletable, present, when_unlocked
 from reconciler.steps.memory import ensure_last_copy
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
 from reconciler.steps.shelf import shelf_of
+from reconciler.steps.spares import beside, discard, make_silent, set_label, silence
+from reconciler.steps.switching import keep_hold
+from reconciler.steps.versions import has_no_way_down, is_held
 from reconciler.steps.versions import present as present_version
 from reconciler.steps.work import Work
 
 RETIRED: Final = LABEL_PREFIX + "retired"
-SILENCE_TRIES: Final = 3
-SILENCE_PAUSE: Final = 2.0
-_SILENT: Final = ("inactive", "failed")
+LAST_WORD: Final = 15.0  # seconds for a host whose memory is given up, and that may not answer
 
 
 def ensure_successor(work: Work) -> bool:
@@ -57,13 +63,14 @@ def ensure_successor(work: Work) -> bool:
         old = _unretired(work, deletable(work) or present(work))
         version = present_version(work.facts) if work.facts else None
         work.before = replace(work, server=old, host=None, stays_at=version, spares=(), _materials=None)
+        work.made_at = _version_of_successor(work)
         work.hang_up()
         work.server, work.facts, work._materials = None, None, None
         work.is_quiet = True
     while work.spares:  # two of them beside a retired one, and nobody could tell whose memory is the child's
         spare, *others = work.spares
         if work.server is not None or not _fits(spare, work.declared()) or not adopt(work, spare):
-            _discard(work, spare)
+            discard(work, spare)
         work.spares = tuple(others)
     return ensure_server(work)
 
@@ -75,15 +82,17 @@ def ensure_handed_over(work: Work) -> bool:
     """
     old = _before(work)
     server = deletable(old) or present(old)
+    _carry_hold(work, old)
     work.note("hand-over-intended", durable=True, server=server.id, successor=work.existing().id)
     work.is_handing_over = True  # from here on a failure goes back
     if work.without_copy or old.is_first or server.is_throwaway:
         if work.without_copy:
             work.note("memory-given-up", durable=True, server=server.id)
         if server.status is not ServerStatus.OFF:
+            _disable_if_it_answers(old)  # so that nobody starts a second gateway by switching it on
             power_down(old, server)
         return True
-    _silence(old)
+    silence(old)
     ensure_last_copy(old)
     assert old.last_copy is not None, "it is neither unfinished nor given up"
     settings = work.declared().backup
@@ -95,6 +104,7 @@ def ensure_retired(work: Work) -> bool:
     """The commit point: from here on the successor is the child's server, for everybody who looks."""
     old = _before(work)
     server = deletable(old) or present(old)
+    set_label(work, {SUCCESSOR: STARTED})
     old.server = when_unlocked(old, lambda: work.ports.cloud.set_labels(server.id, {**server.labels, RETIRED: "true"}))
     work.is_quiet = False
     return True
@@ -102,12 +112,12 @@ def ensure_retired(work: Work) -> bool:
 
 def ensure_others_gone(work: Work) -> bool:
     """What a replacement has left beside the child's server: whom it succeeds, and who was to succeed it."""
-    retired = [work.before] if work.before else [_beside(work, server) for server in work.retired]
+    retired = [work.before] if work.before else [beside(work, server) for server in work.retired]
     for old in retired:
         old.hang_up()
         delete(old)
     for spare in work.spares:
-        _discard(work, spare)
+        discard(work, spare)
     acted = bool(retired or work.spares)
     work.before, work.retired, work.spares = None, (), ()
     return acted
@@ -131,19 +141,16 @@ def ensure_back(work: Work) -> bool:
 
     The successor stays for a person to look at; the next apply keeps what it was told, and deletes it.
     """
-    old = work.before or _beside(work, work.retired[0])
+    old = work.before or beside(work, work.retired[0])
     server = present(old)
     work.note("hand-back-intended", durable=True, server=server.id, successor=work.existing().id)
-    if server.is_retired:
-        _silence_surely(work)
-        _label(work, {SUCCESSOR: TOLD})
-        server = _unretired(old, server)
-    old.server = server
+    if server.is_retired or present(work).may_poll:
+        make_silent(work)
+    old.server = server = _unretired(old, server)
     old.hang_up()
     ensure_powered(old)
     ensure_reachable(old)
-    if not old.is_first:
-        old.connection().run(commands.enable_unit(files.UNIT))
+    old.connection().run(commands.enable_unit(files.UNIT))
     ensure_running(old)
     old.stays_at = old.stays_at or (present_version(old.facts) if old.facts else None)
     try:
@@ -157,46 +164,37 @@ def _before(work: Work) -> Work:
     return work.before
 
 
-def _beside(work: Work, server: Server) -> Work:
-    """The same child's work on another server of it."""
-    return replace(
-        work, server=server, host=None, facts=None, is_first=False, before=None, spares=(), retired=(), _materials=None
-    )
-
-
 def _fits(spare: Server, spec: ChildSpec) -> bool:
     """It is what the file says by now, and nobody has talked to its gateway."""
     is_wanted = spare.server_type in spec.server_types and spare.region in spec.regions and spare.ipv4 == spec.ipv4
     return is_wanted and spare.image in (None, spec.image) and not spare.is_told
 
 
-def _silence(work: Work) -> None:
-    """Its gateway does not run, and no boot starts it. Raises HostError where that is not so.
+def _version_of_successor(work: Work) -> str | None:
+    """What the old server is kept at, its successor is: it has that one's reasons, and the state of that version.
 
-    systemd calls a unit inactive when no process of its control group is left. With the processes their connections
-    end, and with them the long poll: Telegram has nobody to answer. What it was about to answer was never confirmed,
-    so it answers that again to whoever asks next.
+    Else what the file says; None where only the new host can tell what that is.
     """
-    host = work.connection()
-    host.run(commands.disable_unit(files.UNIT))
-    host.run(commands.stop_unit(files.UNIT))
-    gateway = work.look().gateway
-    if gateway.active not in _SILENT:
-        raise HostError(f"the gateway of {work.existing().name} was stopped, and its unit is {gateway.active}", "")
+    assert work.spec is not None
+    facts = work.facts
+    if facts is not None and (is_held(work.spec, facts) or has_no_way_down(work.spec, facts)):
+        return present_version(facts)
+    return None if work.spec.version == LATEST else work.spec.version
 
 
-def _silence_surely(work: Work) -> None:
-    """The same; where its host does not obey, the server is switched off, and nobody can copy what it was told."""
-    for _ in range(SILENCE_TRIES):
-        try:
-            _silence(work)
-            return
-        except HostError:
-            work.hang_up()
-            work.ports.clock.sleep(SILENCE_PAUSE)
-    server = present(work)
-    if server.status is not ServerStatus.OFF:
-        power_down(work, server)
+def _carry_hold(work: Work, old: Work) -> None:
+    """What the old host keeps away from, the new one does. What the whole fleet does is noted at the cloud already."""
+    held = old.facts.held if old.facts else None
+    if held is None or held == work.quarantined.get(held.version):
+        return
+    if work.look().held != held:
+        keep_hold(work, held)
+        work.look()
+
+
+def _disable_if_it_answers(work: Work) -> None:
+    with suppress(HostError):
+        work.connection().run(replace(commands.disable_unit(files.UNIT), timeout=LAST_WORD))
 
 
 def _unretired(work: Work, server: Server) -> Server:
@@ -204,34 +202,3 @@ def _unretired(work: Work, server: Server) -> Server:
         return server
     labels = {name: value for name, value in server.labels.items() if name != RETIRED}
     return when_unlocked(work, lambda: work.ports.cloud.set_labels(server.id, labels))
-
-
-def _label(work: Work, labels: dict[str, str]) -> None:
-    server = present(work)
-    work.server = when_unlocked(work, lambda: work.ports.cloud.set_labels(server.id, {**server.labels, **labels}))
-
-
-def _discard(work: Work, spare: Server) -> None:
-    """It goes, after a copy of what only it may know. Raises HostError, VaultError, Refused."""
-    found = _beside(work, spare)
-    now = reread(found)
-    if now is None:
-        return
-    if now.is_told and not work.without_copy:
-        _keep_told(found, now)
-    delete(found)
-
-
-def _keep_told(work: Work, server: Server) -> None:
-    if server.status is ServerStatus.OFF:  # that is what keeps its gateway silent
-        raise Refused(
-            f"server {server.name} ({server.id}) was to succeed that of {work.name}, and is off: "
-            "what it was told cannot be copied",
-            f"get what you need from its disk (the cloud's rescue system); then fleet apply --no-backup {work.name}",
-        )
-    settings = work.declared().backup if work.spec is not None else work.fleet.backup
-    try:
-        backup = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings)
-    finally:
-        work.hang_up()
-    work.note("backup-made", durable=True, backup=backup.id, version=backup.version)

@@ -17,6 +17,7 @@ from reconciler.manifests import (
     NOTE,
     SEALED,
     is_note,
+    is_note_of_own,
     name_trial,
     read_note,
     read_trial,
@@ -51,9 +52,13 @@ class Shelf:
                 problems.append(error.summary)
         return sorted(found, key=lambda backup: backup.id, reverse=True), problems
 
+    def children(self) -> frozenset[str]:
+        """Who has a backup here, or only a fork."""
+        return frozenset(name.split("/")[1] for name in self.vault.names(f"{self.fleet}/") if is_note(name))
+
     def newest(self) -> dict[str, str]:
-        """By child, the id of the newest that there is a note of; nothing is opened for it."""
-        notes = sorted(filter(is_note, self.vault.names(f"{self.fleet}/")))
+        """By child, the id of the newest of its own that there is a note of; nothing is opened for it."""
+        notes = sorted(filter(is_note_of_own, self.vault.names(f"{self.fleet}/")))
         return {child: file[:16] for _, child, file in (name.split("/") for name in notes)}
 
     def keep(self, backup: Backup, sealed: Path) -> None:

@@ -194,6 +194,11 @@ def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int) -> tuple[Chec
     return tuple(sorted(ranked[:most], key=lambda found: found.id))
 
 
+def keep_hold(work: Work, held: Hold) -> None:
+    """Of a host that takes over from another: what was held there. Raises HostError."""
+    work.connection().run(commands.install_file(HELD_PATH, _json(held), "root:root", "0600", "0700"))
+
+
 def forget_hold(work: Work) -> None:
     """What was brought back is no healthier than what failed, so that is not to blame. Raises HostError."""
     work.connection().run(commands.remove_file(HELD_PATH))

@@ -67,7 +67,7 @@ class Work:
     trees: Trees = field(default_factory=Trees)  # what this run knows of releases, shared with the other children
     left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
     is_first: bool = False  # no first apply has ended on the server yet; then its first host key is taken
-    newest: str | None = None  # what `latest` means to a child that is being made
+    made_at: str | None = None  # the version of a server that is being made, where its host cannot tell
     switch: Switch | None = None  # to another version, on its way: a failure goes back
     restore: str | None = None  # the checkpoint that a person wants to go back to
     hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
@@ -98,8 +98,8 @@ class Work:
         assert self.spec is not None, "steps that build are only planned for declared children"
         if self.stays_at is not None:
             return replace(self.spec, version=self.stays_at)
-        if self.newest is not None:
-            return replace(self.spec, version=self.newest)
+        if self.made_at is not None:
+            return replace(self.spec, version=self.made_at)
         return pinned(self.spec, self.facts)
 
     def existing(self) -> Server:

@@ -92,9 +92,34 @@ def test_exactly_one_gateway_polls_and_nothing_that_was_said_is_lost(
     assert not wrong, "\n".join(wrong)
 
 
-def _trials(effects: int) -> Iterator[tuple[int, How, bool]]:
+@pytest.mark.parametrize("afterwards", [ALLOWED, NOTHING_ALLOWED], ids=["allowed", "not allowed"])
+def test_no_second_gateway_polls_where_the_label_of_the_commit_is_taken_away_by_hand(
+    afterwards: PlanOptions, state: Path
+) -> None:
+    finished = finished_fleet(state.parent / "finished/state")
+    world, whole = _world(_good, finished, state)
+    apply_until(world, whole, ALLOWED)
+    world.remove()
+    committed = [moment for moment, effect in enumerate(whole.effects) if effect.startswith("set_labels")][-3:]
+    wrong, tried = [], 0
+    for moment, how, boots in _trials(len(whole.effects), first=committed[0]):
+        world, fate = _world(_good, finished, state, moment, how)
+        with suppress(FleetError):
+            apply_until(world, fate, ALLOWED)
+        for server in [server for server in world.cloud.by_id.values() if server.is_retired]:
+            labels = {name: value for name, value in server.labels.items() if not name.endswith("/retired")}
+            world.cloud.set_labels(server.id, labels)
+            tried += 1
+        found = [*fate.wrong, *_end(world, fate, afterwards, boots)]
+        wrong += [f"{fate.how} effect {moment} ({whole.effects[moment]}), boots {boots}: {text}" for text in found]
+        world.remove()
+    assert not wrong, "\n".join(wrong)
+    assert tried
+
+
+def _trials(effects: int, first: int = 0) -> Iterator[tuple[int, How, bool]]:
     ways = list(product(How, (False, True)))
-    for number, moment in enumerate(range(0, effects, 1 if FULL else max(1, effects // QUICK))):
+    for number, moment in enumerate(range(first, effects, 1 if FULL else max(1, (effects - first) // QUICK))):
         for how, boots in ways if FULL else [ways[number % len(ways)]]:
             yield moment, how, boots
 

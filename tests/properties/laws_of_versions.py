@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Final
 
-from reconciler.model import Action, Change, Percent, Plan, Severity, Sync
+from reconciler.model import Action, Change, Kind, Percent, Plan, Severity, Sync
 from tests.properties.versions import LOW, NAMES, VERSIONS, Minded, World
 
 
@@ -58,8 +58,16 @@ def nobody_is_made_with_a_quarantined_version(world: World, plan: Plan) -> None:
 def who_can_go_does(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         is_kept = _is_held(world, it) or _is_lower(it)
-        if not is_kept and it.at is not None and it.at != _target(it) and it.going is None:
+        if not (is_kept or it.moves) and it.at is not None and it.at != _target(it) and it.going is None:
             assert _goes_to(plan, name) == _target(it)
+
+
+def who_moves_goes_down_to_its_copy_first(world: World, plan: Plan) -> None:
+    for name, it in _seen(world):
+        if it.moves:
+            goes_down = it.copy == it.wants and VERSIONS.index(it.wants) < VERSIONS.index(it.at or it.wants)
+            kinds = [action.kind for action in plan.actions if action.child == name]
+            assert kinds == [Kind.UPDATE if goes_down else Kind.REPLACE]
 
 
 def who_goes_is_told_what_that_means(world: World, plan: Plan) -> None:
@@ -110,6 +118,7 @@ LAWS: Final = (
     a_quarantine_is_told_once_with_all_whom_it_keeps_back,
     nobody_is_made_with_a_quarantined_version,
     who_can_go_does,
+    who_moves_goes_down_to_its_copy_first,
     who_goes_is_told_what_that_means,
     another_tree_is_drift_of_the_same_version_alone,
     another_version_goes_in_turn,

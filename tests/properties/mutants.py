@@ -33,6 +33,7 @@ ASKED: Final = frozenset(
             "steps/replacing",
             "steps/reshape",
             "steps/server",
+            "steps/spares",
             "steps/work",
         ),
         "steps/firewalls",  # acts, but for `firewalls_in_use`, which has mutants

@@ -59,8 +59,8 @@ ACTIONS: Final = (
     *of(
         "actions/replace",
         ("not shall_run(child, situation) or not", "not"),
-        ("if is_locked_out(child) and", "if False and"),
-        ("and child.name not in situation.options.without_copy", ""),
+        ("is_moved = child.name not in situation.options.without_copy", "is_moved = True"),
+        ("is_locked_out(child) or _goes_down(child)", "_goes_down(child)"),
         ("or not situation.options.may_replace(child.name)", ""),
         ("if not changes or is_protected(child):", "if not changes:"),
         ("if not changes or", "if"),

@@ -8,6 +8,11 @@ from tests.properties.mutant import of
 
 VERSIONS: Final = (
     *of(
+        "actions/replace",
+        ("is_locked_out(child) or _goes_down(child)", "is_locked_out(child)"),
+        ("way_down(pinned(child.spec, child.facts).version, child.facts) is not None", "True"),
+    ),
+    *of(
         "steps/versions",
         ("if is_held(spec, facts) or has_no_way_down(spec, facts):", "if has_no_way_down(spec, facts):"),
         ("if is_held(spec, facts) or has_no_way_down(spec, facts):", "if is_held(spec, facts):"),

@@ -38,6 +38,7 @@ class Minded:
     asked: str = ""  # retry, rollback
     there: str = "seen"  # seen, none (no server), silent
     tree: str = ""  # of the linked release, where the fleet knows the one that it wants: same, other, none (no digest)
+    moves: bool = False  # to another region, which is allowed
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def planned(world: World) -> Plan:
     children = {name: _child(name, it, quarantined) for name, it in zip(NAMES, world.children, strict=False)}
     asked = dict(zip(children, world.children, strict=True))
     options = PlanOptions(
+        allow_replace=frozenset(name for name, it in asked.items() if it.moves),
         retry=frozenset(name for name, it in asked.items() if it.asked == "retry"),
         rollback={name: Rollback(copy_of(it), it.wants) for name, it in asked.items() if it.asked == "rollback"},
     )
@@ -71,6 +73,8 @@ def every_child() -> Iterator[World]:
     for it in EVERY:
         yield World((it,))
         yield World((it, Minded(MIDDLE, HIGH)), it.wants)
+    for at, wants, copy in product(VERSIONS, VERSIONS, (None, LOW)):
+        yield World((Minded(at, wants, copy=copy, moves=True),))
     for rollout in ROLLOUTS:
         yield World((Minded(LOW, MIDDLE),) * len(NAMES), None, rollout)
         yield World((Minded(LOW, LOW), *(Minded(LOW, MIDDLE, copy=LOW),) * 3, Minded(HIGH, HIGH)), None, rollout)
@@ -116,7 +120,8 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
         return make_child(name, {"spec": {"version": it.wants}, **case})
     wants = copy_of(it).version if it.asked == "rollback" else it.wants
     applied = it.was or it.at or LOW
-    child = make_child(name, {"spec": {"version": wants}, "applied_spec": {"version": applied}})
+    regions = {"regions": ["hel1"]} if it.moves else {}
+    child = make_child(name, {"spec": {"version": wants, **regions}, "applied_spec": {"version": applied}})
     assert child.facts is not None
     assert child.spec is not None
     link, tree = f"/opt/openclaw/releases/{it.at}", TREES.get(it.tree)

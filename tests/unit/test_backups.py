@@ -296,6 +296,19 @@ def test_what_is_kept_is_counted_and_aged_and_the_newest_always_stays() -> None:
     assert of(settings=BackupSettings()) == []
 
 
+def test_a_fork_takes_the_place_of_no_backup_and_makes_none_undue() -> None:
+    now = FakeFleet(Path("/nowhere")).clock.now()
+    template = Backup("", "demo", "alice", "0a", "2026.9.6", "", 1, "", 1, "", "")
+    ages = ((1, True), (2, True), (3, True), (4, False), (5, False), (6, False))
+    found = [
+        replace(template, id=f"{9 - age}", at=(now - timedelta(days=age)).isoformat(), is_fork=fork)
+        for age, fork in ages
+    ]
+    assert [9 - int(gone.id) for gone in surplus(found, BackupSettings(keep=2), now)] == [6, 3]
+    assert is_due(found, BackupSettings(every=timedelta(days=3)), now)
+    assert not is_due(found, BackupSettings(every=timedelta(days=5)), now)
+
+
 def test_without_a_period_nothing_is_ever_due() -> None:
     assert not is_due([], BackupSettings(), FakeFleet(Path("/nowhere")).clock.now())
 

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler import keys
 from reconciler.errors import BackupDamaged
-from reconciler.manifests import LARGEST_NOTE, NOTE, fitted, is_note, read_note, stem_of, write_note
+from reconciler.manifests import LARGEST_NOTE, NOTE, fitted, is_note, is_note_of_own, read_note, stem_of, write_note
 from reconciler.model import Backup
 from tests.fakes.worlds import FLEET_KEY
 
@@ -71,6 +71,21 @@ def test_no_note_is_written_that_is_too_long_to_be_read(holds: Any) -> None:
 def test_what_is_no_note_is_none(data: bytes) -> None:
     with pytest.raises(BackupDamaged):
         read_note(NAME, data, KEY)
+
+
+def test_a_fork_is_known_by_its_name_and_its_note_alike() -> None:
+    fork = replace(BACKUP, is_fork=True)
+    name = f"{stem_of(fork)}{NOTE}"
+    assert name == "demo/alice/20261126T184500Z-0123456789abcdef-fork.json"
+    assert (is_note(name), is_note_of_own(name), is_note_of_own(NAME)) == (True, False, True)
+    assert read_note(name, write_note(fork, KEY), KEY) == fork
+    for other, written in ((NAME, fork), (name, BACKUP)):
+        with pytest.raises(BackupDamaged):
+            read_note(other, write_note(written, KEY), KEY)
+
+
+def test_an_older_tool_reads_what_is_no_fork() -> None:
+    assert "is_fork" not in json.loads(write_note(BACKUP, KEY))
 
 
 def test_a_note_of_one_child_does_not_speak_for_another() -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from reconciler.errors import HostError, HostTimedOut, InvalidRequest
 from reconciler.model import Action, Outcome, OutcomeCode, PlanOptions, Server, ServerStatus
+from reconciler.render.backups import backup_table
+from tests.crash.dying import Effect, Fate, How, apply_until
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 
@@ -16,6 +18,23 @@ DOG: Final = "my dog is called Bello"
 VERSION: Final = "2026.9.6"
 ALLOWED: Final = PlanOptions(allow_replace=frozenset({"alice"}))
 GIVEN_UP: Final = PlanOptions(allow_replace=frozenset({"alice"}), without_copy=frozenset({"alice"}))
+
+
+class Witness(Fate):
+    """Counts who polls after every effect; and dies after the first one of the name `last` that follows the commit."""
+
+    def __init__(self, world: FakeFleet, last: str | None = None, *, from_begin: bool = False) -> None:
+        super().__init__(how=How.AFTER)
+        self.world, self.last, self.most, self.is_committed = world, last, 0, from_begin
+
+    def carry_out(self, effect: Effect) -> object:
+        self.is_committed |= any(server.is_retired for server in servers(self.world))
+        if self.is_committed and self.last is not None and effect.name.startswith(self.last):
+            self.moment = len(self.effects)
+        try:
+            return super().carry_out(effect)
+        finally:
+            self.most = max(self.most, len(polling(self.world)))
 
 
 @pytest.fixture
@@ -146,10 +165,44 @@ def test_a_proof_that_fails_goes_back_and_keeps_what_the_new_one_was_told(world:
     world.dialer.hosts[spare.id].gateway.remember("I was told this on the new server")
     world.change("alice", regions=("nbg1",))
     world.apply()
-    newest = world.client().keeper().find("alice")
-    assert newest.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 2}}
+    keeper = world.client().keeper()
+    fork, *others = keeper.kept("alice").backups
+    assert fork.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 2}}
+    assert (fork.is_fork, [backup.is_fork for backup in others]) == (True, [False])
     assert [server.id for server in servers(world)] == [old.id]
     assert world.planned() == []
+
+
+def given_up(world: FakeFleet) -> Server:
+    """The new server of a replacement that went back: it was told what the child does not know."""
+    world.dialer.flawed = {VERSION: "second start"}
+    assert replaced(world).code is OutcomeCode.FAILED
+    [spare] = [server for server in servers(world) if server.is_successor]
+    world.dialer.hosts[spare.id].gateway.remember("I was told this on the new server")
+    world.dialer.flawed = {}
+    return spare
+
+
+def test_a_fork_is_taken_for_the_newest_by_nobody_who_does_not_name_it(world: FakeFleet) -> None:
+    given_up(world)
+    world.change("alice", regions=("nbg1",))
+    world.apply()
+    keeper = world.client().keeper()
+    fork, own = keeper.kept("alice").backups
+    assert (keeper.find("alice"), keeper.newest(["alice"])) == (own, {"alice": own.id})
+    assert (keeper.find("alice", fork.id), keeper.names()) == (fork, ("alice",))
+    assert "a fork" in str(backup_table({"alice": keeper.kept("alice")}).rows[0])
+
+
+def test_who_sleeps_after_a_replacement_that_went_back_wakes_with_its_own_memory(world: FakeFleet) -> None:
+    given_up(world)
+    [outcome] = world.apply(options=PlanOptions(hibernate=frozenset({"alice"})))
+    assert (outcome.code, servers(world)) == (OutcomeCode.DONE, [])
+    keeper = world.client().keeper()
+    assert [backup.is_fork for backup in keeper.kept("alice").backups] == [True, False, False]
+    own = keeper.find("alice")
+    assert world.client().asleep()["alice"].backup == own.id
+    assert own.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}
 
 
 def test_a_new_gateway_that_nobody_can_stop_is_switched_off_before_the_old_one_starts(world: FakeFleet) -> None:
@@ -166,6 +219,163 @@ def test_a_new_gateway_that_nobody_can_stop_is_switched_off_before_the_old_one_s
     assert is_as_before(world, old.id)
     world.apply(options=PlanOptions(without_copy=frozenset({"alice"})))
     assert [server.id for server in servers(world)] == [old.id]
+
+
+def dies_after(world: FakeFleet, last: str) -> None:
+    """A replacement, after its commit point."""
+    fate = Witness(world, last)
+    apply_until(world, fate, ALLOWED)
+    assert fate.dead
+
+
+def unretired_by_hand(world: FakeFleet) -> tuple[Server, Server]:
+    """The new server answers, and the old one is not labelled any more as what it is."""
+    dies_after(world, "save")
+    old, new = sorted(servers(world), key=lambda server: server.is_successor)
+    labels = {name: value for name, value in old.labels.items() if not name.endswith("/retired")}
+    world.dialer.hosts[new.id].gateway.remember("I was told this on the new server")
+    assert polling(world) == [world.dialer.hosts[new.id]]
+    return world.cloud.set_labels(old.id, labels), new
+
+
+@pytest.mark.parametrize("options", [PlanOptions(), ALLOWED], ids=["not allowed", "allowed"])
+def test_a_label_taken_away_by_hand_starts_no_second_gateway_and_loses_nothing(
+    world: FakeFleet, options: PlanOptions
+) -> None:
+    _, new = unretired_by_hand(world)
+    watch = Witness(world)
+    apply_until(world, watch, options)
+    assert watch.most == 1
+    assert new.id not in world.cloud.by_id
+    assert len(polling(world)) == 1
+    assert DOG in polling(world)[0].gateway.memory
+    assert [backup.is_fork for backup in world.client().keeper().kept("alice").backups].count(True) == 1
+
+
+def test_who_is_switched_off_then_leaves_no_gateway_behind(world: FakeFleet) -> None:
+    _, new = unretired_by_hand(world)
+    world.change("alice", enabled=False)
+    world.apply()
+    assert polling(world) == []
+    assert world.cloud.by_id[new.id].label("successor") == "told"
+
+
+def test_whose_last_copy_fails_starts_no_second_gateway(world: FakeFleet) -> None:
+    old, _ = unretired_by_hand(world)
+    world.dialer.hosts[old.id].fails = [("copy the state", HostTimedOut("gone", "again"))] * 3
+    watch = Witness(world)
+    apply_until(world, watch, PlanOptions(hibernate=frozenset({"alice"})))
+    assert watch.most == 1
+    assert polling(world) == [world.dialer.hosts[old.id]]
+
+
+def test_what_waits_for_its_name_can_be_replaced_by_one_more(world: FakeFleet) -> None:
+    dies_after(world, "note rename-intended")
+    [waiting] = servers(world)
+    assert waiting.is_successor
+    world.change("alice", regions=("fsn1",))
+    assert replaced(world).code is OutcomeCode.DONE
+    [new] = servers(world)
+    assert (new.region, new.name, world.host("alice").gateway.memory) == ("fsn1", "demo-alice", [DOG])
+    assert world.planned() == []
+
+
+def test_one_more_that_cannot_be_had_leaves_a_server_of_that_name(world: FakeFleet) -> None:
+    dies_after(world, "note rename-intended")
+    world.change("alice", regions=("fsn1",))
+    world.host("alice").fails = [("copy the state", HostTimedOut("gone", "again"))] * 3
+    replaced(world)
+    assert "more than one" not in str(world.client().plan().plan.diagnostics)
+    assert replaced(world).code is OutcomeCode.DONE
+    assert [server.name for server in servers(world)] == ["demo-alice"]
+
+
+def test_whose_memory_is_given_up_does_not_poll_when_somebody_switches_it_on(world: FakeFleet) -> None:
+    [old] = servers(world)
+    world.cloud.fail_next("delete_server", InvalidRequest("no"))
+    replaced(world, GIVEN_UP)
+    assert world.cloud.by_id[old.id].status is ServerStatus.OFF
+    world.cloud.wait(world.cloud.power_on(old.id), 60)
+    world.dialer.hosts[old.id].boot()
+    [new] = [server for server in servers(world) if server.id != old.id]
+    assert polling(world) == [world.dialer.hosts[new.id]]
+
+
+def test_a_host_that_does_not_answer_is_asked_once_and_not_waited_for(world: FakeFleet) -> None:
+    [old] = servers(world)
+    world.host("alice").fails = [("disable openclaw-gateway", HostTimedOut("gone", "again"))]
+    assert replaced(world, GIVEN_UP).code is OutcomeCode.DONE
+    assert old.id not in world.cloud.by_id
+
+
+NEWER: Final = "2026.9.7"
+
+
+@pytest.fixture
+def kept_back(world: FakeFleet) -> FakeFleet:
+    """A person has brought it back to VERSION by hand, so NEWER is held on its host."""
+    world.change("alice", version=NEWER, regions=("nbg1",))
+    world.apply()
+    client = world.client()
+    with client.lock("fleet rollback"):
+        client.apply(client.plan_rollback(["alice"], None))
+    world.change("alice", regions=("hel1",))
+    return world
+
+
+def runs(world: FakeFleet) -> tuple[str | None, list[str]]:
+    [host] = polling(world)
+    return host.gateway.version, host.gateway.memory
+
+
+def test_the_hold_of_a_person_goes_with_the_child(kept_back: FakeFleet) -> None:
+    assert replaced(kept_back).code is OutcomeCode.DONE
+    assert kept_back.server("alice").region == "hel1"
+    assert runs(kept_back) == (VERSION, [DOG])
+    planned = kept_back.client().plan().plan
+    assert planned.actions == ()
+    assert "rolled back by hand" in planned.diagnostics[0].detail
+
+
+@pytest.mark.parametrize("last", ["note hand-over-intended", "set_labels", "restart openclaw-gateway", "save"])
+def test_a_hold_outlives_an_apply_that_dies(kept_back: FakeFleet, last: str) -> None:
+    apply_until(kept_back, Witness(kept_back, last, from_begin=last.startswith("note")), ALLOWED)
+    kept_back.apply(options=ALLOWED)
+    assert runs(kept_back) == (VERSION, [DOG])
+    assert "rolled back by hand" in kept_back.client().plan().plan.diagnostics[0].detail
+
+
+def test_a_hold_that_a_person_ends_is_not_carried(kept_back: FakeFleet) -> None:
+    options = PlanOptions(allow_replace=frozenset({"alice"}), retry=frozenset({"alice"}))
+    assert replaced(kept_back, options).code is OutcomeCode.DONE
+    assert runs(kept_back) == (NEWER, [DOG])
+    assert kept_back.planned() == []
+
+
+def test_what_has_no_way_down_has_none_on_another_server(world: FakeFleet) -> None:
+    world.change("alice", version="2026.9.5")
+    assert replaced(world).code is OutcomeCode.DONE
+    assert runs(world) == (VERSION, [DOG])
+    assert "no way down to 2026.9.5" in world.client().plan().plan.diagnostics[0].summary
+
+
+def test_what_goes_down_does_so_on_its_old_server_first(world: FakeFleet) -> None:
+    """The checkpoint is there, and not in what is handed over."""
+    world.change("alice", version=NEWER, regions=("nbg1",))
+    world.apply()
+    world.change("alice", version=VERSION, regions=("hel1",))
+    assert [str(world.apply(options=ALLOWED)[0].action.kind) for _ in range(2)] == ["update", "replace"]
+    assert world.server("alice").region == "hel1"
+    assert runs(world) == (VERSION, [DOG])
+    assert world.planned() == []
+
+
+def test_whose_memory_is_given_up_is_made_at_the_lower_version(world: FakeFleet) -> None:
+    world.change("alice", version=NEWER, regions=("nbg1",))
+    world.apply()
+    world.change("alice", version=VERSION, regions=("hel1",))
+    assert replaced(world, GIVEN_UP).action.kind == "replace"
+    assert runs(world) == (VERSION, [])
 
 
 def test_whose_host_is_silent_is_replaced_only_where_its_memory_is_given_up(world: FakeFleet) -> None:
