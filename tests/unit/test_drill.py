@@ -131,6 +131,25 @@ def test_a_throw_away_has_no_bot_no_key_and_no_channel_whatever_its_backup_says(
     assert "hooks" not in found
 
 
+def test_no_copy_of_a_configuration_is_there_when_the_gateway_starts(world: FakeFleet) -> None:
+    host = world.host("alice")
+    for end in (".bak", ".bak.1", ".last-good", ".clobbered.2026-11-22T12-00-00", ".rejected.1"):
+        host.files[f"{CONFIG}{end}"] = replace(host.files[CONFIG])
+    host.write_config({**host.config(), "meta": {"touched": True}})
+    backed_up(world)
+    seen: list[list[str]] = []
+
+    def look(step: str) -> None:
+        if step in ("memory", "config"):
+            [tried] = drill_hosts(world)
+            seen.append([path for path in tried.files if path.startswith(f"{CONFIG}.")])
+            assert tried.gateway.starts == 0
+
+    assert [it.problem for it in watched(world, look).drill(["alice"])] == [""]
+    assert [len(copies) for copies in seen] == [5, 0]
+    assert len([path for path in world.host("alice").files if path.startswith(f"{CONFIG}.")]) == 5
+
+
 def test_the_server_is_labelled_from_its_first_moment_and_has_no_bot(world: FakeFleet) -> None:
     backed_up(world)
     spec = drilling.throwaway_of(replace(world.specs["alice"], protect=True), "drill-1", backed_up(world)[0])
