@@ -142,6 +142,7 @@ def _work(
         restore=action.rollback.checkpoint.id if action.rollback else None,
         hold_afterwards=_given_up(action, ports),
         is_first=child.is_unfinished,
+        is_quiet=child.spec is not None and child.spec.is_throwaway,
         spares=child.spares,
         retired=child.retired,
     )

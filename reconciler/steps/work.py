@@ -81,7 +81,7 @@ class Work:
     spares: tuple[Server, ...] = ()  # of the child: see steps/replacing.py, as all that follows here
     retired: tuple[Server, ...] = ()
     before: Work | None = None  # the server whose place this one takes
-    is_quiet: bool = False  # its gateway must not start, at a boot neither
+    is_quiet: bool = False  # no boot may start its gateway
     is_handing_over: bool = False  # the gateway before was told to stop
     is_proven: bool = False  # it may stay
     may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it

@@ -131,6 +131,23 @@ def test_a_throw_away_has_no_bot_no_key_and_no_channel_whatever_its_backup_says(
     assert "hooks" not in found
 
 
+def test_a_boot_starts_no_gateway_of_a_throw_away_and_its_fence_stands_again(world: FakeFleet) -> None:
+    backed_up(world)
+    starts: list[int] = []
+
+    def reboot(step: str) -> None:
+        if step == "memory":  # as the backup has it: nothing is silenced yet
+            [host] = drill_hosts(world)
+            host.boot()
+            starts.append(host.gateway.starts)
+            assert not host.kernel.lets_out("openclaw")
+
+    assert [it.problem for it in watched(world, reboot).drill(["alice"])] == [""]
+    assert starts == [0]
+    [host] = drill_hosts(world)
+    assert host.systemd.file_state("openclaw-gateway.service") == "disabled"
+
+
 def test_no_copy_of_a_configuration_is_there_when_the_gateway_starts(world: FakeFleet) -> None:
     host = world.host("alice")
     for end in (".bak", ".bak.1", ".last-good", ".clobbered.2026-11-22T12-00-00", ".rejected.1"):
@@ -150,6 +167,49 @@ def test_no_copy_of_a_configuration_is_there_when_the_gateway_starts(world: Fake
     assert len([path for path in world.host("alice").files if path.startswith(f"{CONFIG}.")]) == 5
 
 
+def test_before_its_memory_is_there_nothing_of_a_throw_aways_gateway_gets_out(world: FakeFleet) -> None:
+    backed_up(world)
+    fenced: list[str] = []
+
+    def look(step: str) -> None:
+        [*hosts] = drill_hosts(world)
+        if hosts and not hosts[0].kernel.lets_out("openclaw"):
+            fenced.append(step)
+            assert hosts[0].kernel.lets_out("openclaw-build")
+
+    assert [it.problem for it in watched(world, look).drill(["alice"])] == [""]
+    assert fenced[0] == "metadata closed"
+    assert fenced.index("fence") < fenced.index("memory") < fenced.index("start")
+    assert world.host("alice").kernel.lets_out("openclaw")
+
+
+def test_a_host_that_does_not_fence_its_gateway_gets_no_memory(world: FakeFleet) -> None:
+    backed_up(world)
+
+    def unfence(step: str) -> None:
+        if step == "unit":
+            drill_hosts(world)[0].kernel.tables.clear()
+
+    [found] = watched(world, unfence).drill(["alice"])
+    assert "what may leave drill-" in found.problem
+    assert found.left == ""
+    [host] = drill_hosts(world)
+    assert (host.gateway.memory, host.gateway.starts) == ([], 0)
+
+
+def test_rules_that_cannot_be_loaded_end_a_drill(world: FakeFleet) -> None:
+    backed_up(world)
+
+    def remove_program(step: str) -> None:
+        if step == "account":
+            drill_hosts(world)[0].packages.discard("nftables")
+
+    [found] = watched(world, remove_program).drill(["alice"])
+    assert "metadata closed" in found.problem
+    assert drill_hosts(world)[0].gateway.starts == 0
+    assert throwaways(world) == []
+
+
 def test_the_server_is_labelled_from_its_first_moment_and_has_no_bot(world: FakeFleet) -> None:
     backed_up(world)
     spec = drilling.throwaway_of(replace(world.specs["alice"], protect=True), "drill-1", backed_up(world)[0])
@@ -164,14 +224,15 @@ def test_the_server_is_labelled_from_its_first_moment_and_has_no_bot(world: Fake
 
 
 def test_one_flipped_byte_is_found_before_a_server_is_made(world: FakeFleet) -> None:
-    backed_up(world)
+    [backup] = backed_up(world)
     [sealed] = (world.state.parent / "backups").rglob("*.age")
     data = bytearray(sealed.read_bytes())
     data[len(data) // 2] ^= 1
     sealed.write_bytes(data)
     made = len(world.dialer.hosts)
     [found] = drilled(world)
-    assert "is damaged: it is not what was kept in" in found.problem
+    assert f"the backup {backup.id} of alice is damaged: it is not what was kept in" in found.problem
+    assert found.backup == backup
     assert len(world.dialer.hosts) == made
     assert world.events()[-1].event == "drill-failed"
     [trial] = world.client().keeper().trials(["alice"])[0]["alice"]
