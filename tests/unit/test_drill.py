@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +16,16 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler import drilling
+from reconciler import drilling, engine
 from reconciler.api import FleetClient
 from reconciler.commands.backups import SUMMARY
 from reconciler.errors import CloudUnavailable, HostTimedOut, VaultError
 from reconciler.keeper import Keeper
 from reconciler.manifests import name_trial, read_trial
-from reconciler.model import Backup, Drill, Policy, Secret, Server, Trial
+from reconciler.model import Backup, Drill, Event, Policy, Secret, Server, Trial
 from reconciler.ports import Ports
 from reconciler.steps.proving import differences, losses
+from reconciler.store import DirectoryStore
 from reconciler.vaults.directory import DirectoryVault
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
@@ -322,6 +325,68 @@ def test_a_drill_that_ctrl_c_ends_leaves_nothing(world: FakeFleet) -> None:
         watched(world, interrupt).drill(["alice"])
     assert throwaways(world) == []
     assert world.client().keeper().trials(["alice"])[0]["alice"] == ()
+
+
+class Interrupting(DirectoryStore):
+    """Ctrl-C comes with this event, and the thread that tells of it goes on when `go_on` is set."""
+
+    def __init__(self, world: FakeFleet, at: str) -> None:
+        super().__init__(world.state, world.clock)
+        self.at, self.go_on = at, threading.Event()
+
+    def append(self, event: Event, durable: bool) -> None:
+        super().append(event, durable)
+        if event.event == self.at:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            self.go_on.wait(60)
+
+    def let_go(self) -> None:
+        """What the interrupt has left behind comes to its end."""
+        self.go_on.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("ThreadPoolExecutor"):
+                thread.join(60)
+
+
+def test_what_is_about_to_be_made_when_ctrl_c_comes_is_not_made_after_the_last_look(world: FakeFleet) -> None:
+    backed_up(world)
+    world.store = store = Interrupting(world, "create-intended")
+    with pytest.raises(KeyboardInterrupt):
+        world.client().drill(["alice"])
+    store.let_go()
+    assert "the run was interrupted" in str(world.events()[-1].fields)
+    assert throwaways(world) == []
+
+
+def test_what_is_not_up_yet_when_ctrl_c_comes_is_waited_for_and_destroyed(world: FakeFleet) -> None:
+    backed_up(world)
+    world.store = store = Interrupting(world, "created")
+    with pytest.raises(KeyboardInterrupt) as ended:
+        world.client().drill(["alice"])
+    assert throwaways(world) == []
+    store.let_go()
+    assert throwaways(world) == []
+    assert not hasattr(ended.value, "__notes__")
+
+
+def test_what_ctrl_c_leaves_is_said_by_name_with_what_deletes_it(
+    world: FakeFleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet = CommandLine(world, capsys)
+    backed_up(world)
+    for _ in range(engine.TRIES):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    world.store = store = Interrupting(world, "created")
+    said = fleet("drill", "alice")
+    store.let_go()
+    assert said.code == 130
+    [server] = throwaways(world)
+    assert f"Warning: the throw-away server {server.name} may still be there" in said.err
+    assert "503" in said.err
+    command = f"fleet destroy {server.child}"
+    assert f"Delete it: {command};" in said.err
+    assert fleet(*command.split()[1:], "--yes").code == 0
+    assert throwaways(world) == []
 
 
 def test_a_fleet_as_large_as_its_policy_allows_is_drilled(world: FakeFleet) -> None:
