@@ -328,15 +328,15 @@ def test_a_drill_that_ctrl_c_ends_leaves_nothing(world: FakeFleet) -> None:
 
 
 class Interrupting(DirectoryStore):
-    """Ctrl-C comes with this event, and the thread that tells of it goes on when `go_on` is set."""
+    """Ctrl-C comes with each of these events, and the thread that tells of one goes on when `go_on` is set."""
 
-    def __init__(self, world: FakeFleet, at: str) -> None:
+    def __init__(self, world: FakeFleet, *at: str) -> None:
         super().__init__(world.state, world.clock)
         self.at, self.go_on = at, threading.Event()
 
     def append(self, event: Event, durable: bool) -> None:
         super().append(event, durable)
-        if event.event == self.at:
+        if event.event in self.at:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             self.go_on.wait(60)
 
@@ -387,6 +387,17 @@ def test_what_ctrl_c_leaves_is_said_by_name_with_what_deletes_it(
     assert f"Delete it: {command};" in said.err
     assert fleet(*command.split()[1:], "--yes").code == 0
     assert throwaways(world) == []
+
+
+def test_of_a_second_ctrl_c_the_same_is_said(world: FakeFleet, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = CommandLine(world, capsys)
+    backed_up(world)
+    world.store = store = Interrupting(world, "created", "delete-intended")
+    said = fleet("drill", "alice")
+    [server] = throwaways(world)
+    store.let_go()
+    assert said.code == 130
+    assert f"{server.name} may still be there: nobody has looked since the drill was cut off" in said.err
 
 
 def test_a_fleet_as_large_as_its_policy_allows_is_drilled(world: FakeFleet) -> None:
