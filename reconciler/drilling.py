@@ -8,6 +8,7 @@ posted with, by which every later plan knows what a drill has left. The caller h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -18,6 +19,7 @@ from reconciler.keeper import Keeper
 from reconciler.managed.config import ACTING
 from reconciler.model import (
     Backup,
+    Child,
     ChildSpec,
     Drill,
     Event,
@@ -28,14 +30,16 @@ from reconciler.model import (
     Plan,
     PlanOptions,
     Secret,
+    ServerStatus,
     Trial,
     Users,
 )
 from reconciler.observe import observe
-from reconciler.parallel import in_parallel
+from reconciler.parallel import Gate, in_parallel
 from reconciler.planner import plan
 from reconciler.ports import Ports
 from reconciler.steps.backups import Memory
+from reconciler.steps.server import CREATE_TIMEOUT, server_name
 
 WORKERS: Final = 4  # throw-aways at a time: each is a server of the project's quota, and takes the operator's network
 PREFIX: Final = "drill-"
@@ -58,7 +62,8 @@ def drill(
 ) -> list[Drill]:
     """The newest backup of each of these declared children is tried. Raises CloudError where nothing can be made.
 
-    Whatever comes of them, the throw-aways are destroyed before this returns, or the result says why not.
+    Whatever comes of them, the throw-aways are destroyed before this returns, or the result says why not. Where it does
+    not return, the exception's notes do.
     """
     keeper, names = Keeper(fleet, ports), tuple(names)
     begun = in_parallel(lambda name: _rehearsal(fleet, ports, name, identity), names, workers)
@@ -117,11 +122,21 @@ def _rehearsal(fleet: Fleet, ports: Ports, name: str, identity: Secret | None) -
 def _tried(fleet: Fleet, ports: Ports, rehearsals: Mapping[str, _Rehearsal], workers: int) -> dict[str, Drill]:
     for name, it in rehearsals.items():
         _note(ports, "drill-started", name, backup=it.memory.backup.id, throwaway=it.throwaway)
-    left: dict[str, str] = {}
+    throwaways = [it.throwaway for it in rehearsals.values()]
+    making, left = Gate(), dict.fromkeys(throwaways, "nobody has looked since the drill was cut off")
     try:
-        made, outcomes, waited = _made(fleet, ports, rehearsals, workers)
-    finally:
-        left = _destroyed(fleet, ports, [it.throwaway for it in rehearsals.values()], workers)
+        try:
+            made, outcomes, waited = _made(fleet, ports, rehearsals, workers, making)
+        finally:
+            making.shut()  # threads that an interrupt has left behind go on: they would make one after the look
+            left = _destroyed(fleet, ports, throwaways, workers)
+    except BaseException as end:
+        for name, why in left.items():
+            end.add_note(
+                f"the throw-away server {server_name(fleet, name)} may still be there: {why}\n"
+                f"Delete it: fleet destroy {name}; the next `fleet apply` would, too."
+            )
+        raise
     ended = {outcome.action.child: outcome for outcome in outcomes}
     return {
         name: _drill(name, it, made, ended.get(it.throwaway), waited[it.throwaway], left.get(it.throwaway, ""))
@@ -130,7 +145,7 @@ def _tried(fleet: Fleet, ports: Ports, rehearsals: Mapping[str, _Rehearsal], wor
 
 
 def _made(
-    fleet: Fleet, ports: Ports, rehearsals: Mapping[str, _Rehearsal], workers: int
+    fleet: Fleet, ports: Ports, rehearsals: Mapping[str, _Rehearsal], workers: int, making: Gate
 ) -> tuple[Plan, list[Outcome], dict[str, int]]:
     """The plan, what came of it, and how long each drill had taken when its action began.
 
@@ -146,13 +161,15 @@ def _made(
     if found.is_refused:
         return found, [], waited
     memories = {it.throwaway: it.memory for it in rehearsals.values()}
-    return found, engine.apply(larger, found, seen.children, ports, workers, seen.trees, memories), waited
+    return found, engine.apply(larger, found, seen.children, ports, workers, seen.trees, memories, making), waited
 
 
 def _destroyed(fleet: Fleet, ports: Ports, throwaways: Sequence[str], workers: int) -> dict[str, str]:
     """Of those that are still there, why."""
     try:
         seen = observe(fleet, ports, throwaways)
+        if _come_up(ports, seen.children.values()):
+            seen = observe(fleet, ports, throwaways)
         there = {name: child for name, child in seen.children.items() if child.server is not None}
         options = PlanOptions(partial=True, max_destroys=len(throwaways))
         found = plan(fleet, there, seen.catalog, ports.clock.now(), options, seen.shared, seen.others)
@@ -163,6 +180,18 @@ def _destroyed(fleet: Fleet, ports: Ports, throwaways: Sequence[str], workers: i
     why = {outcome.action.child: outcome.error for outcome in outcomes if outcome.error}
     why |= {it.address: it.summary for it in found.diagnostics if it.address not in why}
     return {name: why.get(name, "nothing could be planned for it") for name in there if name not in gone}
+
+
+def _come_up(ports: Ports, children: Iterable[Child]) -> bool:
+    """Whether an interrupt has left any in the making: until they are up nothing is planned for them.
+
+    Of one that does not get up the plan says so.
+    """
+    rising = [it.server for it in children if it.server and it.server.status is ServerStatus.INITIALIZING]
+    for server in rising:
+        with suppress(CloudError):
+            ports.cloud.wait(ports.cloud.open_actions(server.id), CREATE_TIMEOUT)
+    return bool(rising)
 
 
 def _drill(name: str, it: _Rehearsal, made: Plan, outcome: Outcome | None, waited: int, left: str) -> Drill:

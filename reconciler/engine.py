@@ -17,7 +17,7 @@ from reconciler.errors import CloudError, FleetError, HostError, ProofFailed
 from reconciler.hindrances import Hindrances
 from reconciler.log import get_log
 from reconciler.model import LATEST, Action, Child, Event, Fleet, Hold, Json, Kind, Outcome, OutcomeCode, Plan, masked
-from reconciler.parallel import in_parallel
+from reconciler.parallel import Gate, in_parallel
 from reconciler.ports import Ports
 from reconciler.soaking import soaked
 from reconciler.steps import GO_BACK, Step, Work
@@ -35,6 +35,7 @@ TRIES: Final = 3
 PAUSE: Final = 1.0  # seconds before the second try; doubled each time
 NO_TREES: Final[Mapping[Key, str]] = MappingProxyType({})
 NO_MEMORIES: Final[Mapping[str, Memory]] = MappingProxyType({})
+OPEN: Final = Gate()  # of a run that ends with its process when it is interrupted
 _MAKING: Final = (Kind.CREATE, Kind.REPLACE)  # what needs the fleet's key and firewalls
 
 
@@ -46,10 +47,12 @@ def apply(
     workers: int = WORKERS,
     trees: Mapping[Key, str] = NO_TREES,
     memories: Mapping[str, Memory] = NO_MEMORIES,
+    making: Gate = OPEN,
 ) -> list[Outcome]:
     """Run every action of the plan and say how each ended. The caller holds the lock. Raises CloudError, StateError.
 
     `trees` are those that the fleet knows of releases; `memories`, by child, what is given to a gateway that is made.
+    Whoever goes on after an interrupt shuts the gate `making`: from then on nothing of this run makes a server.
     """
     run = ports.clock.token()
     actions: list[Json] = [f"{action.kind} {action.child}" for action in plan.actions]
@@ -70,7 +73,10 @@ def apply(
     known = Trees(dict(trees), children=children, marking=hindrances.marking)
     last_batch = max((action.batch for action in plan.actions), default=0)
     for (_, batch), group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
-        wave = [(it, _work(it, plan, fleet, children[it.child], ports, run, key_id, known, memories)) for it in group]
+        wave = [
+            (it, _work(it, plan, fleet, children[it.child], ports, run, key_id, known, memories, making))
+            for it in group
+        ]
         at_once = min(workers, fleet.rollout.max_parallel) if batch else workers
         ended = in_parallel(lambda pair: _run(*pair, children[pair[0].child], hindrances), wave, at_once)
         works += [work for _, work in wave]
@@ -118,6 +124,7 @@ def _work(
     key_id: int | None,
     trees: Trees,
     memories: Mapping[str, Memory],
+    making: Gate,
 ) -> Work:
     def note(event: str, durable: bool = False, **fields: Json) -> None:
         _note(ports, run, event, durable=durable, child=action.child, **fields)
@@ -142,8 +149,10 @@ def _work(
         restore=action.rollback.checkpoint.id if action.rollback else None,
         hold_afterwards=_given_up(action, ports),
         is_first=child.is_unfinished,
+        is_quiet=child.spec is not None and child.spec.is_throwaway,
         spares=child.spares,
         retired=child.retired,
+        making=making,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -35,7 +37,7 @@ def drill(settings: Settings, selection: Selection, sample: int | None, as_json:
     some failed, 1 when all did.
     """
     from reconciler.render.drills import drill_json, drill_lines
-    from reconciler.render.text import json_text
+    from reconciler.render.text import harmless, json_text
     from reconciler.secrets.age_identity import read_identity
 
     if selection.is_empty and sample is None:
@@ -46,7 +48,7 @@ def drill(settings: Settings, selection: Selection, sample: int | None, as_json:
     names = tuple(name for name in (declared if meant is None else meant) if name in declared)
     if not names:
         raise UsageProblem("none of these is in the fleet file", "a drill takes the server's type and image from there")
-    with client.lock("fleet drill"):
+    with client.lock("fleet drill"), _telling_what_is_left():
         drills = client.drill(names if sample is None else client.sample(names, sample), key)
     if as_json:
         click.echo(json_text(drill_json(drills)))
@@ -54,7 +56,20 @@ def drill(settings: Settings, selection: Selection, sample: int | None, as_json:
         show_lines(drill_lines(drills), settings)
     for found in drills:
         if found.left:
-            text = f"Warning: the throw-away server of {found.child} is still there: {found.left}"
+            text = f"Warning: the throw-away server of {found.child} is still there: {harmless(found.left)}"
             click.echo(f"{text}\nThe next `fleet apply` destroys it.", err=True)
     failed = sum(not found.is_proven for found in drills)
     return 0 if not failed else 1 if failed == len(drills) else 3
+
+
+@contextmanager
+def _telling_what_is_left() -> Iterator[None]:
+    """Ctrl-C ends a drill as well as an error does: what could not be taken away is said before either is."""
+    from reconciler.render.text import harmless
+
+    try:
+        yield
+    except BaseException as end:
+        for note in getattr(end, "__notes__", ()):
+            click.echo("\n".join(harmless(line) for line in f"Warning: {note}".splitlines()), err=True)
+        raise

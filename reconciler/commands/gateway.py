@@ -76,10 +76,15 @@ def validate_config(version: str, node_version: str, candidate: bytes) -> Comman
     )
 
 
-def forget_config_backups(path: str) -> Command:
-    """Drop the gateway's own copies of `path`: it puts one back when a file lacks the `meta` that the copy has."""
-    text = 'exec runuser -u openclaw -- sh -c \'rm -f -- "$1".bak "$1".bak.* "$1".last-good\' sh "$1"'
-    return script(f"forget the backups of {path}", text, path)
+def forget_config_backups(path: str, *, whatever_its_name: bool = False) -> Command:
+    """Drop the gateway's own copies of `path`: it puts one back when a file lacks the `meta` that the copy has.
+
+    Those it puts back; or whatever is called as `path` with more behind it, as those that it keeps for people are
+    (`.clobbered.*`, `.rejected.*`) and what a later release may call otherwise.
+    """
+    ends = (".*",) if whatever_its_name else (".bak", ".bak.*", ".last-good")
+    text = 'exec runuser -u openclaw -- sh -c \'path=$1; shift; for end; do rm -rf -- "$path"$end; done\' sh "$@"'
+    return script(f"forget the backups of {path}", text, path, *ends)
 
 
 def gateway_rpc(method: str, params: Json, port: int = 18789) -> Command:

@@ -122,13 +122,20 @@ MANAGED: Final[tuple[Managed, ...]] = (
         },
     ),
     directory("settings directory", "/etc/openclaw-deploy", only=(files.METADATA_RULES_PATH.rpartition("/")[2],)),
-    text_file("metadata rules", files.METADATA_RULES_PATH, files.METADATA_RULES),
+    file(
+        "metadata rules",
+        files.METADATA_RULES_PATH,
+        "root:root",
+        "0644",
+        lambda m: (files.FENCED_RULES if m.is_throwaway else files.METADATA_RULES).encode(),
+    ),
     text_file("metadata unit", files.METADATA_UNIT_PATH, files.METADATA_SERVICE),
     unit("metadata drop", files.METADATA_UNIT),
-    plain(
+    Managed(
         "metadata rules in force",
-        {"kind": "rules", "table": ["inet", "openclaw_deploy"]},
-        list(files.METADATA_RULES_IN_FORCE),
+        # By names where one is about an account, whose number is each host's own.
+        lambda s: {"kind": "rules", "table": ["inet", "openclaw_deploy"], "names": s is not None and s.is_throwaway},
+        lambda s, m: list(files.FENCED_RULES_IN_FORCE if s.is_throwaway else files.METADATA_RULES_IN_FORCE),
     ),
     plain(
         "account",
@@ -188,7 +195,11 @@ MANAGED: Final[tuple[Managed, ...]] = (
     ),
     Managed("config", config_look, lambda s, m: wanted_config(s, m.endpoints)),
     Managed("workspace files", workspace_look, lambda s, m: wanted_workspace(s)),
-    unit("gateway", files.UNIT),
+    Managed(
+        "gateway",
+        lambda s: {"kind": "unit", "name": files.UNIT},
+        lambda s, m: {"enabled": "disabled" if s.is_throwaway else "enabled", "active": "active"},
+    ),
 )
 
 _BY_NAME: Final = {entry.name: entry for entry in MANAGED}

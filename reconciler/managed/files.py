@@ -75,26 +75,33 @@ SUDOERS: Final = f"""\
 
 # The metadata service hands out user_data, and with it the first host key: only root may ask (design, "Keys and
 # accounts"). An own table: ufw never flushes it.
-METADATA_RULES: Final = """\
+_RULES: Final = """\
 #!/usr/sbin/nft -f
 table inet openclaw_deploy
 delete table inet openclaw_deploy
 table inet openclaw_deploy {
   chain output {
     type filter hook output priority filter; policy accept;
-    ip daddr 169.254.169.254 meta skuid != 0 reject
+    %s
   }
 }
 """
+_NO_METADATA: Final = "ip daddr 169.254.169.254 meta skuid != 0 reject"
+METADATA_RULES: Final = _RULES % _NO_METADATA
+# Of a throw-away besides: whatever a backup makes its gateway do, nobody but its own host hears of it.
+FENCED_RULES: Final = _RULES % f'{_NO_METADATA}\n    meta skuid {SERVICE_USER} oifname != "lo" reject'
 
-# The same as `nft list table` prints it (nftables 1.0): the unit stays "active" when somebody flushes the rules.
-METADATA_RULES_IN_FORCE: Final = (
-    "table inet openclaw_deploy {",
-    "chain output {",
-    "type filter hook output priority filter; policy accept;",
-    "ip daddr 169.254.169.254 meta skuid != 0 reject",
-    "}",
-    "}",
+
+def _in_force(*rules: str) -> tuple[str, ...]:
+    """As `nft list table` prints them (nftables 1.0): the unit stays "active" when somebody flushes the rules."""
+    chain = "type filter hook output priority filter; policy accept;"
+    return ("table inet openclaw_deploy {", "chain output {", chain, *rules, "}", "}")
+
+
+METADATA_RULES_IN_FORCE: Final = _in_force(_NO_METADATA)
+# As `nft --guid list table` prints them.
+FENCED_RULES_IN_FORCE: Final = _in_force(
+    'ip daddr 169.254.169.254 meta skuid != "root" reject', f'meta skuid "{SERVICE_USER}" oifname != "lo" reject'
 )
 
 METADATA_SERVICE: Final = f"""\

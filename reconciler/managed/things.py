@@ -29,6 +29,10 @@ class Materials:
     tree: str | None = None  # the digest of the release's content; as it is on the host where the fleet knows none
 
     @property
+    def is_throwaway(self) -> bool:
+        return self.bot_token is None
+
+    @property
     def secrets(self) -> tuple[Secret, ...]:
         bot = () if self.bot_token is None else (self.bot_token,)
         return (self.host_private_key, self.gateway_token, *bot, self.model_key, self.digest_key)

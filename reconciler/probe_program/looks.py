@@ -33,6 +33,7 @@ SECRET_KEYS = re.compile(
 )
 LONGEST_VALUE = 65536  # characters of one value; whoever writes more shall not fill our whole answer
 MOST_NAMES = 20  # of what does not belong somewhere: more says nothing more
+DEFAULT_REJECT = re.compile(" with icmpx? port-unreachable")  # some versions of nft name it, others do not
 UNFINISHED = (".openclaw-lifecycle-pending", "dist/openclaw-install-guard")
 
 
@@ -174,10 +175,9 @@ def look_at_unit(look: Any, key: bytes) -> Any:
 
 
 def look_at_rules(look: Any, key: bytes) -> Any:
-    """The lines of an nft table that is in force; null when there is none."""
-    # Some versions name reject's default, others do not.
-    found = listed("nft", "list", "table", *look["table"])
-    lines = [line.strip().replace(" with icmp port-unreachable", "") for line in found]
+    """The lines of an nft table that is in force, accounts by number or by name; null when there is none."""
+    found = listed("nft", *(["--guid"] if look.get("names") else []), "list", "table", *look["table"])
+    lines = [DEFAULT_REJECT.sub("", line.strip()) for line in found]
     return [line for line in lines if line] or None
 
 

@@ -17,7 +17,7 @@ def drill_lines(drills: Iterable[Drill]) -> list[tuple[str, str | None]]:
             lines.append((f"{found.child}:{about} proven: {how}", "green"))
             continue
         lines.append((f"{found.child}:{about} not proven: {harmless(found.problem)}", "red"))
-        lines += [(f"  {line}", None) for line in harmless(found.advice).splitlines()]
+        lines += [(f"  {harmless(line)}", None) for line in found.advice.splitlines()]
     return lines
 
 

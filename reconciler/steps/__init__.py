@@ -38,6 +38,7 @@ from reconciler.steps.switching import (
 from reconciler.steps.system import (
     ensure_account,
     ensure_directories,
+    ensure_fenced,
     ensure_firewall,
     ensure_metadata_closed,
     ensure_packages,
@@ -63,6 +64,7 @@ _INSTALL: Final = (
 )
 PUT: Final[tuple[Step, ...]] = (
     *_INSTALL,
+    Step("fence", ensure_fenced),
     Step("memory", ensure_memory),
     Step("compare memory", ensure_same_memory),
     Step("checkpoint", ensure_checkpoint),
@@ -92,8 +94,8 @@ _PREPARE: Final = (
     Step("settle", ensure_settled),
     Step("packages", ensure_packages),
     Step("firewall", ensure_firewall),
-    Step("metadata closed", ensure_metadata_closed),
     Step("account", ensure_account),
+    Step("metadata closed", ensure_metadata_closed),  # after it: a throw-away's rules name that account
 )
 CONVERGE: Final[tuple[Step, ...]] = (*_PREPARE, *PUT)
 # All of it that can be done before another gateway of the same child has to stop.

@@ -236,7 +236,9 @@ def _write_stopped(work: Work, patch: Json) -> None:
     stop_gateway(work)
     candidate = _candidate(work, patch)
     host.run(commands.make_directory(files.CONFIG_PATH.rpartition("/")[0], owner, "0700"))
-    if isinstance(candidate, dict) and "meta" not in candidate:
+    if work.declared().is_throwaway:  # each of them says what the child's own gateway does
+        host.run(commands.forget_config_backups(files.CONFIG_PATH, whatever_its_name=True))
+    elif isinstance(candidate, dict) and "meta" not in candidate:
         host.run(commands.forget_config_backups(files.CONFIG_PATH))
     host.run(commands.install_file(files.CONFIG_PATH, json.dumps(candidate, indent=2).encode(), owner, "0600"))
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from reconciler import commands
 from reconciler.errors import BackupDamaged, HostError, ProofFailed
 from reconciler.managed import files
-from reconciler.model import Json
+from reconciler.model import Backup, Json
 from reconciler.steps.work import Work
 
 SHOWN: Final = 10  # differences; more are counted
@@ -29,11 +29,10 @@ def ensure_same_memory(work: Work) -> bool:
 
     Raises BackupDamaged with every table that differs; HostError.
     """
-    if work.memory is None or not work.declared().is_throwaway:
+    backup = _on_trial(work)
+    if backup is None:
         return False
-    backup = work.memory.backup
-    found = [*differences(dict(backup.holds), _held(work, live=False))]
-    if found:
+    if found := [*differences(dict(backup.holds), _held(work, live=False))]:
         raise BackupDamaged(
             f"what was restored is not what the backup {backup.id} of {backup.child} holds: {_listed(found)}",
             f"make another one, and try that: fleet backup create {backup.child}; fleet drill {backup.child}",
@@ -46,12 +45,11 @@ def ensure_nothing_forgotten(work: Work) -> bool:
 
     It is stopped to be asked: it keeps databases locked while it runs (measured, 2026.9.5).
     """
-    if work.memory is None or not work.declared().is_throwaway:
+    backup = _on_trial(work)
+    if backup is None:
         return False
     work.connection().run(commands.stop_unit(files.UNIT))
-    backup = work.memory.backup
-    found = [*losses(dict(backup.holds), _held(work, live=True))]
-    if found:
+    if found := [*losses(dict(backup.holds), _held(work, live=True))]:
         raise ProofFailed(
             f"the gateway has started with the backup {backup.id} of {backup.child}, and has lost: {_listed(found)}",
             f"OpenClaw {backup.version} did that at its start; nothing of {backup.child} itself was touched",
@@ -78,6 +76,11 @@ def losses(noted: Json, found: Json) -> Iterator[str]:
     for table, rows in sorted(_tables(noted).items()):
         if table.rpartition(" ")[2] in LASTING and after.get(table, 0) < rows:
             yield f"{table}: {_rows(after.get(table))}, not {_rows(rows)}"
+
+
+def _on_trial(work: Work) -> Backup | None:
+    """What a throw-away was given; None of whoever is none."""
+    return work.memory.backup if work.memory is not None and work.declared().is_throwaway else None
 
 
 def _held(work: Work, *, live: bool) -> Json:

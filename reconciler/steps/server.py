@@ -144,7 +144,8 @@ def _created(work: Work, server_type: str, region: str) -> Server:
     request = _request(work, uid, server_type, region)
     work.note("create-intended", durable=True, name=request.name, uid=uid, server_type=server_type, region=region)
     try:
-        server, actions = work.ports.cloud.create_server(request)
+        with work.making:
+            server, actions = work.ports.cloud.create_server(request)
     except (CloudUnavailable, NameTaken):
         # The answer may be lost and the server made: the look-up tells, by our nonce.
         taken = _taken_over(work, request.name)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
+from reconciler.diff import same
+from reconciler.errors import HostError
 from reconciler.managed import MANAGED, PACKAGES, entry_named, files
 from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
@@ -37,7 +39,7 @@ def ensure_firewall(work: Work) -> bool:
 
 
 def ensure_metadata_closed(work: Work) -> bool:
-    """Nobody but root reaches the metadata address, now and after every boot."""
+    """Nobody but root reaches the metadata address, and a throw-away's gateway nobody: now and after every boot."""
     names = ("metadata rules", "metadata unit", "metadata drop", "metadata rules in force")
     if work.is_right(*names):
         return False
@@ -45,6 +47,23 @@ def ensure_metadata_closed(work: Work) -> bool:
     work.connection().run(commands.daemon_reload())
     work.connection().run(commands.enable_unit(files.METADATA_UNIT))
     work.connection().run(commands.reload_unit(files.METADATA_UNIT))
+    return True
+
+
+def ensure_fenced(work: Work) -> bool:
+    """The kernel of a throw-away's host says that nothing of its gateway's user gets out. Raises HostError.
+
+    The rules are loaded by the unit without which no gateway starts; here they are proven before anything is there
+    that may want to get out.
+    """
+    if not work.declared().is_throwaway:
+        return False
+    in_force = "metadata rules in force"
+    if not same(work.look().managed.get(in_force), work.wanted()[in_force]):
+        raise HostError(
+            f"what may leave {work.name} is not limited, so no backup is put there",
+            "its kernel does not work by the rules that were loaded: look at its image, or name another one",
+        )
     return True
 
 

@@ -28,6 +28,7 @@ from reconciler.model import (
     Switch,
     masked,
 )
+from reconciler.parallel import Gate
 from reconciler.ports import Host, Ports
 from reconciler.steps.repairs import leaving_alone
 from reconciler.steps.trees import Trees, wanted_tree
@@ -81,9 +82,10 @@ class Work:
     spares: tuple[Server, ...] = ()  # of the child: see steps/replacing.py, as all that follows here
     retired: tuple[Server, ...] = ()
     before: Work | None = None  # the server whose place this one takes
-    is_quiet: bool = False  # its gateway must not start, at a boot neither
+    is_quiet: bool = False  # no boot may start its gateway
     is_handing_over: bool = False  # the gateway before was told to stop
     is_proven: bool = False  # it may stay
+    making: Gate = field(default_factory=Gate)  # shut when this run may make no further server
     may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it
     was_healthy: bool = True  # before the switch
     errors_before: int | None = None  # that the gateway had written within the same time

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +17,16 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler import drilling
+from reconciler import drilling, engine
 from reconciler.api import FleetClient
 from reconciler.commands.summary import SUMMARY
 from reconciler.errors import CloudUnavailable, HostTimedOut, VaultError
 from reconciler.keeper import Keeper
 from reconciler.manifests import name_trial, read_trial
-from reconciler.model import Backup, Drill, Policy, Secret, Server, Trial
+from reconciler.model import Backup, Drill, Event, Policy, Secret, Server, Trial
 from reconciler.ports import Ports
 from reconciler.steps.proving import differences, losses
+from reconciler.store import DirectoryStore
 from reconciler.vaults.directory import DirectoryVault
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
@@ -132,6 +135,85 @@ def test_a_throw_away_has_no_bot_no_key_and_no_channel_whatever_its_backup_says(
     assert "hooks" not in found
 
 
+def test_a_boot_starts_no_gateway_of_a_throw_away_and_its_fence_stands_again(world: FakeFleet) -> None:
+    backed_up(world)
+    starts: list[int] = []
+
+    def reboot(step: str) -> None:
+        if step == "memory":  # as the backup has it: nothing is silenced yet
+            [host] = drill_hosts(world)
+            host.boot()
+            starts.append(host.gateway.starts)
+            assert not host.kernel.lets_out("openclaw")
+
+    assert [it.problem for it in watched(world, reboot).drill(["alice"])] == [""]
+    assert starts == [0]
+    [host] = drill_hosts(world)
+    assert host.systemd.file_state("openclaw-gateway.service") == "disabled"
+
+
+def test_no_copy_of_a_configuration_is_there_when_the_gateway_starts(world: FakeFleet) -> None:
+    host = world.host("alice")
+    for end in (".bak", ".bak.1", ".last-good", ".clobbered.2026-11-22T12-00-00", ".rejected.1"):
+        host.files[f"{CONFIG}{end}"] = replace(host.files[CONFIG])
+    host.write_config({**host.config(), "meta": {"touched": True}})
+    backed_up(world)
+    seen: list[list[str]] = []
+
+    def look(step: str) -> None:
+        if step in ("memory", "config"):
+            [tried] = drill_hosts(world)
+            seen.append([path for path in tried.files if path.startswith(f"{CONFIG}.")])
+            assert tried.gateway.starts == 0
+
+    assert [it.problem for it in watched(world, look).drill(["alice"])] == [""]
+    assert [len(copies) for copies in seen] == [5, 0]
+    assert len([path for path in world.host("alice").files if path.startswith(f"{CONFIG}.")]) == 5
+
+
+def test_before_its_memory_is_there_nothing_of_a_throw_aways_gateway_gets_out(world: FakeFleet) -> None:
+    backed_up(world)
+    fenced: list[str] = []
+
+    def look(step: str) -> None:
+        [*hosts] = drill_hosts(world)
+        if hosts and not hosts[0].kernel.lets_out("openclaw"):
+            fenced.append(step)
+            assert hosts[0].kernel.lets_out("openclaw-build")
+
+    assert [it.problem for it in watched(world, look).drill(["alice"])] == [""]
+    assert fenced[0] == "metadata closed"
+    assert fenced.index("fence") < fenced.index("memory") < fenced.index("start")
+    assert world.host("alice").kernel.lets_out("openclaw")
+
+
+def test_a_host_that_does_not_fence_its_gateway_gets_no_memory(world: FakeFleet) -> None:
+    backed_up(world)
+
+    def unfence(step: str) -> None:
+        if step == "unit":
+            drill_hosts(world)[0].kernel.tables.clear()
+
+    [found] = watched(world, unfence).drill(["alice"])
+    assert "what may leave drill-" in found.problem
+    assert found.left == ""
+    [host] = drill_hosts(world)
+    assert (host.gateway.memory, host.gateway.starts) == ([], 0)
+
+
+def test_rules_that_cannot_be_loaded_end_a_drill(world: FakeFleet) -> None:
+    backed_up(world)
+
+    def remove_program(step: str) -> None:
+        if step == "account":
+            drill_hosts(world)[0].packages.discard("nftables")
+
+    [found] = watched(world, remove_program).drill(["alice"])
+    assert "metadata closed" in found.problem
+    assert drill_hosts(world)[0].gateway.starts == 0
+    assert throwaways(world) == []
+
+
 def test_the_server_is_labelled_from_its_first_moment_and_has_no_bot(world: FakeFleet) -> None:
     backed_up(world)
     spec = drilling.throwaway_of(replace(world.specs["alice"], protect=True), "drill-1", backed_up(world)[0])
@@ -146,14 +228,15 @@ def test_the_server_is_labelled_from_its_first_moment_and_has_no_bot(world: Fake
 
 
 def test_one_flipped_byte_is_found_before_a_server_is_made(world: FakeFleet) -> None:
-    backed_up(world)
+    [backup] = backed_up(world)
     [sealed] = (world.state.parent / "backups").rglob("*.age")
     data = bytearray(sealed.read_bytes())
     data[len(data) // 2] ^= 1
     sealed.write_bytes(data)
     made = len(world.dialer.hosts)
     [found] = drilled(world)
-    assert "is damaged: it is not what was kept in" in found.problem
+    assert f"the backup {backup.id} of alice is damaged: it is not what was kept in" in found.problem
+    assert found.backup == backup
     assert len(world.dialer.hosts) == made
     assert world.events()[-1].event == "drill-failed"
     [trial] = world.client().keeper().trials(["alice"])[0]["alice"]
@@ -264,6 +347,79 @@ def test_a_drill_that_ctrl_c_ends_leaves_nothing(world: FakeFleet) -> None:
         watched(world, interrupt).drill(["alice"])
     assert throwaways(world) == []
     assert world.client().keeper().trials(["alice"])[0]["alice"] == ()
+
+
+class Interrupting(DirectoryStore):
+    """Ctrl-C comes with each of these events, and the thread that tells of one goes on when `go_on` is set."""
+
+    def __init__(self, world: FakeFleet, *at: str) -> None:
+        super().__init__(world.state, world.clock)
+        self.at, self.go_on = at, threading.Event()
+
+    def append(self, event: Event, durable: bool) -> None:
+        super().append(event, durable)
+        if event.event in self.at:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            self.go_on.wait(60)
+
+    def let_go(self) -> None:
+        """What the interrupt has left behind comes to its end."""
+        self.go_on.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("ThreadPoolExecutor"):
+                thread.join(60)
+
+
+def test_what_is_about_to_be_made_when_ctrl_c_comes_is_not_made_after_the_last_look(world: FakeFleet) -> None:
+    backed_up(world)
+    world.store = store = Interrupting(world, "create-intended")
+    with pytest.raises(KeyboardInterrupt):
+        world.client().drill(["alice"])
+    store.let_go()
+    assert "the run was interrupted" in str(world.events()[-1].fields)
+    assert throwaways(world) == []
+
+
+def test_what_is_not_up_yet_when_ctrl_c_comes_is_waited_for_and_destroyed(world: FakeFleet) -> None:
+    backed_up(world)
+    world.store = store = Interrupting(world, "created")
+    with pytest.raises(KeyboardInterrupt) as ended:
+        world.client().drill(["alice"])
+    assert throwaways(world) == []
+    store.let_go()
+    assert throwaways(world) == []
+    assert not hasattr(ended.value, "__notes__")
+
+
+def test_what_ctrl_c_leaves_is_said_by_name_with_what_deletes_it(
+    world: FakeFleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet = CommandLine(world, capsys)
+    backed_up(world)
+    for _ in range(engine.TRIES):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    world.store = store = Interrupting(world, "created")
+    said = fleet("drill", "alice")
+    store.let_go()
+    assert said.code == 130
+    [server] = throwaways(world)
+    assert f"Warning: the throw-away server {server.name} may still be there" in said.err
+    assert "503" in said.err
+    command = f"fleet destroy {server.child}"
+    assert f"Delete it: {command};" in said.err
+    assert fleet(*command.split()[1:], "--yes").code == 0
+    assert throwaways(world) == []
+
+
+def test_of_a_second_ctrl_c_the_same_is_said(world: FakeFleet, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = CommandLine(world, capsys)
+    backed_up(world)
+    world.store = store = Interrupting(world, "created", "delete-intended")
+    said = fleet("drill", "alice")
+    [server] = throwaways(world)
+    store.let_go()
+    assert said.code == 130
+    assert f"{server.name} may still be there: nobody has looked since the drill was cut off" in said.err
 
 
 def test_a_fleet_as_large_as_its_policy_allows_is_drilled(world: FakeFleet) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from reconciler.sandbox.simulated.calls import Fails
@@ -10,10 +12,14 @@ if TYPE_CHECKING:
     from reconciler.sandbox.simulated.host import SimulatedHost
 
 OURS: Final = "inet openclaw_deploy"
+_ACCOUNT: Final = re.compile(r"(?<=meta skuid )(!= )?([a-z][a-z0-9_-]*|0)\b")
 
 
 class Kernel:
-    """`tables` maps "inet name" to the lines that `nft list table` prints, without indentation."""
+    """`tables` maps "inet name" to the lines that `nft list table` prints, without indentation.
+
+    But for accounts: which number each has is not modelled, so only root's is told as one.
+    """
 
     def __init__(self, host: SimulatedHost) -> None:
         self.tables: dict[str, list[str]] = {}
@@ -30,7 +36,29 @@ class Kernel:
         """`nft -f path`. Raises Fails where the file is missing or makes no sense; then nothing has changed."""
         if path not in self._host.files:
             raise Fails(f"Error: Could not open file {path!r}: No such file or directory")
-        self.tables = _after(dict(self.tables), self._host.content(path).decode("utf-8", "replace").splitlines())
+        lines = self._host.content(path).decode("utf-8", "replace").splitlines()
+        _check_accounts(lines, self._host.accounts)
+        self.tables = _after(dict(self.tables), lines)
+
+    def listed(self, table: str, *, names: bool) -> list[str]:
+        """`nft list table`, with --guid where accounts shall be told by their names."""
+        lines = self.tables.get(table, [])
+        return [_ACCOUNT.sub(_named, line) for line in lines] if names else lines
+
+    def lets_out(self, user: str) -> bool:
+        """Whether what `user` sends gets any further than loopback."""
+        fence = f'meta skuid {user} oifname != "lo" reject'
+        return not any(fence in lines for lines in self.tables.values())
+
+
+def _check_accounts(lines: list[str], accounts: Collection[str]) -> None:
+    for _, name in _ACCOUNT.findall("\n".join(lines)):
+        if name not in ("0", *accounts):
+            raise Fails(f"Error: User does not exist: {name}")
+
+
+def _named(found: re.Match[str]) -> str:
+    return f'{found[1] or ""}"{"root" if found[2] == "0" else found[2]}"'
 
 
 def _after(tables: dict[str, list[str]], lines: list[str]) -> dict[str, list[str]]:

@@ -167,8 +167,7 @@ def _unit(host: SimulatedHost, look: Any, key: bytes) -> Json:
 
 
 def _rules(host: SimulatedHost, look: Any, key: bytes) -> Json:
-    lines = host.kernel.tables.get(" ".join(look["table"]))
-    return list(lines) if lines else None
+    return [*host.kernel.listed(" ".join(look["table"]), names=look.get("names", False))] or None
 
 
 def _release(host: SimulatedHost, look: Any, key: bytes) -> Json:

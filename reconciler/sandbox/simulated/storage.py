@@ -6,6 +6,7 @@ say the same.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from itertools import count
 from typing import Final
 
@@ -108,11 +109,14 @@ def clear_strays(host: SimulatedHost, call: Call) -> None:
 
 
 def forget_config_backups(host: SimulatedHost, call: Call) -> None:
-    path = call.arguments[0]
+    """$1 the configuration, then patterns of what the names of its copies end with."""
+    path, *ends = call.arguments
     if "openclaw" not in host.accounts:
         raise Fails("runuser: user openclaw does not exist")
-    for found in [name for name in host.files if name.startswith(f"{path}.bak") or name == f"{path}.last-good"]:
-        del host.files[found]
+    directory, name = path.rpartition("/")[::2]
+    for found in strays(host, directory, f"{name}.*", ()):
+        if any(fnmatchcase(found, f"{name}{end}") for end in ends):
+            remove_tree(host, f"{directory}/{found}")
 
 
 def _acting(host: SimulatedHost, call: Call) -> str:

@@ -73,6 +73,16 @@ CASES: Final = (
          (file(f"{HOME}/c.json.bak.1"), None), (file(f"{HOME}/c.json.last-good"), None)],
     ),
     Case(
+        "whatever is called as the gateway's configuration with more behind it is forgotten",
+        [*GATEWAY_USER,
+         *(install_file(f"{HOME}/d.json{end}", b"{}", OURS, "0600") for end in ("", ".bak.1", ".clobbered.1", ".x/y")),
+         install_file(f"{HOME}/d.jsonl", b"{}", OURS, "0600"),
+         forget_config_backups(f"{HOME}/d.json", whatever_its_name=True)],
+        [(file(f"{HOME}/d.json"), holding(b"{}", OURS, "0600")), (file(f"{HOME}/d.json.bak.1"), None),
+         (file(f"{HOME}/d.json.clobbered.1"), None), (directory(f"{HOME}/d.json.x"), None),
+         (file(f"{HOME}/d.jsonl"), holding(b"{}", OURS, "0600"))],
+    ),
+    Case(
         "what stands in the way of the gateway's files is moved aside by the gateway's user",
         [*GATEWAY_USER,
          *(install_file(f"{HOME}/way/{name}", b"theirs", OURS, "0600")

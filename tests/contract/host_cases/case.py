@@ -251,8 +251,8 @@ def unit(name: str) -> Json:
     return {"kind": "unit", "name": name}
 
 
-def rules(table: str) -> Json:
-    return {"kind": "rules", "table": ["inet", table]}
+def rules(table: str, *, names: bool = False) -> Json:
+    return {"kind": "rules", "table": ["inet", table], "names": names}
 
 
 def release(path: str) -> Json:

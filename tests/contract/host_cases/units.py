@@ -8,6 +8,7 @@ from reconciler.commands import (
     daemon_reload,
     enable_unit,
     install_file,
+    make_system_user,
     plain_units,
     reload_unit,
     reset_failed,
@@ -44,6 +45,15 @@ def table(name: str) -> str:
 
 def shown(name: str) -> list[str]:
     return [line.strip() for line in table(name).splitlines()]
+
+
+def fence(account: str) -> str:
+    """The rules of a throw-away in a table of this account's name, and about it: a machine's own stay as they are."""
+    return of_contract(files.FENCED_RULES, account)
+
+
+def of_contract(text: str, account: str) -> str:
+    return text.replace("openclaw_deploy", account).replace(files.SERVICE_USER, account)
 
 
 def stamped(name: str) -> tuple[Command, ...]:
@@ -192,6 +202,22 @@ CASES: Final = (
          write_unit("contract-u.service", oneshot("/usr/bin/true") + RELOAD),
          restart_unit("contract-u.service"), reload_unit("contract-u.service")],
         [(rules("contract_u"), shown("contract_u"))],
+    ),
+    Case(
+        "rules about an account are told by its name",
+        [make_system_user("contractx", "/srv/home-x"),
+         install_file("/etc/contract-x.nft", fence("contractx").encode(), "root:root", "0644"),
+         write_unit("contract-x.service", oneshot("/usr/sbin/nft -f /etc/contract-x.nft")),
+         restart_unit("contract-x.service")],
+        [(rules("contractx", names=True), [of_contract(line, "contractx") for line in files.FENCED_RULES_IN_FORCE])],
+    ),
+    Case(
+        "rules about an account that is not there are not loaded",
+        [install_file("/etc/contract-y.nft", fence("contracty").encode(), "root:root", "0644"),
+         write_unit("contract-y.service", oneshot("/usr/sbin/nft -f /etc/contract-y.nft")),
+         restart_unit("contract-y.service")],
+        [(unit("contract-y.service"), {"enabled": "disabled", "active": "failed"})],
+        codes=[0, 0, 1],
     ),
     Case(
         "a file of rules that makes no sense changes nothing",

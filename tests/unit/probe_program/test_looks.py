@@ -99,8 +99,16 @@ def test_a_package_counts_only_when_wholly_installed(disk: Disk) -> None:
 def test_rules_of_a_table_are_told_as_they_are_in_force(disk: Disk) -> None:
     disk.prints("nft", "table inet t {\n\tchain c {\n\t\treject with icmp port-unreachable\n\t}\n}\n")
     assert disk.look(kind="rules", table=["inet", "t"]) == ["table inet t {", "chain c {", "reject", "}", "}"]
+    disk.prints("nft", "table inet t {\n\treject with icmpx port-unreachable\n}\n")
+    assert disk.look(kind="rules", table=["inet", "t"], names=True) == ["table inet t {", "reject", "}"]
     disk.prints("nft", "")
     assert disk.look(kind="rules", table=["inet", "t"]) is None
+
+
+def test_rules_about_accounts_are_told_by_number_or_by_name(disk: Disk) -> None:
+    disk.write("/bin/nft", '#!/bin/sh\necho "$*"\n', 0o755)
+    assert disk.look(kind="rules", table=["inet", "t"]) == ["list table inet t"]
+    assert disk.look(kind="rules", table=["inet", "t"], names=True) == ["--guid list table inet t"]
 
 
 def test_a_host_without_a_package_of_ours_can_be_looked_at(disk: Disk) -> None:
