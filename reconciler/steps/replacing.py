@@ -175,11 +175,11 @@ def _version_of_successor(work: Work) -> str | None:
 
     Else what the file says; None where only the new host can tell what that is.
     """
-    assert work.spec is not None
-    facts = work.facts
-    if facts is not None and (is_held(work.spec, facts) or has_no_way_down(work.spec, facts)):
+    spec, facts = work.spec, work.facts
+    assert spec is not None
+    if facts is not None and (is_held(spec, facts) or (not work.without_copy and has_no_way_down(spec, facts))):
         return present_version(facts)
-    return None if work.spec.version == LATEST else work.spec.version
+    return None if spec.version == LATEST else spec.version
 
 
 def _carry_hold(work: Work, old: Work) -> None:

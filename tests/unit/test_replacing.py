@@ -359,6 +359,13 @@ def test_what_has_no_way_down_has_none_on_another_server(world: FakeFleet) -> No
     assert "no way down to 2026.9.5" in world.client().plan().plan.diagnostics[0].summary
 
 
+def test_without_a_memory_there_is_nothing_that_bars_the_way_down(world: FakeFleet) -> None:
+    world.change("alice", version="2026.9.5")
+    assert replaced(world, GIVEN_UP).code is OutcomeCode.DONE
+    assert runs(world) == ("2026.9.5", [])
+    assert world.planned() == []
+
+
 def test_what_goes_down_does_so_on_its_old_server_first(world: FakeFleet) -> None:
     """The checkpoint is there, and not in what is handed over."""
     world.change("alice", version=NEWER, regions=("nbg1",))
