@@ -68,7 +68,7 @@ def _completed(action: Action, child: Child, situation: Situation) -> Action:
     )
     amount = money.difference(aimed, child, situation.catalog)
     about = (*notices.about_action(aimed, child, situation), *versions.about_switch(aimed, child, situation))
-    notes = (*action.notes, *about)
+    notes = (*action.notes, *about, *versions.about_waking(child, situation))
     return replace(aimed, monthly=money.as_text(amount), notes=notes)
 
 

@@ -35,7 +35,7 @@ from reconciler.steps import backups
 from reconciler.steps.access import ensure_reachable
 from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, reread, when_unlocked
-from reconciler.steps.memory import ensure_last_copy
+from reconciler.steps.memory import ensure_last_copy, may_remember
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
 from reconciler.steps.versions import present as present_version
@@ -76,15 +76,16 @@ def ensure_handed_over(work: Work) -> bool:
     server = deletable(old) or present(old)
     work.note("hand-over-intended", durable=True, server=server.id, successor=work.existing().id)
     work.is_handing_over = True  # from here on a failure goes back
-    if work.without_copy or old.is_first or server.is_throwaway:
+    if work.without_copy or not may_remember(old):
         if work.without_copy:
             work.note("memory-given-up", durable=True, server=server.id)
         if server.status is not ServerStatus.OFF:
             power_down(old, server)
         return True
+    old.starts_again = True
     _silence(old)
     ensure_last_copy(old)
-    assert old.last_copy is not None, "it is neither unfinished nor given up"
+    assert old.last_copy is not None, "it has a memory, and that is not given up"
     settings = work.declared().backup
     work.memory = backups.memory_of(old.last_copy, backups.shelf_of(settings, work.fleet, work.ports), work.ports)
     return True
@@ -141,7 +142,7 @@ def ensure_back(work: Work) -> bool:
     old.hang_up()
     ensure_powered(old)
     ensure_reachable(old)
-    if not old.is_first:
+    if old.starts_again or not old.is_first:
         old.connection().run(commands.enable_unit(files.UNIT))
     ensure_running(old)
     old.stays_at = old.stays_at or (present_version(old.facts) if old.facts else None)
