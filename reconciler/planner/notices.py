@@ -112,7 +112,7 @@ def _about_memory(action: Action, child: Child) -> Iterator[str]:
         if child.spares:
             names = " and ".join(server.name for server in child.spares)
             yield f"{names} is left of a replacement that did not end: it is gone on with where it fits, else deleted"
-    elif child.server and child.is_unfinished and not child.server.is_untouched and not child.server.is_throwaway:
+    elif child.is_unfinished and child.server and not (child.server.is_untouched or child.server.is_throwaway):
         yield "if its gateway has ever started, a last copy of what it was told is kept and read back first"
     elif child.server and not child.is_unfinished and not child.server.is_throwaway:
         yield f"a last copy of its memory is kept and read back first: fleet backup list {child.name}"

@@ -120,7 +120,7 @@ PLANNER: Final = (
         ("ReasonCode.STOPPED, ReasonCode.GONE})", "ReasonCode.GONE})"),
         ("ReasonCode.STOPPED, ReasonCode.GONE})", "ReasonCode.STOPPED})"),
         ("notes = (*action.notes, *about)", "notes = about"),
-        ("*notices.about_action(aimed, child, situation), *versions", "*(), *versions"),
+        ("        *notices.about_action(aimed, child, situation),\n", ""),
     ),
     *of(
         "planner/__init__",

@@ -86,7 +86,8 @@ VERSIONS: Final = (
         ("if new_server and (found := versions.is_quarantined(child, situation)):", "if False:"),
         ("retries=child.name in situation.options.retry,", ""),
         ("rollback=situation.options.rollback.get(child.name),", ""),
-        (", *versions.about_switch(aimed, child, situation))", ",)"),
+        ("        *versions.about_switch(aimed, child, situation),\n", ""),
+        ("        *versions.about_waking(child, situation),\n", ""),
     ),
     *of(
         "planner/__init__",
