@@ -55,7 +55,7 @@ def stays_at_version(child: Child, situation: Situation) -> Diagnostic | None:
 def is_quarantined(child: Child, situation: Situation) -> Diagnostic | None:
     """A server that is to be made has no other version to stay at; who wakes ran on that of its memory before."""
     held = situation.quarantined.get(child.spec.version) if child.spec else None
-    if held is None or not shall_run(child, situation) or child.name in situation.options.retry or wakes(child):
+    if held is None or not shall_run(child, situation) or wakes(child) or child.name in situation.options.retry:
         return None
     return _diagnostic(
         child,

@@ -46,7 +46,7 @@ VERSIONS: Final = (
             "or not shall_run(child, situation):\n        return None\n    if is_held",
             "or False:\n        return None\n    if is_held",
         ),
-        (" or wakes(child):", ":"),
+        (" or wakes(child) or child.name", " or child.name"),
         ("return child.asleep is not None and child.server is None", "return True"),
         ("if is_held(spec, facts) and facts.held == situation.quarantined.get(spec.version):", "if False:"),
         ("    if is_held(spec, facts):\n", "    if False:\n"),
