@@ -106,10 +106,12 @@ def _ending(run: str, children: Mapping[str, Child], works: Iterable[Work], outc
     seen = {child.server.id for child in children.values() if child.server and not child.is_unfinished}
     made = [(work, outcome) for work, outcome in zip(works, outcomes, strict=True) if outcome.action.kind in _MAKING]
     there = {work.server.id: work.is_first for work, _ in made if work.server}
+    started = frozenset(work.server.id for work, _ in made if work.server and work.may_have_started)
     return Ending(
         run,
         finished=frozenset(seen | {number for number, is_first in there.items() if not is_first}),
         left=frozenset(number for number, is_first in there.items() if is_first),
+        started=started,
         made_all=all(outcome.code is OutcomeCode.DONE for _, outcome in made),
     )
 

@@ -41,17 +41,28 @@ def made_empty(
     plan: Plan, children: Mapping[str, Child], given: Mapping[str, Memory], keeper: Keeper
 ) -> list[Diagnostic]:
     """Who is about to be made without a memory, and has backups; storage that cannot be read stops no plan."""
-    created = [action.child for action in plan.actions if action.kind is Kind.CREATE]
-    new = [name for name in created if children[name].server is None and name not in given]
-    return [
-        Diagnostic(
-            Severity.WARNING,
-            f"{name} will be made without a memory, and there are backups of it, the newest of {newest[:8]}",
-            f"to give it that one instead: fleet restore {name}",
-            address=name,
+    created = [children[action.child] for action in plan.actions if action.kind is Kind.CREATE]
+    empty = {child.name: child for child in created if child.name not in given and _may_be_empty(child)}
+    return [_empty(empty[name], newest) for name, newest in sorted(keeper.newest(empty).items())]
+
+
+def _may_be_empty(child: Child) -> bool:
+    """It has no server; or one that was to succeed another, which is gone, and perhaps its memory with it."""
+    server = child.server
+    return server is None or (server.is_successor and not server.is_told and not child.retired)
+
+
+def _empty(child: Child, newest: str) -> Diagnostic:
+    there = f"there are backups of it, the newest of {newest[:8]}"
+    if child.server is None:
+        summary = f"{child.name} will be made without a memory, and {there}"
+        return Diagnostic(
+            Severity.WARNING, summary, f"to give it that one instead: fleet restore {child.name}", child.name
         )
-        for name, newest in sorted(keeper.newest(new).items())
-    ]
+    summary = f"{child.name} goes on with the server that was to succeed its own, maybe without a memory, and {there}"
+    return Diagnostic(
+        Severity.WARNING, summary, f"to give it that one afterwards: fleet restore {child.name}", child.name
+    )
 
 
 def _not_awake(child: Child, error: FleetError) -> Diagnostic:
@@ -70,6 +81,11 @@ def restore_of(child: Child, backup: Backup) -> Rollback:
     """
     if child.spec is None or child.server is None:
         raise Refused(f"{child.name} has no server that the fleet file declares", "declare it, and apply first")
+    if child.asleep is not None and not child.asleep.is_waking:
+        raise Refused(
+            f"{child.name} is asleep, and the server that it had is not deleted yet",
+            f"end that first: fleet apply {child.name}; then it gets a new one by: fleet restore {child.name}",
+        )
     if child.facts is None:
         raise Refused(f"{child.name} does not answer", child.silence_detail)
     there = checkpoint_of(backup, child.facts.checkpoints)

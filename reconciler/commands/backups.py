@@ -107,6 +107,13 @@ then=$(as_owner timeout 20 python3 -I -c "$2" "$work/then"); now=$(as_owner time
 printf '{{"then": %s, "now": %s}}\\n' "$then" "$now"
 """
 
+# What only a gateway writes, and from its first start on. A link in its place may lead to it, and counts.
+_FIND: Final = f"""{_PLACES}
+own=$home/.openclaw
+[ ! -d "$home" ] || find "$home" -mindepth 1 ! -path "$own" ! -path "$own/agents" ! -path "$own/agents/*" \\
+  ! -path "$own/state" ! -path "$own/state/*" -prune -o ! -type d -printf 'state\\n' -quit
+"""
+
 # What root prints of it is what the gateway's user has counted.
 _SUMMARIZE: Final = f"""{_PLACES}
 work=/
@@ -169,6 +176,11 @@ def make_archive(version: str, node_directory: str) -> Command:
 def copy_stopped() -> Command:
     """The same of a gateway that is stopped, whichever version was linked, and without a tool of it."""
     return exclusive("copy the state", _COPY, SUMMARY, timeout=MAKE_TIMEOUT)
+
+
+def find_state() -> Command:
+    """Prints something where a gateway has ever started on what lies in its home: then users may have talked to it."""
+    return script("look for a memory", _FIND, timeout=60)
 
 
 def summarize_state(*, live: bool = False) -> Command:

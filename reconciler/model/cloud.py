@@ -12,6 +12,7 @@ from reconciler.model.secret import Secret
 LABEL_PREFIX = "openclaw-deploy/"
 STARTED = "started"  # the value of the label `successor` of one whose gateway may run
 TOLD = "told"  # that of one whose gateway is silent again, and was given up
+UNTOUCHED = "untouched"  # the value of the label `unfinished` of one on which no gateway can have started
 
 
 class ServerStatus(StrEnum):
@@ -70,6 +71,11 @@ class Server:
     def is_unfinished(self) -> bool:
         """A first apply has failed on it, or it was imported; see steps/runs.py for one that was cut off."""
         return self.label("unfinished") is not None
+
+    @property
+    def is_untouched(self) -> bool:
+        """The run that made it has failed before any gateway could start on it, and none has come as far since."""
+        return self.label("unfinished") == UNTOUCHED
 
     @property
     def is_protected(self) -> bool:

@@ -37,10 +37,14 @@ def obstacle(child: Child, situation: Situation) -> Diagnostic | None:
 
 
 def _copy_obstacle(child: Child, server: Server, situation: Situation) -> Diagnostic | None:
-    """Its server shall go, and nobody can copy what it remembers first. A server that never served a user may go."""
+    """Its server shall go, and nobody can copy what it remembers first.
+
+    The host of an unfinished one is asked when it goes (steps/memory.py), if it can be asked at all.
+    """
     sleeps = is_asleep(child) or child.name in situation.options.hibernate
     goes = shall_go(child, situation) or (sleeps and not is_protected(child))
-    is_new = child.is_unfinished and not child.retired
+    is_asked_later = server.status is not ServerStatus.OFF or server.is_untouched
+    is_new = child.is_unfinished and not child.retired and is_asked_later
     worthless = is_new or server.is_throwaway or child.name in situation.options.without_copy
     if not goes or worthless or child.facts is not None:
         return None

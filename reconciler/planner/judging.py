@@ -67,7 +67,11 @@ def _completed(action: Action, child: Child, situation: Situation) -> Action:
         without_copy=child.name in situation.options.without_copy,
     )
     amount = money.difference(aimed, child, situation.catalog)
-    about = (*notices.about_action(aimed, child, situation), *versions.about_switch(aimed, child, situation))
+    about = (
+        *notices.about_action(aimed, child, situation),
+        *versions.about_switch(aimed, child, situation),
+        *versions.about_waking(child, situation),
+    )
     notes = (*action.notes, *about)
     return replace(aimed, monthly=money.as_text(amount), notes=notes)
 

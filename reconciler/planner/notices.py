@@ -104,7 +104,7 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
 
 
 def _about_memory(action: Action, child: Child) -> Iterator[str]:
-    """Whether anything is left of it. Of one that was never finished, or serves no user, nobody wants to know."""
+    """Whether anything is left of it. Of one where no gateway ever started, or that serves no user, nothing is."""
     if action.without_copy:
         yield "what it remembers is lost for good: no copy of it is made (--no-backup)"
     elif action.kind is Kind.REPLACE:
@@ -112,6 +112,8 @@ def _about_memory(action: Action, child: Child) -> Iterator[str]:
         if child.spares:
             names = " and ".join(server.name for server in child.spares)
             yield f"{names} is left of a replacement that did not end: it is gone on with where it fits, else deleted"
+    elif child.is_unfinished and child.server and not (child.server.is_untouched or child.server.is_throwaway):
+        yield "if its gateway has ever started, a last copy of what it was told is kept and read back first"
     elif child.server and not child.is_unfinished and not child.server.is_throwaway:
         yield f"a last copy of its memory is kept and read back first: fleet backup list {child.name}"
 

@@ -53,9 +53,9 @@ def stays_at_version(child: Child, situation: Situation) -> Diagnostic | None:
 
 
 def is_quarantined(child: Child, situation: Situation) -> Diagnostic | None:
-    """A server that is to be made has no other version to stay at."""
+    """A server that is to be made has no other version to stay at; who wakes ran on that of its memory before."""
     held = situation.quarantined.get(child.spec.version) if child.spec else None
-    if held is None or not shall_run(child, situation) or child.name in situation.options.retry:
+    if held is None or not shall_run(child, situation) or wakes(child) or child.name in situation.options.retry:
         return None
     return _diagnostic(
         child,
@@ -63,6 +63,18 @@ def is_quarantined(child: Child, situation: Situation) -> Diagnostic | None:
         f"{held.reason}\nname another version, or end it: fleet quarantine clear {held.version}",
         Severity.ERROR,
     )
+
+
+def wakes(child: Child) -> bool:
+    """Of one that shall run: it has no server yet, and gets its memory back with the version of then (memories.py)."""
+    return child.asleep is not None and child.server is None
+
+
+def about_waking(child: Child, situation: Situation) -> Iterator[str]:
+    """A version that is quarantined does not keep a memory from whoever ran on it before."""
+    held = situation.quarantined.get(child.spec.version) if child.spec else None
+    if held is not None and wakes(child):
+        yield f"it wakes on OpenClaw {held.version}, as it went to sleep, although that is quarantined{_since(held.at)}"
 
 
 def gathered(diagnostics: Iterable[Diagnostic], quarantined: Mapping[str, Hold]) -> list[Diagnostic]:

@@ -15,6 +15,7 @@ from reconciler.errors import CommandFailed, HostError, ProofFailed
 from reconciler.managed import FOREIGN_UNITS, UNITS, files
 from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot, silenced
 from reconciler.model import GatewayFacts, Json, Secret
+from reconciler.steps.labels import ensure_known_to_start
 from reconciler.steps.system import install_files, stop_gateway
 from reconciler.steps.work import Work
 
@@ -49,6 +50,8 @@ def ensure_unit(work: Work) -> bool:
     if work.is_quiet:
         work.connection().run(commands.enable_unit(RETURN_SERVICE, RETURN_TIMER))
         return True
+    if work.is_first:
+        ensure_known_to_start(work)
     if is_enabled and not wrote:  # of a unit whose file was gone systemd knows what was
         return False
     work.connection().run(commands.enable_unit(files.UNIT, RETURN_SERVICE, RETURN_TIMER))

@@ -8,41 +8,68 @@ from reconciler import commands, keys
 from reconciler.commands.backups import PLACED
 from reconciler.errors import HostError, Refused
 from reconciler.managed import files
-from reconciler.model import Sleep
+from reconciler.model import ServerStatus, Sleep
 from reconciler.steps import backups
 from reconciler.steps.guards import reread
 from reconciler.steps.server import check_stock
 from reconciler.steps.shelf import shelf_of
 from reconciler.steps.sleeping import set_sleep
-from reconciler.steps.work import Work
+from reconciler.steps.versions import linked
+from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
 
 def ensure_last_copy(work: Work) -> bool:
     """Its gateway is stopped, and all that it remembers is kept off its host and read back: only then its server goes.
 
-    Nothing is copied of a server that was never finished, or that serves no user; nor where a person has said so. Where
-    it fails the gateway starts again. Raises HostError, VaultError, Refused.
+    Nothing is copied where no gateway has ever started, or of a server that serves no user; nor where a person has said
+    so. Until the server is gone no boot starts the gateway; where it fails it starts again. Raises HostError,
+    VaultError, Refused.
     """
-    is_new = work.is_first and not work.retired  # what has succeeded another was given its memory
-    if work.server is None or is_new or work.server.is_throwaway or reread(work) is None:
+    if work.server is None or work.server.is_throwaway or reread(work) is None:
         return False
     if work.without_copy:
         work.note("memory-given-up", durable=True, server=work.server.id)
         return False
+    if not may_remember(work):
+        return False
     try:
         host = work.connection()
+        work.starts_again = work.starts_again or not work.is_first or work.look().gateway.is_running
         if work.facts is not None and work.facts.switch is not None:
             host.run(commands.go_back())  # between two versions its state is in two places
+        host.run(commands.disable_unit(files.UNIT))
         host.run(commands.stop_unit(files.UNIT))
         declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
         settings = declared.backup if declared is not None else work.fleet.backup
         work.last_copy = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings)
-    except Exception:  # whatever it was: its user waits for an answer
-        with suppress(HostError):
-            work.connection().run(commands.restart_unit(files.UNIT))
+    except Exception as error:  # whatever it was: its user waits for an answer
+        _start(work)
+        if work.is_first and isinstance(error, HostError):
+            raise _not_copied(work, error) from error
         raise
     work.note("backup-made", durable=True, backup=work.last_copy.id, version=work.last_copy.version)
     return True
+
+
+def may_remember(work: Work) -> bool:
+    """Whether its server has what nobody else may know. Where no first apply has ended, its host is asked for that.
+
+    Raises Refused where it does not answer, and nothing proves that no gateway has ever started there.
+    """
+    if work.existing().is_throwaway:
+        return False
+    if not work.is_first:
+        return True
+    server = reread(work)
+    if server is None or server.is_untouched or server.status is ServerStatus.INITIALIZING:
+        return False
+    try:
+        if work.host is None:  # its first host key may still be the one it has
+            address = address_of(server, work.fleet, work.ports, first_boot=True)
+            work.host = work.ports.dialer.connect(address, CONNECT_TIMEOUT)
+        return work.host.run(commands.find_state()).stdout != b""
+    except HostError as error:
+        raise _not_copied(work, error) from error
 
 
 def ensure_not_waking(work: Work) -> bool:
@@ -57,8 +84,7 @@ def start_again(work: Work) -> None:
     """
     if work.last_copy is None or work.server is None or work.last_copy.uid != work.server.uid:
         return
-    with suppress(HostError):
-        work.connection().run(commands.restart_unit(files.UNIT))
+    _start(work)
 
 
 def ensure_movable(work: Work) -> bool:
@@ -68,6 +94,11 @@ def ensure_movable(work: Work) -> bool:
     """
     if not work.spares:
         check_stock(work)
+    if work.is_first and not work.without_copy and may_remember(work) and linked(work.look()) is None:
+        raise Refused(
+            f"{work.name} is not replaced: it has a memory, and no release that could be moved with it",
+            "apply without --allow-replace first: that finishes it. Or give its memory up: --no-backup",
+        )
     if work.facts is None and not (work.is_first or work.without_copy):
         raise Refused(
             f"{work.name} is not replaced: its server is off, so its memory cannot be copied",
@@ -117,3 +148,22 @@ def ensure_awake(work: Work) -> bool:
     set_sleep(work, None)
     work.is_waking = False
     return True
+
+
+def _start(work: Work) -> None:
+    """The gateway that was stopped and disabled for its last copy runs, also after a boot; none that did not before."""
+    if not work.starts_again:
+        return
+    with suppress(HostError):
+        host = work.connection()
+        host.run(commands.enable_unit(files.UNIT))
+        host.run(commands.restart_unit(files.UNIT))
+
+
+def _not_copied(work: Work, error: HostError) -> Refused:
+    """Of a server on which no first apply has ended, so no plan could ask its host."""
+    return Refused(
+        f"no last copy can be taken of what {work.name} may have been told: {error.summary}",
+        f"finish it first: fleet apply {work.name}; or give up what it was told since its last backup: "
+        f"--no-backup {work.name}",
+    )

@@ -40,7 +40,7 @@ from reconciler.steps import backups
 from reconciler.steps.access import ensure_reachable
 from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, when_unlocked
-from reconciler.steps.memory import ensure_last_copy
+from reconciler.steps.memory import ensure_last_copy, may_remember
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
 from reconciler.steps.shelf import shelf_of
@@ -85,16 +85,17 @@ def ensure_handed_over(work: Work) -> bool:
     _carry_hold(work, old)
     work.note("hand-over-intended", durable=True, server=server.id, successor=work.existing().id)
     work.is_handing_over = True  # from here on a failure goes back
-    if work.without_copy or old.is_first or server.is_throwaway:
+    if work.without_copy or not may_remember(old):
         if work.without_copy:
             work.note("memory-given-up", durable=True, server=server.id)
         if server.status is not ServerStatus.OFF:
             _disable_if_it_answers(old)  # so that nobody starts a second gateway by switching it on
             power_down(old, server)
         return True
+    old.starts_again = True
     silence(old)
     ensure_last_copy(old)
-    assert old.last_copy is not None, "it is neither unfinished nor given up"
+    assert old.last_copy is not None, "it has a memory, and that is not given up"
     settings = work.declared().backup
     work.memory = backups.memory_of(old.last_copy, shelf_of(settings, work.fleet, work.ports), work.ports)
     return True
@@ -150,7 +151,8 @@ def ensure_back(work: Work) -> bool:
     old.hang_up()
     ensure_powered(old)
     ensure_reachable(old)
-    old.connection().run(commands.enable_unit(files.UNIT))
+    if old.starts_again or not old.is_first:
+        old.connection().run(commands.enable_unit(files.UNIT))
     ensure_running(old)
     old.stays_at = old.stays_at or (present_version(old.facts) if old.facts else None)
     try:
@@ -195,6 +197,7 @@ def _carry_hold(work: Work, old: Work) -> None:
 def _disable_if_it_answers(work: Work) -> None:
     with suppress(HostError):
         work.connection().run(replace(commands.disable_unit(files.UNIT), timeout=LAST_WORD))
+        work.starts_again = True
 
 
 def _unretired(work: Work, server: Server) -> Server:

@@ -16,7 +16,7 @@ from typing import Final
 
 from reconciler import keys
 from reconciler.errors import NotFound
-from reconciler.model import LABEL_PREFIX, Change, Child, Firewall, Fleet, Json, Record, Server
+from reconciler.model import LABEL_PREFIX, UNTOUCHED, Change, Child, Firewall, Fleet, Json, Record, Server
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 
@@ -34,12 +34,14 @@ Runs = Mapping[str, datetime]  # open run -> since when
 class Ending:
     """How a run has ended: ids of servers on which a first apply has `finished`, and of those where it failed (`left`).
 
-    Of servers in neither nobody knows. `made_all`: it has made and finished whatever it was to make.
+    Of servers in neither nobody knows. `started`: those where a gateway may have been. `made_all`: it has made and
+    finished whatever it was to make.
     """
 
     run: str
     finished: frozenset[int]
     left: frozenset[int]
+    started: frozenset[int]
     made_all: bool
 
 
@@ -119,13 +121,15 @@ def _label_unfinished(ports: Ports, runs: Collection[str], ending: Ending) -> se
     of_runs = (server for server in servers if server.label("nonce") in runs and not server.is_unfinished)
     open_ones = [server for server in of_runs if server.id not in ending.finished]
     known = [server for server in open_ones if server.id in ending.left or server.label("nonce") == ending.run]
-    in_parallel(lambda server: _say_unfinished(ports, server), known, _WORKERS)
+    in_parallel(lambda server: _say_unfinished(ports, server, ending), known, _WORKERS)
     return {str(server.label("nonce")) for server in open_ones if server not in known}
 
 
-def _say_unfinished(ports: Ports, server: Server) -> None:
+def _say_unfinished(ports: Ports, server: Server, ending: Ending) -> None:
+    """And, of one that this run has made, whether a gateway may have started: what nobody was told needs no copy."""
+    is_untouched = server.label("nonce") == ending.run and server.id not in ending.started
     try:
-        ports.cloud.set_labels(server.id, {**server.labels, UNFINISHED: "true"})
+        ports.cloud.set_labels(server.id, {**server.labels, UNFINISHED: UNTOUCHED if is_untouched else "true"})
     except NotFound:
         return  # somebody has deleted it since the listing
 

@@ -71,7 +71,9 @@ def is_given_up(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -
 def cannot_be_copied(name: str, recipe: Recipe, options: PlanOptions) -> bool:
     """Its server shall go, a user may have told it something, and nobody can ask its host for that."""
     goes = is_unwanted(recipe) or (shall_sleep(name, recipe, options) and not is_kept(recipe))
-    has_memory = recipe.there and recipe.ready and not recipe.throwaway
+    is_known_empty = not recipe.ready and recipe.untouched
+    is_asked_when_it_goes = not recipe.ready and recipe.status != "off"
+    has_memory = recipe.there and not (is_known_empty or is_asked_when_it_goes or recipe.throwaway)
     return goes and has_memory and not is_seen(recipe) and name not in options.without_copy
 
 

@@ -128,7 +128,8 @@ def _looks_otherwise(agreement: Agreement, name: str) -> bool:
 def _looks(recipe: Recipe) -> tuple[Any, ...]:
     """What is seen of the child: its server at the cloud, and where it is asked, what lies on its host."""
     networks = recipe.shut, recipe.unproven
-    labels = recipe.ready, recipe.protect_label, recipe.former_name, recipe.foreign_label, recipe.throwaway, networks
+    progress = recipe.ready or ("untouched" if recipe.untouched else "")
+    labels = progress, recipe.protect_label, recipe.former_name, recipe.foreign_label, recipe.throwaway, networks
     server = (recipe.status, recipe.server_type, labels) if recipe.there else None
     release = recipe.changed and recipe.latest and recipe.there
     return server, release, recipe.asleep, _lies_there(recipe) if expecting.is_seen(recipe) else None

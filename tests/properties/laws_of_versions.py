@@ -55,6 +55,14 @@ def nobody_is_made_with_a_quarantined_version(world: World, plan: Plan) -> None:
             assert all("is not made" in found.summary for found in told)
 
 
+def who_wakes_does_so_on_the_version_of_then(world: World, plan: Plan) -> None:
+    for name, it in zip(NAMES, world.children, strict=False):
+        if it.there == "asleep":
+            [action] = [action for action in plan.actions if action.child == name]
+            is_told = [f"it wakes on OpenClaw {it.wants}" in note for note in action.notes]
+            assert any(is_told) is (it.wants == world.quarantined)
+
+
 def who_can_go_does(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         is_kept = _is_held(world, it) or _is_lower(it)
@@ -117,6 +125,7 @@ LAWS: Final = (
     who_is_held_is_told_and_waits,
     a_quarantine_is_told_once_with_all_whom_it_keeps_back,
     nobody_is_made_with_a_quarantined_version,
+    who_wakes_does_so_on_the_version_of_then,
     who_can_go_does,
     who_moves_goes_down_to_its_copy_first,
     who_goes_is_told_what_that_means,

@@ -51,6 +51,8 @@ VERSIONS: Final = (
             "or not shall_run(child, situation):\n        return None\n    if is_held",
             "or False:\n        return None\n    if is_held",
         ),
+        (" or wakes(child) or child.name", " or child.name"),
+        ("return child.asleep is not None and child.server is None", "return True"),
         ("if is_held(spec, facts) and facts.held == situation.quarantined.get(spec.version):", "if False:"),
         ("    if is_held(spec, facts):\n", "    if False:\n"),
         ("    if has_no_way_down(spec, facts):\n", "    if False:\n"),
@@ -89,7 +91,8 @@ VERSIONS: Final = (
         ("if new_server and (found := versions.is_quarantined(child, situation)):", "if False:"),
         ("retries=child.name in situation.options.retry,", ""),
         ("rollback=situation.options.rollback.get(child.name),", ""),
-        (", *versions.about_switch(aimed, child, situation))", ",)"),
+        ("        *versions.about_switch(aimed, child, situation),\n", ""),
+        ("        *versions.about_waking(child, situation),\n", ""),
     ),
     *of(
         "planner/__init__",

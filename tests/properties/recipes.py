@@ -90,6 +90,7 @@ class Recipe:
     record: bool
     obstacle: bool
     throwaway: bool
+    untouched: bool  # where it is not ready, its label says that no gateway can have started
     asleep: str  # it sleeps, or wakes; or nobody can tell its backup any more
 
 
@@ -140,6 +141,7 @@ FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "record": (False, True),
     "obstacle": (False, True),
     "throwaway": (False, True),
+    "untouched": (False, True),
     "asleep": ("", "sleeps", "lost", "wakes"),
 }
 HEALTHY: Final = Recipe(**{name: values[0] for name, values in FIELDS.items()})
@@ -148,6 +150,7 @@ BASES: Final = (
     *[HEALTHY] * 8,
     replace(HEALTHY, enabled=False, status="off"),
     replace(HEALTHY, enabled=False),
+    replace(HEALTHY, declared=False, ready=False, status="off"),
     replace(HEALTHY, status="off"),
     replace(HEALTHY, there=False),
     replace(HEALTHY, there=False, types=("cax11",)),
@@ -277,7 +280,7 @@ def _spec(recipe: Recipe) -> dict[str, Any]:
 
 def _server(recipe: Recipe) -> dict[str, Any]:
     labels: dict[str, str | None] = {"theirs": "kept"} if recipe.foreign_label else {}
-    labels["openclaw-deploy/unfinished"] = None if recipe.ready else "true"
+    labels["openclaw-deploy/unfinished"] = None if recipe.ready else "untouched" if recipe.untouched else "true"
     labels["openclaw-deploy/protect"] = recipe.protect_label
     labels["openclaw-deploy/throwaway"] = "true" if recipe.throwaway else None
     before = UNWANTED if recipe.shut else None

@@ -10,7 +10,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from reconciler.managed import wanted_values
-from reconciler.model import Checkpoint, Child, Hold, Percent, Plan, PlanOptions, Rollback, Rollout, Switch
+from reconciler.model import Checkpoint, Child, Hold, Percent, Plan, PlanOptions, Rollback, Rollout, Sleep, Switch
 from reconciler.planner import plan
 from reconciler.steps.versions import pinned, with_quarantine
 from tests.fakes.worlds import NOW, make_catalog, make_child, make_fleet, make_materials
@@ -36,7 +36,7 @@ class Minded:
     copy: str | None = None
     going: str | None = None
     asked: str = ""  # retry, rollback
-    there: str = "seen"  # seen, none (no server), silent
+    there: str = "seen"  # seen, none (no server), asleep (that wakes, on the version it wants), silent
     tree: str = ""  # of the linked release, where the fleet knows the one that it wants: same, other, none (no digest)
     moves: bool = False  # to another region, which is allowed
 
@@ -96,7 +96,7 @@ EVERY: Final = (
         and (at is not None or was is not None)
         and (going is None or at in (LOW, MIDDLE))
     ]
-    + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "silent")]
+    + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "asleep", "silent")]
     + [Minded(at, wants, tree=tree) for at, wants, tree in product(VERSIONS, VERSIONS, ("same", "other", "none"))]
 )
 ROLLOUTS: Final = (
@@ -116,8 +116,9 @@ worlds: Final = st.builds(
 def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
     """As a look has it: what is wanted is of the version that the child is brought to."""
     if it.there != "seen":
-        case: dict[str, Any] = {"server": None} if it.there == "none" else {"silence": "timed out"}
-        return make_child(name, {"spec": {"version": it.wants}, **case})
+        case: dict[str, Any] = {"silence": "timed out"} if it.there == "silent" else {"server": None}
+        sleep = Sleep("20261120T080000Z", name, is_waking=True) if it.there == "asleep" else None
+        return replace(make_child(name, {"spec": {"version": it.wants}, **case}), asleep=sleep)
     wants = copy_of(it).version if it.asked == "rollback" else it.wants
     applied = it.was or it.at or LOW
     regions = {"regions": ["hel1"]} if it.moves else {}

@@ -10,11 +10,13 @@ from typing import Final
 
 import pytest
 
+from reconciler import commands
 from reconciler.api import FleetClient
 from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
 from reconciler.keys import backup_recipient, make_key
 from reconciler.manifests import NOTE
 from reconciler.model import BackupSettings, Json, Outcome, OutcomeCode, PlanOptions, ServerStatus, Sleep
+from reconciler.steps.quarantine import mark_of, set_mark
 from reconciler.steps.sleeping import note_sleep
 from reconciler.vaults.directory import DirectoryVault
 from tests.fakes.fleets import FakeFleet
@@ -136,18 +138,15 @@ def test_who_is_switched_off_cannot_be_copied_either(world: FakeFleet) -> None:
     assert is_there(world)
 
 
-@pytest.mark.parametrize("label", ["unfinished", "throwaway"])
-def test_what_was_never_finished_or_serves_nobody_is_not_copied(world: FakeFleet, label: str) -> None:
+def test_what_serves_nobody_is_not_copied(world: FakeFleet) -> None:
     server = world.server("alice")
-    world.cloud.set_labels(server.id, {**server.labels, f"openclaw-deploy/{label}": "true"})
+    world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/throwaway": "true"})
     world.dialer.silent[server.id] = HostTimedOut("no answer")
     assert destroyed(world).code is OutcomeCode.DONE
     assert backups(world) == []
 
 
 def test_a_switch_that_was_left_is_undone_before_the_copy(world: FakeFleet) -> None:
-    from reconciler import commands
-
     host = world.host("alice")
     host.run(commands.begin_switch("20261126T000000Z", "2026.9.6", "2026.9.7"))
     assert destroyed(world).code is OutcomeCode.DONE
@@ -438,3 +437,119 @@ def test_a_full_disk_here_keeps_the_server_and_starts_its_gateway_again(world: F
     assert outcome.code is OutcomeCode.FAILED
     assert "this is a bug" not in outcome.error
     assert (is_there(world), world.host("alice").gateway.active) == (True, "active")
+
+
+def unfinished(world: FakeFleet) -> int:
+    """An apply was cut off on its server after its gateway's start, and users have talked to it."""
+    server = world.server("alice")
+    world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/unfinished": "true"})
+    return server.id
+
+
+def test_what_was_told_before_a_first_apply_has_ended_is_kept(world: FakeFleet) -> None:
+    unfinished(world)
+    assert destroyed(world).code is OutcomeCode.DONE
+    assert not is_there(world)
+    [kept] = world.client().keeper().kept("alice").backups
+    assert kept.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}
+
+
+def test_what_is_not_finished_and_does_not_answer_goes_only_where_a_person_says_so(world: FakeFleet) -> None:
+    world.dialer.silent[unfinished(world)] = HostTimedOut("no answer")
+    outcome = destroyed(world)
+    assert "no last copy can be taken of what alice may have been told" in outcome.error
+    assert "--no-backup alice" in outcome.advice
+    assert is_there(world)
+    assert destroyed(world, "alice").code is OutcomeCode.DONE
+    assert not is_there(world)
+
+
+def test_what_is_not_finished_and_is_off_is_not_even_planned_to_go(world: FakeFleet) -> None:
+    unfinished(world)
+    world.cloud.add(replace(world.server("alice"), status=ServerStatus.OFF))
+    assert world.client().plan_destruction(["alice"]).plan.is_empty
+    untouched = {**world.server("alice").labels, "openclaw-deploy/unfinished": "untouched"}
+    world.cloud.add(replace(world.server("alice"), labels=untouched))
+    assert destroyed(world).code is OutcomeCode.DONE
+
+
+def test_a_copy_that_fails_of_what_is_not_finished_starts_its_gateway_again(world: FakeFleet) -> None:
+    unfinished(world)
+    world.host("alice").fails = [("copy the state", HostTimedOut("gone", "again"))]
+    assert destroyed(world).code is OutcomeCode.FAILED
+    assert (is_there(world), world.host("alice").gateway.active) == (True, "active")
+
+
+def test_a_server_that_nobody_ever_got_into_goes_without_ceremony(world: FakeFleet) -> None:
+    destroyed(world)
+    twin = world.copy(world.state.parent / "twin")
+    twin.apply()
+    world.dialer.silent[twin.server("alice").id] = HostTimedOut("no answer")  # it will have that number
+    world.apply()
+    assert world.server("alice").is_untouched
+    copies = backups(world)
+    assert destroyed(world).code is OutcomeCode.DONE
+    assert (is_there(world), backups(world)) == (False, copies)
+
+
+def test_from_its_first_start_on_a_server_is_not_called_untouched(world: FakeFleet) -> None:
+    server, host = world.server("alice"), world.host("alice")
+    world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/unfinished": "untouched"})
+    host.run(commands.stop_unit("openclaw-gateway.service"))
+    host.fails = [("restart openclaw-gateway.service", HostTimedOut("gone", "again"))] * 3
+    [outcome] = world.apply()
+    assert outcome.code is OutcomeCode.FAILED
+    assert (world.server("alice").is_unfinished, world.server("alice").is_untouched) == (True, False)
+
+
+def test_what_was_told_in_the_midst_of_a_waking_is_not_lost_by_sleep(world: FakeFleet) -> None:
+    hibernated(world)
+    client = world.client()
+    planned = client.plan_waking({"alice": client.keeper().find("alice")})
+    client.begin_waking(planned)
+    client.apply(planned)
+    client.begin_waking(planned)  # it was cut off before its end, with its gateway running
+    unfinished(world)
+    world.host("alice").gateway.remember("my fish is called Wanda")
+    assert hibernated(world).code is OutcomeCode.DONE
+    assert len(backups(world)) == 2
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG, "my fish is called Wanda"]
+
+
+@pytest.mark.parametrize("way", [destroyed, hibernated])
+def test_no_boot_starts_a_gateway_after_its_last_copy(world: FakeFleet, way: Callable[[FakeFleet], Outcome]) -> None:
+    host = world.host("alice")
+    way(world)
+    assert "openclaw-gateway.service" not in host.systemd.enabled
+
+
+@pytest.mark.parametrize("way", [destroyed, hibernated])
+def test_a_server_that_stays_after_all_starts_its_gateway_at_each_boot(
+    world: FakeFleet, way: Callable[[FakeFleet], Outcome]
+) -> None:
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    way(world)
+    assert "openclaw-gateway.service" in world.host("alice").systemd.enabled
+
+
+def test_who_is_asleep_and_has_its_server_still_is_not_restored(world: FakeFleet) -> None:
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    hibernated(world)
+    client = world.client()
+    with pytest.raises(Refused, match="alice is asleep, and the server that it had is not deleted yet") as refusal:
+        client.plan_restore("alice", client.keeper().find("alice"))
+    assert refusal.value.advice.startswith("end that first: fleet apply alice")
+
+
+def test_who_ran_on_a_version_that_was_quarantined_since_wakes_on_it(world: FakeFleet) -> None:
+    hibernated(world)
+    set_mark(world.fleet(), world.ports(), "2026.9.6", mark_of(world.clock.now(), "bob", "prove healthy"))
+    client = world.client()
+    [action] = client.plan_waking({"alice": client.keeper().find("alice")}).plan.actions
+    assert "it wakes on OpenClaw 2026.9.6, as it went to sleep, although that is quarantined" in action.notes[-1]
+    assert woken(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+    assert world.planned() == []

@@ -405,12 +405,41 @@ def test_a_silent_host_is_switched_off_before_anybody_takes_its_place(world: Fak
     assert world.cloud.power_ons[old.id] == 1  # so it was off
 
 
-def test_who_was_never_finished_has_no_memory_to_move(world: FakeFleet) -> None:
+def test_who_was_never_finished_and_was_told_something_keeps_it_on_another_server(world: FakeFleet) -> None:
     old = world.server("alice")
     world.cloud.set_labels(old.id, {**old.labels, "openclaw-deploy/unfinished": "true"})
     assert replaced(world).code is OutcomeCode.DONE
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+@pytest.mark.parametrize("value", ["true", "untouched"])
+def test_where_no_gateway_has_ever_started_there_is_no_memory_to_move(world: FakeFleet, value: str) -> None:
+    old, host = world.server("alice"), world.host("alice")
+    world.cloud.set_labels(old.id, {**old.labels, "openclaw-deploy/unfinished": value})
+    for path in [path for path in host.files if "/.openclaw/state/" in path]:
+        del host.files[path]
+    assert replaced(world).code is OutcomeCode.DONE
     assert world.host("alice").gateway.memory == []
     assert world.client().keeper().kept("alice").backups == ()
+
+
+def test_who_was_never_finished_and_cannot_be_asked_is_not_replaced(world: FakeFleet) -> None:
+    old = world.server("alice")
+    world.cloud.set_labels(old.id, {**old.labels, "openclaw-deploy/unfinished": "true"})
+    world.dialer.silent[old.id] = HostTimedOut("no answer")
+    assert "no last copy can be taken of what alice may have been told" in replaced(world).error
+    assert [server.id for server in servers(world)] == [old.id]
+
+
+def test_a_server_that_was_to_succeed_one_that_is_gone_may_be_empty(world: FakeFleet) -> None:
+    world.client().keeper().create(["alice"])
+    before = world.server("alice").id
+    world.host("alice").fails = [("copy the state", HostTimedOut("gone", "again"))] * 3
+    assert replaced(world).code is OutcomeCode.FAILED
+    del world.cloud.by_id[before]
+    [told] = world.client().plan(["alice"]).plan.diagnostics
+    assert "alice goes on with the server that was to succeed its own, maybe without a memory" in told.summary
+    assert told.detail == "to give it that one afterwards: fleet restore alice"
 
 
 def test_a_successor_that_somebody_deletes_leaves_the_old_server_to_go_on(world: FakeFleet) -> None:

@@ -11,7 +11,7 @@ import pytest
 from reconciler import keys
 from reconciler.errors import HostTimedOut, Unauthorized, WrongHostKey
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, Outcome, OutcomeCode, Silence
+from reconciler.model import LABEL_PREFIX, Outcome, OutcomeCode, PlanOptions, Silence
 from reconciler.steps.runs import LONGEST_RUN, UNFINISHED, Ending, close_runs, open_run
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY
@@ -163,7 +163,8 @@ def test_a_run_is_closed_when_what_it_left_is_destroyed(cut_off: FakeFleet) -> N
     cut_off.dialer.silent[cut_off.server("bob").id] = SILENT
     del cut_off.specs["bob"]
     assert cut_off.planned() == ["destroy bob: removed"]
-    cut_off.apply()
+    assert failed(cut_off.apply()) == {"bob"}, "nobody can tell whether it was told something"
+    cut_off.apply(options=PlanOptions(without_copy=frozenset({"bob"})))
     assert (marks(cut_off), cut_off.planned(), shared(cut_off)) == ([], [], [])
 
 
@@ -219,7 +220,7 @@ def test_a_run_that_has_just_begun_somewhere_else_stays_open(fresh: FakeFleet) -
 def test_what_fails_says_so_also_when_the_mark_was_lost(fresh: FakeFleet) -> None:
     fresh.applied()
     bob, others = fresh.server("bob").id, frozenset({fresh.server("alice").id, fresh.server("carol").id})
-    ending = Ending(nonce_of(fresh, "bob"), finished=others, left=frozenset({bob}), made_all=False)
+    ending = Ending(nonce_of(fresh, "bob"), finished=others, left=frozenset({bob}), started=frozenset(), made_all=False)
     close_runs(fresh.fleet(), fresh.ports(), tuple(fresh.cloud.walls.values()), ending)
     assert unfinished(fresh) == {"bob"}
 

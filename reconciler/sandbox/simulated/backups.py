@@ -81,6 +81,12 @@ def read(host: SimulatedHost, call: Call) -> bytes:
     return host.content(MADE)[offset : offset + most]
 
 
+def find(host: SimulatedHost, call: Call) -> bytes:
+    del call
+    own = (f"{HOME}/.openclaw/agents/", f"{HOME}/.openclaw/state/")
+    return b"state\n" if any(path.startswith(own) for path in (*host.files, *host.links)) else b""
+
+
 def summarize(host: SimulatedHost, call: Call) -> bytes:
     del call  # its databases are files that are written whole, so one that is live looks as any other
     return json.dumps(_holds(host)).encode()

@@ -58,6 +58,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.stay(ID, "2026.1.2"), switching.stay),
     (commands.make_archive("2026.1.1", "/path"), backups.make),
     (commands.copy_stopped(), backups.copy),
+    (commands.find_state(), backups.find),
     (commands.summarize_state(), backups.summarize),
     (commands.read_archive(0), backups.read),
     (commands.drop_archive(), backups.drop),

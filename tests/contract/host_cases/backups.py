@@ -8,6 +8,7 @@ from typing import Any, Final
 from reconciler.commands import (
     begin_switch,
     copy_stopped,
+    find_state,
     install_file,
     make_directory,
     make_switch,
@@ -64,6 +65,13 @@ CASES: Final = (
         {},
         gateway=STOPPED,
         says=SAYS,
+    ),
+    case(
+        "where a gateway has started there is a memory",
+        (find_state(),),
+        {},
+        gateway=HEALTHY,
+        says=b"state\n",
     ),
     placed(
         "a gateway is given a state, and what lay there is kept",
