@@ -6,7 +6,7 @@ of before, field by field. One story in order: kim's first apply does not come t
 interrupted, then the steps follow that only a child has that runs. Nothing happens to calm, which kim is compared with
 in the end.
 
-Steps that send nothing to a host (power on, backups, ssh from) are in test_interruptions_simulated.py, as is every
+Steps that send nothing to a host (power on, backups, ssh from) are in tests/kills/test_interruptions.py, as is every
 single command.
 """
 
