@@ -36,7 +36,8 @@ joined() {
   local code=0
   say "$BESIDE"
   wait "$BESIDE_PID" || code=$?
-  cat "$BESIDE_SAID"
+  BESIDE_PID=
+  cat "$BESIDE_SAID" && rm -f "$BESIDE_SAID"
   TIMES+=("$(printf '%5d s  %s (beside the one before)' $((SECONDS - BESIDE_SINCE)) "$BESIDE")")
   return "$code"
 }

@@ -18,13 +18,14 @@ from xml.etree import ElementTree
 PARTS = (
     ("no_trace.xml", "End to end, alone on the machine"),
     ("e2e.xml", "End to end, on real machines"),
-    ("quick.xml", "Unit, contract, crash"),
+    ("quick.xml", "Unit, contract, crash, kills"),
 )
 HEAD = """\
 # Results
 
 Written by `scripts/test --full`; do not edit. The figure is seconds of wall time, with all set-up that the case itself
-caused. A case with many inputs is one line: the number in parentheses says how many.
+caused. A case with many inputs is one line: the number in parentheses says how many. What cases have measured of the
+product itself comes first.
 """
 
 
@@ -52,15 +53,16 @@ def main(directory: Path, target: Path) -> int:
         return 1
     commit = commit_of(target)
     tables = [table(title, cases_of(directory / name), commit) for name, title in PARTS]
-    target.write_text("\n".join([HEAD, *tables]), encoding="utf-8")
+    figures = [row for name, _ in PARTS for row in figures_of(directory / name)]
+    target.write_text("\n".join([HEAD, measured(figures), *tables]), encoding="utf-8")
     return 0
 
 
 def cases_of(report: Path) -> list[Case]:
     """In the order in which they ran."""
     found: dict[str, Case] = {}
-    for element in ElementTree.parse(report).getroot().iter("testcase"):  # noqa: S314  # pytest wrote it just now
-        name = f"{element.get('classname', '')}::{element.get('name', '').partition('[')[0]}".removeprefix("tests.")
+    for element in testcases(report):
+        name = name_of(element)
         before = found.get(name, Case(name, 0, 0, 0, 0.0))
         bad = any(element.find(kind) is not None for kind in ("failure", "error"))
         found[name] = Case(
@@ -71,6 +73,28 @@ def cases_of(report: Path) -> list[Case]:
             before.seconds + float(element.get("time", "0")),
         )
     return list(found.values())
+
+
+def figures_of(report: Path) -> list[tuple[str, str, str]]:
+    """(case, what, figure) of everything that a case has noted with pytest's record_property."""
+    return [
+        (name_of(element), noted.get("name", ""), noted.get("value", ""))
+        for element in testcases(report)
+        for noted in element.iter("property")
+    ]
+
+
+def testcases(report: Path) -> Iterable[ElementTree.Element]:
+    return ElementTree.parse(report).getroot().iter("testcase")  # noqa: S314  # pytest wrote it just now
+
+
+def name_of(element: ElementTree.Element) -> str:
+    return f"{element.get('classname', '')}::{element.get('name', '').partition('[')[0]}".removeprefix("tests.")
+
+
+def measured(figures: Iterable[tuple[str, str, str]]) -> str:
+    rows = [f"| {what} | {figure} | `{case}` |" for case, what, figure in figures]
+    return "\n".join(["## Measured", "", "| What | Figure | Case |", "| --- | --- | --- |", *rows, ""])
 
 
 def table(title: str, cases: Iterable[Case], commit: str) -> str:

@@ -11,36 +11,26 @@ import pytest
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.paths import Paths
 from tests.e2e.machinery import Operator
-from tests.extent import FULL
+from tests.extent import leave_out
 
 # Matrices and long waits: `scripts/test --full` runs them, `scripts/test` says how many it leaves out.
 ONLY_IN_FULL = {
     "test_drill.py",
     "test_host_contract.py",
     "test_interrupted_steps.py",
-    "test_interruptions_simulated.py",
     "test_life_of_a_child.py",
     "test_memory.py",
     "test_managed.py::test_what_differs_alone_is_seen_and_mended",
     "test_no_secret_leaks.py",
     "test_sandbox_rebuild.py",
-    "test_storms_simulated.py",
     "test_versions.py",
 }
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What compares the machine before and after a sandbox comes first, while none is up."""
-    left_out = [item for item in items if not FULL and ONLY_IN_FULL & {item.path.name, test_of(item)}]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    leave_out(config, items, Path(__file__).parent, ONLY_IN_FULL)
     items.sort(key=lambda item: "leaves_no_trace" not in item.path.name)
-
-
-def test_of(item: pytest.Item) -> str:
-    """Its file and function, whatever its parameters."""
-    return f"{item.path.name}::{item.name.partition('[')[0]}"
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from reconciler.managed import files
 from reconciler.sandbox.anthropic import ModelRequest
 from reconciler.sandbox.client import SandboxClient
 from tests.e2e.machinery import Operator, ask_cloud, wait_until
+
+RecordProperty = Callable[[str, object], None]  # pytest's: it comes into tests/RESULTS.md
 
 OLDER, NEWER = "2026.9.5", "2026.9.6"
 USER: Final = 4242
@@ -123,6 +127,22 @@ class Story:
         self.declare(NEWER)
         assert "Bello" in self.tell("what is my dog called?")
         assert self.root(f"readlink {files.CURRENT}").endswith(OLDER)
+
+
+def step_seconds(said: str) -> dict[str, float]:
+    """Of an apply of ada, in the order in which its steps ended; only those that did something are told."""
+    return {name: float(took) for name, took in re.findall(r"ada: ([a-z ]+) \(([0-9.]+) s\)", said)}
+
+
+def in_words(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {took:.1f}" for name, took in seconds.items())
+
+
+@contextmanager
+def timed(record_property: RecordProperty, what: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    record_property(what, f"{time.monotonic() - began:.0f} s")
 
 
 def shell(text: str) -> str:

@@ -1,12 +1,14 @@
-"""The Host contract on a real machine of the sandbox: the cases of tests/contract/host_cases, one after the other.
+"""The Host contract on real machines of the sandbox: the cases of tests/contract/host_cases.
 
-Two machines, made without the emulator: one on which nothing is done, and one that goes through all other cases.
+Machines are made without the emulator: one on which nothing is done, and one for each lane of cases. All lanes go at
+the same time, so the seconds of a case say how long it was waited for.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,13 +26,14 @@ from reconciler.sandbox.mirror import debian_sources
 from reconciler.sandbox.paths import Paths
 from reconciler.sandbox.ports import MachineSpec
 from reconciler.ssh import FabricDialer
-from tests.contract.host_cases import CASES
+from tests.contract.host_cases import CASES, LANES
 from tests.contract.host_cases.case import Case, check
 from tests.contract.host_cases.ssh import FIRST_HOST_KEY, HOST_KEY, LOGIN_KEY
 
 pytestmark = pytest.mark.e2e
 
-FRESH, USED = 900_011, 900_012
+FIRST_NUMBER = 900_011
+TEST = "test_a_real_machine_does_as_the_case_says"
 BOOT_SECONDS = 90
 KNOCK_SECONDS = 5
 MEMORY_MB = 4096  # a gateway runs
@@ -93,32 +96,58 @@ class RealHosted:
 
 
 @pytest.fixture(scope="module")
-def hosts() -> Iterator[dict[bool, RealHosted]]:
-    """By whether it is the fresh one."""
+def ended(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[None]]]:
+    """How each case that was asked for has ended, by its name."""
+    asked = {item.name for item in request.session.items}
+    fresh = tuple(case for case in CASES if case.is_fresh)
+    lanes = [[case for case in lane if f"{TEST}[{case}]" in asked] for lane in (fresh, *map(without_fresh, LANES))]
+    found: dict[str, Future[None]] = {case.name: Future() for lane in lanes for case in lane}
     paths = Paths.default()
     info, started = lifecycle.up(paths, lambda what, seconds: None)
-    machines = NspawnMachines(paths, info.network, apt_sources(info))
-    made = {}
     try:
-        for number, is_fresh in ((FRESH, True), (USED, False)):
-            spec = spec_of(number, str(info.network[number % 100 + 200]))
-            machines.create(spec)
-            made[is_fresh] = RealHosted(machines, spec, info)
-        for host in made.values():
-            host.run(wait_for_cloud_init(BOOT_SECONDS))
-        yield made
+        with ThreadPoolExecutor() as pool:
+            for number, lane in enumerate(lanes):
+                if lane:
+                    pool.submit(go_through, lane, found, paths, info, FIRST_NUMBER + number)
+            yield found
     finally:
-        for host in made.values():
-            host.close()
-        for number in (FRESH, USED):
-            machines.destroy(number)
         if started:
             lifecycle.down(paths)
 
 
+def without_fresh(lane: Sequence[Case]) -> tuple[Case, ...]:
+    return tuple(case for case in lane if not case.is_fresh)
+
+
+def go_through(
+    lane: Sequence[Case], ended: Mapping[str, Future[None]], paths: Paths, info: SandboxInfo, number: int
+) -> None:
+    """All cases of a lane on a machine of their own."""
+    machines = NspawnMachines(paths, info.network, apt_sources(info))
+    try:
+        spec = spec_of(number, str(info.network[number % 100 + 200]))
+        machines.create(spec)
+        host = RealHosted(machines, spec, info)
+        try:
+            host.run(wait_for_cloud_init(BOOT_SECONDS))
+            for case in lane:
+                try:
+                    check(case, host)
+                    ended[case.name].set_result(None)
+                except Exception as error:  # the others go on
+                    ended[case.name].set_exception(error)
+        finally:
+            host.close()
+            machines.destroy(number)
+    except Exception as error:
+        for case in lane:
+            if not ended[case.name].done():
+                ended[case.name].set_exception(error)
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_real_machine_does_as_the_case_says(case: Case, hosts: dict[bool, RealHosted]) -> None:
-    check(case, hosts[case.is_fresh])
+def test_a_real_machine_does_as_the_case_says(case: Case, ended: dict[str, Future[None]]) -> None:
+    ended[case.name].result()
 
 
 def spec_of(number: int, address: str) -> MachineSpec:

@@ -6,8 +6,8 @@ of before, field by field. One story in order: kim's first apply does not come t
 interrupted, then the steps follow that only a child has that runs. Nothing happens to calm, which kim is compared with
 in the end.
 
-Steps that send nothing to a host (power on, backups, ssh from) are in test_interruptions_simulated.py, as is every
-single command.
+Steps that send nothing to a host (power on, backups, ssh from) are in tests/kills/test_interruptions.py, as is every
+single command; another version is interrupted in test_versions.py, in every way that a switch can be.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from tests.crash.comparing import differences
 from tests.e2e.machinery import Operator, wait_until
 from tests.e2e.striking import BRIDGE, ORDER, START_ORDER, Fate, Place, Running, plug
 from tests.kills.comparing import comparable_facts
+from tests.kills.spans import REMEMBERING, SWITCHING
 
 pytestmark = pytest.mark.e2e
 
@@ -91,7 +92,9 @@ def place(sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory, oper
 
 def test_every_step_is_in_a_table() -> None:
     elsewhere = {"power on", "way in", "backups", "ssh from", "reach"}
-    assert {middle.step for middle in (*FIRST, *STARTING, *CHANGING)} == set(ORDER) - elsewhere
+    assert {middle.step for middle in (*FIRST, *STARTING, *CHANGING)} == set(
+        ORDER
+    ) - elsewhere - SWITCHING - REMEMBERING
 
 
 def test_first_boot_is_interrupted(place: Place) -> None:

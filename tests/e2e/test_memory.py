@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.sandbox.client import SandboxClient
 from tests.e2e.machinery import ask_cloud
-from tests.e2e.minds import NEWER, Story, told
+from tests.e2e.minds import NEWER, RecordProperty, Story, in_words, step_seconds, timed, told
 from tests.storage import USER as ACCOUNT
 from tests.storage import s3_server
 
@@ -46,24 +46,37 @@ def backups(story: Story) -> list[str]:
     return [backup["id"] for backup in found]
 
 
-def test_who_sleeps_has_no_server_and_wakes_with_its_memory(story: Story, endpoint: str) -> None:
+def test_who_sleeps_has_no_server_and_wakes_with_its_memory(
+    story: Story, endpoint: str, record_property: RecordProperty
+) -> None:
     declare(story, endpoint)
     story.operator.fleet("apply", "--yes", timeout=900)
     story.tell("remember that my dog is called Bello")
-    story.operator.fleet("hibernate", "ada", "--yes", timeout=300)
+    with timed(record_property, "Hibernate: last copy, verified, server gone"):
+        story.operator.fleet("hibernate", "ada", "--yes", timeout=300)
     assert servers() == []
     assert len(backups(story)) == 1
     assert "ada is asleep: its memory is in the backup" in story.operator.fleet("plan", "--detailed-exitcode")
-    story.operator.fleet("wake", "ada", "--yes", timeout=900)
+    with timed(record_property, "Wake: a new server, healthy with its memory"):
+        story.operator.fleet("wake", "ada", "--yes", timeout=900)
     assert "Bello" in story.tell("what is my dog called?")
     assert story.operator.status()["ada"]["gateway"]["starts"] == 1  # the first one was with its memory
     assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
 
 
-def test_another_region_means_another_server_and_the_same_mind(story: Story, endpoint: str) -> None:
+def test_another_region_means_another_server_and_the_same_mind(
+    story: Story, endpoint: str, record_property: RecordProperty
+) -> None:
     before = servers()
     declare(story, endpoint, region="fsn1")
-    story.operator.fleet("apply", "--yes", "--allow-replace", "ada", timeout=900)
+    with timed(record_property, "Replacement in another region, in all"):
+        said = story.operator.fleet("apply", "--yes", "--allow-replace", "ada", timeout=900)
+    steps = list(step_seconds(said).items())
+    names = [name for name, _ in steps]
+    silent = dict(steps[names.index("hand over") : names.index("prove healthy") + 1])
+    record_property(
+        "Replacement: silent from the stop to the proof", f"{sum(silent.values()):.1f} s ({in_words(silent)})"
+    )
     (after,) = servers()
     assert after not in before
     assert "Bello" in story.tell("what is my dog called?")

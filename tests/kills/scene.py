@@ -69,13 +69,13 @@ class Scene:
 
     # --- the operator -----------------------------------------------------------------------------------------
 
-    def declare(self, children: Declared) -> None:
+    def declare(self, children: Declared, **more_of_fleet: Any) -> None:
         """What the fleet file says from now on: of each child what differs from CHILD. Each has a bot of its own."""
         specs = {
             name: {**CHILD, "bot": {"token": f"env:{name.replace('-', '_')}"}, **more}
             for name, more in children.items()
         }
-        fleet = {"fleet": "demo", "cloud": {"provider": "sandbox"}, "children": specs}
+        fleet = {"fleet": "demo", "cloud": {"provider": "sandbox"}, "children": specs, **more_of_fleet}
         (self.directory / "fleet.yaml").write_text(yaml.safe_dump(fleet), encoding="utf-8")
 
     def declared(self) -> dict[str, ChildSpec]:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
-from reconciler.model import ChildSpec
+from reconciler.model import ChildSpec, SecretRef
 from reconciler.steps import Step
 from reconciler.steps.firewalls import ensure_fleet_resources
+from reconciler.steps.trees import Trees
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 from tests.fakes.works import make_work
 
-CHILD = "alice"
+CHILD, FIRST = "alice", "calm"
+
+# Steps with something to do only where a child gets another version or another server. tests/crash dies at every effect
+# of theirs, in memory, and test_kills.py at seeded moments over the wire.
+SWITCHING: Final = {"settle", "room", "checkpoint", "switch", "prove lasting", "keep", "prune"}
+REMEMBERING: Final = {
+    "silence others", "fence", "memory", "compare memory", "prove memory", "awake", "other servers", "rename",
+}  # fmt: skip
 
 Spans = dict[str, range]
 
@@ -20,9 +30,16 @@ Spans = dict[str, range]
 def spans(world: FakeFleet, steps: Sequence[Step]) -> Spans:
     """For each step the numbers of its commands, counted from the first one of these steps; only steps that send any.
 
-    The steps are done.
+    The steps are done, for another child before: the first one that gets a release has more to do than all others.
     """
-    work, note = make_work(world, CHILD)
+    trees = Trees()  # what one run knows of releases
+    spans_of(world, FIRST, steps, trees)
+    return spans_of(world, CHILD, steps, trees)
+
+
+def spans_of(world: FakeFleet, child: str, steps: Sequence[Step], trees: Trees) -> Spans:
+    work, note = make_work(world, child)
+    work.trees = trees
     work.ssh_key_id = ensure_fleet_resources(world.fleet(), world.ports(), note)
     found, begun = Spans(), _sent(world)
     for step in steps:
@@ -33,9 +50,9 @@ def spans(world: FakeFleet, steps: Sequence[Step]) -> Spans:
 
 
 def fleet_of(state: Path, spec: ChildSpec) -> FakeFleet:
-    """One child, not made yet, as a fleet file declares it."""
-    world = FakeFleet(state, (CHILD,))
-    world.specs[CHILD] = spec
+    """Two children, not made yet, as a fleet file declares one of them."""
+    world = FakeFleet(state, (FIRST, CHILD))
+    world.specs = {name: replace(spec, name=name, bot_token=SecretRef("env", name)) for name in world.names}
     return world
 
 

@@ -1,7 +1,7 @@
 """Fifty children while the cloud fails at random, by the real command over HTTP and SSH: the next applies end it.
 
 The same over thousands of seeds in memory: tests/crash/test_storms.py. One seed alone:
-pytest tests/e2e/test_storms_simulated.py -k '[7]'
+pytest tests/kills/test_storms.py -k '[7]'
 """
 
 from __future__ import annotations
