@@ -24,7 +24,8 @@ from tests.contract.host_cases.case import Case
 LANES: Final[tuple[tuple[Case, ...], ...]] = (
     (*accounts.CASES, *ssh.CASES, *system.CASES),
     (*gateway.CASES, *disk.CASES, *units.CASES, *importing.CASES, *releases.CASES),
-    (*switching.CASES,),
-    (*backups.CASES,),
+    switching.CASES,
+    switching.PATIENT,
+    backups.CASES,
 )
 CASES: Final[tuple[Case, ...]] = tuple(case for lane in LANES for case in lane)
