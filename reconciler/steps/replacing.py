@@ -4,8 +4,8 @@ Two labels say where a replacement is, and nothing else does. The new server has
 is proven, and a name of its own. The old one gets `retired`: that is the commit point. Until then it is the child's
 server, for everybody who looks; from then on its successor is. It is set only when the old gateway is disabled and
 silent, and its memory is in the successor. A successor's unit is not enabled before, so no boot starts it either; right
-before, its label becomes `started`, and `told` when it was silenced again. So whoever takes `retired` away by hand does
-not make two gateways poll: no gateway starts before a `started` one beside it is silent.
+before, and after the commit point, its label becomes `started`, and `told` when it was silenced again. So whoever takes
+`retired` away by hand does not make two gateways poll: no gateway starts before a `started` one beside it is silent.
 
     killed                       | the next look sees                  | the next apply
     -----------------------------|-------------------------------------|-------------------------------------------
@@ -13,8 +13,6 @@ not make two gateways poll: no gateway starts before a `started` one beside it i
                                  | another one beside it               | replacing is not wanted or allowed any more
     while the memory moves       | the old server, stopped, disabled;  | hands over again; or enables and starts the
                                  | another one beside it               | old one, and deletes the other
-    before `retired` is set      | the old server, stopped, disabled;  | the same, and never goes on with the other one:
-                                 | a `started` one beside it           | silences it, keeps a copy, and deletes it
     after `retired` is set       | the successor, unfinished;          | starts and proves it; where it is not
                                  | a retired one beside it             | healthy, goes back to the retired one
     after the proof, before      | the successor, finished;            | deletes the retired one, and gives its name
@@ -105,8 +103,8 @@ def ensure_retired(work: Work) -> bool:
     """The commit point: from here on the successor is the child's server, for everybody who looks."""
     old = _before(work)
     server = deletable(old) or present(old)
-    set_label(work, {SUCCESSOR: STARTED})
     old.server = when_unlocked(old, lambda: work.ports.cloud.set_labels(server.id, {**server.labels, RETIRED: "true"}))
+    set_label(work, {SUCCESSOR: STARTED})
     work.is_quiet = False
     return True
 

@@ -12,7 +12,7 @@ from typing import Final
 from reconciler import commands
 from reconciler.errors import HostError, Refused
 from reconciler.managed import files
-from reconciler.model import TOLD, Server, ServerStatus
+from reconciler.model import STARTED, TOLD, Server, ServerStatus
 from reconciler.steps import backups
 from reconciler.steps.guards import present, reread, when_unlocked
 from reconciler.steps.power import power_down
@@ -31,6 +31,9 @@ def ensure_others_silent(work: Work) -> bool:
     A successor that has started is beside the child's server only where somebody has taken `retired` away by hand.
     """
     acted = False
+    if work.server is not None and work.server.is_successor and work.retired and not work.server.may_poll:
+        set_label(work, {SUCCESSOR: STARTED})  # an apply died right after the commit point: its gateway starts now
+        acted = True
     for spare in work.spares:
         found = beside(work, spare)
         now = reread(found) if spare.may_poll else None

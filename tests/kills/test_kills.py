@@ -73,10 +73,7 @@ def test_killed_again_and_again(seed: int, open_scene: OpenScene, calm: tuple[Ca
         change(scene)
         kill(scene, moments(dice, changed.signs, KILLS), *ALLOWED, keeps_state=seed % 2 == 0)
         assert_same(scene, changed)
-        creates = in_words(scene.creates())
-        # One that died between its labels `started` and the old one's `retired` may have been spoken to: it goes.
-        assert 1 <= creates["a successor"] <= 1 + KILLS
-        assert creates | {"a successor": 1} == CREATES_CHANGED
+        assert in_words(scene.creates()) == CREATES_CHANGED
         after = marks(scene)
         assert after[BYSTANDER] == before[BYSTANDER]
         for name in ("alice", "bob"):
