@@ -97,7 +97,7 @@ def verify(settings: Settings, selection: Selection, backup_id: str | None, iden
 def fetch(settings: Settings, child: str, backup_id: str | None, out: Path, identity: Path | None) -> int:
     """Open a backup into a plain archive on this machine, for its owner's eyes only."""
     client, key = open_client(settings), identity_of(identity)
-    (name,) = _kept_names(client, Selection((child,)))
+    name = _single(_kept_names(client, Selection((child,))), child)
     keeper = client.keeper()
     _to_file(out, lambda: keeper.fetch(name, keeper.find(name, backup_id), out, key))
     click.echo(f"The memory of {name} is in {out}, unsealed: keep it from others.")
@@ -136,7 +136,7 @@ def restore(
     memory before it starts there. Keys and secrets are none of a backup: the child has its own.
     """
     client, key = open_client(settings), identity_of(identity)
-    (name,) = client.select(Selection((other or child,)))
+    name = _single(client.select(Selection((other or child,))), other or child)
     keeper = client.keeper()
     with whoever_reads() as output, client.lock("fleet restore"):
         found = keeper.find(child, backup_id)
@@ -159,7 +159,7 @@ def restore(
 def export(settings: Settings, child: str, out: Path) -> int:
     """What a child remembers now, as a plain archive for the user who leaves: workspace, conversations, settings."""
     client = open_client(settings)
-    (name,) = client.select(Selection((child,)))
+    name = _single(client.select(Selection((child,))), child)
     with client.lock("fleet export"):
         _to_file(out, lambda: client.keeper().export(name, out))
     click.echo(f"The memory of {name} is in {out}, unsealed: it is its user's alone.")
@@ -208,6 +208,13 @@ def _kept_names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
     if selection.names_only(declared):
         return selection.names
     return resolve(selection, declared, dict.fromkeys(client.keeper().names()))
+
+
+def _single(names: tuple[str, ...], child: str) -> str:
+    """Raises UsageProblem where what was given means several."""
+    if len(names) > 1:
+        raise UsageProblem(f"{child} means {len(names)} children, and this is done for one", "name one child")
+    return names[0]
 
 
 def _refuse_many(names: tuple[str, ...], backup_id: str | None) -> None:

@@ -132,9 +132,12 @@ def destroy(
     refuse_empty(selection, "destroy")
     client = open_client(settings)
     with whoever_reads() as output, client.lock("fleet destroy"):
-        planned = client.plan_destruction(
-            client.select(selection), max_destroys, named_children(client, no_backup, "--no-backup")
-        )
+        names, without_copy = client.select(selection), named_children(client, no_backup, "--no-backup")
+        if spared := sorted(without_copy - set(names)):
+            raise UsageProblem(
+                f"--no-backup {spared[0]}: {spared[0]} is not among those that are destroyed", "name it there as well"
+            )
+        planned = client.plan_destruction(names, max_destroys, without_copy)
         if planned.plan.is_empty and not planned.plan.diagnostics:
             click.echo("Nothing to destroy: these children have no server.")
             return 0

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedWriter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -20,13 +22,14 @@ from reconciler import commands, keys
 from reconciler.commands.backups import PIECE
 from reconciler.commands.release import exact
 from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
+from reconciler.fleet import former_names
 from reconciler.manifests import fitted
 from reconciler.model import Backup, BackupSettings, Checkpoint, Secret
 from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
+from reconciler.steps.ids import ID_FORMAT, free_id, later_id
 from reconciler.steps.release import NODE_DIRECTORY
 from reconciler.steps.shelf import Shelf
-from reconciler.steps.switching import ID_FORMAT, free_id
 from reconciler.steps.versions import linked
 from reconciler.steps.work import Work, uid_of
 
@@ -107,14 +110,11 @@ def export(work: Work, rate: int, target: Path) -> None:
     """`target`, which must not be there, is what the child remembers now, plain. Raises HostError, OSError."""
     host, made = _archive(work)
     try:
-        with os.fdopen(os.open(target, _NEW, 0o600), "wb") as file:
+        with _whole(target) as file:
             reader = FromHost(host, made["size"], rate, work.ports.clock)
             while piece := reader.read(PIECE):
                 file.write(piece)
-        _check_arrival(reader, made["digest"])
-    except HostError:
-        target.unlink(missing_ok=True)
-        raise
+            _check_arrival(reader, made["digest"])
     finally:
         host.run(commands.drop_archive())
 
@@ -137,8 +137,20 @@ def fetch(shelf: Shelf, backup: Backup, identity: Secret, target: Path) -> None:
     with TemporaryDirectory() as place:
         sealed = Path(place) / "sealed"
         shelf.take(backup, sealed)
-        with os.fdopen(os.open(target, _NEW, 0o600), "wb") as file:
+        with _whole(target) as file:
             shelf.sealer.open_sealed(sealed, file, identity)
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[BufferedWriter]:
+    """A new file for its owner alone; where it does not come to its end, whatever the reason, nothing is left of it."""
+    with os.fdopen(os.open(target, _NEW, 0o600), "wb") as file:
+        try:
+            yield file
+            file.flush()
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
 
 
 def checkpoint_of(backup: Backup, checkpoints: Iterable[Checkpoint]) -> str:
@@ -164,13 +176,12 @@ def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host, checkpoint:
 
 
 def _new_id(work: Work, shelf: Shelf) -> str:
-    """By the time; of another second where the host, or what is kept, has one of this."""
-    kept, _ = shelf.of(work.name)
-    facts = work.facts
-    known = {backup.id for backup in kept}
+    """By the time, and later than all that the host has and that is kept, also under its former names."""
+    facts, names = work.facts, (work.name, *former_names(work.fleet, work.name))
+    known = {backup.id for name in names for backup in shelf.of(name)[0]}
     if facts is not None:
         known |= {*(checkpoint.id for checkpoint in facts.checkpoints), *(name[:16] for name in facts.asides)}
-    return free_id(work.ports.clock.now(), known)
+    return later_id(work.ports.clock.now(), known)
 
 
 def _archive(work: Work) -> tuple[Host, dict[str, Any]]:

@@ -8,9 +8,8 @@ earlier apply has left is never gone on with: it is undone, and another one begi
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler import commands
@@ -21,6 +20,7 @@ from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
 from reconciler.model import Checkpoint, Hold, Switch
 from reconciler.steps.gateway import ensure_ready, unproven, validate_candidate
+from reconciler.steps.ids import later_id
 from reconciler.steps.system import install_files
 from reconciler.steps.telling import tell_users
 from reconciler.steps.versions import linked, present, way_down
@@ -33,7 +33,6 @@ BAD_LOOKS: Final = 3  # so many in a row, and it is not healthy
 LEAST_MB: Final = 200  # of disk: with less a gateway is ready and answers nobody (the same, section 5)
 BURST: Final = 20  # errors: a start in bad surroundings writes a few, a release that cannot work some with each try
 TIMES_BEFORE: Final = 3  # so many times what the version before has written is clearly more
-ID_FORMAT: Final = "%Y%m%dT%H%M%SZ"  # of checkpoints and backups: a second each
 QUESTIONS: Final = 3  # to a model's provider, which may be busy
 BACK_TIMEOUT: Final = 120.0  # for a gateway that was brought back to be healthy again; the first start takes 18-29 s
 _TAKEN: Final = "200"
@@ -172,16 +171,10 @@ def ensure_gone_back(work: Work) -> bool:
 
 
 def new_id(work: Work) -> str:
-    """By the time; of another second where there is one of this, also of what was set aside."""
+    """By the time, and later than all that there is, also of what was set aside: the newest is the one made last."""
     assert work.facts is not None
     known = {*(checkpoint.id for checkpoint in work.facts.checkpoints), *(name[:16] for name in work.facts.asides)}
-    return free_id(work.ports.clock.now(), known)
-
-
-def free_id(now: datetime, known: Collection[str]) -> str:
-    """The first one from now on that is not known. Pure."""
-    moments = (now + timedelta(seconds=later) for later in range(len(known) + 1))
-    return next(name for moment in moments if (name := f"{moment:{ID_FORMAT}}") not in known)
+    return later_id(work.ports.clock.now(), known)
 
 
 def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int) -> tuple[Checkpoint, ...]:

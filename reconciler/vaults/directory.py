@@ -25,7 +25,7 @@ class DirectoryVault:
         place = self._place(name)
         part = place.with_name(place.name + PART)
         with self._translated("write below", ""):
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(place.parent)
             with source.open("rb") as data, os.fdopen(os.open(part, _NEW, 0o600), "wb") as file:
                 shutil.copyfileobj(data, file)
                 file.flush()
@@ -40,7 +40,7 @@ class DirectoryVault:
     def names(self, prefix: str) -> list[str]:
         with self._translated("list", prefix):
             below = self._place(prefix.rpartition("/")[0])
-            found = [path for path in below.rglob("*") if path.is_file() and not path.name.endswith(PART)]
+            found = [path for path in _files(below) if not path.name.endswith(PART)]
             names = sorted(path.relative_to(self.directory).as_posix() for path in found)
             return [name for name in names if name.startswith(prefix)]
 
@@ -63,6 +63,25 @@ class DirectoryVault:
 
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _files(below: Path) -> Iterator[Path]:
+    """None where nothing was ever kept. Raises OSError where nobody can tell: what cannot be read is not empty."""
+    for place, _, names in os.walk(below, onerror=_raise_unless_missing):
+        yield from (Path(place) / name for name in names)
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _make(directory: Path) -> None:
+    """With each parent that is new written to the disk: a file is there after a power cut only if its way is."""
+    missing = [place for place in (directory, *directory.parents) if not place.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for place in missing:
+        _sync(place.parent)
 
 
 def _sync(directory: Path) -> None:

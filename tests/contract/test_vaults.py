@@ -97,3 +97,9 @@ def test_a_directory_that_nobody_may_write_to_is_said(tmp_path: Path) -> None:
     source.write_bytes(b"x")
     with pytest.raises(VaultError, match=r"cannot write below .*in the way: Not a directory"):
         DirectoryVault(tmp_path / "in the way").put("demo/1.age", source)
+
+
+def test_a_directory_that_is_none_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "backups").write_text("not a directory")
+    with pytest.raises(VaultError, match="cannot list"):
+        DirectoryVault(tmp_path / "backups").names("demo/alice/")

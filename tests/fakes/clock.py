@@ -15,10 +15,11 @@ class FakeClock:
         self.slept: list[float] = []
         self._elapsed = 0.0
         self._tokens = 0
+        self.behind = 0.0  # seconds by which what it says of the time is wrong
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self._elapsed)
+        return START + timedelta(seconds=self._elapsed - self.behind)
 
     def monotonic(self) -> float:
         return self._elapsed

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from dataclasses import replace
+import resource
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from io import BufferedIOBase, BufferedWriter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from reconciler import keys
+from reconciler import age, keys
 from reconciler.api import FleetClient
 from reconciler.errors import BackupDamaged, CloudUnavailable, HostTimedOut, Refused
 from reconciler.keeper import Keeper
@@ -168,6 +171,38 @@ def test_who_leaves_gets_a_plain_archive(world: FakeFleet, keeper: Keeper, tmp_p
     assert (tmp_path / "alice.tar.gz").stat().st_mode & 0o777 == 0o600
 
 
+def test_an_export_that_finds_no_room_leaves_no_file(keeper: Keeper, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            keeper.export("alice", tmp_path / "alice.tar.gz")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "alice.tar.gz").exists()
+
+
+@dataclass(frozen=True)
+class Full:
+    """The Sealer port where the disk is full after the first bytes; but for that it is the real one."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(age, name)
+
+    def open_sealed(self, sealed: Path, target: BufferedIOBase, identity: Secret) -> None:
+        age.open_sealed(sealed, target, identity)
+        if isinstance(target, BufferedWriter):  # a trial writes nowhere
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_backup_that_finds_no_room_here_leaves_no_file(world: FakeFleet, tmp_path: Path) -> None:
+    keeper = Keeper(world.fleet(), replace(world.ports(), sealer=Full()))
+    backup = made(keeper)
+    with pytest.raises(OSError, match="No space left"):
+        keeper.fetch("alice", backup, tmp_path / "alice.tar.gz")
+    assert not (tmp_path / "alice.tar.gz").exists()
+
+
 def test_older_ones_are_removed_when_another_was_made(world: FakeFleet) -> None:
     world.change("alice", backup=BackupSettings(keep=2))
     keeper, all_made = world.client().keeper(), []
@@ -187,6 +222,29 @@ def test_two_of_one_child_in_the_same_second_are_two(world: FakeFleet) -> None:
     assert first.id < second.id
     assert list(world.client().keeper().kept("alice").backups) == [second, first]
     assert world.client().keeper().verify("alice", first)
+
+
+def test_a_clock_that_is_behind_makes_no_backup_that_is_older(world: FakeFleet) -> None:
+    """It would be pruned as it is made, and the memory of before be put back."""
+    world.change("alice", backup=BackupSettings(keep=1))
+    before = made(world.client().keeper())
+    world.host("alice").gateway.remember("my cat is called Mimi")
+    world.clock.behind = 600
+    [outcome] = world.client().keeper().create(["alice"])
+    assert outcome.backup is not None
+    assert outcome.backup.id > before.id
+    assert outcome.removed == (before,)
+    assert world.client().keeper().find("alice") == outcome.backup
+
+
+def test_a_last_copy_is_the_newest_whatever_the_clock_says(world: FakeFleet, keeper: Keeper) -> None:
+    made(keeper)
+    world.host("alice").gateway.remember("my cat is called Mimi")
+    world.clock.behind = 600
+    client = world.client()
+    client.apply(client.plan_destruction(("alice",)))
+    newest = world.client().keeper().find("alice")
+    assert newest.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 2}}
 
 
 def marked(world: FakeFleet, child: str, backup: Backup, *, waking: bool) -> None:

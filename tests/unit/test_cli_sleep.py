@@ -108,3 +108,20 @@ def test_giving_up_a_memory_is_said_by_the_full_name(fleet: CommandLine) -> None
     assert fleet("apply", "--yes", "--no-backup", "ali*").code == 64
     assert fleet("apply", "--yes", "--no-backup", "alice").code == 0
     assert [server.child for server in fleet.world.cloud.by_id.values()] == ["bob"]
+
+
+@pytest.mark.parametrize(
+    "words", [("restore", "*", "--yes"), ("backup", "fetch", "*", "--out", "all.tar.gz"), ("export", "*", "--out", "a")]
+)
+def test_what_is_done_for_one_is_not_done_for_several(fleet: CommandLine, words: tuple[str, ...]) -> None:
+    fleet("backup", "create", "--all")
+    said = fleet(*words)
+    assert said.code == 64
+    assert "* means 2 children, and this is done for one" in said.err
+
+
+def test_who_is_not_destroyed_cannot_be_given_up_with_it(fleet: CommandLine) -> None:
+    said = fleet("destroy", "alice", "--no-backup", "bob", "--yes")
+    assert said.code == 64
+    assert "bob is not among those that are destroyed" in said.err
+    assert len(fleet.world.cloud.by_id) == 2

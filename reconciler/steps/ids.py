@@ -1,0 +1,30 @@
+"""Ids of checkpoints and backups: the second in which one was made, and later than all before it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+ID_FORMAT: Final = "%Y%m%dT%H%M%SZ"
+_END: Final = datetime(9000, 1, 1, tzinfo=UTC)  # nobody's clock, and a second later must be a time as well
+
+
+def later_id(now: datetime, known: Iterable[str]) -> str:
+    """That of now, or of the second after the newest known one: a clock that is behind makes nothing that is old."""
+    moments = (moment + timedelta(seconds=1) for moment in map(_moment, known) if moment and moment < _END)
+    return f"{max([now, *moments]):{ID_FORMAT}}"
+
+
+def free_id(now: datetime, known: Collection[str]) -> str:
+    """The first one from now on that is not known."""
+    moments = (now + timedelta(seconds=later) for later in range(len(known) + 1))
+    return next(name for moment in moments if (name := f"{moment:{ID_FORMAT}}") not in known)
+
+
+def _moment(name: str) -> datetime | None:
+    """None for what is no id: a host has said it."""
+    try:
+        return datetime.strptime(name, ID_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
