@@ -6,14 +6,16 @@ An object is there whole or not at all: that is S3's own promise.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
-from minio.error import MinioException, S3Error
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
 from reconciler.errors import VaultError
@@ -66,8 +68,21 @@ class BucketVault:
             yield
         except S3Error as error:  # in the storage's own words, which hold no key
             raise VaultError(f"cannot {doing} {self.where}/{name}: {error.code}: {error.message}", _LOOK) from error
-        except (MinioException, HTTPError, OSError) as error:
-            raise VaultError(f"cannot {doing} {self.where}/{name}: {type(error).__name__}", _LOOK) from error
+        except (MinioException, HTTPError, OSError, ParseError, ValueError) as error:
+            raise VaultError(f"cannot {doing} {self.where}/{name}: {_said(error)}", _LOOK) from error
+
+
+def _said(error: Exception) -> str:
+    """What has gone wrong, without a word of what was answered: no S3 server need have answered."""
+    if isinstance(error, InvalidResponseError | ParseError | ValueError):
+        status = re.search(r"Response code: (\d+)", str(error))  # minio keeps it nowhere else
+        return f"what answers there is no S3 storage{f': HTTP status {status[1]}' if status else ''}"
+    if isinstance(error, ServerError):
+        return f"it answers with the HTTP status {error.status_code}"
+    cause: BaseException | None = getattr(error, "reason", None) or error  # of urllib3, after its last try
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return (cause.strerror if cause else None) or type(error).__name__
 
 
 _LOOK: Final = "look at `backup.to` in the fleet file: endpoint, bucket, region, and whose keys are given"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 from reconciler.errors import VaultError
 
 PART: Final = ".part"  # what ends so was never finished
+ABANDONED: Final = 86400.0  # seconds after which nobody goes on with one
 
 
 class DirectoryVault:
@@ -26,6 +28,7 @@ class DirectoryVault:
         part = place.with_name(place.name + PART)
         with self._translated("write below", ""):
             _make(place.parent)
+            _clear(place.parent)
             with source.open("rb") as data, os.fdopen(os.open(part, _NEW, 0o600), "wb") as file:
                 shutil.copyfileobj(data, file)
                 file.flush()
@@ -74,6 +77,14 @@ def _files(below: Path) -> Iterator[Path]:
 def _raise_unless_missing(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise error
+
+
+def _clear(directory: Path) -> None:
+    """What nobody is writing any more, and somebody was once."""
+    for part in directory.glob(f"*{PART}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                part.unlink()
 
 
 def _make(directory: Path) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -87,8 +90,68 @@ def test_storage_that_does_not_answer_is_said(storage: Bucket) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # nobody listens
         gone = replace(storage, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(VaultError, match=r"cannot list .*: MaxRetryError"):
+        with pytest.raises(VaultError, match=r"cannot list .*: Connection refused"):
             BucketVault(gone, KEY, KEY).names("")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b"<html><br>welcome</html>", "what answers there is no S3 storage"),
+        (200, b"\xff", "what answers there is no S3 storage"),
+        (403, b"<html>no</html>", "what answers there is no S3 storage: HTTP status 403"),
+        (502, b"", "HTTP status 502"),
+    ],
+)
+def test_what_is_no_storage_is_said_and_none_of_its_words(
+    storage: Bucket, tmp_path: Path, status: int, body: bytes, said: str
+) -> None:
+    with answering(status, body) as endpoint:
+        vault = BucketVault(replace(storage, endpoint=endpoint), KEY, KEY)
+        with pytest.raises(VaultError, match=rf"cannot list .*: .*({said})") as listed:
+            vault.names("")
+        assert "<" not in listed.value.summary
+        if status != 200:
+            with pytest.raises(VaultError, match="cannot read"):
+                vault.get("demo/1.age", tmp_path / "target")
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """A server that says the same to everybody; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Nobody asks."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_what_was_never_finished_goes_when_nobody_can_be_at_it_any_more(tmp_path: Path) -> None:
+    vault, source = DirectoryVault(tmp_path / "backups"), tmp_path / "source"
+    source.write_bytes(b"x")
+    vault.put("demo/alice/1.age", source)
+    old, young = (tmp_path / "backups" / "demo" / "alice" / f"{name}.part" for name in "ab")
+    old.touch()
+    young.touch()
+    os.utime(old, (0, 0))
+    vault.put("demo/alice/2.age", source)
+    assert (old.exists(), young.exists()) == (False, True)
+    assert vault.names("demo/") == ["demo/alice/1.age", "demo/alice/2.age"]
 
 
 def test_a_directory_that_nobody_may_write_to_is_said(tmp_path: Path) -> None:
