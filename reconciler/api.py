@@ -21,7 +21,9 @@ from reconciler.model import (
     Fleet,
     Hold,
     HostAddress,
+    Json,
     Outcome,
+    Purpose,
     Record,
     Secret,
     Server,
@@ -34,8 +36,9 @@ from reconciler.ports import Host, Ports
 from reconciler.refreshing import Refreshed, refresh
 from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine
+from reconciler.steps.firewalls import ensure_fleet_resources
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
-from reconciler.steps.sleeping import note_sleep, sleepers
+from reconciler.steps.sleeping import follow_moves, note_sleep, sleepers
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
 
@@ -144,20 +147,38 @@ class FleetClient(Planning):
         )
 
     def begin_waking(self, planned: Planned) -> None:
-        """From now on any apply goes on with it. The caller holds the lock. Raises CloudError."""
+        """From now on any apply goes on with it. The caller holds the lock. Raises CloudError, HostError."""
+        if not any(found.name == self.fleet.name for found in fleet_firewalls(self.fleet, self._ports)):
+            ensure_fleet_resources(self.fleet, self._ports, self._note)  # one of them is where that is noted
         for name, sleep in planned.options.waking.items():
             child = planned.children[name]
             # Who answers was never deleted. Of all others nobody knows: its server may be on its way out.
             is_awake = child.facts is not None and not child.is_unfinished
             note_sleep(self.fleet, self._ports, name, None if is_awake else sleep)
 
-    def asleep(self) -> dict[str, Sleep]:
-        """The children that have no server, or shall have none. Raises CloudError."""
-        return sleepers(self.fleet, fleet_firewalls(self.fleet, self._ports))
+    def asleep(self, names: Iterable[str] = ()) -> dict[str, Sleep]:
+        """The children that have no server, or shall have none; of those named also who is known to sleep only by
+
+        the copy that it went to sleep with. Raises CloudError.
+        """
+        marked = sleepers(self.fleet, fleet_firewalls(self.fleet, self._ports))
+        newest, _ = self.keeper().newest(name for name in names if name not in marked)
+        copied = {name: found for name, found in newest.items() if found.purpose is Purpose.SLEEP}
+        servers = self.servers() if copied else {}
+        absent = {name: found for name, found in copied.items() if servers.get(name) is None}
+        return {**{name: Sleep(found.id, found.source) for name, found in absent.items()}, **marked}
 
     def forget_sleep(self, name: str) -> None:
-        """It is made without a memory by the next apply. The caller holds the lock. Raises CloudError."""
+        """It is made without a memory by the next apply. The caller holds the lock. Raises CloudError, VaultError."""
         note_sleep(self.fleet, self._ports, name, None)
+        self.keeper().give_up(name)
+
+    def follow_moves(self) -> dict[str, str]:
+        """Who sleeps, and got another name, sleeps under that; by new name, the old. The caller holds the lock.
+
+        Raises CloudError.
+        """
+        return follow_moves(self.fleet, self._ports)
 
     # --- plan files ---------------------------------------------------------------------------------------------
 
@@ -185,6 +206,10 @@ class FleetClient(Planning):
     def recognise(self) -> recovery.Recognition:
         """Whose servers these are, by the fleet key that this client was given. Raises CloudError."""
         return recovery.recognise(self.fleet, self._ports)
+
+    def _note(self, event: str, durable: bool = False, **fields: Json) -> None:
+        clock = self._ports.clock
+        self._ports.store.append(Event(event, clock.now().isoformat(), clock.token(), fields), durable)
 
     def _half_made(self) -> tuple[Runs, dict[str, Record]]:
         """What tells of a first apply that has not ended. Read once: a thousand addresses are written at a time."""

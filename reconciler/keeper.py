@@ -98,7 +98,7 @@ class Keeper(Shelves):
         try:
             self._note("backup-sent", name, backup)
             there = backups.checkpoint_of(backup, child.facts.checkpoints if child.facts is not None else ())
-            backups.send(memory.shelf, backup, memory.identity, work.connection(), there)
+            backups.send(memory, work, there)
         finally:
             work.hang_up()
 

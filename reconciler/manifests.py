@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from reconciler.errors import BackupDamaged
-from reconciler.model import Backup, Secret, Trial
+from reconciler.model import Backup, Purpose, Secret, Trial
 
 FORMAT: Final = 1
 LARGEST_NOTE: Final = 1 << 20  # bytes; no longer one is written, nor read
@@ -26,34 +26,35 @@ _TRIAL: Final = re.compile(
     r"-(?P<backup>none|\d{8}T\d{6}Z)-(?P<seconds>\d{1,9})-[0-9a-f]{32}"
 )
 _NAME: Final = re.compile(
-    r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?P<fork>-fork)?\.json"
+    r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?:-(?P<purpose>last|sleep|fork))?\.json"
 )
 
 
 def stem_of(backup: Backup) -> str:
-    """The name of both of its files in a vault, without their ends: FLEET/CHILD/ID-UID, and `-fork` of one.
+    """The name of both of its files in a vault, without their ends: FLEET/CHILD/ID-UID, and its purpose if it has one.
 
-    So a listing alone tells which is the newest of the child's own, and an older tool takes none for that.
+    So a listing alone tells which is the newest of the child's own, and whether the child went to sleep with it.
     """
-    return f"{backup.fleet}/{backup.child}/{backup.id}-{backup.uid}{'-fork' if backup.is_fork else ''}"
+    purpose = "" if backup.purpose is Purpose.COPY else f"-{backup.purpose}"
+    return f"{backup.fleet}/{backup.child}/{backup.id}-{backup.uid}{purpose}"
 
 
 def is_note(name: str) -> bool:
     """Whether a file in a vault is the note of a backup: what others keep there is left alone."""
-    return _NAME.fullmatch(name) is not None
+    return purpose_of(name) is not None
 
 
-def is_note_of_own(name: str) -> bool:
-    """The same, where it is no fork."""
+def purpose_of(name: str) -> Purpose | None:
+    """Of the backup that the file of this name is the note of; None where it is the note of none."""
     found = _NAME.fullmatch(name)
-    return found is not None and found["fork"] is None
+    return Purpose(found["purpose"] or Purpose.COPY) if found else None
 
 
 def write_note(backup: Backup, key: Secret) -> bytes:
     """`key` is `keys.backup_key`."""
     body = {"format": FORMAT, **asdict(backup)}
-    if not backup.is_fork:
-        del body["is_fork"]  # as it was before there were any, so an older tool reads it
+    if backup.purpose is Purpose.COPY:
+        del body["purpose"]  # as it was before there were any, so an older tool reads it
     return (json.dumps({**body, "mac": _mac(body, key)}, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -75,7 +76,7 @@ def read_note(name: str, data: bytes, key: Secret) -> Backup:
         body: Any = json.loads(data)
         mac = body.pop("mac")
         is_ours = hmac.compare_digest(mac, _mac(body, key)) and body.pop("format") == FORMAT
-        backup = Backup(**body) if is_ours else None
+        backup = Backup(**{**body, "purpose": Purpose(body.get("purpose", Purpose.COPY))}) if is_ours else None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         backup = None
     if backup is None or f"{stem_of(backup)}{NOTE}" != name:

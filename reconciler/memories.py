@@ -6,8 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from reconciler.errors import FleetError, Refused
+from reconciler.fleet import former_names
 from reconciler.keeper import Keeper
-from reconciler.model import Backup, Checkpoint, Child, Diagnostic, Kind, Plan, Rollback, Severity, Sleep
+from reconciler.model import (
+    Backup,
+    Checkpoint,
+    Child,
+    Diagnostic,
+    Fleet,
+    Kind,
+    Plan,
+    Purpose,
+    Rollback,
+    Severity,
+    Sleep,
+)
 from reconciler.steps.backups import Memory, checkpoint_of
 
 
@@ -37,18 +50,44 @@ def awaking(
     return found, memories
 
 
-def made_empty(
-    plan: Plan, children: Mapping[str, Child], given: Mapping[str, Memory], keeper: Keeper
-) -> list[Diagnostic]:
-    """Who is about to be made without a memory, and has backups; storage that cannot be read stops no plan."""
-    created = [children[action.child] for action in plan.actions if action.kind is Kind.CREATE]
-    empty = {child.name: child for child in created if child.name not in given and _may_be_empty(child)}
-    return [_empty(empty[name], newest) for name, newest in sorted(keeper.newest(empty).items())]
+def remembered(
+    children: Mapping[str, Child], given: Mapping[str, Memory], keeper: Keeper
+) -> tuple[dict[str, Child], dict[str, Diagnostic]]:
+    """The same children, and what is to be said of those that would be made without a memory, and have backups.
+
+    Who went to sleep with its newest one is not to be made without it, whatever became of the fleet's own note of that.
+    Storage that cannot be read stops no plan: it is said.
+    """
+    empty = {name: child for name, child in children.items() if name not in given and _may_be_empty(child)}
+    if not empty:
+        return dict(children), {}
+    newest, problems = keeper.newest(empty)
+    asleep = {name for name, found in newest.items() if found.purpose is Purpose.SLEEP and not empty[name].server}
+    hindered = {name: replace(empty[name], obstacle=_asleep(name, newest[name].id)) for name in asleep}
+    told = {name: _empty(empty[name], found.id) for name, found in newest.items() if name not in asleep}
+    told |= {name: _unknown(name, problem) for name, problem in problems.items()}
+    return {**children, **hindered}, told
+
+
+def made_empty(plan: Plan, told: Mapping[str, Diagnostic]) -> list[Diagnostic]:
+    """Of what is to be said, what this plan comes to."""
+    created = sorted(action.child for action in plan.actions if action.kind is Kind.CREATE)
+    return [told[name] for name in created if name in told]
+
+
+def undeclared(asleep: Mapping[str, Sleep], fleet: Fleet) -> list[Diagnostic]:
+    """Who sleeps, and is in the fleet file neither by this name nor by one that it got since."""
+    known = {it for name in fleet.children for it in (name, *former_names(fleet, name))}
+    return [_undeclared(name, sleep) for name, sleep in sorted(asleep.items()) if name not in known]
 
 
 def _may_be_empty(child: Child) -> bool:
-    """It has no server; or one that was to succeed another, which is gone, and perhaps its memory with it."""
-    server = child.server
+    """It has no server and shall have one; or one that was to succeed another, which is gone, and perhaps its memory
+    with it.
+    """
+    server, spec = child.server, child.spec
+    if spec is None or not spec.enabled or child.asleep is not None or child.obstacle is not None:
+        return False
     return server is None or (server.is_successor and not server.is_told and not child.retired)
 
 
@@ -62,6 +101,35 @@ def _empty(child: Child, newest: str) -> Diagnostic:
     summary = f"{child.name} goes on with the server that was to succeed its own, maybe without a memory, and {there}"
     return Diagnostic(
         Severity.WARNING, summary, f"to give it that one afterwards: fleet restore {child.name}", child.name
+    )
+
+
+def _undeclared(name: str, sleep: Sleep) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{name} sleeps, and the fleet file does not declare it",
+        f"its backup {sleep.backup} is kept; is it called otherwise now? Then say so in `moved`\n"
+        f"to give up what it remembered: fleet wake {name} --empty",
+        address=name,
+    )
+
+
+def _asleep(name: str, backup: str) -> Diagnostic:
+    return Diagnostic(
+        Severity.ERROR,
+        f"{name} went to sleep with its newest backup, {backup}, and is not made without it",
+        f"the label of the fleet's firewall that said so is gone: to wake it, fleet wake {name}\n"
+        f"to give up what it remembered: fleet wake {name} --empty",
+        address=name,
+    )
+
+
+def _unknown(name: str, problem: str) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{name} will be made without a memory, and nobody can tell whether there are backups of it",
+        f"{problem}\nif it has been here before, mend that first; then: fleet restore {name}",
+        address=name,
     )
 
 

@@ -28,6 +28,7 @@ from reconciler.model import (
     ServerStatus,
     Severity,
     Silence,
+    Sleep,
 )
 from reconciler.offers import needs_new_server
 from reconciler.ownership import Owned, name_before, settle
@@ -63,6 +64,7 @@ class Observation:
     others: tuple[Server, ...] = ()
     quarantined: Mapping[str, Hold] = field(default_factory=dict)
     trees: Mapping[Key, str] = field(default_factory=dict)
+    asleep: Mapping[str, Sleep] = field(default_factory=dict)  # whoever sleeps, asked for or not
 
 
 def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retry: Collection[str] = ()) -> Observation:
@@ -100,6 +102,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         others,
         holds,
         trees,
+        asleep,
     )
 
 

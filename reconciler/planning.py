@@ -10,7 +10,7 @@ from reconciler.engine import NO_MEMORIES
 from reconciler.errors import Refused
 from reconciler.keeper import Keeper
 from reconciler.losses import with_losses
-from reconciler.memories import awaking, made_empty, restore_of
+from reconciler.memories import awaking, made_empty, remembered, restore_of, undeclared
 from reconciler.model import (
     Backup,
     Child,
@@ -90,7 +90,8 @@ class Planning:
         if absent := [it.name for it in found if it.spec is None or (it.server is None and it.asleep is None)]:
             raise Refused(f"no server that the fleet file declares: {', '.join(absent)}", "leave them out")
         if unfinished := [child.name for child in found if child.is_unfinished and not child.asleep]:
-            raise Refused(f"never finished, so nothing to keep: {', '.join(unfinished)}", "apply first, or destroy")
+            names = ", ".join(unfinished)
+            raise Refused(f"their first apply has not ended: {names}", "end it first: fleet apply; or: fleet destroy")
         return planned
 
     def plan_waking(self, backups: Mapping[str, Backup], identity: Secret | None = None) -> Planned:
@@ -160,9 +161,11 @@ class Planning:
     ) -> Planned:
         seen, now = observe(fleet, self._ports, names, options.retry), self._ports.clock.now()
         options = replace(options, requests_left=self._ports.cloud.requests_left())
-        children, memories = awaking(seen.children, options.waking, memories, Keeper(self.fleet, self._ports))
+        keeper = Keeper(self.fleet, self._ports)
+        children, memories = awaking(seen.children, options.waking, memories, keeper)
+        children, told = remembered(children, memories, keeper)
+        lost = undeclared(seen.asleep, self.fleet) if names is None else []
         made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
-        empty = made_empty(made, children, memories, Keeper(fleet, self._ports))
-        made = replace(made, diagnostics=(*made.diagnostics, *empty))
+        made = replace(made, diagnostics=(*made.diagnostics, *made_empty(made, told), *lost))
         made = with_losses(made, children, fleet, self._ports)
         return Planned(made, children, options, seen.trees, memories)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
+from dataclasses import dataclass
 
-from reconciler.errors import FleetError, Refused, SecretError, VaultError
+from reconciler.errors import FleetError, Refused
 from reconciler.fleet import former_names
-from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Trial
+from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Purpose, Trial
 from reconciler.ports import Ports
 from reconciler.steps.shelf import Shelf, shelf_of
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What the name of a file tells of a backup; `source` is whose it is, by the name of then."""
+
+    id: str
+    purpose: Purpose
+    source: str
 
 
 class Shelves:
@@ -36,17 +45,35 @@ class Shelves:
         """Whose backups are where the file keeps those of any child by default. Raises VaultError."""
         return tuple(sorted(self._shelf(self._fleet.backup).children()))
 
-    def newest(self, names: Iterable[str]) -> dict[str, str]:
-        """The id of the newest backup of each that has one, by the names of files alone: one listing of each place."""
-        found: dict[str, str] = {}
+    def newest(self, names: Iterable[str]) -> tuple[dict[str, Newest], dict[str, str]]:
+        """The newest backup of each that has one, by the names of files alone: one listing of each place.
+
+        And, in words, of whom nobody can tell.
+        """
+        found, problems = dict[str, Newest](), dict[str, str]()
         places = {name: self._settings(name).to for name in names}
         for place in dict.fromkeys(places.values()):
-            with suppress(VaultError, SecretError):
+            its = [name for name in places if places[name] == place]
+            try:
                 newest = self._shelf(BackupSettings(to=place)).newest()
-                for name in (name for name, its in places.items() if its == place):
-                    known = [newest[it] for it in (name, *former_names(self._fleet, name)) if it in newest]
-                    found |= {name: max(known)} if known else {}
-        return found
+            except FleetError as error:
+                problems |= dict.fromkeys(its, error.summary)
+                continue
+            for name in its:
+                known = ((*newest[it], it) for it in (name, *former_names(self._fleet, name)) if it in newest)
+                if last := max(known, default=None):
+                    found[name] = Newest(*last)
+        return found, problems
+
+    def give_up(self, name: str) -> None:
+        """Nobody waits for the copy any more that it went to sleep with: it is kept as the last of its server.
+
+        Raises VaultError, SecretError.
+        """
+        shelf = self._shelf(self._settings(name))
+        for backup in self.kept(name).backups:
+            if backup.purpose is Purpose.SLEEP:
+                shelf.relabel(backup, Purpose.LAST)
 
     def find(self, name: str, backup_id: str | None = None) -> Backup:
         """The one with this id, or the newest of its own. Raises Refused where there is none."""
@@ -55,7 +82,9 @@ class Shelves:
         found = next(known, None)
         if found is None:
             what = f"no backup {backup_id}" if backup_id else "no backup"
-            there = f"it has: {', '.join(backup.id for backup in kept.backups[:5])}" if kept.backups else kept.where
+            there = "whose backups there are: fleet backup list"
+            if kept.backups:
+                there = f"it has: {', '.join(backup.id for backup in kept.backups[:5])}"
             raise Refused(f"{name} has {what} in {kept.where}", there)
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.actions.conditions import shall_run
-from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
+from reconciler.model import Child, Kind, Reason, ReasonCode, Situation, Sleep
 from reconciler.steps import CONVERGE, Step
 from reconciler.steps.server import ensure_server
 
@@ -21,7 +21,7 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if not shall_run(child, situation):
         return None
     if child.server is None:
-        return _absent(child) if child.asleep is None else Reason(ReasonCode.ASKED, "it was asleep, and wakes")
+        return _absent(child) if child.asleep is None else _given(child.asleep)
     if child.is_unfinished and child.retired:
         text = "it was handed over to a new server, and that is not proven yet; if it fails, it goes back"
         return Reason(ReasonCode.UNFINISHED, text)
@@ -30,10 +30,13 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     return None
 
 
+def _given(asleep: Sleep) -> Reason:
+    backup = f": the backup {asleep.backup}" if asleep.backup else ""
+    return Reason(ReasonCode.ASKED, f"it wakes with what it remembered{backup}")
+
+
 def _absent(child: Child) -> Reason:
     if child.record is None:
         return Reason(ReasonCode.DECLARED, "new in the fleet file")
-    return Reason(
-        ReasonCode.GONE,
-        f"server {child.record.server_id} was deleted outside since {child.record.at}; its memory went with it",
-    )
+    server = f"server {child.record.server_id} was deleted outside since {child.record.at}"
+    return Reason(ReasonCode.GONE, f"{server}; what no backup has of its memory went with it")

@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.actions.conditions import is_asleep, is_protected, shall_go
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import Step
-from reconciler.steps.memory import ensure_asleep, ensure_last_copy
+from reconciler.steps.memory import ensure_asleep, ensure_copy_to_sleep
 from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.server import ensure_deleted
 from reconciler.steps.spares import ensure_others_silent
@@ -17,7 +17,7 @@ SYMBOL: Final = "z"
 WAVE: Final = 4
 STEPS: Final[tuple[Step, ...]] = (
     Step("silence others", ensure_others_silent),
-    Step("last copy", ensure_last_copy),
+    Step("last copy", ensure_copy_to_sleep),
     Step("asleep", ensure_asleep),  # before its server goes: else the next apply would make it one, without a memory
     Step("other servers", ensure_others_gone),
     Step("delete server", ensure_deleted),

@@ -111,6 +111,8 @@ def apply(
         planned = client.plan(names_of(client, selection), options)
         show_plan(settings, planned)
         _refuse_what_is_refused(planned)
+        for name, old in client.follow_moves().items():
+            click.echo(f"{name}, that was {old}, sleeps on under its new name.")
         if planned.plan.is_empty:
             return 1 if has_errors(planned) else 0
         if agreed:

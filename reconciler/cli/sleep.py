@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,10 @@ from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
-from reconciler.selection import Selection
+from reconciler.selection import Selection, resolve
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
 
 
 @click.command()
@@ -38,6 +42,16 @@ def hibernate(settings: Settings, selection: Selection, yes: bool) -> int:
         return run_plan(client, planned, settings)
 
 
+def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
+    """All that the file declares; by their names, also those that sleep and are in the file no more."""
+    declared = client.fleet.children
+    if selection.means_all:
+        return tuple(declared)
+    if selection.names_only(declared):
+        return selection.names
+    return resolve(selection, declared, {**dict.fromkeys(client.asleep()), **client.servers()})
+
+
 @click.command()
 @with_selection(NONE_IS_REFUSED)
 @click.option("--from", "backup_id", metavar="BACKUP", help="Another backup than the one it went to sleep with.")
@@ -56,11 +70,11 @@ def wake(
     if empty and (backup_id or identity):
         raise UsageProblem("--empty gives the memory up, and --from and --identity ask for one", "give one of them")
     client, key = open_client(settings), identity_of(identity)
-    names = client.select(selection)
-    if backup_id is not None and len(names) > 1:
-        raise UsageProblem(f"--from names a backup of one child, and {len(names)} are meant", "name one child")
     with whoever_reads() as output, client.lock("fleet wake"):
-        asleep = client.asleep()
+        names = _names(client, selection)
+        if backup_id is not None and len(names) > 1:
+            raise UsageProblem(f"--from names a backup of one child, and {len(names)} are meant", "name one child")
+        asleep = client.asleep(names)
         awake = [name for name in names if name not in asleep]
         if awake and not selection.means_all:
             raise Refused(f"not asleep: {', '.join(awake)}", "a child that has no server gets one by: fleet apply")
@@ -74,6 +88,11 @@ def wake(
                 client.forget_sleep(name)
             click.echo(f"To make them anew, without a memory: fleet apply {' '.join(chosen)}")
             return 0
+        if gone := [name for name in chosen if name not in client.fleet.children]:
+            raise Refused(
+                f"the fleet file does not declare: {', '.join(gone)}",
+                f"declare it, or give what it remembered to another child: fleet restore {gone[0]} --to CHILD",
+            )
         keeper = client.keeper()
         backups = {name: keeper.find(it.source, backup_id or it.backup or None) for name, it in chosen.items()}
         planned = client.plan_waking(backups, key)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from reconciler.model.backup import Backup, BackupSettings, Bucket, Drill, KeptBackups, MadeBackup, Sleep, Trial
+from reconciler.model.backup import (
+    Backup,
+    BackupSettings,
+    Bucket,
+    Drill,
+    KeptBackups,
+    MadeBackup,
+    Purpose,
+    Sleep,
+    Trial,
+)
 from reconciler.model.cloud import (
     EVERYWHERE,
     LABEL_PREFIX,
@@ -107,6 +117,7 @@ __all__ = [
     "PlanOptions",
     "Policy",
     "Provider",
+    "Purpose",
     "Reason",
     "ReasonCode",
     "Record",

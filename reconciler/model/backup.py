@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from reconciler.model.json import Json
 from reconciler.model.secret import SecretRef
@@ -38,14 +39,22 @@ class BackupSettings:
     rate: int = 20_000_000
 
 
+class Purpose(StrEnum):
+    """Why a backup was made. Each is counted for itself where backups are removed, so none pushes another out."""
+
+    COPY = "copy"  # by a person, or by the pass on schedule
+    LAST = "last"  # before its server was deleted for good
+    SLEEP = "sleep"  # before it went to sleep: nobody shall make the child a server without it
+    FORK = "fork"  # of a server that was to succeed the child's, and was given up
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """What is known of one without opening it.
 
     `at` is in ISO 8601 by the host's clock; `digest` and `size` are of the archive, `sealed_digest` and `sealed_size`
     of what is kept. `holds` counts what is in it: rows by database and table, files and digest of the workspace. A fork
-    is what a server was told that was to succeed the child's and was given up: it never stands for the child's memory
-    unless a person names it.
+    never stands for the child's memory unless a person names it.
     """
 
     id: str
@@ -60,7 +69,11 @@ class Backup:
     sealed_digest: str
     recipient: str
     holds: Mapping[str, Json] = field(default_factory=dict)
-    is_fork: bool = False
+    purpose: Purpose = Purpose.COPY
+
+    @property
+    def is_fork(self) -> bool:
+        return self.purpose is Purpose.FORK
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from rich.text import Text
 
-from reconciler.model import Backup, Json, KeptBackups, MadeBackup
+from reconciler.model import Backup, Json, KeptBackups, MadeBackup, Purpose
 from reconciler.render.table import NOTHING, Sheet
 from reconciler.render.text import harmless
 from reconciler.render.versions import moment, size_text
 
+_WHY: Final = {
+    Purpose.COPY: "",
+    Purpose.LAST: ", the last of its server",
+    Purpose.SLEEP: ", to sleep",
+    Purpose.FORK: ", a fork",
+}
 __all__ = ["backup_json", "backup_table", "made_lines", "problem_lines", "size_text"]
 
 
@@ -68,6 +74,6 @@ def _holds(backup: Backup) -> str:
     holds: Any = backup.holds
     try:
         rows = sum(int(count) for tables in holds["databases"].values() for count in tables.values())
-        return f"{rows} rows, {int(holds['workspace']['files'])} files{', a fork' if backup.is_fork else ''}"
+        return f"{rows} rows, {int(holds['workspace']['files'])} files{_WHY[backup.purpose]}"
     except (KeyError, TypeError, ValueError, AttributeError):
         return NOTHING

@@ -13,6 +13,18 @@ from reconciler.errors import HostError
 from reconciler.ports import Clock, Host
 
 
+class Pace:
+    """From now on, so many bytes a second on average."""
+
+    def __init__(self, rate: int, clock: Clock) -> None:
+        self._rate, self._clock = rate, clock
+        self._started = clock.monotonic()
+
+    def keep(self, size: int) -> None:
+        """Waits until so many bytes may have gone since it began."""
+        self._clock.sleep(max(0.0, self._started + size / self._rate - self._clock.monotonic()))
+
+
 class FromHost(BufferedIOBase):
     """The archive on a host, read piece by piece and no quicker than it may."""
 
@@ -29,7 +41,7 @@ class FromHost(BufferedIOBase):
         return piece
 
     def _read(self, host: Host, size: int, rate: int, clock: Clock) -> Iterator[bytes]:
-        started, offset = clock.monotonic(), 0
+        pace, offset = Pace(rate, clock), 0
         while offset < size:
             piece = host.run(commands.read_archive(offset)).stdout
             if not piece:
@@ -37,14 +49,15 @@ class FromHost(BufferedIOBase):
             offset += len(piece)
             self.digest.update(piece)
             yield piece
-            clock.sleep(max(0.0, started + offset / rate - clock.monotonic()))
+            pace.keep(offset)
 
 
 class ToHost(BufferedIOBase):
-    """An archive on its way to a host."""
+    """An archive on its way to a host, no quicker than it may."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, rate: int, clock: Clock) -> None:
         self._host = host
+        self._pace = Pace(rate, clock)
         self._offset = 0
         self._piece = bytearray()
 
@@ -62,6 +75,7 @@ class ToHost(BufferedIOBase):
         self._host.run(commands.receive_archive(self._offset, piece))
         self._offset += length
         del self._piece[:length]
+        self._pace.keep(self._offset)
 
 
 class Weighed(BufferedIOBase):

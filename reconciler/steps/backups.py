@@ -24,7 +24,7 @@ from reconciler.commands.release import exact
 from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
 from reconciler.fleet import former_names
 from reconciler.manifests import fitted
-from reconciler.model import Backup, BackupSettings, Checkpoint, Secret
+from reconciler.model import Backup, BackupSettings, Checkpoint, Purpose, Secret
 from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
 from reconciler.steps.ids import ID_FORMAT, free_id, later_id
@@ -65,17 +65,17 @@ def identity_for(backup: Backup, ports: Ports, given: Secret | None = None) -> S
 def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
     """A new backup of a child that runs, kept and read back. Raises HostError, VaultError."""
     host, made = _archive(work)
-    return _carry(work, host, made, shelf, settings)
+    return _carry(work, host, made, shelf, settings, Purpose.COPY)
 
 
-def make_last(work: Work, shelf: Shelf, settings: BackupSettings, *, is_fork: bool = False) -> Backup:
+def make_last(work: Work, shelf: Shelf, settings: BackupSettings, purpose: Purpose) -> Backup:
     """The same of a child whose gateway is stopped, without a tool of its release. Raises HostError, VaultError."""
     host = work.connection()
-    return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings, is_fork=is_fork)
+    return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings, purpose)
 
 
 def _carry(
-    work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings: BackupSettings, *, is_fork: bool = False
+    work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings: BackupSettings, purpose: Purpose
 ) -> Backup:
     """From the host into the vault, sealed on its way, and read back; nothing is left of it on the host."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
@@ -91,7 +91,7 @@ def _carry(
                 id=_new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
                 version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
                 sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
-                is_fork=is_fork,
+                purpose=purpose,
             )  # fmt: skip
             backup = fitted(made_now, shelf.key)
             shelf.keep(backup, sealed)
@@ -163,14 +163,16 @@ def checkpoint_of(backup: Backup, checkpoints: Iterable[Checkpoint]) -> str:
     return next(there, None) or free_id(datetime.strptime(backup.id, ID_FORMAT).replace(tzinfo=UTC), known)
 
 
-def send(shelf: Shelf, backup: Backup, identity: Secret, host: Host, checkpoint: str) -> None:
-    """The backup becomes the checkpoint of this id on this host. Raises HostError, VaultError."""
-    verify(shelf, backup, identity)  # before a byte of it is on the host
+def send(memory: Memory, work: Work, checkpoint: str) -> None:
+    """The backup becomes the checkpoint of this id on the child's host. Raises HostError, VaultError."""
+    backup, shelf, host = memory.backup, memory.shelf, work.connection()
+    verify(shelf, backup, memory.identity)  # before a byte of it is on the host
     with TemporaryDirectory() as place:
         sealed = Path(place) / "sealed"
         shelf.take(backup, sealed)
-        writer = ToHost(host)
-        shelf.sealer.open_sealed(sealed, writer, identity)
+        settings = work.spec.backup if work.spec is not None else work.fleet.backup
+        writer = ToHost(host, settings.rate, work.ports.clock)
+        shelf.sealer.open_sealed(sealed, writer, memory.identity)
         writer.finish()
     host.run(commands.unpack_archive(checkpoint, backup.version, backup.at, backup.digest))
 

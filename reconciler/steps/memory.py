@@ -8,7 +8,7 @@ from reconciler import commands, keys
 from reconciler.commands.backups import PLACED
 from reconciler.errors import HostError, Refused
 from reconciler.managed import files
-from reconciler.model import ServerStatus, Sleep
+from reconciler.model import Purpose, ServerStatus, Sleep
 from reconciler.steps import backups
 from reconciler.steps.guards import reread
 from reconciler.steps.server import check_stock
@@ -19,6 +19,16 @@ from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
 
 def ensure_last_copy(work: Work) -> bool:
+    """The same as `ensure_copy`, of who is deleted for good."""
+    return ensure_copy(work, Purpose.LAST)
+
+
+def ensure_copy_to_sleep(work: Work) -> bool:
+    """The same, of who goes to sleep: it is known by this copy too that nobody shall make it a server without it."""
+    return ensure_copy(work, Purpose.SLEEP)
+
+
+def ensure_copy(work: Work, purpose: Purpose) -> bool:
     """Its gateway is stopped, and all that it remembers is kept off its host and read back: only then its server goes.
 
     Nothing is copied where no gateway has ever started, or of a server that serves no user; nor where a person has said
@@ -41,7 +51,7 @@ def ensure_last_copy(work: Work) -> bool:
         host.run(commands.stop_unit(files.UNIT))
         declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
         settings = declared.backup if declared is not None else work.fleet.backup
-        work.last_copy = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings)
+        work.last_copy = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings, purpose)
     except Exception as error:  # whatever it was: its user waits for an answer
         _start(work)
         if work.is_first and isinstance(error, HostError):
@@ -123,7 +133,7 @@ def ensure_memory(work: Work) -> bool:
         return False
     work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
     checkpoint = backups.checkpoint_of(backup, work.facts.checkpoints if work.facts is not None else ())
-    backups.send(work.memory.shelf, backup, work.memory.identity, host, checkpoint)
+    backups.send(work.memory, work, checkpoint)
     host.run(commands.stop_unit(files.UNIT))  # a boot, or an apply that knew of no memory, may have started it
     host.run(commands.place_state(checkpoint, backup.digest))
     work.look()

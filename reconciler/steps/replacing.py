@@ -33,12 +33,12 @@ from typing import Final
 from reconciler import commands
 from reconciler.errors import FleetError, HostError, ProofFailed
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, LATEST, STARTED, ChildSpec, Server, ServerStatus
+from reconciler.model import LABEL_PREFIX, LATEST, STARTED, ChildSpec, Purpose, Server, ServerStatus
 from reconciler.steps import backups
 from reconciler.steps.access import ensure_reachable
 from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, when_unlocked
-from reconciler.steps.memory import ensure_last_copy, may_remember
+from reconciler.steps.memory import ensure_copy, may_remember
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
 from reconciler.steps.shelf import shelf_of
@@ -92,7 +92,7 @@ def ensure_handed_over(work: Work) -> bool:
         return True
     old.starts_again = True
     silence(old)
-    ensure_last_copy(old)
+    ensure_copy(old, Purpose.COPY)
     assert old.last_copy is not None, "it has a memory, and that is not given up"
     settings = work.declared().backup
     work.memory = backups.memory_of(old.last_copy, shelf_of(settings, work.fleet, work.ports), work.ports)

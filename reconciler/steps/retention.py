@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from reconciler.model import Backup, BackupSettings
+from reconciler.model import Backup, BackupSettings, Purpose
 
 
 def surplus(
@@ -16,14 +16,15 @@ def surplus(
 ) -> list[Backup]:
     """Those of one child that are not kept any more: never the newest, nor one that is `needed`, by child and id.
 
-    Forks are counted for themselves.
+    Each purpose is counted for itself: who is made anew under an old name, however often it is copied, does not push
+    out the last that the one before has left.
     """
     ordered = sorted(backups, key=lambda backup: backup.id, reverse=True)
-    own, forks = [it for it in ordered if not it.is_fork], [it for it in ordered if it.is_fork]
     aged = settings.max_age
     return [
         backup
-        for number, backup in (*enumerate(own), *enumerate(forks))
+        for purpose in Purpose
+        for number, backup in enumerate(it for it in ordered if it.purpose is purpose)
         if number
         and (backup.child, backup.id) not in needed
         and (number >= settings.keep or (aged is not None and now - datetime.fromisoformat(backup.at) > aged))

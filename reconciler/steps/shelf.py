@@ -6,7 +6,7 @@ A backup is there when its note is, and its note is written last. What was kept 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,15 +17,15 @@ from reconciler.manifests import (
     NOTE,
     SEALED,
     is_note,
-    is_note_of_own,
     name_trial,
+    purpose_of,
     read_note,
     read_trial,
     stem_of,
     trials_of,
     write_note,
 )
-from reconciler.model import Backup, BackupSettings, Fleet, Secret, Trial
+from reconciler.model import Backup, BackupSettings, Fleet, Purpose, Secret, Trial
 from reconciler.ports import Ports, Sealer, Vault
 
 
@@ -56,10 +56,11 @@ class Shelf:
         """Who has a backup here, or only a fork."""
         return frozenset(name.split("/")[1] for name in self.vault.names(f"{self.fleet}/") if is_note(name))
 
-    def newest(self) -> dict[str, str]:
-        """By child, the id of the newest of its own that there is a note of; nothing is opened for it."""
-        notes = sorted(filter(is_note_of_own, self.vault.names(f"{self.fleet}/")))
-        return {child: file[:16] for _, child, file in (name.split("/") for name in notes)}
+    def newest(self) -> dict[str, tuple[str, Purpose]]:
+        """By child, the id of the newest of its own that there is a note of, and why; nothing is opened for it."""
+        notes = ((name, purpose_of(name)) for name in sorted(self.vault.names(f"{self.fleet}/")))
+        own = ((name.split("/"), purpose) for name, purpose in notes if purpose not in (None, Purpose.FORK))
+        return {child: (file[:16], purpose) for (_, child, file), purpose in own if purpose}
 
     def keep(self, backup: Backup, sealed: Path) -> None:
         """What is sealed first: there is no backup before its note."""
@@ -95,6 +96,14 @@ class Shelf:
         """Its note first: what is half gone is no backup."""
         for end in (NOTE, SEALED):
             self.vault.remove(f"{stem_of(backup)}{end}")
+
+    def relabel(self, backup: Backup, purpose: Purpose) -> None:
+        """It is kept for another reason from now on; at no moment it is not kept. Raises BackupDamaged, VaultError."""
+        with TemporaryDirectory() as place:
+            sealed = Path(place) / "sealed"
+            self.take(backup, sealed)
+            self.keep(replace(backup, purpose=purpose), sealed)
+        self.drop(backup)
 
     def note_trial(self, trial: Trial) -> None:
         """The last drill of this child, and the last that was proven, are what is kept."""

@@ -16,6 +16,7 @@ from reconciler.fleet import former_names
 from reconciler.model import LABEL_PREFIX, Firewall, Fleet, Sleep
 from reconciler.ports import Ports
 from reconciler.steps.marks import marks, set_mark
+from reconciler.steps.runs import fleet_firewalls
 from reconciler.steps.work import Work
 
 LONGEST: Final = 63  # of a label's name behind its prefix, and of its value
@@ -54,6 +55,19 @@ def note_sleep(fleet: Fleet, ports: Ports, name: str, sleep: Sleep | None) -> No
     set_mark(fleet, ports, _MARK + name, None if sleep is None else mark_of(sleep, name))
     for old in former_names(fleet, name):
         set_mark(fleet, ports, _MARK + old, None)
+
+
+def follow_moves(fleet: Fleet, ports: Ports) -> dict[str, str]:
+    """Who sleeps under a former name sleeps under its new one; by new name, the old.
+
+    So it sleeps on when the file says no more that it has moved. The caller holds the lock. Raises CloudError.
+    """
+    marked = marks(fleet, fleet_firewalls(fleet, ports), _MARK) if fleet.moved else {}
+    moved = {name: old for name in fleet.moved for old in reversed(former_names(fleet, name)) if old in marked}
+    for name, old in moved.items():
+        if name not in marked:
+            note_sleep(fleet, ports, name, _read(old, marked[old]))
+    return {name: old for name, old in moved.items() if name not in marked}
 
 
 def set_sleep(work: Work, sleep: Sleep | None) -> None:

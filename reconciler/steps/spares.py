@@ -12,7 +12,7 @@ from typing import Final
 from reconciler import commands
 from reconciler.errors import HostError, Refused
 from reconciler.managed import files
-from reconciler.model import STARTED, TOLD, Server, ServerStatus
+from reconciler.model import STARTED, TOLD, Purpose, Server, ServerStatus
 from reconciler.steps import backups
 from reconciler.steps.guards import present, reread, when_unlocked
 from reconciler.steps.power import power_down
@@ -108,7 +108,7 @@ def _keep_told(work: Work, server: Server) -> None:
         )
     settings = work.declared().backup if work.spec is not None else work.fleet.backup
     try:
-        backup = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings, is_fork=True)
+        backup = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings, Purpose.FORK)
     finally:
         work.hang_up()
     work.note("fork-kept", durable=True, backup=backup.id, version=backup.version, server=server.id)

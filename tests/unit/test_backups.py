@@ -18,7 +18,7 @@ from reconciler.api import FleetClient
 from reconciler.errors import BackupDamaged, CloudUnavailable, HostTimedOut, Refused
 from reconciler.keeper import Keeper
 from reconciler.manifests import NOTE
-from reconciler.model import Backup, BackupSettings, OutcomeCode, Secret, Sleep
+from reconciler.model import Backup, BackupSettings, OutcomeCode, Purpose, Secret, Sleep
 from reconciler.steps.retention import is_due, surplus
 from reconciler.steps.sleeping import note_sleep
 from reconciler.vaults.directory import DirectoryVault
@@ -337,6 +337,9 @@ def test_the_network_of_a_host_is_not_taken_as_a_whole(world: FakeFleet) -> None
     before = world.clock.monotonic()
     backup = made(world.client().keeper())
     assert world.clock.monotonic() - before >= backup.size / 10
+    before = world.clock.monotonic()
+    restored(world, "alice", "alice", backup)
+    assert world.clock.monotonic() - before >= backup.size / 10
 
 
 def of(*ages: int, settings: BackupSettings) -> list[int]:
@@ -357,14 +360,25 @@ def test_what_is_kept_is_counted_and_aged_and_the_newest_always_stays() -> None:
 def test_a_fork_takes_the_place_of_no_backup_and_makes_none_undue() -> None:
     now = FakeFleet(Path("/nowhere")).clock.now()
     template = Backup("", "demo", "alice", "0a", "2026.9.6", "", 1, "", 1, "", "")
-    ages = ((1, True), (2, True), (3, True), (4, False), (5, False), (6, False))
+    fork, copy = Purpose.FORK, Purpose.COPY
+    ages = ((1, fork), (2, fork), (3, fork), (4, copy), (5, copy), (6, copy))
     found = [
-        replace(template, id=f"{9 - age}", at=(now - timedelta(days=age)).isoformat(), is_fork=fork)
-        for age, fork in ages
+        replace(template, id=f"{9 - age}", at=(now - timedelta(days=age)).isoformat(), purpose=purpose)
+        for age, purpose in ages
     ]
     assert [9 - int(gone.id) for gone in surplus(found, BackupSettings(keep=2), now)] == [6, 3]
     assert is_due(found, BackupSettings(every=timedelta(days=3)), now)
     assert not is_due(found, BackupSettings(every=timedelta(days=5)), now)
+
+
+def test_who_is_made_anew_under_an_old_name_pushes_out_nothing_that_the_one_before_has_left() -> None:
+    now = FakeFleet(Path("/nowhere")).clock.now()
+    template = Backup("", "demo", "alice", "0a", "2026.9.6", "", 1, "", 1, "", "", purpose=Purpose.LAST)
+    left = [replace(template, id=f"{age}", at=(now - timedelta(days=9 - age)).isoformat()) for age in (1, 2, 3)]
+    copies = [replace(it, id=f"{int(it.id) + 4}", uid="0b", purpose=Purpose.COPY) for it in left]
+    slept = [replace(it, id=f"{int(it.id) + 7}", uid="0b", purpose=Purpose.SLEEP) for it in left[:1]]
+    gone = surplus([*left, *copies, *slept], BackupSettings(keep=1), now)
+    assert [backup.id for backup in gone] == ["6", "5", "2", "1"]
 
 
 def test_without_a_period_nothing_is_ever_due() -> None:

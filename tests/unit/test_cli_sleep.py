@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +72,81 @@ def test_a_memory_may_be_given_up(fleet: CommandLine) -> None:
     assert (said.code, said.out) == (0, "To make them anew, without a memory: fleet apply alice\n")
     assert fleet("apply", "--yes").code == 0
     assert fleet.world.host("alice").gateway.memory == []
+    assert " the last of its server" in fleet("backup", "list", "alice").out  # given up is not lost
+
+
+def forget_labels(world: FakeFleet) -> None:
+    """Somebody has deleted the fleet's firewall, or another runner has written over what it did not know."""
+    firewall = world.cloud.walls["demo"]
+    world.cloud.label_firewall(firewall.id, {key: it for key, it in firewall.labels.items() if "asleep" not in key})
+
+
+@pytest.mark.parametrize("forget", [forget_labels, lambda world: world.cloud.walls.clear()])
+def test_who_sleeps_is_known_by_its_copy_whatever_became_of_the_label(
+    fleet: CommandLine, forget: Callable[[FakeFleet], None]
+) -> None:
+    assert fleet("hibernate", "--all", "--yes").code == 0
+    forget(fleet.world)
+    said = fleet("apply", "--yes")
+    assert said.code == 1
+    assert "alice went to sleep with its newest backup" in said.out
+    assert fleet.world.cloud.by_id == {}
+    assert fleet("wake", "alice", "--yes").code == 0
+    assert fleet.world.host("alice").gateway.memory == [DOG]
+    assert fleet("apply", "--yes").code == 1  # bob sleeps on
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["alice"]
+
+
+def test_what_is_known_by_its_copy_alone_may_be_given_up_too(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    forget_labels(fleet.world)
+    assert fleet("wake", "alice", "--empty", "--yes").code == 0
+    assert fleet("apply", "--yes").code == 0
+    assert fleet.world.host("alice").gateway.memory == []
+
+
+def test_who_has_woken_is_not_taken_for_asleep(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet("wake", "alice", "--yes")
+    said = fleet("wake", "alice", "--yes")
+    assert (said.code, "not asleep: alice" in said.err) == (4, True)
+
+
+def test_who_sleeps_and_has_moved_sleeps_on_when_the_file_forgets_that_it_has(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.move("alice", "alba")
+    said = fleet("apply", "--yes")
+    assert (said.code, "alba, that was alice, sleeps on under its new name." in said.out) == (0, True)
+    assert "that was alice" not in fleet("apply", "--yes").out
+    fleet.world.moved = {}
+    assert fleet("plan", "--detailed-exitcode").code == 0
+    assert fleet("wake", "alba", "--yes").code == 0
+    assert fleet.world.host("alba").gateway.memory == [DOG]
+
+
+def test_who_sleeps_and_is_in_the_file_no_more_is_said_and_can_be_given_up(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    spec = fleet.world.specs.pop("alice")
+    said = fleet("plan")
+    assert (said.code, "alice sleeps, and the fleet file does not declare it" in said.out) == (0, True)
+    assert fleet("wake", "alice", "--yes").code == 4
+    assert fleet("wake", "--all", "--yes").out == "Nobody sleeps.\n"
+    fleet.world.specs["alice"] = spec
+    assert "does not declare" not in fleet("plan").out
+    del fleet.world.specs["alice"]
+    assert fleet("wake", "alice", "--empty", "--yes").code == 0
+    assert "sleeps" not in fleet("plan").out
+
+
+def test_who_may_have_backups_that_nobody_can_see_is_not_made_in_silence(fleet: CommandLine) -> None:
+    fleet("destroy", "alice", "--yes")
+    backups = fleet.world.state.parent / "backups"
+    backups.rename(backups.with_name("away"))
+    backups.write_text("what is mounted there is not")
+    said = fleet("plan")
+    assert said.code == 0
+    assert "nobody can tell whether there are backups of it" in said.out
+    assert "Not a directory" in said.out
 
 
 def test_a_damaged_backup_wakes_nobody_and_leaves_all_as_it_is(fleet: CommandLine) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from reconciler import keys
 from reconciler.errors import BackupDamaged
-from reconciler.manifests import LARGEST_NOTE, NOTE, fitted, is_note, is_note_of_own, read_note, stem_of, write_note
-from reconciler.model import Backup
+from reconciler.manifests import LARGEST_NOTE, NOTE, fitted, is_note, purpose_of, read_note, stem_of, write_note
+from reconciler.model import Backup, Purpose
 from tests.fakes.worlds import FLEET_KEY
 
 KEY = keys.backup_key(FLEET_KEY)
@@ -73,19 +73,25 @@ def test_what_is_no_note_is_none(data: bytes) -> None:
         read_note(NAME, data, KEY)
 
 
-def test_a_fork_is_known_by_its_name_and_its_note_alike() -> None:
-    fork = replace(BACKUP, is_fork=True)
-    name = f"{stem_of(fork)}{NOTE}"
-    assert name == "demo/alice/20261126T184500Z-0123456789abcdef-fork.json"
-    assert (is_note(name), is_note_of_own(name), is_note_of_own(NAME)) == (True, False, True)
-    assert read_note(name, write_note(fork, KEY), KEY) == fork
-    for other, written in ((NAME, fork), (name, BACKUP)):
+@pytest.mark.parametrize("purpose", [Purpose.LAST, Purpose.SLEEP, Purpose.FORK])
+def test_what_it_was_made_for_is_known_by_its_name_and_its_note_alike(purpose: Purpose) -> None:
+    backup = replace(BACKUP, purpose=purpose)
+    name = f"{stem_of(backup)}{NOTE}"
+    assert name == f"demo/alice/20261126T184500Z-0123456789abcdef-{purpose}.json"
+    assert (is_note(name), purpose_of(name), purpose_of(NAME)) == (True, purpose, Purpose.COPY)
+    assert read_note(name, write_note(backup, KEY), KEY) == backup
+    for other, written in ((NAME, backup), (name, BACKUP)):
         with pytest.raises(BackupDamaged):
             read_note(other, write_note(written, KEY), KEY)
 
 
-def test_an_older_tool_reads_what_is_no_fork() -> None:
-    assert "is_fork" not in json.loads(write_note(BACKUP, KEY))
+def test_a_name_of_no_purpose_that_is_ours_is_no_note() -> None:
+    assert purpose_of(NAME.replace(".json", "-copy.json")) is None
+    assert purpose_of(NAME.replace(".json", "-other.json")) is None
+
+
+def test_an_older_tool_reads_what_was_made_for_nothing_special() -> None:
+    assert "purpose" not in json.loads(write_note(BACKUP, KEY))
 
 
 def test_a_note_of_one_child_does_not_speak_for_another() -> None:
