@@ -149,7 +149,8 @@ class Running:
         """Without those that an action has before all others."""
         lines = self._log.read_text().split("\n")[:-1] if self._log.exists() else []
         events = [json.loads(line) for line in lines]
-        return tuple(event["step"] for event in events if event["event"] == "step-ended" and event["step"] in ORDER)
+        steps = [event["step"] for event in events if event["event"] == "step-ended"]
+        return tuple(steps[steps.index(ORDER[0]) if ORDER[0] in steps else len(steps) :])
 
     def kill(self) -> None:
         """In the midst of its work."""

@@ -13,7 +13,7 @@ import yaml
 from reconciler.managed import files
 from reconciler.sandbox.client import SandboxClient
 from tests.e2e.machinery import Operator, ask_cloud, wait_until
-from tests.e2e.minds import CHILD, OLDER, USER
+from tests.e2e.minds import CHILD, OLDER, USER, RecordProperty
 
 pytestmark = pytest.mark.e2e
 
@@ -48,11 +48,12 @@ def everything_noted(operator: Operator) -> str:
     return operator.fleet("journal", "--json", "-n", "100000")
 
 
-def test_a_drill_proves_a_backup_and_leaves_nothing(operator: Operator) -> None:
+def test_a_drill_proves_a_backup_and_leaves_nothing(operator: Operator, record_property: RecordProperty) -> None:
     [told] = json.loads(operator.fleet("drill", "ada", "--json", timeout=1200))
     assert told["proven"], told
     assert told["left"] is None
     assert told["rto_seconds"] > 0
+    record_property("Drill: RTO, from the backup to a gateway that is proven", f"{told['rto_seconds']} s")
     assert throwaways() == []
     row = operator.status()["ada"]
     assert row["last_proven"]["backup"] == told["backup"]
