@@ -44,7 +44,7 @@ class Story:
 
     def declare(self, version: str, **changes: object) -> None:
         child = {**CHILD, "version": version, **changes}
-        fleet = {"fleet": "minds", "cloud": {"provider": "sandbox"}, "children": {"ada": child}}
+        fleet = {"fleet": self.operator.directory.name, "cloud": {"provider": "sandbox"}, "children": {"ada": child}}
         (self.operator.directory / "fleet.yaml").write_text(yaml.safe_dump(fleet, sort_keys=False))
 
     def root(self, text: str, code: int | None = 0) -> str:
@@ -151,9 +151,9 @@ def shell(text: str) -> str:
 
 @contextmanager
 def told(sandbox: SandboxClient, directory: Path, home: Path, **environment: str) -> Iterator[Story]:
-    """A fleet for it in this directory; in the end nothing is left of it."""
+    """A fleet for it in this directory, and of its name; in the end nothing is left of it."""
     operator = Operator(directory, home, environment)
-    operator.fleet("init", "--sandbox", "--name", "minds")
+    operator.fleet("init", "--sandbox", "--name", directory.name)
     try:
         with ThreadPoolExecutor() as beside:
             yield Story(operator, sandbox, beside)

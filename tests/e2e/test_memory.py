@@ -37,7 +37,7 @@ def declare(story: Story, endpoint: str, **changes: object) -> None:
 
 
 def servers() -> list[int]:
-    found = ask_cloud("GET", "/servers", params={"label_selector": "openclaw-deploy/fleet=minds"})["servers"]
+    found = ask_cloud("GET", "/servers", params={"label_selector": "openclaw-deploy/child=ada"})["servers"]
     return [server["id"] for server in found]
 
 

@@ -20,6 +20,7 @@ from reconciler.errors import HostError
 from reconciler.managed import files
 from reconciler.model import Command, Completed, Endpoints, Json
 from reconciler.probe_program.tree import CONTENT_MARK
+from tests.crash.comparing import differences
 
 DIGEST_KEY: Final = "5a" * 32
 APPLIED: Final = "/var/lib/openclaw-deploy/contract.json"  # nothing of the product's own
@@ -141,7 +142,7 @@ def check(case: Case, host: Hosted) -> None:
     for checkpoint in answer["versions"]["checkpoints"]:
         assert checkpoint.pop("size") > 0
         assert checkpoint.pop("at").endswith("+00:00")
-    assert answer == {
+    wanted = {
         "architecture": "x86_64",
         "managed": {str(number): wanted for number, (_, wanted) in enumerate(case.sees)},
         "gateway": {**NOT_RUNNING, **case.gateway},
@@ -149,6 +150,7 @@ def check(case: Case, host: Hosted) -> None:
         "bot": case.bot,
         "versions": {"checkpoints": [], "asides": [], "switch": None, "held": None, "releases": [], **case.versions},
     }
+    assert answer == wanted, list(differences(answer, wanted))
 
 
 def _do(host: Hosted, step: Step, case: Case) -> Completed:
@@ -174,7 +176,7 @@ def _install_again(host: Hosted, version: str, node: str) -> Completed:
     place = f"{files.RELEASES}/{version}"
     lockfile = host.run(read_lockfile(version)).stdout
     tree = host.run(read_file(f"{place}/{CONTENT_MARK}")).stdout.decode().strip()
-    host.run(remove_file(place))
+    host.run(replace(remove_file(place), timeout=300))  # tens of thousands of files
     return host.run(install_release(version, node, host.endpoints.npm_registry, INSTALL_SECONDS, lockfile, tree))
 
 
