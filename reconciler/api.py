@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Final
 
 from reconciler import drilling, engine, importing, keys, planfile, recovery
-from reconciler.errors import Refused
+from reconciler.errors import Refused, VaultError
 from reconciler.fleet import load_fleet
 from reconciler.keeper import Keeper
 from reconciler.model import (
@@ -45,6 +46,7 @@ from reconciler.wiring import Progress, build_ports, open_store
 __all__ = ["EVERYTHING", "NOTHING_SPECIAL", "FleetClient", "Planned", "Refreshed", "read_journal"]
 
 EVERYTHING = Selection()
+_THERE: Final = "look at the place of `backup: to` in the fleet file"
 
 
 class FleetClient(Planning):
@@ -159,26 +161,32 @@ class FleetClient(Planning):
     def asleep(self, names: Iterable[str] = ()) -> dict[str, Sleep]:
         """The children that have no server, or shall have none; of those named also who is known to sleep only by
 
-        the copy that it went to sleep with. Raises CloudError.
+        the copy that it went to sleep with. Raises CloudError; VaultError where nobody can tell that.
         """
         marked = sleepers(self.fleet, fleet_firewalls(self.fleet, self._ports))
-        newest, _ = self.keeper().newest(name for name in names if name not in marked)
+        rest = [name for name in names if name not in marked]
+        seen = observe(self.fleet, self._ports, rest).children if rest else {}
+        newest, problems = self.keeper().newest(
+            name for name in rest if seen[name].server is None or seen[name].is_unfinished
+        )
+        if problems:
+            raise VaultError(" ".join(dict.fromkeys(problems.values())), f"nobody can tell who sleeps: {_THERE}")
         copied = {name: found for name, found in newest.items() if found.purpose is Purpose.SLEEP}
-        servers = self.servers() if copied else {}
-        absent = {name: found for name, found in copied.items() if servers.get(name) is None}
-        return {**{name: Sleep(found.id, found.source) for name, found in absent.items()}, **marked}
+        return {**{name: Sleep(found.id, found.source) for name, found in copied.items()}, **marked}
 
     def forget_sleep(self, name: str) -> None:
         """It is made without a memory by the next apply. The caller holds the lock. Raises CloudError, VaultError."""
-        note_sleep(self.fleet, self._ports, name, None)
+        self._note("sleep-given-up", durable=True, child=name)
         self.keeper().give_up(name)
+        note_sleep(self.fleet, self._ports, name, None)
 
-    def follow_moves(self) -> dict[str, str]:
-        """Who sleeps, and got another name, sleeps under that; by new name, the old. The caller holds the lock.
+    def follow_moves(self, planned: Planned) -> dict[str, str]:
+        """Who of these sleeps, and got another name, sleeps under that; by new name, the old. Raises CloudError.
 
-        Raises CloudError.
+        The caller holds the lock.
         """
-        return follow_moves(self.fleet, self._ports)
+        absent = [name for name, child in planned.children.items() if child.spec is not None and child.server is None]
+        return follow_moves(self.fleet, self._ports, absent)
 
     # --- plan files ---------------------------------------------------------------------------------------------
 

@@ -31,8 +31,6 @@ from reconciler.steps.runs import fleet_firewalls
 from reconciler.steps.sleeping import sleepers
 
 WORKERS: Final = 8  # each makes a host pack, and takes the operator's network
-_NO_SERVER: Final = "{} has no server"
-_APPLY: Final = "apply first: fleet apply {}"
 
 
 class Keeper(Shelves):
@@ -40,7 +38,7 @@ class Keeper(Shelves):
         """A new backup of each child that runs, read back before it counts; and what is too old is removed then."""
         wanted = tuple(names)
         children = observe(self._fleet, self._ports, wanted).children if wanted else {}
-        made = in_parallel(lambda name: self._create(name, children[name].server), wanted, WORKERS)
+        made = in_parallel(lambda name: self._create(children[name]), wanted, WORKERS)
         return self._pruned(made)
 
     def create_due(self, names: Iterable[str]) -> list[MadeBackup]:
@@ -51,7 +49,7 @@ class Keeper(Shelves):
         due, failed = self._due(names)
         seen = observe(self._fleet, self._ports, due).children if due else {}
         running = [name for name in due if (found := seen[name]).server and found.spec and found.spec.enabled]
-        made = in_parallel(lambda name: self._create(name, seen[name].server), running, WORKERS)
+        made = in_parallel(lambda name: self._create(seen[name]), running, WORKERS)
         return sorted((*failed, *self._pruned(made)), key=lambda outcome: outcome.child)
 
     def verify(self, name: str, backup: Backup, identity: Secret | None = None) -> bool:
@@ -102,10 +100,12 @@ class Keeper(Shelves):
         finally:
             work.hang_up()
 
-    def _create(self, name: str, server: Server | None) -> MadeBackup:
-        if server is None:
-            return MadeBackup(name, problem=_NO_SERVER.format(name), advice=_APPLY.format(name))
-        work = self._work(name, server)
+    def _create(self, child: Child) -> MadeBackup:
+        name = child.name
+        try:
+            work = self._work(name, self._server_of(child))
+        except FleetError as error:
+            return MadeBackup(name, problem=error.summary, advice=error.advice)
         try:
             settings = self._settings(name)
             backup = backups.make(work, self._shelf(settings), settings)
@@ -167,7 +167,8 @@ class Keeper(Shelves):
 
     def _server_of(self, child: Child) -> Server:
         if child.server is None:
-            raise HostError(_NO_SERVER.format(child.name), _APPLY.format(child.name))
+            advice = f"it sleeps: fleet wake {child.name}" if child.asleep else f"apply first: fleet apply {child.name}"
+            raise HostError(f"{child.name} has no server", advice)
         return child.server
 
     def _work(self, name: str, server: Server) -> Work:

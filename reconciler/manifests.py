@@ -20,6 +20,7 @@ FORMAT: Final = 1
 LARGEST_NOTE: Final = 1 << 20  # bytes; no longer one is written, nor read
 NOTE: Final = ".json"
 SEALED: Final = ".age"
+GIVEN_UP: Final = ".given-up"  # beside a note: nobody waits any more for what the child went to sleep with
 MAC_DIGITS: Final = 32
 _TRIAL: Final = re.compile(
     r"[^/]+/_drills/(?P<child>[^/]+)/(?P<at>\d{8}T\d{6}Z)-(?P<outcome>proven|failed)"
@@ -42,6 +43,12 @@ def stem_of(backup: Backup) -> str:
 def is_note(name: str) -> bool:
     """Whether a file in a vault is the note of a backup: what others keep there is left alone."""
     return purpose_of(name) is not None
+
+
+def id_of(name: str) -> str | None:
+    """Of the backup that the file of this name is the note of, whether it can be read or not."""
+    found = _NAME.fullmatch(name)
+    return found["id"] if found else None
 
 
 def purpose_of(name: str) -> Purpose | None:
@@ -76,7 +83,7 @@ def read_note(name: str, data: bytes, key: Secret) -> Backup:
         body: Any = json.loads(data)
         mac = body.pop("mac")
         is_ours = hmac.compare_digest(mac, _mac(body, key)) and body.pop("format") == FORMAT
-        backup = Backup(**{**body, "purpose": Purpose(body.get("purpose", Purpose.COPY))}) if is_ours else None
+        backup = _backup_of(body) if is_ours else None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         backup = None
     if backup is None or f"{stem_of(backup)}{NOTE}" != name:
@@ -85,6 +92,13 @@ def read_note(name: str, data: bytes, key: Secret) -> Backup:
             "take another backup: `fleet backup list` shows which there are; `fleet key show` tells which key this is",
         )
     return backup
+
+
+def _backup_of(body: dict[str, Any]) -> Backup:
+    """Before there were other purposes a note said only whether it is of a fork."""
+    known = {key: value for key, value in body.items() if key != "is_fork"}
+    purpose = Purpose.FORK if body.get("is_fork") else Purpose(body.get("purpose", Purpose.COPY))
+    return Backup(**{**known, "purpose": purpose})
 
 
 def trials_of(fleet: str, child: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from reconciler.errors import FleetError, Refused
 from reconciler.fleet import former_names
@@ -51,22 +52,25 @@ def awaking(
 
 
 def remembered(
-    children: Mapping[str, Child], given: Mapping[str, Memory], keeper: Keeper
+    children: Mapping[str, Child], given: Mapping[str, Memory], keeper: Keeper, now: datetime
 ) -> tuple[dict[str, Child], dict[str, Diagnostic]]:
     """The same children, and what is to be said of those that would be made without a memory, and have backups.
 
-    Who went to sleep with its newest one is not to be made without it, whatever became of the fleet's own note of that.
-    Storage that cannot be read stops no plan: it is said.
+    Who went to sleep with its newest one is not to be made without it, whatever became of the fleet's own note of that;
+    nor is who was there before and whose backups nobody can see. Of others that is only said.
     """
-    empty = {name: child for name, child in children.items() if name not in given and _may_be_empty(child)}
+    empty = {name: child for name, child in children.items() if name not in given and _may_be_empty(child, now)}
     if not empty:
         return dict(children), {}
     newest, problems = keeper.newest(empty)
-    asleep = {name for name, found in newest.items() if found.purpose is Purpose.SLEEP and not empty[name].server}
-    hindered = {name: replace(empty[name], obstacle=_asleep(name, newest[name].id)) for name in asleep}
-    told = {name: _empty(empty[name], found.id) for name, found in newest.items() if name not in asleep}
-    told |= {name: _unknown(name, problem) for name, problem in problems.items()}
-    return {**children, **hindered}, told
+    hindered = {name: _asleep(name, found.id) for name, found in newest.items() if found.purpose is Purpose.SLEEP}
+    unknown = {name: _unknown(empty[name], problem) for name, problem in problems.items()}
+    hindered |= {name: found for name, found in unknown.items() if found.severity is Severity.ERROR}
+    told = {name: _empty(empty[name], found.id) for name, found in newest.items()}
+    return (
+        {**children, **{name: replace(empty[name], obstacle=found) for name, found in hindered.items()}},
+        {**told, **unknown},
+    )
 
 
 def made_empty(plan: Plan, told: Mapping[str, Diagnostic]) -> list[Diagnostic]:
@@ -75,62 +79,69 @@ def made_empty(plan: Plan, told: Mapping[str, Diagnostic]) -> list[Diagnostic]:
     return [told[name] for name in created if name in told]
 
 
-def undeclared(asleep: Mapping[str, Sleep], fleet: Fleet) -> list[Diagnostic]:
-    """Who sleeps, and is in the fleet file neither by this name nor by one that it got since."""
-    known = {it for name in fleet.children for it in (name, *former_names(fleet, name))}
-    return [_undeclared(name, sleep) for name, sleep in sorted(asleep.items()) if name not in known]
+def undeclared(asleep: Mapping[str, Sleep], fleet: Fleet, children: Mapping[str, Child]) -> list[Diagnostic]:
+    """Who sleeps, by the names that are noted, and is nobody in the fleet file; `children` are all there are."""
+    now_called = {old: name for name in fleet.children for old in former_names(fleet, name)}
+    found = []
+    for name, sleep in sorted(asleep.items()):
+        now = now_called.get(name)
+        if name not in fleet.children and (now is None or (now in children and children[now].asleep is None)):
+            found.append(_undeclared(name, sleep, now))
+    return found
 
 
-def _may_be_empty(child: Child) -> bool:
-    """It has no server and shall have one; or one that was to succeed another, which is gone, and perhaps its memory
-    with it.
-    """
+def _may_be_empty(child: Child, now: datetime) -> bool:
+    """It shall have a server, and has none, or one that may never have been given a memory."""
     server, spec = child.server, child.spec
     if spec is None or not spec.enabled or child.asleep is not None or child.obstacle is not None:
         return False
-    return server is None or (server.is_successor and not server.is_told and not child.retired)
+    if spec.expires is not None and spec.expires <= now:
+        return False
+    if server is None or (server.is_successor and not server.is_told and not child.retired):
+        return True
+    return child.is_unfinished and not child.retired
 
 
 def _empty(child: Child, newest: str) -> Diagnostic:
-    there = f"there are backups of it, the newest of {newest[:8]}"
+    when, what = "afterwards", "goes on with a server that may have no memory yet"
     if child.server is None:
-        summary = f"{child.name} will be made without a memory, and {there}"
-        return Diagnostic(
-            Severity.WARNING, summary, f"to give it that one instead: fleet restore {child.name}", child.name
-        )
-    summary = f"{child.name} goes on with the server that was to succeed its own, maybe without a memory, and {there}"
-    return Diagnostic(
-        Severity.WARNING, summary, f"to give it that one afterwards: fleet restore {child.name}", child.name
-    )
+        when, what = "instead", "will be made without a memory"
+    elif child.server.is_successor:
+        what = "goes on with the server that was to succeed its own, maybe without a memory"
+    summary = f"{child.name} {what}, and there are backups of it, the newest of {newest[:8]}"
+    return Diagnostic(Severity.WARNING, summary, f"to give it that one {when}: fleet restore {child.name}", child.name)
 
 
-def _undeclared(name: str, sleep: Sleep) -> Diagnostic:
-    return Diagnostic(
-        Severity.WARNING,
-        f"{name} sleeps, and the fleet file does not declare it",
-        f"its backup {sleep.backup} is kept; is it called otherwise now? Then say so in `moved`\n"
-        f"to give up what it remembered: fleet wake {name} --empty",
-        address=name,
-    )
+def _undeclared(name: str, sleep: Sleep, now: str | None) -> Diagnostic:
+    if now is None:
+        summary = f"{name} sleeps, and the fleet file does not declare it"
+        advice = f"its backup {sleep.backup} is kept; to give that to a child: fleet restore {name} --to CHILD"
+    else:
+        summary = f"{name} sleeps, and {now}, as it is called now, has a memory of its own"
+        advice = f"its backup {sleep.backup} is kept; to give it that one instead: fleet restore {name} --to {now}"
+    given_up = f"to give up what it remembered: fleet wake {name} --empty"
+    return Diagnostic(Severity.WARNING, summary, f"{advice}\n{given_up}", address=name)
 
 
 def _asleep(name: str, backup: str) -> Diagnostic:
     return Diagnostic(
         Severity.ERROR,
-        f"{name} went to sleep with its newest backup, {backup}, and is not made without it",
-        f"the label of the fleet's firewall that said so is gone: to wake it, fleet wake {name}\n"
+        f"{name} was put to sleep with its newest backup, {backup}, and is not made without it",
+        f"nothing at the cloud says what became of that: to give it this memory, fleet wake {name}\n"
         f"to give up what it remembered: fleet wake {name} --empty",
         address=name,
     )
 
 
-def _unknown(name: str, problem: str) -> Diagnostic:
-    return Diagnostic(
-        Severity.WARNING,
-        f"{name} will be made without a memory, and nobody can tell whether there are backups of it",
-        f"{problem}\nif it has been here before, mend that first; then: fleet restore {name}",
-        address=name,
-    )
+def _unknown(child: Child, problem: str) -> Diagnostic:
+    name = child.name
+    if child.record is None:
+        summary = f"{name} will be made without a memory, and nobody can tell whether there are backups of it"
+        advice = f"if it has been here before, mend that first; then: fleet restore {name}"
+        return Diagnostic(Severity.WARNING, summary, f"{problem}\n{advice}", address=name)
+    summary = f"{name} is not made anew: nobody can tell whether there are backups of it"
+    advice = "mend that first, or keep them in another place from now on: `backup: to` in the fleet file"
+    return Diagnostic(Severity.ERROR, summary, f"{problem}\n{advice}", address=name)
 
 
 def _not_awake(child: Child, error: FleetError) -> Diagnostic:

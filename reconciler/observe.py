@@ -38,7 +38,7 @@ from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
 from reconciler.steps.quarantine import quarantined
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import not_to_be_had, server_name
-from reconciler.steps.sleeping import sleepers
+from reconciler.steps.sleeping import asleep_by_name, sleepers
 from reconciler.steps.trees import Key, known_trees, wanted_tree
 from reconciler.steps.versions import pinned, with_quarantine
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, probe, uid_of
@@ -64,7 +64,7 @@ class Observation:
     others: tuple[Server, ...] = ()
     quarantined: Mapping[str, Hold] = field(default_factory=dict)
     trees: Mapping[Key, str] = field(default_factory=dict)
-    asleep: Mapping[str, Sleep] = field(default_factory=dict)  # whoever sleeps, asked for or not
+    asleep: Mapping[str, Sleep] = field(default_factory=dict)  # by the names that are noted, asked for or not
 
 
 def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retry: Collection[str] = ()) -> Observation:
@@ -78,7 +78,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
     owned = settle(fleet, ports.cloud.servers(fleet_id))
     firewalls = fleet_firewalls(fleet, ports)
     runs, holds, trees = open_runs(fleet, firewalls), quarantined(fleet, firewalls), known_trees(fleet, firewalls)
-    asleep = sleepers(fleet, firewalls)
+    asleep, noted = sleepers(fleet, firewalls), asleep_by_name(fleet, firewalls)
     records = ports.store.records()
     known = set(fleet.children) | set(owned)
     chosen = sorted(known if names is None else set(names))
@@ -88,7 +88,9 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
         holding = None if name in retry else holds
         child = _look(name, fleet, found, _record(records, name, fleet), runs, holding, ports)
-        return _knowing(replace(child, asleep=asleep.get(name)), fleet, trees, ports)
+        # Who was made anew under a new name has a memory of its own, and nothing to do with who sleeps under the old.
+        is_asleep = name in noted or child.server is None or child.is_unfinished
+        return _knowing(replace(child, asleep=asleep.get(name) if is_asleep else None), fleet, trees, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
     others = tuple(server for name in sorted(owned.keys() - children.keys()) for server in owned[name].servers)
@@ -102,7 +104,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         others,
         holds,
         trees,
-        asleep,
+        noted,
     )
 
 

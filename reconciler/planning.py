@@ -102,6 +102,10 @@ class Planning:
         """
         waking = {name: Sleep(backup.id, backup.child, is_waking=True) for name, backup in backups.items()}
         for name, sleep in waking.items():
+            spec = self.fleet.children.get(name)
+            if spec is not None and not spec.enabled:
+                raise Refused(f"the fleet file says `enabled: false` of {name}", "set it to true first")
+            check_name(name)
             mark_of(sleep, name)  # refuses a name that is too long, before anything is changed
         keeper = Keeper(self.fleet, self._ports)
         memories = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
@@ -163,8 +167,8 @@ class Planning:
         options = replace(options, requests_left=self._ports.cloud.requests_left())
         keeper = Keeper(self.fleet, self._ports)
         children, memories = awaking(seen.children, options.waking, memories, keeper)
-        children, told = remembered(children, memories, keeper)
-        lost = undeclared(seen.asleep, self.fleet) if names is None else []
+        children, told = remembered(children, memories, keeper, now)
+        lost = undeclared(seen.asleep, self.fleet, seen.children) if names is None else []
         made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
         made = replace(made, diagnostics=(*made.diagnostics, *made_empty(made, told), *lost))
         made = with_losses(made, children, fleet, self._ports)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reconciler.errors import FleetError, Refused
+from reconciler.errors import BackupDamaged, FleetError, Refused
 from reconciler.fleet import former_names
 from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Purpose, Trial
 from reconciler.ports import Ports
@@ -66,20 +66,24 @@ class Shelves:
         return found, problems
 
     def give_up(self, name: str) -> None:
-        """Nobody waits for the copy any more that it went to sleep with: it is kept as the last of its server.
-
-        Raises VaultError, SecretError.
-        """
-        shelf = self._shelf(self._settings(name))
-        for backup in self.kept(name).backups:
-            if backup.purpose is Purpose.SLEEP:
-                shelf.relabel(backup, Purpose.LAST)
+        """Nobody waits any more for what the child went to sleep with. Raises VaultError, SecretError."""
+        for known in (name, *former_names(self._fleet, name)):
+            self._shelf(self._settings(name)).give_up(known)
 
     def find(self, name: str, backup_id: str | None = None) -> Backup:
-        """The one with this id, or the newest of its own. Raises Refused where there is none."""
+        """The one with this id, or the newest of its own.
+
+        Raises Refused where there is none, BackupDamaged where there is a newer one that cannot be read.
+        """
         kept = self.kept(name)
         known = (it for it in kept.backups if (not it.is_fork if backup_id is None else it.id == backup_id))
         found = next(known, None)
+        last = self.newest([name])[0].get(name) if backup_id is None else None
+        if last is not None and (found is None or last.id > found.id):
+            raise BackupDamaged(
+                f"the newest backup of {name}, {last.id}, cannot be read: {' '.join(kept.problems)}",
+                f"another one is to be asked for by its id: fleet backup list {name}",
+            )
         if found is None:
             what = f"no backup {backup_id}" if backup_id else "no backup"
             there = "whose backups there are: fleet backup list"

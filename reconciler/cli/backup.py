@@ -137,18 +137,19 @@ def restore(
     """
     client, key = open_client(settings), identity_of(identity)
     name = _single(client.select(Selection((other or child,))), other or child)
+    source = child if other else name  # who gave it may be in the file no more
     keeper = client.keeper()
     with whoever_reads() as output, client.lock("fleet restore"):
-        found = keeper.find(child, backup_id)
+        found = keeper.find(source, backup_id)
         planned = client.plan_restore(name, found, key)
         show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
             raise Refused("nothing was changed", "mend what is said above")
-        consent(f"Put the backup {found.id} of {child} into {name}?", yes, output)
+        consent(f"Put the backup {found.id} of {source} into {name}?", yes, output)
         if planned.options.waking:
             client.begin_waking(planned)  # it has no server yet
         else:
-            keeper.send(name, child, found, key)
+            keeper.send(name, source, found, key)
         return run_plan(client, planned, settings)
 
 

@@ -111,13 +111,13 @@ def apply(
         planned = client.plan(names_of(client, selection), options)
         show_plan(settings, planned)
         _refuse_what_is_refused(planned)
-        for name, old in client.follow_moves().items():
-            click.echo(f"{name}, that was {old}, sleeps on under its new name.")
         if planned.plan.is_empty:
+            _follow_moves(client, planned)
             return 1 if has_errors(planned) else 0
         if agreed:
             _refuse_more_than(agreed, client, planned)
         consent("Apply this plan?", yes or agreed is not None, output)
+        _follow_moves(client, planned)
         return run_plan(client, planned, settings, parallel)
 
 
@@ -148,6 +148,11 @@ def destroy(
             raise Refused("nothing was destroyed", "leave out the children named above, or mend what is said there")
         consent("Delete these servers for good?", yes, output)
         return run_plan(client, planned, settings)
+
+
+def _follow_moves(client: FleetClient, planned: Planned) -> None:
+    for name, old in client.follow_moves(planned).items():
+        click.echo(f"{name}, that was {old}, sleeps on under its new name.")
 
 
 def has_errors(planned: Planned) -> bool:

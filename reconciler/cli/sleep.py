@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,8 @@ def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
         return tuple(declared)
     if selection.names_only(declared):
         return selection.names
-    return resolve(selection, declared, {**dict.fromkeys(client.asleep()), **client.servers()})
+    found = resolve(selection, declared, {**dict.fromkeys(client.asleep()), **client.servers()})
+    return tuple(name for name in found if name in declared or name in selection.names)
 
 
 @click.command()
@@ -84,15 +86,8 @@ def wake(
             return 0
         if empty:
             consent(f"Give up for good what {', '.join(chosen)} remembered?", yes, output)
-            for name in chosen:
-                client.forget_sleep(name)
-            click.echo(f"To make them anew, without a memory: fleet apply {' '.join(chosen)}")
-            return 0
-        if gone := [name for name in chosen if name not in client.fleet.children]:
-            raise Refused(
-                f"the fleet file does not declare: {', '.join(gone)}",
-                f"declare it, or give what it remembered to another child: fleet restore {gone[0]} --to CHILD",
-            )
+            return _give_up(client, chosen)
+        _refuse_undeclared(client, chosen)
         keeper = client.keeper()
         backups = {name: keeper.find(it.source, backup_id or it.backup or None) for name, it in chosen.items()}
         planned = client.plan_waking(backups, key)
@@ -105,3 +100,22 @@ def wake(
             click.echo("They are awake: their servers were not deleted yet.")
             return 0
         return run_plan(client, planned, settings)
+
+
+def _give_up(client: FleetClient, names: Iterable[str]) -> int:
+    servers = client.servers()
+    for name in names:
+        client.forget_sleep(name)
+    if there := [name for name in names if servers.get(name)]:
+        click.echo(f"They go on with the servers that they still have: fleet apply {' '.join(there)}")
+    if gone := [name for name in names if not servers.get(name) and name in client.fleet.children]:
+        click.echo(f"To make them anew, without a memory: fleet apply {' '.join(gone)}")
+    return 0
+
+
+def _refuse_undeclared(client: FleetClient, names: Iterable[str]) -> None:
+    if gone := [name for name in names if name not in client.fleet.children]:
+        raise Refused(
+            f"the fleet file does not declare: {', '.join(gone)}",
+            f"declare it, or give what it remembered to another child: fleet restore {gone[0]} --to CHILD",
+        )

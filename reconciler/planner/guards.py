@@ -49,7 +49,8 @@ def _copy_obstacle(child: Child, server: Server, situation: Situation) -> Diagno
     if not goes or worthless or child.facts is not None:
         return None
     why = child.silence_detail or f"its server is {server.status}"
-    given_up = f"--no-backup {child.name}" if shall_go(child, situation) else f"fleet destroy --no-backup {child.name}"
+    destroy = "" if shall_go(child, situation) else f"fleet destroy {child.name} "
+    given_up = f"{destroy}--no-backup {child.name}"
     return Diagnostic(
         Severity.ERROR,
         f"{child.name} is not deleted: its host does not answer, so no last copy of its memory can be taken",

@@ -74,6 +74,7 @@ def _holds(backup: Backup) -> str:
     holds: Any = backup.holds
     try:
         rows = sum(int(count) for tables in holds["databases"].values() for count in tables.values())
-        return f"{rows} rows, {int(holds['workspace']['files'])} files{_WHY[backup.purpose]}"
+        counted = f"{rows} rows, {int(holds['workspace']['files'])} files"
     except (KeyError, TypeError, ValueError, AttributeError):
-        return NOTHING
+        counted = NOTHING
+    return f"{counted}{_WHY[backup.purpose]}"

@@ -180,7 +180,7 @@ def send(memory: Memory, work: Work, checkpoint: str) -> None:
 def _new_id(work: Work, shelf: Shelf) -> str:
     """By the time, and later than all that the host has and that is kept, also under its former names."""
     facts, names = work.facts, (work.name, *former_names(work.fleet, work.name))
-    known = {backup.id for name in names for backup in shelf.of(name)[0]}
+    known = {known for name in names for known in shelf.ids(name)}
     if facts is not None:
         known |= {*(checkpoint.id for checkpoint in facts.checkpoints), *(name[:16] for name in facts.asides)}
     return later_id(work.ports.clock.now(), known)

@@ -16,19 +16,19 @@ def surplus(
 ) -> list[Backup]:
     """Those of one child that are not kept any more: never the newest, nor one that is `needed`, by child and id.
 
-    Each purpose is counted for itself: who is made anew under an old name, however often it is copied, does not push
-    out the last that the one before has left.
+    Each purpose is counted for itself, and of each server the newest stays until it is too old: who is made anew under
+    an old name, however often it is copied, pushes out nothing that only the server before has known.
     """
-    ordered = sorted(backups, key=lambda backup: backup.id, reverse=True)
-    aged = settings.max_age
-    return [
-        backup
-        for purpose in Purpose
-        for number, backup in enumerate(it for it in ordered if it.purpose is purpose)
-        if number
-        and (backup.child, backup.id) not in needed
-        and (number >= settings.keep or (aged is not None and now - datetime.fromisoformat(backup.at) > aged))
-    ]
+    ordered, gone = sorted(backups, key=lambda backup: backup.id, reverse=True), list[Backup]()
+    for purpose in Purpose:
+        servers = set[str]()
+        for number, backup in enumerate(it for it in ordered if it.purpose is purpose):
+            is_too_old = settings.max_age is not None and now - datetime.fromisoformat(backup.at) > settings.max_age
+            is_too_much = number >= settings.keep and backup.uid in servers
+            servers.add(backup.uid)
+            if number and (is_too_old or is_too_much) and (backup.child, backup.id) not in needed:
+                gone.append(backup)
+    return gone
 
 
 def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> bool:

@@ -6,16 +6,18 @@ A backup is there when its note is, and its note is written last. What was kept 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler import keys
 from reconciler.errors import BackupDamaged
 from reconciler.manifests import (
+    GIVEN_UP,
     LARGEST_NOTE,
     NOTE,
     SEALED,
+    id_of,
     is_note,
     name_trial,
     purpose_of,
@@ -58,17 +60,31 @@ class Shelf:
 
     def newest(self) -> dict[str, tuple[str, Purpose]]:
         """By child, the id of the newest of its own that there is a note of, and why; nothing is opened for it."""
-        notes = ((name, purpose_of(name)) for name in sorted(self.vault.names(f"{self.fleet}/")))
-        own = ((name.split("/"), purpose) for name, purpose in notes if purpose not in (None, Purpose.FORK))
-        return {child: (file[:16], purpose) for (_, child, file), purpose in own if purpose}
+        names = sorted(self.vault.names(f"{self.fleet}/"))
+        given_up = {name.removesuffix(GIVEN_UP) for name in names if name.endswith(GIVEN_UP)}
+        found = dict[str, tuple[str, Purpose]]()
+        for name in names:
+            purpose, number = purpose_of(name), id_of(name)
+            if purpose is None or number is None or purpose is Purpose.FORK:
+                continue
+            is_given_up = purpose is Purpose.SLEEP and name.removesuffix(NOTE) in given_up
+            found[name.split("/")[1]] = number, Purpose.LAST if is_given_up else purpose
+        return found
+
+    def ids(self, child: str) -> set[str]:
+        """Of all that there is a note of, also of one that cannot be read."""
+        return {number for name in self.vault.names(f"{self.fleet}/{child}/") if (number := id_of(name))}
+
+    def give_up(self, child: str) -> None:
+        """Nobody waits any more for what the child went to sleep with. It is kept all the same, whole or not."""
+        for name in self.vault.names(f"{self.fleet}/{child}/"):
+            if purpose_of(name) is Purpose.SLEEP:
+                self._put(f"{name.removesuffix(NOTE)}{GIVEN_UP}", b"its memory was given up: fleet wake --empty\n")
 
     def keep(self, backup: Backup, sealed: Path) -> None:
         """What is sealed first: there is no backup before its note."""
         self.vault.put(f"{stem_of(backup)}{SEALED}", sealed)
-        with TemporaryDirectory() as place:
-            note = Path(place) / "note"
-            note.write_bytes(write_note(backup, self.key))
-            self.vault.put(f"{stem_of(backup)}{NOTE}", note)
+        self._put(f"{stem_of(backup)}{NOTE}", write_note(backup, self.key))
 
     def check(self, backup: Backup) -> None:
         """Its note, read again, is the one that was written. Raises BackupDamaged."""
@@ -94,24 +110,13 @@ class Shelf:
 
     def drop(self, backup: Backup) -> None:
         """Its note first: what is half gone is no backup."""
-        for end in (NOTE, SEALED):
+        for end in (NOTE, SEALED, *([GIVEN_UP] if backup.purpose is Purpose.SLEEP else [])):
             self.vault.remove(f"{stem_of(backup)}{end}")
-
-    def relabel(self, backup: Backup, purpose: Purpose) -> None:
-        """It is kept for another reason from now on; at no moment it is not kept. Raises BackupDamaged, VaultError."""
-        with TemporaryDirectory() as place:
-            sealed = Path(place) / "sealed"
-            self.take(backup, sealed)
-            self.keep(replace(backup, purpose=purpose), sealed)
-        self.drop(backup)
 
     def note_trial(self, trial: Trial) -> None:
         """The last drill of this child, and the last that was proven, are what is kept."""
         name = name_trial(self.fleet, trial, self.key)
-        with TemporaryDirectory() as place:
-            note = Path(place) / "note"
-            note.write_text("what is to be known of this drill is in the name of this file\n")
-            self.vault.put(name, note)
+        self._put(name, b"what is to be known of this drill is in the name of this file\n")
         for older in self.vault.names(trials_of(self.fleet, trial.child)):
             before = read_trial(older, self.fleet, self.key)
             if older != name and before and before.at <= trial.at and (trial.is_proven or not before.is_proven):
@@ -122,6 +127,12 @@ class Shelf:
         names = self.vault.names(trials_of(self.fleet))
         found = (read_trial(name, self.fleet, self.key) for name in names)
         return sorted((trial for trial in found if trial), key=lambda trial: trial.at)
+
+    def _put(self, name: str, content: bytes) -> None:
+        with TemporaryDirectory() as place:
+            file = Path(place) / "file"
+            file.write_bytes(content)
+            self.vault.put(name, file)
 
     def _content(self, name: str) -> bytes:
         with TemporaryDirectory() as place:

@@ -30,15 +30,21 @@ def sleepers(fleet: Fleet, firewalls: Iterable[Firewall]) -> dict[str, Sleep]:
 
     the child asleep. Pure.
     """
-    found = {name: _read(name, value) for name, value in marks(fleet, firewalls, _MARK).items()}
+    found = asleep_by_name(fleet, firewalls)
     moved = {name: old for name in fleet.moved for old in former_names(fleet, name) if old in found}
     return {**{name: found[old] for name, old in moved.items()}, **found}
+
+
+def asleep_by_name(fleet: Fleet, firewalls: Iterable[Firewall]) -> dict[str, Sleep]:
+    """The same, by the very names that are noted. Pure."""
+    return {name: _read(name, value) for name, value in marks(fleet, firewalls, _MARK).items()}
 
 
 def check_name(name: str) -> None:
     """Raises Refused where a child's name is too long to be noted."""
     if len("asleep-") + len(name) > LONGEST:
-        raise Refused(f"{name} cannot sleep: its name is longer than a label at the cloud", "give it a shorter name")
+        summary = f"{name} can neither sleep nor wake: its name is longer than a label at the cloud"
+        raise Refused(summary, "give it a shorter name")
 
 
 def mark_of(sleep: Sleep, name: str) -> str:
@@ -46,7 +52,8 @@ def mark_of(sleep: Sleep, name: str) -> str:
     words = [sleep.backup, _WAKING if sleep.is_waking else _SLEEPING, sleep.source]
     value = ".".join(words[: 3 if sleep.source != name else 2])
     if len(value) > LONGEST:
-        raise Refused(f"the name of {sleep.source} is longer than a label at the cloud", f"apply {name}, then restore")
+        summary = f"{name} cannot wake with a backup of {sleep.source}: that name is longer than a label at the cloud"
+        raise Refused(summary, f"wake {sleep.source} by that name, and rename it then")
     return value
 
 
@@ -57,17 +64,30 @@ def note_sleep(fleet: Fleet, ports: Ports, name: str, sleep: Sleep | None) -> No
         set_mark(fleet, ports, _MARK + old, None)
 
 
-def follow_moves(fleet: Fleet, ports: Ports) -> dict[str, str]:
-    """Who sleeps under a former name sleeps under its new one; by new name, the old.
+def follow_moves(fleet: Fleet, ports: Ports, names: Iterable[str]) -> dict[str, str]:
+    """Who of these sleeps under a former name sleeps under its new one; by new name, the old.
 
-    So it sleeps on when the file says no more that it has moved. The caller holds the lock. Raises CloudError.
+    So it sleeps on when the file says no more that it has moved. Whose note would be too long stays where it is. The
+    caller holds the lock, and none of these has a server. Raises CloudError.
     """
-    marked = marks(fleet, fleet_firewalls(fleet, ports), _MARK) if fleet.moved else {}
-    moved = {name: old for name in fleet.moved for old in reversed(former_names(fleet, name)) if old in marked}
-    for name, old in moved.items():
-        if name not in marked:
-            note_sleep(fleet, ports, name, _read(old, marked[old]))
-    return {name: old for name, old in moved.items() if name not in marked}
+    noted = asleep_by_name(fleet, fleet_firewalls(fleet, ports)) if fleet.moved else {}
+    followed = dict[str, str]()
+    for name in names:
+        old = next((old for old in former_names(fleet, name) if old in noted), None)
+        if old is None or name in noted or not _is_short(name, noted[old]):
+            continue
+        note_sleep(fleet, ports, name, noted[old])
+        followed[name] = old
+    return followed
+
+
+def _is_short(name: str, sleep: Sleep) -> bool:
+    try:
+        check_name(name)
+        mark_of(sleep, name)
+    except Refused:
+        return False
+    return bool(sleep.backup)
 
 
 def set_sleep(work: Work, sleep: Sleep | None) -> None:

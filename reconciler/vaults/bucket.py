@@ -30,20 +30,11 @@ class BucketVault:
     """Implements ports.Vault."""
 
     def __init__(self, bucket: Bucket, access_key: Secret, secret_key: Secret) -> None:
-        place = urlsplit(bucket.endpoint)
-        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
-        pool = urllib3.PoolManager(timeout=timeout, retries=urllib3.Retry(TRIES, backoff_factor=0.5))
-        self._client = Minio(
-            place.netloc,
-            access_key=access_key.reveal().strip(),
-            secret_key=secret_key.reveal().strip(),
-            secure=place.scheme == "https",
-            region=bucket.region,
-            http_client=pool,
-        )
         self._bucket = bucket
         self._prefix = f"{bucket.prefix.strip('/')}/" if bucket.prefix.strip("/") else ""
         self.where = f"{bucket.endpoint.rstrip('/')}/{bucket.name}/{self._prefix}".rstrip("/")
+        with self._translated("use", ""):
+            self._client = _client(bucket, access_key, secret_key)
 
     def put(self, name: str, source: Path) -> None:
         with self._translated("write", name):
@@ -67,16 +58,32 @@ class BucketVault:
         try:
             yield
         except S3Error as error:  # in the storage's own words, which hold no key
-            raise VaultError(f"cannot {doing} {self.where}/{name}: {error.code}: {error.message}", _LOOK) from error
+            said = f"{error.code}: {error.message}" if error.code else _NO_STORAGE
+            raise VaultError(f"cannot {doing} {self.where}/{name}: {said}", _LOOK) from error
         except (MinioException, HTTPError, OSError, ParseError, ValueError) as error:
             raise VaultError(f"cannot {doing} {self.where}/{name}: {_said(error)}", _LOOK) from error
 
 
+def _client(bucket: Bucket, access_key: Secret, secret_key: Secret) -> Minio:
+    place = urlsplit(bucket.endpoint)
+    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
+    return Minio(
+        place.netloc,
+        access_key=access_key.reveal().strip(),
+        secret_key=secret_key.reveal().strip(),
+        secure=place.scheme == "https",
+        region=bucket.region,
+        http_client=urllib3.PoolManager(timeout=timeout, retries=urllib3.Retry(TRIES, backoff_factor=0.5)),
+    )
+
+
 def _said(error: Exception) -> str:
     """What has gone wrong, without a word of what was answered: no S3 server need have answered."""
-    if isinstance(error, InvalidResponseError | ParseError | ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+        return str(error)  # of minio, on what the fleet file says
+    if isinstance(error, InvalidResponseError | ParseError | UnicodeError):
         status = re.search(r"Response code: (\d+)", str(error))  # minio keeps it nowhere else
-        return f"what answers there is no S3 storage{f': HTTP status {status[1]}' if status else ''}"
+        return f"{_NO_STORAGE}{f': HTTP status {status[1]}' if status else ''}"
     if isinstance(error, ServerError):
         return f"it answers with the HTTP status {error.status_code}"
     cause: BaseException | None = getattr(error, "reason", None) or error  # of urllib3, after its last try
@@ -85,4 +92,5 @@ def _said(error: Exception) -> str:
     return (cause.strerror if cause else None) or type(error).__name__
 
 
+_NO_STORAGE: Final = "what answers there is no S3 storage"
 _LOOK: Final = "look at `backup.to` in the fleet file: endpoint, bucket, region, and whose keys are given"

@@ -70,7 +70,7 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEX
 
 def _files(below: Path) -> Iterator[Path]:
     """None where nothing was ever kept. Raises OSError where nobody can tell: what cannot be read is not empty."""
-    for place, _, names in os.walk(below, onerror=_raise_unless_missing):
+    for place, _, names in os.walk(below, onerror=_raise_unless_missing, followlinks=True):
         yield from (Path(place) / name for name in names)
 
 

@@ -132,8 +132,31 @@ def test_a_note_that_was_changed_is_told_and_not_taken(world: FakeFleet, keeper:
     kept = keeper.kept("alice")
     assert kept.backups == ()
     assert "is not as it was written, or of another fleet key" in kept.problems[0]
-    with pytest.raises(Refused, match="alice has no backup in"):
+    with pytest.raises(BackupDamaged, match=r"the newest backup of alice, .* cannot be read: .* not as"):
         keeper.find("alice")
+
+
+@pytest.mark.parametrize("what", ["note", "sealed"])
+def test_nobody_is_given_an_older_one_in_the_place_of_the_newest_that_is_damaged(
+    world: FakeFleet, keeper: Keeper, what: str
+) -> None:
+    older = made(keeper)
+    world.clock.sleep(60)
+    newer = made(keeper)
+    for file in files(world):
+        if newer.id in file.name and file.name.endswith(NOTE) == (what == "note"):
+            file.unlink() if what == "sealed" else file.write_text("{}")
+    with pytest.raises(BackupDamaged, match=f"the newest backup of alice, {newer.id}, cannot be read"):
+        keeper.find("alice")
+    assert keeper.find("alice", older.id) == older
+
+
+def test_a_damaged_note_is_not_written_over_nor_older_than_it(world: FakeFleet, keeper: Keeper) -> None:
+    world.clock.sleep(3600)
+    ahead = made(keeper)
+    next(file for file in files(world) if file.name.endswith(NOTE)).write_text("{}")
+    world.clock.behind = 1800.0
+    assert made(keeper).id > ahead.id
 
 
 def test_a_backup_whose_note_was_never_written_is_none(world: FakeFleet, keeper: Keeper) -> None:
@@ -326,6 +349,15 @@ def test_those_that_are_due_are_made(world: FakeFleet) -> None:
     assert [outcome.child for outcome in keeper.create_due(["alice", "bob"])] == ["alice"]
 
 
+def test_a_backup_is_later_than_those_that_were_made_under_a_former_name(world: FakeFleet, keeper: Keeper) -> None:
+    world.clock.sleep(3600)
+    ahead = made(keeper)
+    world.move("alice", "alba")
+    world.apply()
+    world.clock.behind = 1800.0
+    assert made(world.client().keeper(), "alba").id > ahead.id
+
+
 def test_backups_follow_a_child_that_got_another_name(world: FakeFleet, keeper: Keeper) -> None:
     backup = made(keeper)
     world.move("alice", "alba")
@@ -379,6 +411,16 @@ def test_who_is_made_anew_under_an_old_name_pushes_out_nothing_that_the_one_befo
     slept = [replace(it, id=f"{int(it.id) + 7}", uid="0b", purpose=Purpose.SLEEP) for it in left[:1]]
     gone = surplus([*left, *copies, *slept], BackupSettings(keep=1), now)
     assert [backup.id for backup in gone] == ["6", "5", "2", "1"]
+
+
+def test_the_only_backup_of_a_server_that_is_gone_stays_until_it_is_too_old() -> None:
+    now = FakeFleet(Path("/nowhere")).clock.now()
+    template = Backup("", "demo", "alice", "0a", "2026.9.6", "", 1, "", 1, "", "")
+    found = [replace(template, id=f"{9 - age}", at=(now - timedelta(days=age)).isoformat()) for age in (1, 2, 3)]
+    found += [replace(template, id="1", uid="0b", at=(now - timedelta(days=8)).isoformat())]
+    assert [backup.id for backup in surplus(found, BackupSettings(keep=1), now)] == ["7", "6"]
+    aged = surplus(found, BackupSettings(keep=1, max_age=timedelta(days=7)), now)
+    assert [backup.id for backup in aged] == ["7", "6", "1"]
 
 
 def test_without_a_period_nothing_is_ever_due() -> None:

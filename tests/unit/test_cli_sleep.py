@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from reconciler.errors import HostTimedOut
+from reconciler.errors import CloudUnavailable, HostTimedOut
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
@@ -72,7 +72,7 @@ def test_a_memory_may_be_given_up(fleet: CommandLine) -> None:
     assert (said.code, said.out) == (0, "To make them anew, without a memory: fleet apply alice\n")
     assert fleet("apply", "--yes").code == 0
     assert fleet.world.host("alice").gateway.memory == []
-    assert " the last of its server" in fleet("backup", "list", "alice").out  # given up is not lost
+    assert ", to sleep" in fleet("backup", "list", "alice").out  # given up is not lost
 
 
 def forget_labels(world: FakeFleet) -> None:
@@ -89,7 +89,7 @@ def test_who_sleeps_is_known_by_its_copy_whatever_became_of_the_label(
     forget(fleet.world)
     said = fleet("apply", "--yes")
     assert said.code == 1
-    assert "alice went to sleep with its newest backup" in said.out
+    assert "alice was put to sleep with its newest backup" in said.out
     assert fleet.world.cloud.by_id == {}
     assert fleet("wake", "alice", "--yes").code == 0
     assert fleet.world.host("alice").gateway.memory == [DOG]
@@ -138,15 +138,168 @@ def test_who_sleeps_and_is_in_the_file_no_more_is_said_and_can_be_given_up(fleet
     assert "sleeps" not in fleet("plan").out
 
 
-def test_who_may_have_backups_that_nobody_can_see_is_not_made_in_silence(fleet: CommandLine) -> None:
-    fleet("destroy", "alice", "--yes")
-    backups = fleet.world.state.parent / "backups"
+def hide_backups(world: FakeFleet) -> None:
+    backups = world.state.parent / "backups"
     backups.rename(backups.with_name("away"))
     backups.write_text("what is mounted there is not")
+
+
+def test_who_may_have_backups_that_nobody_can_see_is_not_made_in_silence(fleet: CommandLine) -> None:
+    fleet("destroy", "alice", "--yes")
+    hide_backups(fleet.world)
+    fleet.world.specs["carol"] = make_spec("carol", server_type="cpx22")
     said = fleet("plan")
     assert said.code == 0
-    assert "nobody can tell whether there are backups of it" in said.out
+    assert "carol will be made without a memory, and nobody can tell whether there are backups of it" in said.out
     assert "Not a directory" in said.out
+
+
+def test_who_was_there_before_and_has_no_server_is_not_made_while_nobody_can_see_its_backups(
+    fleet: CommandLine,
+) -> None:
+    fleet("backup", "create", "alice")
+    del fleet.world.cloud.by_id[fleet.world.server("alice").id]
+    hide_backups(fleet.world)
+    assert fleet("apply", "--yes").code == 1
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["bob"]
+
+
+def test_nobody_is_called_awake_while_nobody_can_see_who_sleeps(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    forget_labels(fleet.world)
+    hide_backups(fleet.world)
+    for words in (("wake", "alice", "--yes"), ("wake", "--all", "--yes")):
+        said = fleet(*words)
+        assert (said.code, "Not a directory" in said.err) == (1, True)
+
+
+@pytest.mark.parametrize("before", [("hibernate", "alice", "--yes"), ("destroy", "alice", "--yes")])
+def test_a_waking_that_was_cut_off_and_forgotten_makes_nobody_empty_in_silence(
+    fleet: CommandLine, before: tuple[str, ...]
+) -> None:
+    fleet(*before)
+    fleet.world.dialer.failing = [("send the archive", HostTimedOut("gone", "again"))] * 3
+    assert fleet("restore", "alice", "--yes").code == 1
+    fleet.world.dialer.failing = []
+    forget_labels(fleet.world)
+    said = fleet("plan")
+    if before[0] == "destroy":
+        assert "may have no memory yet, and there are backups of it" in said.out
+        return
+    assert "alice was put to sleep with its newest backup" in said.out
+    assert fleet("wake", "alice", "--yes").code == 0
+    assert fleet.world.host("alice").gateway.memory == [DOG]
+
+
+def test_who_was_made_anew_under_a_new_name_does_not_fall_asleep_by_its_old_one(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.specs["alba"] = fleet.world.specs.pop("alice")
+    fleet("apply", "--yes")
+    fleet.world.host("alba").gateway.remember("my cat is called Tom")
+    fleet.world.moved["alba"] = "alice"
+    said = fleet("apply", "--yes")
+    assert (said.code, "No changes" in said.out) == (0, True)
+    assert "alice sleeps, and alba, as it is called now, has a memory of its own" in said.out
+    fleet.world.clock.sleep(60)
+    assert fleet("restore", "alice", "--to", "alba", "--yes").code == 0
+    assert fleet.world.host("alba").gateway.memory == [DOG]
+
+
+@pytest.mark.parametrize("damage", ["sealed", "note", "gone"])
+def test_a_memory_that_is_damaged_can_be_given_up(fleet: CommandLine, damage: str) -> None:
+    fleet("hibernate", "alice", "--yes")
+    (sealed,) = (fleet.world.state.parent / "backups/demo/alice").glob("*.age")
+    (note,) = (fleet.world.state.parent / "backups/demo/alice").glob("*.json")
+    if damage == "gone":
+        sealed.unlink()
+    else:
+        (sealed if damage == "sealed" else note).write_text("{}")
+    assert fleet("wake", "alice", "--yes").code in (1, 4)
+    assert fleet("wake", "alice", "--empty", "--yes").code == 0
+    assert fleet("apply", "--yes").code == 0
+    assert fleet.world.host("alice").gateway.memory == []
+    assert any(event.event == "sleep-given-up" for event in fleet.world.events())
+
+
+def test_who_is_put_to_sleep_again_after_it_was_given_up_sleeps(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet("wake", "alice", "--empty", "--yes")
+    fleet("apply", "--yes")
+    fleet.world.clock.sleep(60)
+    fleet("hibernate", "alice", "--yes")
+    forget_labels(fleet.world)
+    assert fleet("apply", "--yes").code == 1
+
+
+def test_the_note_of_a_sleeper_moves_with_consent_and_for_who_was_asked_for(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.move("alice", "alba")
+    fleet.world.change("bob", version="2026.9.7")
+    assert fleet("apply").code == 4
+    assert "sleeps on" not in fleet("apply", "bob", "--yes").out
+    assert "alba, that was alice, sleeps on" in fleet("apply", "--yes").out
+
+
+def test_one_sleeper_of_a_long_name_is_in_nobodys_way(fleet: CommandLine) -> None:
+    long = "a" * 46
+    fleet.world.specs[long] = make_spec(long, server_type="cpx22")
+    fleet("apply", "--yes")
+    fleet("hibernate", long, "--yes")
+    fleet.world.move(long, "alba")
+    fleet.world.change("bob", version="2026.9.7")
+    assert fleet("apply", "--yes").code == 0
+    said = fleet("wake", "alba", "--yes")
+    assert (said.code, f"wake {long} by that name, and rename it then" in said.err) == (4, True)
+
+
+def test_who_is_switched_off_in_the_file_is_not_called_awake(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.change("alice", enabled=False)
+    said = fleet("wake", "alice", "--yes")
+    assert (said.code, "the fleet file says `enabled: false` of alice" in said.err) == (4, True)
+
+
+def test_what_has_no_server_because_it_sleeps_is_told_so(fleet: CommandLine, tmp_path: Path) -> None:
+    fleet("hibernate", "alice", "--yes")
+    assert "it sleeps: fleet wake alice" in fleet("backup", "create", "alice").out
+    assert "it sleeps: fleet wake alice" in fleet("export", "alice", "--out", str(tmp_path / "out")).err
+
+
+def test_who_is_named_by_a_glob_is_in_the_file(fleet: CommandLine) -> None:
+    fleet("hibernate", "--all", "--yes")
+    del fleet.world.specs["bob"]
+    assert fleet("wake", "*", "--yes").code == 0
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["alice"]
+
+
+def test_a_restore_by_a_glob_means_its_child(fleet: CommandLine) -> None:
+    fleet("backup", "create", "alice")
+    fleet.world.clock.sleep(60)
+    assert fleet("restore", "ali*", "--yes").code == 0
+
+
+@pytest.mark.parametrize("changed", ["expires", "enabled"])
+def test_who_shall_have_no_server_is_no_error_for_its_sleep(fleet: CommandLine, changed: str) -> None:
+    fleet("hibernate", "alice", "--yes")
+    forget_labels(fleet.world)
+    assert fleet("plan").code == 1
+    fleet.world.change("alice", **{changed: fleet.world.clock.now() if changed == "expires" else False})
+    assert fleet("plan").code == 0
+
+
+def test_giving_up_a_sleep_whose_server_was_never_deleted_does_not_promise_a_new_one(fleet: CommandLine) -> None:
+    for _ in range(3):
+        fleet.world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    fleet("hibernate", "alice", "--yes")
+    said = fleet("wake", "alice", "--empty", "--yes")
+    assert said.out == "They go on with the servers that they still have: fleet apply alice\n"
+
+
+def test_a_host_that_is_silent_cannot_be_put_to_sleep_and_is_told_how_it_goes(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("alice").id] = HostTimedOut("no answer")
+    said = fleet("hibernate", "alice", "--yes")
+    assert "fleet destroy alice --no-backup alice" in said.out + said.err
+    assert fleet("destroy", "alice", "--no-backup", "alice", "--yes").code == 0
 
 
 def test_a_damaged_backup_wakes_nobody_and_leaves_all_as_it_is(fleet: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from dataclasses import replace
 from typing import Any
@@ -83,6 +84,19 @@ def test_what_it_was_made_for_is_known_by_its_name_and_its_note_alike(purpose: P
     for other, written in ((NAME, backup), (name, BACKUP)):
         with pytest.raises(BackupDamaged):
             read_note(other, write_note(written, KEY), KEY)
+
+
+def test_a_fork_of_before_there_were_other_purposes_is_one() -> None:
+    body = {**json.loads(write_note(BACKUP, KEY)), "is_fork": True}
+    del body["mac"]
+    noted = json.dumps({**body, "mac": mac_of(body)}).encode()
+    name = NAME.replace(".json", "-fork.json")
+    assert read_note(name, noted, KEY) == replace(BACKUP, purpose=Purpose.FORK)
+
+
+def mac_of(body: dict[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    return hmac.digest(bytes.fromhex(KEY.reveal()), text, "sha256").hex()
 
 
 def test_a_name_of_no_purpose_that_is_ours_is_no_note() -> None:

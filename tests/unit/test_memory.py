@@ -15,7 +15,7 @@ from reconciler.api import FleetClient
 from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
 from reconciler.keys import backup_recipient, make_key
 from reconciler.manifests import NOTE
-from reconciler.model import BackupSettings, Json, Outcome, OutcomeCode, PlanOptions, ServerStatus, Sleep
+from reconciler.model import BackupSettings, Json, Outcome, OutcomeCode, PlanOptions, Purpose, ServerStatus, Sleep
 from reconciler.steps.quarantine import mark_of, set_mark
 from reconciler.steps.sleeping import note_sleep
 from reconciler.vaults.directory import DirectoryVault
@@ -71,6 +71,7 @@ def test_nothing_is_destroyed_before_its_memory_is_kept_and_read_back(world: Fak
     assert not is_there(world)
     [kept] = world.client().keeper().kept("alice").backups
     assert kept.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}
+    assert kept.purpose is Purpose.LAST
     assert world.client().keeper().verify("alice", kept)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from reconciler.errors import HostError, HostTimedOut, InvalidRequest
-from reconciler.model import Action, Outcome, OutcomeCode, PlanOptions, Server, ServerStatus
+from reconciler.model import Action, Outcome, OutcomeCode, PlanOptions, Purpose, Server, ServerStatus
 from reconciler.render.backups import backup_table
 from tests.crash.dying import Effect, Fate, How, apply_until
 from tests.fakes.fleets import FakeFleet
@@ -168,7 +168,7 @@ def test_a_proof_that_fails_goes_back_and_keeps_what_the_new_one_was_told(world:
     keeper = world.client().keeper()
     fork, *others = keeper.kept("alice").backups
     assert fork.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 2}}
-    assert (fork.is_fork, [backup.is_fork for backup in others]) == (True, [False])
+    assert [backup.purpose for backup in (fork, *others)] == [Purpose.FORK, Purpose.COPY]
     assert [server.id for server in servers(world)] == [old.id]
     assert world.planned() == []
 
