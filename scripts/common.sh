@@ -22,24 +22,31 @@ part() {
   printf -- '-- %s: %d s\n' "$name" $((SECONDS - started))
 }
 
-# beside NAME COMMAND...: start it and go on; `joined` waits for it, shows what it said, and fails where it has failed.
+# beside NAME COMMAND...: start it and go on; `joined` waits for all such, shows what each said, and fails where one has.
 # COMMAND is a program or ends in `exec`, so that it can be killed.
+BESIDE=() BESIDE_SINCE=() BESIDE_SAID=() BESIDE_PIDS=()
 beside() {
-  BESIDE=$1 BESIDE_SINCE=$SECONDS BESIDE_SAID=$(mktemp)
+  local said
+  said=$(mktemp)
+  BESIDE+=("$1") BESIDE_SINCE+=("$SECONDS") BESIDE_SAID+=("$said")
+  say "$1: begun, beside what follows"
   shift
-  say "$BESIDE: begun, beside what follows"
-  "$@" >"$BESIDE_SAID" 2>&1 &
-  BESIDE_PID=$!
+  "$@" >"$said" 2>&1 &
+  BESIDE_PIDS+=("$!")
 }
 
 joined() {
-  local code=0
-  say "$BESIDE"
-  wait "$BESIDE_PID" || code=$?
-  BESIDE_PID=
-  cat "$BESIDE_SAID" && rm -f "$BESIDE_SAID"
-  TIMES+=("$(printf '%5d s  %s (beside the one before)' $((SECONDS - BESIDE_SINCE)) "$BESIDE")")
-  return "$code"
+  local one code failed=0
+  for one in "${!BESIDE_PIDS[@]}"; do
+    code=0
+    say "${BESIDE[one]}"
+    wait "${BESIDE_PIDS[one]}" || code=$?
+    cat "${BESIDE_SAID[one]}" && rm -f "${BESIDE_SAID[one]}"
+    TIMES+=("$(printf '%5d s  %s (beside others)' $((SECONDS - BESIDE_SINCE[one])) "${BESIDE[one]}")")
+    [ "$code" -eq 0 ] || failed=$code
+  done
+  BESIDE=() BESIDE_SINCE=() BESIDE_SAID=() BESIDE_PIDS=()
+  return "$failed"
 }
 
 summary() {

@@ -18,7 +18,8 @@ from xml.etree import ElementTree
 PARTS = (
     ("no_trace.xml", "End to end, alone on the machine"),
     ("e2e.xml", "End to end, on real machines"),
-    ("quick.xml", "Unit, contract, crash, kills"),
+    ("quick.xml", "Unit, contract, crash"),
+    ("kills.xml", "Kills of simulated machines"),
 )
 HEAD = """\
 # Results
