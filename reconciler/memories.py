@@ -63,7 +63,9 @@ def remembered(
     if not empty:
         return dict(children), {}
     newest, problems = keeper.newest(empty)
-    hindered = {name: _asleep(name, found.id) for name, found in newest.items() if found.purpose is Purpose.SLEEP}
+    asleep = {name: found for name, found in newest.items() if found.purpose is Purpose.SLEEP}
+    # Where there is a server, it may have been given its memory, and only the end of its apply not noted yet.
+    hindered = {name: _asleep(name, found.id) for name, found in asleep.items() if empty[name].server is None}
     unknown = {name: _unknown(empty[name], problem) for name, problem in problems.items()}
     hindered |= {name: found for name, found in unknown.items() if found.severity is Severity.ERROR}
     told = {name: _empty(empty[name], found.id) for name, found in newest.items()}
