@@ -159,9 +159,10 @@ class FleetClient(Planning):
             note_sleep(self.fleet, self._ports, name, None if is_awake else sleep)
 
     def asleep(self, names: Iterable[str] = ()) -> dict[str, Sleep]:
-        """The children that have no server, or shall have none; of those named also who is known to sleep only by
+        """The children that have no server, or shall have none.
 
-        the copy that it went to sleep with. Raises CloudError; VaultError where nobody can tell that.
+        Of those named also who is known to sleep only by the copy that it went to sleep with. Raises CloudError;
+        VaultError where nobody can tell that.
         """
         marked = sleepers(self.fleet, fleet_firewalls(self.fleet, self._ports))
         rest = [name for name in names if name not in marked]

@@ -56,7 +56,7 @@ def remembered(
 ) -> tuple[dict[str, Child], dict[str, Diagnostic]]:
     """The same children, and what is to be said of those that would be made without a memory, and have backups.
 
-    Who went to sleep with its newest one is not to be made without it, whatever became of the fleet's own note of that;
+    Who went to sleep with its newest one is not made a server without it, whatever became of the fleet's note of that;
     nor is who was there before and whose backups nobody can see. Of others that is only said.
     """
     empty = {name: child for name, child in children.items() if name not in given and _may_be_empty(child, now)}

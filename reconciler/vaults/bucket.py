@@ -33,8 +33,10 @@ class BucketVault:
         self._bucket = bucket
         self._prefix = f"{bucket.prefix.strip('/')}/" if bucket.prefix.strip("/") else ""
         self.where = f"{bucket.endpoint.rstrip('/')}/{bucket.name}/{self._prefix}".rstrip("/")
-        with self._translated("use", ""):
+        try:
             self._client = _client(bucket, access_key, secret_key)
+        except ValueError as error:  # in minio's words, which are of the endpoint and the region
+            raise VaultError(f"cannot use {self.where}: {error}", _LOOK) from error
 
     def put(self, name: str, source: Path) -> None:
         with self._translated("write", name):
@@ -78,10 +80,8 @@ def _client(bucket: Bucket, access_key: Secret, secret_key: Secret) -> Minio:
 
 
 def _said(error: Exception) -> str:
-    """What has gone wrong, without a word of what was answered: no S3 server need have answered."""
-    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
-        return str(error)  # of minio, on what the fleet file says
-    if isinstance(error, InvalidResponseError | ParseError | UnicodeError):
+    """What has gone wrong, without a word of what was sent, which may hold a key, or of what was answered."""
+    if isinstance(error, InvalidResponseError | ParseError | ValueError):
         status = re.search(r"Response code: (\d+)", str(error))  # minio keeps it nowhere else
         return f"{_NO_STORAGE}{f': HTTP status {status[1]}' if status else ''}"
     if isinstance(error, ServerError):

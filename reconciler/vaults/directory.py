@@ -70,7 +70,11 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEX
 
 def _files(below: Path) -> Iterator[Path]:
     """None where nothing was ever kept. Raises OSError where nobody can tell: what cannot be read is not empty."""
-    for place, _, names in os.walk(below, onerror=_raise_unless_missing, followlinks=True):
+    seen = set[tuple[int, int]]()  # links may lead in a circle
+    for place, directories, names in os.walk(below, onerror=_raise_unless_missing, followlinks=True):
+        known = {name: (Path(place) / name).stat() for name in directories}
+        directories[:] = [name for name, it in known.items() if (it.st_dev, it.st_ino) not in seen]
+        seen |= {(it.st_dev, it.st_ino) for it in known.values()}
         yield from (Path(place) / name for name in names)
 
 

@@ -154,6 +154,22 @@ def test_what_was_never_finished_goes_when_nobody_can_be_at_it_any_more(tmp_path
     assert vault.names("demo/") == ["demo/alice/1.age", "demo/alice/2.age"]
 
 
+def test_an_endpoint_that_is_none_is_said(storage: Bucket) -> None:
+    with pytest.raises(VaultError, match=r"cannot use http://127\.0\.0\.1:99999/"):
+        BucketVault(replace(storage, endpoint="http://127.0.0.1:99999"), KEY, KEY)
+
+
+def test_links_are_followed_and_lead_in_no_circle(tmp_path: Path) -> None:
+    vault, source = DirectoryVault(tmp_path / "backups"), tmp_path / "source"
+    source.write_bytes(b"x")
+    DirectoryVault(tmp_path / "disk").put("1.age", source)
+    vault.put("demo/bob/1.age", source)
+    (tmp_path / "backups" / "demo" / "alice").symlink_to(tmp_path / "disk")
+    for name in ("up", "again"):
+        (tmp_path / "disk" / name).symlink_to(tmp_path / "backups" / "demo")
+    assert {"demo/alice/1.age", "demo/bob/1.age"} <= set(vault.names("demo/"))
+
+
 def test_a_directory_that_nobody_may_write_to_is_said(tmp_path: Path) -> None:
     (tmp_path / "in the way").write_text("a file")
     source = tmp_path / "source"
