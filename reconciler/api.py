@@ -15,6 +15,7 @@ from reconciler import drilling, engine, importing, keys, planfile, recovery
 from reconciler.errors import Refused, VaultError
 from reconciler.fleet import load_fleet
 from reconciler.keeper import Keeper
+from reconciler.memories import is_outlived
 from reconciler.model import (
     Child,
     Drill,
@@ -39,7 +40,7 @@ from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine
 from reconciler.steps.firewalls import ensure_fleet_resources
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
-from reconciler.steps.sleeping import follow_moves, note_sleep, sleepers
+from reconciler.steps.sleeping import asleep_by_name, follow_moves, note_sleep
 from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
 
@@ -152,11 +153,12 @@ class FleetClient(Planning):
         """From now on any apply goes on with it. The caller holds the lock. Raises CloudError, HostError."""
         if not any(found.name == self.fleet.name for found in fleet_firewalls(self.fleet, self._ports)):
             ensure_fleet_resources(self.fleet, self._ports, self._note)  # one of them is where that is noted
-        for name, sleep in planned.options.waking.items():
+        for name in planned.options.waking:
             child = planned.children[name]
             # Who answers was never deleted. Of all others nobody knows: its server may be on its way out.
             is_awake = child.facts is not None and not child.is_unfinished
-            note_sleep(self.fleet, self._ports, name, None if is_awake else sleep)
+            before = child.asleep.noted_as if child.asleep else ""
+            note_sleep(self.fleet, self._ports, name, None if is_awake else child.asleep, before)
 
     def asleep(self, names: Iterable[str] = ()) -> dict[str, Sleep]:
         """The children that have no server, or shall have none.
@@ -164,8 +166,8 @@ class FleetClient(Planning):
         Of those named also who is known to sleep only by the copy that it went to sleep with. Raises CloudError;
         VaultError where nobody can tell that.
         """
-        marked = sleepers(self.fleet, fleet_firewalls(self.fleet, self._ports))
-        rest = [name for name in names if name not in marked]
+        noted = asleep_by_name(self.fleet, fleet_firewalls(self.fleet, self._ports))
+        rest = [name for name in names if name not in noted]
         seen = observe(self.fleet, self._ports, rest).children if rest else {}
         newest, problems = self.keeper().newest(
             name for name in rest if seen[name].server is None or seen[name].is_unfinished
@@ -173,21 +175,27 @@ class FleetClient(Planning):
         if problems:
             raise VaultError(" ".join(dict.fromkeys(problems.values())), f"nobody can tell who sleeps: {_THERE}")
         copied = {name: found for name, found in newest.items() if found.purpose is Purpose.SLEEP}
-        return {**{name: Sleep(found.id, found.source) for name, found in copied.items()}, **marked}
+        moved = {
+            name: child.asleep
+            for name, child in seen.items()
+            if child.asleep is not None and not is_outlived(child, self.fleet, newest.get(name))
+        }
+        return {**{name: Sleep(found.id, found.child) for name, found in copied.items()}, **moved, **noted}
 
-    def forget_sleep(self, name: str) -> None:
+    def forget_sleep(self, name: str, sleep: Sleep) -> None:
         """It is made without a memory by the next apply. The caller holds the lock. Raises CloudError, VaultError."""
+        self.keeper().give_up(name, sleep.source)
+        note_sleep(self.fleet, self._ports, name, None, before=sleep.noted_as)
         self._note("sleep-given-up", durable=True, child=name)
-        self.keeper().give_up(name)
-        note_sleep(self.fleet, self._ports, name, None)
 
     def follow_moves(self, planned: Planned) -> dict[str, str]:
         """Who of these sleeps, and got another name, sleeps under that; by new name, the old. Raises CloudError.
 
         The caller holds the lock.
         """
-        absent = [name for name, child in planned.children.items() if child.spec is not None and child.server is None]
-        return follow_moves(self.fleet, self._ports, absent)
+        declared = (child for child in planned.children.values() if child.spec is not None)
+        asleep = {child.name: child.asleep for child in declared if child.asleep is not None}
+        return follow_moves(self.fleet, self._ports, asleep)
 
     # --- plan files ---------------------------------------------------------------------------------------------
 

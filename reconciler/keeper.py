@@ -28,7 +28,7 @@ from reconciler.steps import Work, backups
 from reconciler.steps.backups import Memory
 from reconciler.steps.retention import is_due, surplus
 from reconciler.steps.runs import fleet_firewalls
-from reconciler.steps.sleeping import sleepers
+from reconciler.steps.sleeping import asleep_by_name
 
 WORKERS: Final = 8  # each makes a host pack, and takes the operator's network
 
@@ -100,6 +100,11 @@ class Keeper(Shelves):
         finally:
             work.hang_up()
 
+    def copied_here(self) -> frozenset[str]:
+        """Of whom this working directory has ever made a backup, whatever became of it: by the journal alone."""
+        made = (event for event in self._ports.store.events() if event.event == "backup-made")
+        return frozenset(str(event.fields.get("child")) for event in made)
+
     def _create(self, child: Child) -> MadeBackup:
         name = child.name
         try:
@@ -142,7 +147,7 @@ class Keeper(Shelves):
 
     def _needed(self) -> frozenset[tuple[str, str]]:
         """By child and id, the backups that whoever sleeps or wakes gets its memory from. Raises CloudError."""
-        marked = sleepers(self._fleet, fleet_firewalls(self._fleet, self._ports))
+        marked = asleep_by_name(self._fleet, fleet_firewalls(self._fleet, self._ports))
         return frozenset((sleep.source, sleep.backup) for sleep in marked.values())
 
     def _due(self, names: Iterable[str]) -> tuple[list[str], list[MadeBackup]]:

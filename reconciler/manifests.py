@@ -9,18 +9,18 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from reconciler.errors import BackupDamaged
+from reconciler.ids import moment_of
 from reconciler.model import Backup, Purpose, Secret, Trial
 
 FORMAT: Final = 1
 LARGEST_NOTE: Final = 1 << 20  # bytes; no longer one is written, nor read
 NOTE: Final = ".json"
 SEALED: Final = ".age"
-GIVEN_UP: Final = ".given-up"  # beside a note: nobody waits any more for what the child went to sleep with
 MAC_DIGITS: Final = 32
 _TRIAL: Final = re.compile(
     r"[^/]+/_drills/(?P<child>[^/]+)/(?P<at>\d{8}T\d{6}Z)-(?P<outcome>proven|failed)"
@@ -29,6 +29,16 @@ _TRIAL: Final = re.compile(
 _NAME: Final = re.compile(
     r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?:-(?P<purpose>last|sleep|fork))?\.json"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the name of a note tells of a backup."""
+
+    child: str
+    id: str
+    purpose: Purpose
+    stem: str
 
 
 def stem_of(backup: Backup) -> str:
@@ -42,19 +52,23 @@ def stem_of(backup: Backup) -> str:
 
 def is_note(name: str) -> bool:
     """Whether a file in a vault is the note of a backup: what others keep there is left alone."""
-    return purpose_of(name) is not None
+    return known_of(name) is not None
 
 
-def id_of(name: str) -> str | None:
-    """Of the backup that the file of this name is the note of, whether it can be read or not."""
+def known_of(name: str) -> Known | None:
+    """What the name of a note tells, whether it can be read or not; None where it is the note of no backup."""
     found = _NAME.fullmatch(name)
-    return found["id"] if found else None
+    if found is None or moment_of(found["id"]) is None:
+        return None
+    return Known(found["child"], found["id"], Purpose(found["purpose"] or Purpose.COPY), name.removesuffix(NOTE))
 
 
-def purpose_of(name: str) -> Purpose | None:
-    """Of the backup that the file of this name is the note of; None where it is the note of none."""
-    found = _NAME.fullmatch(name)
-    return Purpose(found["purpose"] or Purpose.COPY) if found else None
+def given_up_name(stem: str, key: Secret) -> str:
+    """Of the file that says so of the backup of this stem: nobody waits any more for what went to sleep with it.
+
+    Nobody without the fleet key can make one, though it is never opened.
+    """
+    return f"{stem}-{_mac(f'given up: {stem}', key)[:MAC_DIGITS]}.given-up"
 
 
 def write_note(backup: Backup, key: Secret) -> bytes:

@@ -9,6 +9,7 @@ from datetime import datetime
 from reconciler.errors import FleetError, Refused
 from reconciler.fleet import former_names
 from reconciler.keeper import Keeper
+from reconciler.manifests import Known
 from reconciler.model import (
     Backup,
     Checkpoint,
@@ -25,6 +26,22 @@ from reconciler.model import (
 from reconciler.steps.backups import Memory, checkpoint_of
 
 
+def without_outlived(children: Mapping[str, Child], fleet: Fleet, keeper: Keeper) -> dict[str, Child]:
+    """The same children; none sleeps by the note of a former name that has had another memory since."""
+    heirs = [name for name, child in children.items() if child.asleep is not None and child.asleep.noted_as != name]
+    newest = keeper.newest(heirs)[0] if heirs else {}
+    awake = [name for name in heirs if is_outlived(children[name], fleet, newest.get(name))]
+    return {**children, **{name: replace(children[name], asleep=None) for name in awake}}
+
+
+def is_outlived(child: Child, fleet: Fleet, newest: Known | None) -> bool:
+    """Whether there is a later backup of what it is called since it was put to sleep under a former name. Pure."""
+    sleep = child.asleep
+    if sleep is None or newest is None or sleep.noted_as in ("", child.name):
+        return False
+    return newest.id > sleep.backup and newest.child not in (sleep.noted_as, *former_names(fleet, sleep.noted_as))
+
+
 def awaking(
     children: Mapping[str, Child], waking: Mapping[str, Sleep], given: Mapping[str, Memory], keeper: Keeper
 ) -> tuple[dict[str, Child], dict[str, Memory]]:
@@ -34,8 +51,9 @@ def awaking(
     """
     found, memories = dict(children), dict(given)
     for name, child in children.items():
-        asleep = waking.get(name, child.asleep)
-        spec = child.spec
+        asleep, spec = child.asleep, child.spec
+        if name in waking:
+            asleep = replace(waking[name], noted_as=asleep.noted_as if asleep else "")
         if asleep is None or not asleep.is_waking or spec is None:
             continue
         found[name] = child = replace(child, asleep=asleep)
@@ -66,7 +84,9 @@ def remembered(
     asleep = {name: found for name, found in newest.items() if found.purpose is Purpose.SLEEP}
     # Where there is a server, it may have been given its memory, and only the end of its apply not noted yet.
     hindered = {name: _asleep(name, found.id) for name, found in asleep.items() if empty[name].server is None}
-    unknown = {name: _unknown(empty[name], problem) for name, problem in problems.items()}
+    copied = keeper.copied_here() if problems else frozenset[str]()
+    known = {name for name in problems if empty[name].record is not None or name in copied}
+    unknown = {name: _unknown(name, problem, is_known=name in known) for name, problem in problems.items()}
     hindered |= {name: found for name, found in unknown.items() if found.severity is Severity.ERROR}
     told = {name: _empty(empty[name], found.id) for name, found in newest.items()}
     return (
@@ -86,9 +106,11 @@ def undeclared(asleep: Mapping[str, Sleep], fleet: Fleet, children: Mapping[str,
     now_called = {old: name for name in fleet.children for old in former_names(fleet, name)}
     found = []
     for name, sleep in sorted(asleep.items()):
-        now = now_called.get(name)
-        if name not in fleet.children and (now is None or (now in children and children[now].asleep is None)):
-            found.append(_undeclared(name, sleep, now))
+        now = children.get(now_called.get(name, ""))
+        sleeps_on = now is not None and now.asleep is not None and now.asleep.noted_as == name
+        is_unclear = now is not None and now.obstacle is not None
+        if name not in fleet.children and not (sleeps_on or is_unclear):
+            found.append(_undeclared(name, sleep, now.name if now else None))
     return found
 
 
@@ -135,9 +157,9 @@ def _asleep(name: str, backup: str) -> Diagnostic:
     )
 
 
-def _unknown(child: Child, problem: str) -> Diagnostic:
-    name = child.name
-    if child.record is None:
+def _unknown(name: str, problem: str, *, is_known: bool) -> Diagnostic:
+    """`is_known`: from here somebody has seen that it was there before."""
+    if not is_known:
         summary = f"{name} will be made without a memory, and nobody can tell whether there are backups of it"
         advice = f"if it has been here before, mend that first; then: fleet restore {name}"
         return Diagnostic(Severity.WARNING, summary, f"{problem}\n{advice}", address=name)

@@ -38,7 +38,7 @@ from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
 from reconciler.steps.quarantine import quarantined
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import not_to_be_had, server_name
-from reconciler.steps.sleeping import asleep_by_name, sleepers
+from reconciler.steps.sleeping import asleep_by_name, sleep_of
 from reconciler.steps.trees import Key, known_trees, wanted_tree
 from reconciler.steps.versions import pinned, with_quarantine
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, probe, uid_of
@@ -78,7 +78,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
     owned = settle(fleet, ports.cloud.servers(fleet_id))
     firewalls = fleet_firewalls(fleet, ports)
     runs, holds, trees = open_runs(fleet, firewalls), quarantined(fleet, firewalls), known_trees(fleet, firewalls)
-    asleep, noted = sleepers(fleet, firewalls), asleep_by_name(fleet, firewalls)
+    asleep = asleep_by_name(fleet, firewalls)
     records = ports.store.records()
     known = set(fleet.children) | set(owned)
     chosen = sorted(known if names is None else set(names))
@@ -88,9 +88,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
         holding = None if name in retry else holds
         child = _look(name, fleet, found, _record(records, name, fleet), runs, holding, ports)
-        # Who was made anew under a new name has a memory of its own, and nothing to do with who sleeps under the old.
-        is_asleep = name in noted or child.server is None or child.is_unfinished
-        return _knowing(replace(child, asleep=asleep.get(name) if is_asleep else None), fleet, trees, ports)
+        return _knowing(replace(child, asleep=sleep_of(child, fleet, asleep)), fleet, trees, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
     others = tuple(server for name in sorted(owned.keys() - children.keys()) for server in owned[name].servers)
@@ -104,7 +102,7 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         others,
         holds,
         trees,
-        noted,
+        asleep,
     )
 
 

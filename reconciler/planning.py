@@ -10,7 +10,7 @@ from reconciler.engine import NO_MEMORIES
 from reconciler.errors import Refused
 from reconciler.keeper import Keeper
 from reconciler.losses import with_losses
-from reconciler.memories import awaking, made_empty, remembered, restore_of, undeclared
+from reconciler.memories import awaking, made_empty, remembered, restore_of, undeclared, without_outlived
 from reconciler.model import (
     Backup,
     Child,
@@ -101,15 +101,15 @@ class Planning:
         BackupDamaged, VaultError.
         """
         waking = {name: Sleep(backup.id, backup.child, is_waking=True) for name, backup in backups.items()}
-        for name, sleep in waking.items():
-            spec = self.fleet.children.get(name)
-            if spec is not None and not spec.enabled:
-                raise Refused(f"the fleet file says `enabled: false` of {name}", "set it to true first")
-            check_name(name)
-            mark_of(sleep, name)  # refuses a name that is too long, before anything is changed
+        for name in waking:
+            if why := self.why_no_server(name):
+                raise Refused(f"{name} cannot wake: {why}", "change that first")
         keeper = Keeper(self.fleet, self._ports)
         memories = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
-        return self._plan(self.fleet, waking, PlanOptions(partial=True, waking=waking), memories)
+        planned = self._plan(self.fleet, waking, PlanOptions(partial=True, waking=waking), memories)
+        for name, sleep in waking.items():
+            mark_of(planned.children[name].asleep or sleep, name)  # refuses a name that is too long
+        return planned
 
     def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned:
         """The plan that brings the named children back to a checkpoint, the newest or the one with the id `to`.
@@ -139,6 +139,15 @@ class Planning:
         fleet = replace(self.fleet, children={**self.fleet.children, name: spec})
         return self._plan(fleet, [name], PlanOptions(partial=True, retry=frozenset({name}), rollback={name: wanted}))
 
+    def why_no_server(self, name: str) -> str:
+        """In words, why the fleet file wants none for this child, whoever sleeps; empty where it does."""
+        spec = self.fleet.children.get(name)
+        if spec is not None and not spec.enabled:
+            return "the fleet file says `enabled: false` of it"
+        if spec is not None and spec.expires is not None and spec.expires <= self._ports.clock.now():
+            return f"the fleet file says `expires` of it, and that was {spec.expires:%Y-%m-%dT%H:%M:%SZ}"
+        return ""
+
     def _refuse_protected(self, names: Iterable[str]) -> None:
         protected = [name for name in names if (spec := self.fleet.children.get(name)) and spec.protect]
         if protected:
@@ -166,9 +175,10 @@ class Planning:
         seen, now = observe(fleet, self._ports, names, options.retry), self._ports.clock.now()
         options = replace(options, requests_left=self._ports.cloud.requests_left())
         keeper = Keeper(self.fleet, self._ports)
-        children, memories = awaking(seen.children, options.waking, memories, keeper)
+        children = without_outlived(seen.children, self.fleet, keeper)
+        children, memories = awaking(children, options.waking, memories, keeper)
         children, told = remembered(children, memories, keeper, now)
-        lost = undeclared(seen.asleep, self.fleet, seen.children) if names is None else []
+        lost = undeclared(seen.asleep, self.fleet, children) if names is None else []
         made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
         made = replace(made, diagnostics=(*made.diagnostics, *made_empty(made, told), *lost))
         made = with_losses(made, children, fleet, self._ports)

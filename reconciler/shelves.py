@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.errors import BackupDamaged, FleetError, Refused
 from reconciler.fleet import former_names
-from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Purpose, Trial
+from reconciler.manifests import Known
+from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Trial
 from reconciler.ports import Ports
 from reconciler.steps.shelf import Shelf, shelf_of
-
-
-@dataclass(frozen=True, slots=True)
-class Newest:
-    """What the name of a file tells of a backup; `source` is whose it is, by the name of then."""
-
-    id: str
-    purpose: Purpose
-    source: str
 
 
 class Shelves:
@@ -45,12 +36,12 @@ class Shelves:
         """Whose backups are where the file keeps those of any child by default. Raises VaultError."""
         return tuple(sorted(self._shelf(self._fleet.backup).children()))
 
-    def newest(self, names: Iterable[str]) -> tuple[dict[str, Newest], dict[str, str]]:
+    def newest(self, names: Iterable[str]) -> tuple[dict[str, Known], dict[str, str]]:
         """The newest backup of each that has one, by the names of files alone: one listing of each place.
 
         And, in words, of whom nobody can tell.
         """
-        found, problems = dict[str, Newest](), dict[str, str]()
+        found, problems = dict[str, Known](), dict[str, str]()
         places = {name: self._settings(name).to for name in names}
         for place in dict.fromkeys(places.values()):
             its = [name for name in places if places[name] == place]
@@ -60,14 +51,17 @@ class Shelves:
                 problems |= dict.fromkeys(its, error.summary)
                 continue
             for name in its:
-                known = ((*newest[it], it) for it in (name, *former_names(self._fleet, name)) if it in newest)
-                if last := max(known, default=None):
-                    found[name] = Newest(*last)
+                known = (newest[it] for it in (name, *former_names(self._fleet, name)) if it in newest)
+                if last := max(known, key=lambda known: known.id, default=None):
+                    found[name] = last
         return found, problems
 
-    def give_up(self, name: str) -> None:
-        """Nobody waits any more for what the child went to sleep with. Raises VaultError, SecretError."""
-        for known in (name, *former_names(self._fleet, name)):
+    def give_up(self, name: str, source: str) -> None:
+        """Nobody waits any more for what the child slept with, by its own name or by `source`, a former one.
+
+        Raises VaultError, SecretError.
+        """
+        for known in {name, source} & {name, *former_names(self._fleet, name)}:
             self._shelf(self._settings(name)).give_up(known)
 
     def find(self, name: str, backup_id: str | None = None) -> Backup:
@@ -75,13 +69,17 @@ class Shelves:
 
         Raises Refused where there is none, BackupDamaged where there is a newer one that cannot be read.
         """
-        kept = self.kept(name)
+        kept, shelf = self.kept(name), self._shelf(self._settings(name))
         known = (it for it in kept.backups if (not it.is_fork if backup_id is None else it.id == backup_id))
-        found = next(known, None)
-        last = self.newest([name])[0].get(name) if backup_id is None else None
-        if last is not None and (found is None or last.id > found.id):
+        found, names = next(known, None), (name, *former_names(self._fleet, name))
+        if backup_id is None:
+            there = max((last.id for it in names if (last := shelf.newest(it).get(it))), default="")
+        else:
+            there = backup_id if any(backup_id in shelf.ids(it) for it in names) else ""
+        if there > (found.id if found is not None else ""):
             raise BackupDamaged(
-                f"the newest backup of {name}, {last.id}, cannot be read: {' '.join(kept.problems)}",
+                f"the {'newest ' if backup_id is None else ''}backup of {name}, {there}, cannot be read: "
+                + " ".join(kept.problems),
                 f"another one is to be asked for by its id: fleet backup list {name}",
             )
         if found is None:

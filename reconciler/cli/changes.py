@@ -112,12 +112,12 @@ def apply(
         show_plan(settings, planned)
         _refuse_what_is_refused(planned)
         if planned.plan.is_empty:
-            _follow_moves(client, planned)
+            follow_moves(client, planned)
             return 1 if has_errors(planned) else 0
         if agreed:
             _refuse_more_than(agreed, client, planned)
         consent("Apply this plan?", yes or agreed is not None, output)
-        _follow_moves(client, planned)
+        follow_moves(client, planned)
         return run_plan(client, planned, settings, parallel)
 
 
@@ -150,7 +150,8 @@ def destroy(
         return run_plan(client, planned, settings)
 
 
-def _follow_moves(client: FleetClient, planned: Planned) -> None:
+def follow_moves(client: FleetClient, planned: Planned) -> None:
+    """Who of these sleeps by a former name does by its own from now on. The caller holds the lock, and has consent."""
     for name, old in client.follow_moves(planned).items():
         click.echo(f"{name}, that was {old}, sleeps on under its new name.")
 

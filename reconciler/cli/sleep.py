@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.backup import identity_of, identity_option
-from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
+from reconciler.cli.changes import consent, follow_moves, has_errors, run_plan, show_plan
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
-from reconciler.cli.output import whoever_reads
+from reconciler.cli.output import LastingOutput, whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
+from reconciler.fleet import former_names
 from reconciler.selection import Selection, resolve
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
+    from reconciler.model import Sleep
 
 
 @click.command()
@@ -40,18 +42,18 @@ def hibernate(settings: Settings, selection: Selection, yes: bool) -> int:
         if planned.plan.is_empty:
             return 0
         consent("Put them to sleep?", yes, output)
+        follow_moves(client, planned)
         return run_plan(client, planned, settings)
 
 
 def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
-    """All that the file declares; by their names, also those that sleep and are in the file no more."""
+    """All that the file declares; by name or pattern, also those that sleep and are in the file no more."""
     declared = client.fleet.children
     if selection.means_all:
         return tuple(declared)
     if selection.names_only(declared):
         return selection.names
-    found = resolve(selection, declared, {**dict.fromkeys(client.asleep()), **client.servers()})
-    return tuple(name for name in found if name in declared or name in selection.names)
+    return resolve(selection, declared, {**dict.fromkeys(client.asleep()), **client.servers()})
 
 
 @click.command()
@@ -73,7 +75,7 @@ def wake(
         raise UsageProblem("--empty gives the memory up, and --from and --identity ask for one", "give one of them")
     client, key = open_client(settings), identity_of(identity)
     with whoever_reads() as output, client.lock("fleet wake"):
-        names = _names(client, selection)
+        names, declared = _names(client, selection), client.fleet.children
         if backup_id is not None and len(names) > 1:
             raise UsageProblem(f"--from names a backup of one child, and {len(names)} are meant", "name one child")
         asleep = client.asleep(names)
@@ -81,12 +83,16 @@ def wake(
         if awake and not selection.means_all:
             raise Refused(f"not asleep: {', '.join(awake)}", "a child that has no server gets one by: fleet apply")
         chosen = {name: asleep[name] for name in names if name in asleep}
+        # A pattern means children of the file; where it hits only others, these are named in what is refused.
+        meant = {name: it for name, it in chosen.items() if name in declared or name in selection.names}
+        chosen = meant if selection.means_all else meant or chosen
+        if selection.means_all and not empty:
+            chosen = _without_switched_off(client, chosen)
         if not chosen:
-            click.echo("Nobody sleeps.")
+            click.echo("Nobody else sleeps." if meant else "Nobody sleeps.")
             return 0
-        if empty:
-            consent(f"Give up for good what {', '.join(chosen)} remembered?", yes, output)
-            return _give_up(client, chosen)
+        if empty and meant:
+            return _give_up(client, chosen, yes, output)
         _refuse_undeclared(client, chosen)
         keeper = client.keeper()
         backups = {name: keeper.find(it.source, backup_id or it.backup or None) for name, it in chosen.items()}
@@ -102,19 +108,37 @@ def wake(
         return run_plan(client, planned, settings)
 
 
-def _give_up(client: FleetClient, names: Iterable[str]) -> int:
-    servers = client.servers()
-    for name in names:
-        client.forget_sleep(name)
-    if there := [name for name in names if servers.get(name)]:
-        click.echo(f"They go on with the servers that they still have: fleet apply {' '.join(there)}")
-    if gone := [name for name in names if not servers.get(name) and name in client.fleet.children]:
-        click.echo(f"To make them anew, without a memory: fleet apply {' '.join(gone)}")
+def _without_switched_off(client: FleetClient, chosen: Mapping[str, Sleep]) -> dict[str, Sleep]:
+    """One of all that cannot wake keeps nobody else from it."""
+    whys = {name: client.why_no_server(name) for name in chosen}
+    for name, why in whys.items():
+        if why:
+            click.echo(f"{name} sleeps on: {why}.")
+    return {name: sleep for name, sleep in chosen.items() if not whys[name]}
+
+
+def _give_up(client: FleetClient, chosen: Mapping[str, Sleep], yes: bool, output: LastingOutput) -> int:
+    servers, declared = client.servers(), client.fleet.children
+    there, gone = [name for name in chosen if servers.get(name)], [name for name in chosen if not servers.get(name)]
+    question = f"Give up for good what {', '.join(gone)} remembered?" if gone else ""
+    if there:
+        question += f"{' And ' if gone else ''}{', '.join(there)}: no waking, and what is on the server now stays?"
+    consent(question, yes, output)
+    for name, sleep in chosen.items():
+        client.forget_sleep(name, sleep)
+    if to_go_on := [name for name in there if name in declared]:
+        click.echo(f"They go on with the servers that they still have: fleet apply {' '.join(to_go_on)}")
+    if to_make := [name for name in gone if name in declared]:
+        click.echo(f"To make them anew, without a memory: fleet apply {' '.join(to_make)}")
     return 0
 
 
 def _refuse_undeclared(client: FleetClient, names: Iterable[str]) -> None:
     if gone := [name for name in names if name not in client.fleet.children]:
+        called = {old: new for new in client.fleet.children for old in former_names(client.fleet, new)}
+        if now := called.get(gone[0]):
+            advice = f"unless {now} has a server: fleet wake {now}; else: fleet restore {gone[0]} --to {now}"
+            raise Refused(f"{gone[0]} is called {now} in the fleet file now", advice)
         raise Refused(
             f"the fleet file does not declare: {', '.join(gone)}",
             f"declare it, or give what it remembered to another child: fleet restore {gone[0]} --to CHILD",

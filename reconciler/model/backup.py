@@ -80,12 +80,14 @@ class Backup:
 class Sleep:
     """A child sleeps, without a server, until it is given the backup with this id of `source`: itself, or another.
 
-    `backup` is empty where nobody can tell any more which one that is.
+    `backup` is empty where nobody can tell any more which one that is. `noted_as` is the name by which the fleet has a
+    note of it, the child's own or a former one; empty where only the copy tells.
     """
 
     backup: str
     source: str
     is_waking: bool = False  # it shall have a server again
+    noted_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

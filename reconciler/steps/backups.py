@@ -23,11 +23,11 @@ from reconciler.commands.backups import PIECE
 from reconciler.commands.release import exact
 from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
 from reconciler.fleet import former_names
+from reconciler.ids import ID_FORMAT, free_id, later_id
 from reconciler.manifests import fitted
 from reconciler.model import Backup, BackupSettings, Checkpoint, Purpose, Secret
 from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
-from reconciler.steps.ids import ID_FORMAT, free_id, later_id
 from reconciler.steps.release import NODE_DIRECTORY
 from reconciler.steps.shelf import Shelf
 from reconciler.steps.versions import linked

@@ -5,7 +5,7 @@ A firewall's labels are replaced as a whole, so in one process only one thread a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 from reconciler.errors import NotFound
@@ -23,16 +23,20 @@ def marks(fleet: Fleet, firewalls: Iterable[Firewall], prefix: str) -> dict[str,
 
 def set_mark(fleet: Fleet, ports: Ports, name: str, value: str | None) -> str | None:
     """The label has this value; with None it is gone. Returns its value of before. Raises CloudError."""
+    return set_marks(fleet, ports, {name: value}).get(name)
+
+
+def set_marks(fleet: Fleet, ports: Ports, values: Mapping[str, str | None]) -> Mapping[str, str]:
+    """The same of several labels, all at once or none. Returns the labels of before. Raises CloudError."""
     firewall = _found(fleet, ports)
-    if firewall is None and value is None:
-        return None
+    if firewall is None and not any(values.values()):
+        return {}
     firewall = firewall or _missing(fleet)
-    labels = {other: text for other, text in firewall.labels.items() if other != name}
-    if value is not None:
-        labels[name] = value
+    others = {name: text for name, text in firewall.labels.items() if name not in values}
+    labels = others | {name: value for name, value in values.items() if value is not None}
     if labels != firewall.labels:
         ports.cloud.label_firewall(firewall.id, labels)
-    return firewall.labels.get(name)
+    return firewall.labels
 
 
 def claim_mark(fleet: Fleet, ports: Ports, name: str, value: str) -> str:

@@ -6,21 +6,21 @@ A backup is there when its note is, and its note is written last. What was kept 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler import keys
 from reconciler.errors import BackupDamaged
 from reconciler.manifests import (
-    GIVEN_UP,
     LARGEST_NOTE,
     NOTE,
     SEALED,
-    id_of,
+    Known,
+    given_up_name,
     is_note,
+    known_of,
     name_trial,
-    purpose_of,
     read_note,
     read_trial,
     stem_of,
@@ -58,28 +58,26 @@ class Shelf:
         """Who has a backup here, or only a fork."""
         return frozenset(name.split("/")[1] for name in self.vault.names(f"{self.fleet}/") if is_note(name))
 
-    def newest(self) -> dict[str, tuple[str, Purpose]]:
-        """By child, the id of the newest of its own that there is a note of, and why; nothing is opened for it."""
-        names = sorted(self.vault.names(f"{self.fleet}/"))
-        given_up = {name.removesuffix(GIVEN_UP) for name in names if name.endswith(GIVEN_UP)}
-        found = dict[str, tuple[str, Purpose]]()
-        for name in names:
-            purpose, number = purpose_of(name), id_of(name)
-            if purpose is None or number is None or purpose is Purpose.FORK:
+    def newest(self, child: str = "") -> dict[str, Known]:
+        """By child, or of this one, the newest of its own that there is a note of; nothing is opened for it."""
+        names = self.vault.names(f"{self.fleet}/{child}/" if child else f"{self.fleet}/")
+        given_up, found = set(names), dict[str, Known]()
+        for known in sorted(filter(None, map(known_of, names)), key=lambda known: known.id):
+            if known.purpose is Purpose.FORK:
                 continue
-            is_given_up = purpose is Purpose.SLEEP and name.removesuffix(NOTE) in given_up
-            found[name.split("/")[1]] = number, Purpose.LAST if is_given_up else purpose
+            is_given_up = known.purpose is Purpose.SLEEP and given_up_name(known.stem, self.key) in given_up
+            found[known.child] = replace(known, purpose=Purpose.LAST) if is_given_up else known
         return found
 
     def ids(self, child: str) -> set[str]:
         """Of all that there is a note of, also of one that cannot be read."""
-        return {number for name in self.vault.names(f"{self.fleet}/{child}/") if (number := id_of(name))}
+        return {known.id for known in map(known_of, self.vault.names(f"{self.fleet}/{child}/")) if known}
 
     def give_up(self, child: str) -> None:
         """Nobody waits any more for what the child went to sleep with. It is kept all the same, whole or not."""
-        for name in self.vault.names(f"{self.fleet}/{child}/"):
-            if purpose_of(name) is Purpose.SLEEP:
-                self._put(f"{name.removesuffix(NOTE)}{GIVEN_UP}", b"its memory was given up: fleet wake --empty\n")
+        for known in filter(None, map(known_of, self.vault.names(f"{self.fleet}/{child}/"))):
+            if known.purpose is Purpose.SLEEP:
+                self._put(given_up_name(known.stem, self.key), b"its memory was given up: fleet wake --empty\n")
 
     def keep(self, backup: Backup, sealed: Path) -> None:
         """What is sealed first: there is no backup before its note."""
@@ -110,8 +108,11 @@ class Shelf:
 
     def drop(self, backup: Backup) -> None:
         """Its note first: what is half gone is no backup."""
-        for end in (NOTE, SEALED, *([GIVEN_UP] if backup.purpose is Purpose.SLEEP else [])):
-            self.vault.remove(f"{stem_of(backup)}{end}")
+        stem = stem_of(backup)
+        for name in (f"{stem}{NOTE}", f"{stem}{SEALED}"):
+            self.vault.remove(name)
+        if backup.purpose is Purpose.SLEEP:
+            self.vault.remove(given_up_name(stem, self.key))
 
     def note_trial(self, trial: Trial) -> None:
         """The last drill of this child, and the last that was proven, are what is kept."""

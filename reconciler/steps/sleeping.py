@@ -7,16 +7,15 @@ next apply goes on with it; and then the child whose backup it is, if it is anot
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from reconciler.commands.switching import is_checkpoint_id
 from reconciler.errors import Refused
 from reconciler.fleet import former_names
-from reconciler.model import LABEL_PREFIX, Firewall, Fleet, Sleep
+from reconciler.model import LABEL_PREFIX, Child, Firewall, Fleet, Sleep
 from reconciler.ports import Ports
-from reconciler.steps.marks import marks, set_mark
-from reconciler.steps.runs import fleet_firewalls
+from reconciler.steps.marks import marks, set_marks
 from reconciler.steps.work import Work
 
 LONGEST: Final = 63  # of a label's name behind its prefix, and of its value
@@ -25,69 +24,82 @@ _SLEEPING: Final = "s"
 _WAKING: Final = "w"
 
 
-def sleepers(fleet: Fleet, firewalls: Iterable[Firewall]) -> dict[str, Sleep]:
-    """By child, also by the name that it got since. What a person has written there and is no backup's id still keeps
-
-    the child asleep. Pure.
-    """
-    found = asleep_by_name(fleet, firewalls)
-    moved = {name: old for name in fleet.moved for old in former_names(fleet, name) if old in found}
-    return {**{name: found[old] for name, old in moved.items()}, **found}
-
-
 def asleep_by_name(fleet: Fleet, firewalls: Iterable[Firewall]) -> dict[str, Sleep]:
-    """The same, by the very names that are noted. Pure."""
+    """Who sleeps, by the very names that are noted. Pure.
+
+    What a person has written there and is no backup's id still keeps the child asleep.
+    """
     return {name: _read(name, value) for name, value in marks(fleet, firewalls, _MARK).items()}
+
+
+def sleep_of(child: Child, fleet: Fleet, noted: Mapping[str, Sleep]) -> Sleep | None:
+    """What of these notes is this child's, as far as they and its server tell. Pure.
+
+    That of a former name is, as long as there is no server that was made under a later one: who was made anew then has
+    a memory of its own, and nothing to do with who sleeps under the old name.
+    """
+    if child.name in noted:
+        return noted[child.name]
+    old = next((old for old in former_names(fleet, child.name) if old in noted), None)
+    if old is None or child.obstacle is not None:
+        return None
+    server = child.server
+    is_its_own = server is None or (child.is_unfinished and server.child in (old, *former_names(fleet, old)))
+    return noted[old] if is_its_own else None
 
 
 def check_name(name: str) -> None:
     """Raises Refused where a child's name is too long to be noted."""
-    if len("asleep-") + len(name) > LONGEST:
-        summary = f"{name} can neither sleep nor wake: its name is longer than a label at the cloud"
-        raise Refused(summary, "give it a shorter name")
+    if _is_too_long(name):
+        summary = f"{name} cannot sleep: its name is longer than a label at the cloud"
+        raise Refused(summary, "give it a shorter name: `moved` in the fleet file")
 
 
 def mark_of(sleep: Sleep, name: str) -> str:
     """What the label of `name` says. Raises Refused where that is too long."""
-    words = [sleep.backup, _WAKING if sleep.is_waking else _SLEEPING, sleep.source]
-    value = ".".join(words[: 3 if sleep.source != name else 2])
-    if len(value) > LONGEST:
-        summary = f"{name} cannot wake with a backup of {sleep.source}: that name is longer than a label at the cloud"
-        raise Refused(summary, f"wake {sleep.source} by that name, and rename it then")
-    return value
+    value = _value(sleep, name)
+    if not _is_too_long(name) and len(value) <= LONGEST:
+        return value
+    what = "its name" if _is_too_long(name) else f"the name of {sleep.source}, whose backup that is,"
+    if sleep.noted_as in ("", name):
+        first = f"fleet {'wake' if sleep.noted_as else 'apply'} {name}"
+        advice = f"make it first: {first}; then give it that memory: fleet restore {sleep.source} --to {name}"
+    else:
+        advice = f"call it {sleep.noted_as} again in the fleet file; fleet wake {sleep.noted_as}; and rename it then"
+    raise Refused(f"{name} cannot wake with that: {what} is longer than a label at the cloud", advice)
 
 
-def note_sleep(fleet: Fleet, ports: Ports, name: str, sleep: Sleep | None) -> None:
-    """From now on this child sleeps, or wakes, or does neither. The caller holds the lock. Raises CloudError."""
-    set_mark(fleet, ports, _MARK + name, None if sleep is None else mark_of(sleep, name))
-    for old in former_names(fleet, name):
-        set_mark(fleet, ports, _MARK + old, None)
+def note_sleep(fleet: Fleet, ports: Ports, name: str, sleep: Sleep | None, before: str = "") -> None:
+    """From now on this child sleeps, or wakes, or does neither; and what its former name `before` has noted is gone.
+
+    The caller holds the lock. Raises CloudError.
+    """
+    former = {_MARK + before: None} if before else {}
+    set_marks(fleet, ports, {**former, _MARK + name: None if sleep is None else mark_of(sleep, name)})
 
 
-def follow_moves(fleet: Fleet, ports: Ports, names: Iterable[str]) -> dict[str, str]:
-    """Who of these sleeps under a former name sleeps under its new one; by new name, the old.
+def follow_moves(fleet: Fleet, ports: Ports, asleep: Mapping[str, Sleep]) -> dict[str, str]:
+    """Who of these sleeps by the note of a former name sleeps by its own; by new name, the old.
 
     So it sleeps on when the file says no more that it has moved. Whose note would be too long stays where it is. The
-    caller holds the lock, and none of these has a server. Raises CloudError.
+    caller holds the lock. Raises CloudError.
     """
-    noted = asleep_by_name(fleet, fleet_firewalls(fleet, ports)) if fleet.moved else {}
     followed = dict[str, str]()
-    for name in names:
-        old = next((old for old in former_names(fleet, name) if old in noted), None)
-        if old is None or name in noted or not _is_short(name, noted[old]):
-            continue
-        note_sleep(fleet, ports, name, noted[old])
-        followed[name] = old
+    for name, sleep in asleep.items():
+        is_short = not _is_too_long(name) and len(_value(sleep, name)) <= LONGEST
+        if sleep.noted_as not in ("", name) and sleep.backup and is_short:
+            note_sleep(fleet, ports, name, sleep, before=sleep.noted_as)
+            followed[name] = sleep.noted_as
     return followed
 
 
-def _is_short(name: str, sleep: Sleep) -> bool:
-    try:
-        check_name(name)
-        mark_of(sleep, name)
-    except Refused:
-        return False
-    return bool(sleep.backup)
+def _is_too_long(name: str) -> bool:
+    return len("asleep-") + len(name) > LONGEST
+
+
+def _value(sleep: Sleep, name: str) -> str:
+    words = [sleep.backup, _WAKING if sleep.is_waking else _SLEEPING, sleep.source]
+    return ".".join(words[: 3 if sleep.source != name else 2])
 
 
 def set_sleep(work: Work, sleep: Sleep | None) -> None:
@@ -100,5 +112,5 @@ def _read(name: str, value: str) -> Sleep:
     backup, _, rest = value.partition(".")
     state, _, source = rest.partition(".")
     if not is_checkpoint_id(backup) or state not in (_SLEEPING, _WAKING):
-        return Sleep("", name)
-    return Sleep(backup, source or name, is_waking=state == _WAKING)
+        return Sleep("", name, noted_as=name)
+    return Sleep(backup, source or name, is_waking=state == _WAKING, noted_as=name)

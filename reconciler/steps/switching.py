@@ -16,11 +16,11 @@ from reconciler import commands
 from reconciler.commands.switching import ASIDES, CHECKPOINTS, HELD_PATH
 from reconciler.diff import value_at
 from reconciler.errors import HostError, ProofFailed
+from reconciler.ids import later_id
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
 from reconciler.model import Checkpoint, Hold, Switch
 from reconciler.steps.gateway import ensure_ready, unproven, validate_candidate
-from reconciler.steps.ids import later_id
 from reconciler.steps.system import install_files
 from reconciler.steps.telling import tell_users
 from reconciler.steps.versions import linked, present, way_down

@@ -146,6 +146,7 @@ def hide_backups(world: FakeFleet) -> None:
 
 def test_who_may_have_backups_that_nobody_can_see_is_not_made_in_silence(fleet: CommandLine) -> None:
     fleet("destroy", "alice", "--yes")
+    del fleet.world.specs["alice"]
     hide_backups(fleet.world)
     fleet.world.specs["carol"] = make_spec("carol", server_type="cpx22")
     said = fleet("plan")
@@ -247,14 +248,14 @@ def test_one_sleeper_of_a_long_name_is_in_nobodys_way(fleet: CommandLine) -> Non
     fleet.world.change("bob", version="2026.9.7")
     assert fleet("apply", "--yes").code == 0
     said = fleet("wake", "alba", "--yes")
-    assert (said.code, f"wake {long} by that name, and rename it then" in said.err) == (4, True)
+    assert (said.code, f"fleet wake {long}; and rename it then" in said.err) == (4, True)
 
 
 def test_who_is_switched_off_in_the_file_is_not_called_awake(fleet: CommandLine) -> None:
     fleet("hibernate", "alice", "--yes")
     fleet.world.change("alice", enabled=False)
     said = fleet("wake", "alice", "--yes")
-    assert (said.code, "the fleet file says `enabled: false` of alice" in said.err) == (4, True)
+    assert (said.code, "alice cannot wake: the fleet file says `enabled: false` of it" in said.err) == (4, True)
 
 
 def test_what_has_no_server_because_it_sleeps_is_told_so(fleet: CommandLine, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.steps.ids import free_id, later_id
+from reconciler.ids import free_id, later_id
 
 NOW = datetime(2026, 11, 27, 6, 30, tzinfo=UTC)
 

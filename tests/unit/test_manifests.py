@@ -11,7 +11,7 @@ import pytest
 
 from reconciler import keys
 from reconciler.errors import BackupDamaged
-from reconciler.manifests import LARGEST_NOTE, NOTE, fitted, is_note, purpose_of, read_note, stem_of, write_note
+from reconciler.manifests import LARGEST_NOTE, NOTE, Known, fitted, is_note, known_of, read_note, stem_of, write_note
 from reconciler.model import Backup, Purpose
 from tests.fakes.worlds import FLEET_KEY
 
@@ -79,7 +79,8 @@ def test_what_it_was_made_for_is_known_by_its_name_and_its_note_alike(purpose: P
     backup = replace(BACKUP, purpose=purpose)
     name = f"{stem_of(backup)}{NOTE}"
     assert name == f"demo/alice/20261126T184500Z-0123456789abcdef-{purpose}.json"
-    assert (is_note(name), purpose_of(name), purpose_of(NAME)) == (True, purpose, Purpose.COPY)
+    assert known_of(name) == Known("alice", backup.id, purpose, stem_of(backup))
+    assert known_of(NAME) == Known("alice", BACKUP.id, Purpose.COPY, stem_of(BACKUP))
     assert read_note(name, write_note(backup, KEY), KEY) == backup
     for other, written in ((NAME, backup), (name, BACKUP)):
         with pytest.raises(BackupDamaged):
@@ -100,8 +101,14 @@ def mac_of(body: dict[str, Any]) -> str:
 
 
 def test_a_name_of_no_purpose_that_is_ours_is_no_note() -> None:
-    assert purpose_of(NAME.replace(".json", "-copy.json")) is None
-    assert purpose_of(NAME.replace(".json", "-other.json")) is None
+    assert known_of(NAME.replace(".json", "-copy.json")) is None
+    assert known_of(NAME.replace(".json", "-other.json")) is None
+
+
+@pytest.mark.parametrize("moment", ["99991231T235959Z", "90000101T000000Z", "20261399T184500Z"])
+def test_what_has_the_name_of_no_real_moment_is_no_note(moment: str) -> None:
+    assert known_of(NAME.replace(BACKUP.id, moment)) is None
+    assert known_of(NAME.replace(BACKUP.id, "89991231T235959Z")) is not None
 
 
 def test_an_older_tool_reads_what_was_made_for_nothing_special() -> None:

@@ -194,7 +194,7 @@ def test_who_was_to_wake_and_has_no_backup_any_more_is_not_made_with_an_empty_mi
     plan = world.client().plan().plan
     assert plan.actions == ()
     assert "alice is to wake, and its backup cannot be had" in plan.diagnostics[0].summary
-    client.forget_sleep("alice")
+    client.forget_sleep("alice", client.asleep()["alice"])
     assert world.planned() == ["create alice: gone"] or world.planned() == ["create alice: declared"]
 
 

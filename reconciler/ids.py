@@ -12,7 +12,7 @@ _END: Final = datetime(9000, 1, 1, tzinfo=UTC)  # nobody's clock, and a second l
 
 def later_id(now: datetime, known: Iterable[str]) -> str:
     """That of now, or of the second after the newest known one: a clock that is behind makes nothing that is old."""
-    moments = (moment + timedelta(seconds=1) for moment in map(_moment, known) if moment and moment < _END)
+    moments = (moment + timedelta(seconds=1) for moment in map(moment_of, known) if moment)
     return f"{max([now, *moments]):{ID_FORMAT}}"
 
 
@@ -22,9 +22,10 @@ def free_id(now: datetime, known: Collection[str]) -> str:
     return next(name for moment in moments if (name := f"{moment:{ID_FORMAT}}") not in known)
 
 
-def _moment(name: str) -> datetime | None:
-    """None for what is no id: a host has said it."""
+def moment_of(name: str) -> datetime | None:
+    """None for what is no id: a host has said it, or somebody else has named a file so."""
     try:
-        return datetime.strptime(name, ID_FORMAT).replace(tzinfo=UTC)
+        moment = datetime.strptime(name, ID_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None
+    return moment if moment < _END else None
