@@ -9,17 +9,18 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from reconciler.managed.files import CURRENT
 from reconciler.sandbox.simulated.trouble import Interruption
 from reconciler.steps.server import CREATE_TIMEOUT
 from tests.crash.comparing import differences
 from tests.kills.comparing import outcome
-from tests.kills.interrupting import heal, lie_in_wait
-from tests.kills.scene import Declared, Scene
+from tests.kills.interrupting import heal, lie_in_wait, machines
+from tests.kills.scene import CHILD, Declared, Scene
 
 CHILDREN: Final = tuple(f"c{number:02d}" for number in range(50))
 CALM: Final = 3  # applies without any fault, after which there must be nothing to do
@@ -48,6 +49,11 @@ OF_ALL: Final = (
     'drop "GET /servers"',
     'refuse "GET /firewalls" unavailable',
 )  # the second apply does not even begin
+# A canary and then batches, as ever. Proven as long as a real gateway they would take minutes, one after the other.
+PACE: Final[dict[str, Any]] = {
+    "rollout": {"canaries": 1, "batch": "50%", "soak": 1},
+    "defaults": {"update": {"soak": 1}},
+}
 CHANGES: Final[tuple[dict[str, Any], ...]] = ({"backups": True}, {"labels": {"team": "red"}}, {"version": "2026.9.7"})
 
 
@@ -59,8 +65,10 @@ def storm(seed: int, scene: Scene) -> list[str]:
     wanted = {name: {**declared[name], **CHANGES[number % 3]} for number, name in enumerate(changed)}
     removed = dice.sample(sorted({*CHILDREN} - {*changed}), REMOVED)
     then = {name: more for name, more in {**declared, **wanted}.items() if name not in removed}
+    present: dict[str, str] = {}
     for fleet, of_all in ((declared, ""), (then, dice.choice(OF_ALL))):
-        scene.declare(fleet)
+        present = versions(scene)
+        scene.declare(fleet, **PACE)
         lie_in_wait(scene, {name: Interruption(dice.randrange(40)) for name in dice.sample(CHILDREN, DISTURBED)})
         scene.stage.set_faults([*faults(dice), *filter(None, [of_all])])
         ended = scene.fleet(*APPLY)
@@ -70,7 +78,7 @@ def storm(seed: int, scene: Scene) -> list[str]:
         scene.stage.cloud.faults.clear()
     heal(scene)
     time_passes(scene)
-    wrong = list(still_to_do(scene)) or list(broken(scene, then))
+    wrong = list(still_to_do(scene)) or list(broken(scene, then, present))
     print(f"seed {seed}: {time.monotonic() - began:.0f} s, {scene.creates().total()} creates")
     return wrong
 
@@ -103,8 +111,11 @@ def still_to_do(scene: Scene) -> Iterator[str]:
     yield f"still to do: {ended.output}"
 
 
-def broken(scene: Scene, declared: Declared) -> Iterator[str]:
-    """One server for each child, made once more only for each that failed, and nothing left of those."""
+def broken(scene: Scene, declared: Declared, before: Mapping[str, str]) -> Iterator[str]:
+    """One server for each child, made once more only for each that failed, and nothing left of those.
+
+    `before` are the versions just before the file asked for others.
+    """
     found, cloud = outcome(scene), scene.stage.cloud
     if found["to do"] or found["said"]:
         yield f"plans {found['to do']}, says {found['said']}"
@@ -118,12 +129,25 @@ def broken(scene: Scene, declared: Declared) -> Iterator[str]:
     left = (found["addresses"] - 2 * len(declared), found["keys"], list(found["firewalls"]))
     if left != (0, ["demo"], ["demo"]):
         yield f"addresses, keys, firewalls: {left}"
-    yield from unlike(found, declared)
+    yield from unlike(found, declared, before)
 
 
-def unlike(found: dict[str, Any], declared: Declared) -> Iterator[str]:
-    """Each child's facts are those of the first one of which the file says the same."""
+def unlike(found: dict[str, Any], declared: Declared, before: Mapping[str, str]) -> Iterator[str]:
+    """Who was at another version has a copy of its state, with the release that can read it; all others have none.
+
+    Apart from that each child's facts are those of the first one of which the file says the same.
+    """
     models: dict[str, dict[str, Any]] = {}
     for name, more in sorted(declared.items()):
-        facts = found["facts"][name]
+        facts, now = dict(found["facts"][name]), more.get("version", CHILD["version"])
+        left = {before.get(name, now)} - {now}
+        kept = {"checkpoints": sorted(left), "releases": tuple(sorted({now, *left}))}
+        yield from (f"{name}: {text}" for text in differences({part: facts.pop(part, None) for part in kept}, kept))
         yield from (f"{name}: {text}" for text in differences(facts, models.setdefault(str(more), facts)))
+
+
+def versions(scene: Scene) -> dict[str, str]:
+    """By child, the release that is linked on its host, asked of the host itself; who has none yet is left out."""
+    ask = scene.stage.machines.ask
+    linked = {child: ask(number, lambda host: host.links.get(CURRENT, "")) for child, number in machines(scene).items()}
+    return {child: link.rpartition("/")[2] for child, link in linked.items() if link}
