@@ -180,6 +180,10 @@ class ShellHost:
     def home(self) -> Tree:
         return tree(self.at(files.HOME))
 
+    def disk(self) -> Tree:
+        """All that its programs can find, and who runs."""
+        return {**tree(self.root), **{f"active/{path.name}": () for path in (self.top / "active").iterdir()}}
+
     def starts(self) -> list[tuple[str, Tree]]:
         """By which release and which state the gateway was started."""
         found = sorted((self.top / "starts").iterdir(), key=lambda path: int(path.name))
