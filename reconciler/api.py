@@ -161,10 +161,10 @@ class FleetClient(Planning):
             note_sleep(self.fleet, self._ports, name, None if is_awake else child.asleep, before)
 
     def asleep(self, names: Iterable[str] = ()) -> dict[str, Sleep]:
-        """The children that have no server, or shall have none.
+        """The children that have no server, or shall have none, by the names that are noted.
 
-        Of those named also who is known to sleep only by the copy that it went to sleep with. Raises CloudError;
-        VaultError where nobody can tell that.
+        Of those named also who sleeps by the note of a former name, or is known to only by the copy that it went to
+        sleep with. Raises CloudError; VaultError where nobody can tell that.
         """
         noted = asleep_by_name(self.fleet, fleet_firewalls(self.fleet, self._ports))
         rest = [name for name in names if name not in noted]
