@@ -1,4 +1,4 @@
-"""One sandbox for all end-to-end tests of a session: up before the first, down after the last."""
+"""One sandbox for all end-to-end tests of a session: the one that is up, else one from the first to the last."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.sandbox import lifecycle
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.paths import Paths
 from tests.e2e.machinery import Operator
@@ -41,10 +42,11 @@ def operator_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sandbox(operator_home: Path) -> Iterator[SandboxClient]:
     assert os.geteuid() == 0, "the end-to-end tests boot real machines and need root"
-    operator = Operator(operator_home, operator_home)
+    operator, is_ours = Operator(operator_home, operator_home), not lifecycle.status(Paths.default()).daemon
     operator.fleet("sandbox", "up", timeout=900)
     try:
         with SandboxClient(Paths.default().control) as client:
             yield client
     finally:
-        operator.fleet("sandbox", "down", timeout=300)
+        if is_ours:
+            operator.fleet("sandbox", "down", timeout=300)

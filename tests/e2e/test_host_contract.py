@@ -32,7 +32,7 @@ from tests.contract.host_cases.ssh import FIRST_HOST_KEY, HOST_KEY, LOGIN_KEY
 
 pytestmark = pytest.mark.e2e
 
-FIRST_NUMBER = 900_011
+FIRST_NUMBER = 900_021  # others have their machines at the same time
 TEST = "test_a_real_machine_does_as_the_case_says"
 BOOT_SECONDS = 90
 KNOCK_SECONDS = 5
