@@ -193,7 +193,7 @@ class FleetClient(Planning):
 
         The caller holds the lock.
         """
-        declared = (child for child in planned.children.values() if child.spec is not None)
+        declared = (child for child in planned.children.values() if child.spec is not None and child.obstacle is None)
         asleep = {child.name: child.asleep for child in declared if child.asleep is not None}
         return follow_moves(self.fleet, self._ports, asleep)
 

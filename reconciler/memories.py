@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,12 +26,24 @@ from reconciler.model import (
 from reconciler.steps.backups import Memory, checkpoint_of
 
 
-def without_outlived(children: Mapping[str, Child], fleet: Fleet, keeper: Keeper) -> dict[str, Child]:
-    """The same children; none sleeps by the note of a former name that has had another memory since."""
+def without_outlived(
+    children: Mapping[str, Child], fleet: Fleet, keeper: Keeper, told: Collection[str] = ()
+) -> dict[str, Child]:
+    """The same children; none sleeps by the note of a former name that has had another memory since.
+
+    Which of both such a child shall have, no rule can tell: unless a person has `told`, it is not made. Nor is its note
+    moved while nobody can see whether there is another.
+    """
     heirs = [name for name, child in children.items() if child.asleep is not None and child.asleep.noted_as != name]
-    newest = keeper.newest(heirs)[0] if heirs else {}
-    awake = [name for name in heirs if is_outlived(children[name], fleet, newest.get(name))]
-    return {**children, **{name: replace(children[name], asleep=None) for name in awake}}
+    newest, problems = keeper.newest(heirs) if heirs else ({}, {})
+    found = dict(children)
+    for name in heirs:
+        child, last = children[name], newest.get(name)
+        if name in problems:
+            found[name] = replace(child, obstacle=_unknown(name, problems[name], is_known=True))
+        elif last is not None and is_outlived(child, fleet, last):
+            found[name] = replace(child, asleep=None, obstacle=None if name in told else _outlived(child, last))
+    return found
 
 
 def is_outlived(child: Child, fleet: Fleet, newest: Known | None) -> bool:
@@ -153,6 +165,19 @@ def _asleep(name: str, backup: str) -> Diagnostic:
         f"{name} was put to sleep with its newest backup, {backup}, and is not made without it",
         f"nothing at the cloud says what became of that: to give it this memory, fleet wake {name}\n"
         f"to give up what it remembered: fleet wake {name} --empty",
+        address=name,
+    )
+
+
+def _outlived(child: Child, newest: Known) -> Diagnostic:
+    name, sleep = child.name, child.asleep
+    assert sleep is not None, "it sleeps by the note of a former name"
+    return Diagnostic(
+        Severity.ERROR,
+        f"{name} is not made: {sleep.noted_as}, as it was, sleeps, and there is a later backup of {newest.child}",
+        f"to give it what {sleep.noted_as} went to sleep with: fleet restore {sleep.noted_as} --to {name}\n"
+        f"to give it the later one, {newest.id}: fleet restore {name}\n"
+        f"to give up what {sleep.noted_as} remembered: fleet wake {sleep.noted_as} --empty",
         address=name,
     )
 

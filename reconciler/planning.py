@@ -87,11 +87,15 @@ class Planning:
         planned = self._plan(self.fleet, names, options)
         self._refuse_protected_servers(planned)
         found = planned.children.values()
-        if absent := [it.name for it in found if it.spec is None or (it.server is None and it.asleep is None)]:
-            raise Refused(f"no server that the fleet file declares: {', '.join(absent)}", "leave them out")
+        if strange := [it.name for it in found if it.spec is None or (it.server is None and it.asleep is None)]:
+            raise Refused(f"no server that the fleet file declares: {', '.join(strange)}", "leave them out")
         if unfinished := [child.name for child in found if child.is_unfinished and not child.asleep]:
             names = ", ".join(unfinished)
             raise Refused(f"their first apply has not ended: {names}", "end it first: fleet apply; or: fleet destroy")
+        absent = [child for child in found if child.server is None]
+        if waking := [child.name for child in absent if child.asleep is not None and child.asleep.is_waking]:
+            names = ", ".join(waking)
+            raise Refused(f"they are to wake, and have no server yet: {names}", "end that first: fleet apply")
         return planned
 
     def plan_waking(self, backups: Mapping[str, Backup], identity: Secret | None = None) -> Planned:
@@ -175,7 +179,7 @@ class Planning:
         seen, now = observe(fleet, self._ports, names, options.retry), self._ports.clock.now()
         options = replace(options, requests_left=self._ports.cloud.requests_left())
         keeper = Keeper(self.fleet, self._ports)
-        children = without_outlived(seen.children, self.fleet, keeper)
+        children = without_outlived(seen.children, self.fleet, keeper, options.waking)
         children, memories = awaking(children, options.waking, memories, keeper)
         children, told = remembered(children, memories, keeper, now)
         lost = undeclared(seen.asleep, self.fleet, children) if names is None else []

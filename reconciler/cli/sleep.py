@@ -20,7 +20,8 @@ from reconciler.selection import Selection, resolve
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
-    from reconciler.model import Sleep
+    from reconciler.keeper import Keeper
+    from reconciler.model import Backup, Sleep
 
 
 @click.command()
@@ -75,27 +76,19 @@ def wake(
         raise UsageProblem("--empty gives the memory up, and --from and --identity ask for one", "give one of them")
     client, key = open_client(settings), identity_of(identity)
     with whoever_reads() as output, client.lock("fleet wake"):
-        names, declared = _names(client, selection), client.fleet.children
+        names = _names(client, selection)
         if backup_id is not None and len(names) > 1:
             raise UsageProblem(f"--from names a backup of one child, and {len(names)} are meant", "name one child")
-        asleep = client.asleep(names)
-        awake = [name for name in names if name not in asleep]
-        if awake and not selection.means_all:
-            raise Refused(f"not asleep: {', '.join(awake)}", "a child that has no server gets one by: fleet apply")
-        chosen = {name: asleep[name] for name in names if name in asleep}
-        # A pattern means children of the file; where it hits only others, these are named in what is refused.
-        meant = {name: it for name, it in chosen.items() if name in declared or name in selection.names}
-        chosen = meant if selection.means_all else meant or chosen
-        if selection.means_all and not empty:
-            chosen = _without_switched_off(client, chosen)
+        asleep = _asleep(client, selection, names)
+        chosen = _without_switched_off(client, asleep) if selection.means_all and not empty else asleep
         if not chosen:
-            click.echo("Nobody else sleeps." if meant else "Nobody sleeps.")
+            click.echo("Nobody else sleeps." if asleep else "Nobody sleeps.")
             return 0
-        if empty and meant:
+        _refuse_undeclared(client, [name for name in chosen if not (empty and name in selection.names)])
+        if empty:
             return _give_up(client, chosen, yes, output)
-        _refuse_undeclared(client, chosen)
         keeper = client.keeper()
-        backups = {name: keeper.find(it.source, backup_id or it.backup or None) for name, it in chosen.items()}
+        backups = {name: _backup_for(name, it, backup_id, keeper) for name, it in chosen.items()}
         planned = client.plan_waking(backups, key)
         show_plan(settings, planned)
         if has_errors(planned):
@@ -106,6 +99,30 @@ def wake(
             click.echo("They are awake: their servers were not deleted yet.")
             return 0
         return run_plan(client, planned, settings)
+
+
+def _asleep(client: FleetClient, selection: Selection, names: Iterable[str]) -> dict[str, Sleep]:
+    """Those of these who are meant, and sleep. Raises Refused where somebody was asked for who does not.
+
+    A pattern means children of the file; where it hits only others, it is these.
+    """
+    asleep = client.asleep(names)
+    meant = [name for name in names if name in client.fleet.children or name in selection.names]
+    awake = [name for name in meant if name not in asleep]
+    if awake and not selection.means_all:
+        raise Refused(f"not asleep: {', '.join(awake)}", "a child that has no server gets one by: fleet apply")
+    return {name: asleep[name] for name in meant or names if name in asleep}
+
+
+def _backup_for(name: str, sleep: Sleep, asked: str | None, keeper: Keeper) -> Backup:
+    """What it wakes with. Raises Refused where it was copied after it was put to sleep: that ended otherwise."""
+    newest = keeper.newest([name])[0].get(name)
+    if asked is None and not sleep.is_waking and sleep.source == name and newest and newest.id > sleep.backup > "":
+        raise Refused(
+            f"{name} was put to sleep with {sleep.backup}, and there is a later backup of it, {newest.id}",
+            f"say which it shall wake with: fleet wake {name} --from {newest.id}",
+        )
+    return keeper.find(sleep.source, asked or sleep.backup or None)
 
 
 def _without_switched_off(client: FleetClient, chosen: Mapping[str, Sleep]) -> dict[str, Sleep]:

@@ -13,6 +13,7 @@ from typing import Final
 from reconciler.commands.switching import is_checkpoint_id
 from reconciler.errors import Refused
 from reconciler.fleet import former_names
+from reconciler.ids import moment_of
 from reconciler.model import LABEL_PREFIX, Child, Firewall, Fleet, Sleep
 from reconciler.ports import Ports
 from reconciler.steps.marks import marks, set_marks
@@ -36,16 +37,24 @@ def sleep_of(child: Child, fleet: Fleet, noted: Mapping[str, Sleep]) -> Sleep | 
     """What of these notes is this child's, as far as they and its server tell. Pure.
 
     That of a former name is, as long as there is no server that was made under a later one: who was made anew then has
-    a memory of its own, and nothing to do with who sleeps under the old name.
+    a memory of its own, and nothing to do with who sleeps under the old name. Nor does a note put anybody to sleep
+    whose server was made after the copy: it has woken, and another runner has written back what it knew before.
     """
     if child.name in noted:
-        return noted[child.name]
+        return None if _has_woken(child, noted[child.name]) else noted[child.name]
     old = next((old for old in former_names(fleet, child.name) if old in noted), None)
     if old is None or child.obstacle is not None:
         return None
     server = child.server
     is_its_own = server is None or (child.is_unfinished and server.child in (old, *former_names(fleet, old)))
     return noted[old] if is_its_own else None
+
+
+def _has_woken(child: Child, sleep: Sleep) -> bool:
+    if child.server is None or child.is_unfinished or sleep.is_waking:
+        return False
+    copied = moment_of(sleep.backup)
+    return copied is not None and child.server.created.replace(microsecond=0) > copied
 
 
 def check_name(name: str) -> None:

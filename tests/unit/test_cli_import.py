@@ -12,7 +12,9 @@ import yaml
 from reconciler import keys
 from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut, WrongHostKey
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, Secret, Server, ServerRequest, ServerStatus
+from reconciler.model import LABEL_PREFIX, Secret, Server, ServerRequest, ServerStatus, Sleep
+from reconciler.steps.firewalls import ensure_fleet_resources
+from reconciler.steps.sleeping import note_sleep
 from tests.fakes.command_line import CommandLine, Said
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost
@@ -173,6 +175,11 @@ def _has_expired(world: FakeFleet) -> None:
     world.change("bob", expires=world.clock.now())
 
 
+def _sleeps(world: FakeFleet) -> None:
+    ensure_fleet_resources(world.fleet(), world.ports(), lambda event, **fields: None)
+    note_sleep(world.fleet(), world.ports(), "bob", Sleep("20261122T120000Z", "bob"))
+
+
 def _is_off(world: FakeFleet) -> None:
     world.cloud.by_id[77] = replace(world.cloud.by_id[77], status=ServerStatus.OFF)
 
@@ -200,6 +207,7 @@ def _without_our_key(world: FakeFleet) -> None:
         (_has_a_server, 4, "child bob has a server already: demo-bob\n"),
         (_has_expired, 4, "child bob has expired on 2026-11-22 12:00 UTC"),
         (_is_moved, 4, "child bob has a server already: demo-alice, which `moved` gives it\n"),
+        (_sleeps, 4, "bob sleeps, and this server has a memory of its own"),
         (_is_off, 4, "server old-pet is off"),
         (_is_gone, 1, "there is no server with the name or id old-pet"),
         (_without_sudo, 1, "has no sudo"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from reconciler.errors import HostTimedOut
+from reconciler.errors import CloudUnavailable, HostTimedOut
 from reconciler.model import LABEL_PREFIX
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
@@ -59,14 +60,91 @@ def memory(fleet: CommandLine, name: str) -> list[str]:
 def test_an_older_sleep_under_a_former_name_is_not_in_the_way_of_a_newer_backup(anew: CommandLine) -> None:
     anew("backup", "create", "alba")
     lose(anew.world, "alba")
-    said = anew("plan")
+    said = anew("apply", "--yes")
     assert "alba is asleep" not in said.out
-    assert "alba will be made without a memory, and there are backups of it" in said.out
-    assert "alice sleeps, and alba, as it is called now, has a memory of its own" in said.out
+    assert (said.code, "alba is not made: alice, as it was, sleeps, and there is a later" in said.out) == (
+        1,
+        True,
+    )
     assert anew("wake", "alba", "--yes").code == 4
     assert anew("restore", "alba", "--yes").code == 0
     assert memory(anew, "alba") == [CAT]
     assert sleeping(anew.world) == {"alice"}
+
+
+def test_which_of_two_memories_it_is_is_for_a_person_to_say(anew: CommandLine) -> None:
+    anew("backup", "create", "alba")
+    lose(anew.world, "alba")
+    assert anew("restore", "alice", "--to", "alba", "--yes").code == 0
+    assert memory(anew, "alba") == [DOG]
+
+
+def test_a_note_is_not_moved_while_nobody_can_see_a_later_memory(anew: CommandLine) -> None:
+    anew("backup", "create", "alba")
+    lose(anew.world, "alba")
+    place = anew.world.state.parent / "backups"
+    place.rename(place.with_name("away"))
+    place.write_text("no directory")
+    assert anew("apply", "--yes").code == 1
+    assert sleeping(anew.world) == {"alice"}
+    place.unlink()
+    place.with_name("away").rename(place)
+    assert anew("restore", "alba", "--yes").code == 0
+    assert memory(anew, "alba") == [CAT]
+
+
+def test_who_has_the_new_name_of_a_sleeper_for_a_namesake_is_not_made_without_a_memory(fleet: CommandLine) -> None:
+    fleet.world.specs["alba"] = make_spec("alba", server_type="cpx22")
+    fleet("apply", "--yes")
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.clock.sleep(60)
+    del fleet.world.specs["alba"]
+    fleet("apply", "--yes")
+    fleet.world.move("alice", "alba")
+    said = fleet("apply", "--yes")
+    assert (said.code, [server.child for server in fleet.world.cloud.by_id.values()]) == (1, ["bob"])
+    assert "fleet restore alice --to alba" in said.out
+    assert fleet("restore", "alice", "--to", "alba", "--yes").code == 0
+    assert memory(fleet, "alba") == [DOG]
+
+
+def test_what_another_runner_has_written_back_puts_nobody_to_sleep(fleet: CommandLine) -> None:
+    wall = fleet.world.cloud.walls["demo"]
+    fleet("hibernate", "alice", "--yes")
+    noted = fleet.world.cloud.walls["demo"].labels
+    fleet.world.clock.sleep(60)
+    fleet("wake", "alice", "--yes")
+    fleet.world.cloud.label_firewall(wall.id, dict(noted))
+    said = fleet("apply", "--yes")
+    assert (said.code, "hibernate" in said.out, memory(fleet, "alice")) == (0, False, [DOG])
+    assert fleet("wake", "alice", "--yes").code == 0
+    assert sleeping(fleet.world) == set()
+
+
+def test_who_was_copied_after_it_was_put_to_sleep_wakes_with_what_a_person_says(fleet: CommandLine) -> None:
+    for _ in range(3):
+        fleet.world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.clock.sleep(60)
+    fleet.world.host("alice").gateway.remember(CAT)
+    assert fleet("backup", "create", "alice").code == 0
+    lose(fleet.world, "alice")
+    said = fleet("wake", "alice", "--yes")
+    assert (said.code, "there is a later backup of it" in said.err) == (4, True)
+    later = said.err.split("--from ")[1].split()[0]
+    assert fleet("wake", "alice", "--from", later, "--yes").code == 0
+    assert memory(fleet, "alice") == [DOG, CAT]
+
+
+def test_who_is_to_wake_and_has_no_server_is_not_made_one_to_sleep(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.cloud.fail_next("create_server", CloudUnavailable("503"))
+    fleet.world.cloud.fail_next("create_server", CloudUnavailable("503"))
+    fleet.world.cloud.fail_next("create_server", CloudUnavailable("503"))
+    fleet("wake", "alice", "--yes")
+    said = fleet("hibernate", "alice", "--yes")
+    assert (said.code, "they are to wake, and have no server yet: alice" in said.err) == (4, True)
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["bob"]
 
 
 def test_who_was_made_anew_and_never_copied_has_the_memory_of_its_former_name_at_least(anew: CommandLine) -> None:
@@ -81,7 +159,8 @@ def test_who_is_in_the_way_of_its_own_server_does_not_fall_asleep_by_its_former_
     server = anew.world.server("alba")
     stranger = replace(server, labels={})
     anew.world.cloud.by_id[server.id] = stranger
-    assert anew("apply", "--yes").code == 1
+    said = anew("apply", "--yes")
+    assert (said.code, "alice sleeps" in said.out) == (1, False)  # nobody can tell yet what alba has
     assert sleeping(anew.world) == {"alice"}
     anew.world.cloud.by_id[server.id] = server
     assert anew("apply", "--yes").code == 0
@@ -96,7 +175,9 @@ def test_a_sleep_of_its_own_does_not_make_the_one_before_forgotten(anew: Command
     assert "alice sleeps, and alba, as it is called now, has a memory of its own" in said.out
     assert anew("wake", "alba", "--empty", "--yes").code == 0
     assert sleeping(anew.world) == {"alice"}
-    anew("apply", "--yes")
+    assert anew("apply", "--yes").code == 1
+    assert anew("wake", "alice", "--empty", "--yes").code == 0
+    assert anew("apply", "--yes").code == 0
     assert memory(anew, "alba") == []
     anew.world.clock.sleep(60)
     assert anew("restore", "alice", "--to", "alba", "--yes").code == 0
@@ -104,12 +185,16 @@ def test_a_sleep_of_its_own_does_not_make_the_one_before_forgotten(anew: Command
 
 
 def test_what_nobody_has_given_up_is_kept_however_old_it_is(anew: CommandLine) -> None:
-    anew.changes["backup"] = replace(anew.world.fleet().backup, keep=1)
     anew("hibernate", "alba", "--yes")
     assert anew("wake", "alba", "--yes").code == 0
     anew.world.clock.sleep(400 * DAY)
-    assert anew("backup", "prune", "alba", "--yes").code in (0, 64)
+    settings = replace(anew.world.specs["alba"].backup, keep=1, max_age=timedelta(days=30))
+    anew.world.change("alba", backup=settings)
+    assert anew("backup", "create", "alba").code == 0
     assert ", to sleep" in anew("backup", "list", "alice").out
+    anew.world.clock.sleep(60)
+    assert anew("restore", "alice", "--to", "alba", "--yes").code == 0
+    assert memory(anew, "alba") == [DOG]
 
 
 def test_an_unfinished_server_of_the_new_name_is_not_put_to_sleep_by_the_note_of_the_old(fleet: CommandLine) -> None:
@@ -139,6 +224,38 @@ def test_a_waking_that_was_cut_off_goes_on_under_the_new_name(fleet: CommandLine
     assert sleeping(fleet.world) == set()
 
 
+def test_a_waking_that_was_cut_off_may_be_taken_back_under_the_new_name(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.dialer.failing = [("send the archive", HostTimedOut("gone", "again"))] * 3
+    fleet("wake", "alice", "--yes")
+    fleet.world.dialer.failing = []
+    fleet.world.move("alice", "alba")
+    assert fleet("hibernate", "alba", "--yes").code == 0
+    assert sleeping(fleet.world) == {"alba"}
+    assert "alice sleeps" not in fleet("plan").out
+    assert fleet("wake", "alba", "--yes").code == 0
+    assert memory(fleet, "alba") == [DOG]
+
+
+def test_a_pattern_does_not_ask_who_runs_and_is_gone_from_the_file(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    del fleet.world.specs["bob"]
+    assert fleet("wake", "*", "--yes").code == 0
+    assert memory(fleet, "alice") == [DOG]
+
+
+def test_a_damaged_newest_of_a_former_name_is_named_too(fleet: CommandLine) -> None:
+    fleet("backup", "create", "alice")
+    fleet.world.clock.sleep(60)
+    fleet("backup", "create", "alice")
+    place = fleet.world.state.parent / "backups/demo/alice"
+    newest = max(place.glob("*.json"))
+    newest.write_text("{}")
+    fleet.world.move("alice", "alba")
+    said = fleet("restore", "alba", "--yes")
+    assert f"the newest backup of alba, {newest.name[:16]}, cannot be read" in said.out + said.err
+
+
 def test_who_sleeps_and_is_asked_for_by_the_name_that_it_had_is_named(fleet: CommandLine) -> None:
     fleet("hibernate", "alice", "--yes")
     fleet.world.move("alice", "alba")
@@ -162,8 +279,11 @@ def test_giving_up_the_sleep_of_who_is_gone_from_the_file_advises_no_destruction
     del anew.world.specs["alba"]
     anew.world.moved.clear()
     for name in ("alba", "alice"):
-        anew.world.cloud.label_firewall(anew.world.cloud.walls["demo"].id, {LABEL_PREFIX + f"asleep-{name}": "x"})
-        assert "fleet apply" not in anew("wake", name, "--empty", "--yes").out
+        forget_labels(anew.world)
+        wall = anew.world.cloud.walls["demo"]
+        anew.world.cloud.label_firewall(wall.id, {**wall.labels, f"{LABEL_PREFIX}asleep-{name}": "x"})
+        said = anew("wake", name, "--empty", "--yes")
+        assert (said.code, said.out, sleeping(anew.world)) == (0, "", set())
 
 
 def test_all_wake_but_who_is_switched_off_in_the_file(fleet: CommandLine) -> None:
@@ -245,3 +365,77 @@ def test_a_name_that_is_too_long_to_wake_is_told_a_way_that_works(fleet: Command
     fleet.world.clock.sleep(60)
     assert fleet("restore", long, "--to", "new", "--yes").code == 0
     assert memory(fleet, "new") == [CAT]
+
+
+def test_a_name_that_is_too_long_for_a_note_gets_its_memory_when_it_is_there(fleet: CommandLine) -> None:
+    long = "a" * 57
+    fleet.world.specs[long] = make_spec(long, server_type="cpx22")
+    fleet("apply", "--yes")
+    fleet.world.host(long).gateway.remember(CAT)
+    fleet("backup", "create", long)
+    lose(fleet.world, long)
+    said = fleet("restore", long, "--yes")
+    assert (said.code, f"make it first: fleet apply {long}; then give it that memory" in said.err) == (4, True)
+    assert fleet("apply", "--yes").code == 0
+    fleet.world.clock.sleep(60)
+    assert fleet("restore", long, "--yes").code == 0
+    assert memory(fleet, long) == [CAT]
+
+
+def test_what_a_person_has_noted_keeps_who_was_renamed_asleep_and_stays_where_it_is(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    wall = fleet.world.cloud.walls["demo"]
+    fleet.world.cloud.label_firewall(wall.id, {**wall.labels, f"{LABEL_PREFIX}asleep-alice": "until.may"})
+    fleet.world.move("alice", "alba")
+    said = fleet("apply", "--yes")
+    assert (said.code, "sleeps on" in said.out, sleeping(fleet.world)) == (0, False, {"alice"})
+    assert [server.child for server in fleet.world.cloud.by_id.values()] == ["bob"]
+    assert fleet("wake", "alba", "--yes").code == 0
+    assert memory(fleet, "alba") == [DOG]
+    assert sleeping(fleet.world) == set()
+
+
+def test_what_cannot_be_given_up_is_not_noted_as_given_up(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    place = fleet.world.state.parent / "backups/demo/alice"
+    place.rename(place.with_name("away"))
+    place.write_text("no directory")
+    assert fleet("wake", "alice", "--empty", "--yes").code == 1
+    assert sleeping(fleet.world) == {"alice"}
+    assert not any(event.event == "sleep-given-up" for event in fleet.world.events())
+
+
+def test_who_is_known_by_the_copy_of_a_former_name_alone_can_be_given_up(fleet: CommandLine) -> None:
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.move("alice", "alba")
+    forget_labels(fleet.world)
+    assert "alba was put to sleep with its newest backup" in fleet("apply", "--yes").out
+    assert fleet("wake", "alba", "--empty", "--yes").code == 0
+    assert fleet("apply", "--yes").code == 0
+    assert memory(fleet, "alba") == []
+
+
+def test_giving_up_what_another_shall_wake_with_leaves_that_one_asleep(fleet: CommandLine) -> None:
+    """bob was to wake with the memory of alice, who sleeps herself."""
+    fleet("hibernate", "--all", "--yes")
+    fleet.world.dialer.failing = [("send the archive", HostTimedOut("gone", "again"))] * 3
+    assert fleet("restore", "alice", "--to", "bob", "--yes").code == 1
+    fleet.world.dialer.failing = []
+    assert fleet("wake", "bob", "--empty", "--yes").code == 0
+    forget_labels(fleet.world)
+    assert "alice was put to sleep with its newest backup" in fleet("plan").out
+
+
+def test_a_copy_that_is_removed_leaves_nothing_of_its_having_been_given_up(fleet: CommandLine) -> None:
+    for _ in range(2):
+        fleet("hibernate", "alice", "--yes")
+        fleet("wake", "alice", "--empty", "--yes")
+        fleet("apply", "--yes")
+        fleet.world.clock.sleep(400 * DAY)
+    spec = fleet.world.specs["alice"]
+    settings = replace(spec.backup, keep=1, max_age=timedelta(days=30))
+    fleet.world.change("alice", backup=settings)
+    fleet("backup", "create", "alice")
+    place = fleet.world.state.parent / "backups/demo/alice"
+    assert {path.name[:16] for path in place.glob("*.given-up")} <= {path.name[:16] for path in place.glob("*.json")}
+    assert len(list(place.glob("*.given-up"))) == 1
