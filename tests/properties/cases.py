@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import product
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -128,6 +129,7 @@ def every_single_fault() -> Iterator[Case]:
 
     And each gate of the policy, each limit to what is deleted in the file and on the command line, and to requests.
     """
+    yield from _given_up()
     found = list(dict.fromkeys(replace(base, **{name: value}) for base in BASES for name, value in SINGLES))
     for start in range(0, len(found), len(NAMES)):
         few = dict(zip(NAMES, found[start : start + len(NAMES)], strict=False))
@@ -136,6 +138,15 @@ def every_single_fault() -> Iterator[Case]:
         yield prepare(few, options=PlanOptions(hibernate=frozenset(NAMES[::2]), without_copy=frozenset(NAMES[1:])))
         yield prepare(few, prices=False, options=PlanOptions(partial=True, repair=frozenset(NAMES)), shared=True)
     yield from _gates()
+
+
+def _given_up() -> Iterator[Case]:
+    """Nobody answers, and a person may have said that another server shall take the place, without the memory."""
+    silent = replace(HEALTHY, silence="timed out")
+    faults: tuple[dict[str, Any], ...] = ({}, {"protect": True}, {"protect_label": "true"}, {"applied": "newer"})
+    for fault, moved, allowed, given_up in product(faults, ({}, {"regions": ("fsn1",)}), (False, True), NAMES[:2]):
+        options = PlanOptions(allow_replace=allowed, without_copy=frozenset({given_up}))
+        yield prepare({NAMES[0]: replace(silent, **fault, **moved)}, options=options)
 
 
 def _gates() -> Iterator[Case]:

@@ -33,6 +33,12 @@ def who_is_held_is_told_and_waits(world: World, plan: Plan) -> None:
             assert not own
 
 
+def who_shall_not_run_is_told_of_no_version(world: World, plan: Plan) -> None:
+    for name, it in zip(NAMES, world.children, strict=False):
+        if it.there == "unwanted":
+            assert not [found for found in plan.diagnostics if found.address == name]
+
+
 def a_quarantine_is_told_once_with_all_whom_it_keeps_back(world: World, plan: Plan) -> None:
     found = [it for it in plan.diagnostics if it.address.startswith("quarantine.")]
     assert [it.address for it in found] == ([f"quarantine.{world.quarantined}"] if world.quarantined else [])
@@ -123,6 +129,7 @@ def another_version_goes_in_turn(world: World, plan: Plan) -> None:
 LAWS: Final = (
     nobody_goes_to_a_version_that_is_held,
     who_is_held_is_told_and_waits,
+    who_shall_not_run_is_told_of_no_version,
     a_quarantine_is_told_once_with_all_whom_it_keeps_back,
     nobody_is_made_with_a_quarantined_version,
     who_wakes_does_so_on_the_version_of_then,

@@ -32,10 +32,10 @@ from tests.properties import (
 
 @dataclass(frozen=True)
 class Subject:
-    """`every_fault` gives each fault alone, `worlds` draws them together. `about`: the module it says most of."""
+    """`every_fault` gives each fault alone, `worlds` draws them together. `about`: the modules it says most of."""
 
     name: str
-    about: str
+    about: tuple[str, ...]
     every_fault: Callable[[], Iterator[Any]]
     worlds: st.SearchStrategy[Any]
     outcome: Callable[[Any], Any]
@@ -47,18 +47,28 @@ class Subject:
 
 SUBJECTS: Final = (
     Subject(
-        "leavings", "steps/repairs", leavings.every_leaving, leavings.leavings, leavings.brought, laws_of_leavings.LAWS
+        "leavings",
+        ("steps/repairs",),
+        leavings.every_leaving,
+        leavings.leavings,
+        leavings.brought,
+        laws_of_leavings.LAWS,
     ),
-    Subject("selections", "selection", choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
-    Subject("owners", "ownership", owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
-    Subject("bots", "planner/bots", bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
+    Subject("selections", ("selection",), choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
+    Subject("owners", ("ownership",), owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
+    Subject("bots", ("planner/bots",), bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
     Subject(
-        "versions", "planner/versions", versions.every_child, versions.worlds, versions.planned, laws_of_versions.LAWS
+        "versions",
+        ("planner/versions", "planner/rollout", "steps/versions"),
+        versions.every_child,
+        versions.worlds,
+        versions.planned,
+        laws_of_versions.LAWS,
     ),
-    Subject("planner", "planner", cases.every_single_fault, cases.cases, cases.Case.planned, laws.LAWS),
+    Subject("planner", ("planner",), cases.every_single_fault, cases.cases, cases.Case.planned, laws.LAWS),
     Subject(
         "plan files",
-        "planfile",
+        ("planfile",),
         agreements.every_event,
         agreements.agreements,
         agreements.judged,

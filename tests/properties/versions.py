@@ -36,7 +36,7 @@ class Minded:
     copy: str | None = None
     going: str | None = None
     asked: str = ""  # retry, rollback
-    there: str = "seen"  # seen, none (no server), asleep (that wakes, on the version it wants), silent
+    there: str = "seen"  # or unwanted (shall not run), none (no server), asleep (that wakes, on what it wants), silent
     tree: str = ""  # of the linked release, where the fleet knows the one that it wants: same, other, none (no digest)
     moves: bool = False  # to another region, which is allowed
 
@@ -97,6 +97,7 @@ EVERY: Final = (
         and (going is None or at in (LOW, MIDDLE))
     ]
     + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "asleep", "silent")]
+    + [Minded(at, wants, held=True, there="unwanted") for at, wants in product(VERSIONS, VERSIONS)]
     + [Minded(at, wants, tree=tree) for at, wants, tree in product(VERSIONS, VERSIONS, ("same", "other", "none"))]
 )
 ROLLOUTS: Final = (
@@ -115,14 +116,14 @@ worlds: Final = st.builds(
 
 def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
     """As a look has it: what is wanted is of the version that the child is brought to."""
-    if it.there != "seen":
+    if it.there not in ("seen", "unwanted"):
         case: dict[str, Any] = {"silence": "timed out"} if it.there == "silent" else {"server": None}
         sleep = Sleep("20261120T080000Z", name, is_waking=True) if it.there == "asleep" else None
         return replace(make_child(name, {"spec": {"version": it.wants}, **case}), asleep=sleep)
     wants = copy_of(it).version if it.asked == "rollback" else it.wants
     applied = it.was or it.at or LOW
-    regions = {"regions": ["hel1"]} if it.moves else {}
-    child = make_child(name, {"spec": {"version": wants, **regions}, "applied_spec": {"version": applied}})
+    more = {"regions": ["hel1"]} if it.moves else {"enabled": it.there == "seen"}
+    child = make_child(name, {"spec": {"version": wants, **more}, "applied_spec": {"version": applied}})
     assert child.facts is not None
     assert child.spec is not None
     link, tree = f"/opt/openclaw/releases/{it.at}", TREES.get(it.tree)
