@@ -39,6 +39,7 @@ class SimulatedHosted:
     """Implements case.Hosted."""
 
     endpoints = Endpoints({"x86_64": NodeDistribution(files.NODE_VERSION, "https://nodejs.org/node", "0" * 64)})
+    bot_token = b"4242:contract"
 
     def __init__(self, machines: SimulatedMachines, clock: SimulatedTime, spec: MachineSpec) -> None:
         self._machines, self._clock, self._id = machines, clock, spec.id

@@ -46,6 +46,7 @@ class RealHosted:
         self.endpoints = Endpoints(
             {"x86_64": info.node}, info.telegram_api_root, info.model_base_url, npm_registry=info.npm_registry
         )
+        self.bot_token = f"{spec.id}:contract".encode()
         self._machines, self._id = machines, spec.id
         host_keys = tuple(keys.public_key(key) for key in (FIRST_HOST_KEY, HOST_KEY))
         self._address = HostAddress(spec.address, 22, files.LOGIN_USER, (LOGIN_KEY,), host_keys)

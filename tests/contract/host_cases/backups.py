@@ -23,8 +23,8 @@ from reconciler.commands.backups import ARCHIVE, PLACED
 from reconciler.commands.switching import ASIDES, CHECKPOINTS
 from reconciler.managed import files
 from reconciler.model import Json
-from tests.contract.host_cases.case import Case, Step, file, holding
-from tests.contract.host_cases.releases import HEALTHY, OURS, VERSION
+from tests.contract.host_cases.case import OURS, Case, Step, file, holding
+from tests.contract.host_cases.releases import HEALTHY, VERSION
 from tests.contract.host_cases.switching import COPY, ID, NOTE, NOW, ROOT, RUNNING, STOPPED, THEN, case
 
 ASIDE: Final = f"{ASIDES}/{ID}/.openclaw/NOTE.md"

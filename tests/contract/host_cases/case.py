@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from reconciler.commands import install_release, read_file, read_lockfile, remove_file, run_probe
+from reconciler.commands import install_file, install_release, read_file, read_lockfile, remove_file, run_probe
 from reconciler.errors import HostError
 from reconciler.managed import files
 from reconciler.model import Command, Completed, Endpoints, Json
@@ -27,6 +27,7 @@ APPLIED: Final = "/var/lib/openclaw-deploy/contract.json"  # nothing of the prod
 BOT_TOKEN: Final = "/etc/contract.bot"  # where it is, not what it is
 OF_ONE_MACHINE: Final = ("boot_id", "clock", "disk_free_mb", "memory_free_mb")
 OF_ONE_RUN: Final = ("main_pid", "journal", "channel_activity", "errors")
+OURS: Final = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
 READY_SECONDS: Final = 120
 INSTALL_SECONDS: Final = 600.0
 LOCK_OUT_SECONDS: Final = 15
@@ -40,6 +41,8 @@ class Hosted(Protocol):
     """A machine under test, and whence it may fetch."""
 
     endpoints: Endpoints
+    bot_token: bytes
+    """Of a bot that no other machine has: two that poll for one are both told 409."""
 
     def run(self, command: Command) -> Completed:
         """Over the open connection, or a new one where that broke off."""
@@ -77,6 +80,11 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveBot:
+    """The token of the machine's own bot lies where its gateway reads it."""
+
+
+@dataclass(frozen=True, slots=True)
 class InstallAgain:
     """This release, which is there, is taken away and installed from its own lock file; it must be the same tree."""
 
@@ -98,7 +106,7 @@ class Some:
 
 
 # What fetches from outside is told from where.
-Step = Command | Callable[[Endpoints], Command] | Reboot | Wait | LockedOut | Ready | InstallAgain
+Step = Command | Callable[[Endpoints], Command] | Reboot | Wait | LockedOut | Ready | GiveBot | InstallAgain
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +169,8 @@ def _do(host: Hosted, step: Step, case: Case) -> Completed:
             host.reboot()
         case Wait(seconds):
             host.wait(seconds)
+        case GiveBot():
+            return host.run(install_file(files.TELEGRAM_TOKEN_PATH, host.bot_token, OURS, "0400"))
         case InstallAgain(version, node):
             return _install_again(host, version, node)
         case LockedOut(error):

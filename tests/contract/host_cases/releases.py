@@ -26,7 +26,9 @@ from reconciler.managed.config import wanted_config
 from reconciler.model import Command, Endpoints, Json
 from tests.contract.host_cases.case import (
     INSTALL_SECONDS,
+    OURS,
     Case,
+    GiveBot,
     InstallAgain,
     Ready,
     Reboot,
@@ -41,10 +43,8 @@ from tests.fakes.worlds import make_spec
 NODE: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
 VERSION: Final = "2026.9.6"
 NOWHERE: Final = "http://127.0.0.1:9/node.tar.gz"
-OURS: Final = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
 SECRETS: Final = {
     files.GATEWAY_TOKEN_PATH: b"token-of-the-contract",
-    files.TELEGRAM_TOKEN_PATH: b"4242:contract",
     files.MODEL_KEY_PATH: b"key-of-the-contract",
 }
 INTACT: Final[Json] = {**rights("0755"), "program": True, "intact": True}
@@ -127,6 +127,7 @@ STARTED: Final[tuple[Step, ...]] = (
     make_directory(files.HOME, OURS, "0700"),
     make_directory(files.SECRETS_DIRECTORY, f"root:{files.SERVICE_USER}", "0750"),
     *(install_file(path, secret, OURS, "0400") for path, secret in SECRETS.items()),
+    GiveBot(),
     configure,
     install_file(files.STAMP_PATH, files.STAMP.encode(), "root:root", "0755"),
     install_file(files.UNIT_PATH, files.GATEWAY_UNIT.encode(), "root:root", "0644"),

@@ -37,8 +37,8 @@ from reconciler.commands.switching import (
 )
 from reconciler.managed import files
 from reconciler.model import Json
-from tests.contract.host_cases.case import Case, Ready, Reboot, Step, Wait, file, holding
-from tests.contract.host_cases.releases import HEALTHY, OURS, STARTED, VERSION
+from tests.contract.host_cases.case import OURS, Case, Ready, Reboot, Step, Wait, file, holding
+from tests.contract.host_cases.releases import HEALTHY, STARTED, VERSION
 
 ID: Final = "20261126T184500Z"
 OLDER: Final = "20261120T080000Z"
