@@ -55,16 +55,25 @@ class Operator:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """`fleet ARGUMENTS` running in a process group of its own, so that it can be killed whole."""
-        return subprocess.Popen(
-            [*FLEET, *arguments],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        """`fleet ARGUMENTS` running in a process group of its own, so that it can be killed whole. See `heard`."""
+        with self._heard.open("wb") as heard:
+            return subprocess.Popen(
+                [*FLEET, *arguments],
+                cwd=self.directory,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=heard,
+                stderr=heard,
+                start_new_session=True,
+            )
+
+    def heard(self) -> str:
+        """What the last one that was started has said by now."""
+        return self._heard.read_text()
+
+    @property
+    def _heard(self) -> Path:
+        return self.directory.with_suffix(".heard")  # not within: what a command writes there is compared
 
     def status(self) -> dict[str, dict[str, Any]]:
         return {child["child"]: child for child in json.loads(self.fleet("status", "--json"))}

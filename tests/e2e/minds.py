@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,9 +116,15 @@ class Story:
         assert code is None or said.returncode == code
         return said.stdout + said.stderr
 
-    def updating(self) -> Future[str]:
-        """The same while a test goes on."""
-        return self.beside.submit(self.failed_update)
+    @contextmanager
+    def updating(self) -> Iterator[Future[str]]:
+        """The same while a test goes on. Whatever fails there, it has ended before anything else begins."""
+        update = self.beside.submit(self.failed_update)
+        try:
+            yield update
+        finally:
+            wait([update])
+        update.result()
 
     def is_as_before(self) -> None:
         """The old version answers, and knows what it was told."""

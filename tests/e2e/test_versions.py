@@ -92,13 +92,13 @@ def test_a_version_that_fails_is_left_again(story: Story, failure: str) -> None:
 
 def test_a_bot_token_that_is_revoked_in_its_middle_is_no_fault_of_the_version(story: Story) -> None:
     token = story.token
-    update = story.updating()
-    story.await_switch()
-    story.sandbox.break_telegram(token, Fault.UNAUTHORIZED)
-    try:
-        said = update.result(600)
-    finally:
-        story.sandbox.break_telegram(token, None)
+    with story.updating() as update:
+        story.await_switch()
+        story.sandbox.break_telegram(token, Fault.UNAUTHORIZED)
+        try:
+            said = update.result(600)
+        finally:
+            story.sandbox.break_telegram(token, None)
     assert f"ada is back at {OLDER}, and not healthy there either" in said
     story.operator.fleet("apply", "--yes", timeout=900)  # nothing is held, so it goes over to the new one
     assert story.version() == ("HEALTHY", NEWER)
@@ -114,18 +114,27 @@ def test_memory_that_is_gone_is_left_again(story: Story) -> None:
     group = next(path for path in memory.iterdir() if path.name.endswith(str(story.machine())))
     limit, refused = group / "memory.limit_in_bytes", group / "memory.failcnt"
     before, so_far = limit.read_text(), int(refused.read_text())
-    update = story.updating()
-    try:
+    with story.updating():
         story.await_switch()
-        limit.write_text(str(400 << 20))
-        story.await_end()
-    finally:
-        limit.write_text(before)
-    update.result(600)
+        try:
+            wait_until(lambda: is_written(limit, str(400 << 20)), "the machine is made smaller", 30)
+            story.await_end()
+        finally:
+            limit.write_text(before)
     assert int(refused.read_text()) > so_far
     print(story.root(f"journalctl -q -o cat -u {files.UNIT} | grep -E 'status=|oom' | tail -n 5; true"))
     story.is_as_before()
     story.allow_again()
+
+
+def is_written(limit: Path, value: str) -> bool:
+    """The kernel refuses a limit as long as it cannot take that much memory back."""
+    try:
+        limit.write_text(value)
+    except OSError as error:
+        print(f"{limit.name}: {error}")
+        return False
+    return True
 
 
 def test_a_disk_that_is_full_in_its_middle_is_no_fault_of_the_version(story: Story) -> None:
@@ -146,9 +155,12 @@ def test_an_apply_that_is_killed_leaves_a_host_that_goes_back_by_itself(story: S
     """That it waits as long as it says is in the Host contract: here the time has come."""
     story.root(f"rm -rf {CHECKPOINTS}/*")
     running = story.operator.start("apply", "--yes", "--retry", "ada")
-    wait_until(lambda: story.root(f"ls -d {sign} 2>/dev/null; true") != "", "that moment", 300)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.communicate()
+    try:
+        wait_until(lambda: story.root(f"ls -d {sign} 2>/dev/null; true") != "", "that moment", 300)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        print(story.operator.heard())
     time.sleep(1)  # what it has begun on the host ends, and that sets a time of its own
     story.root(f"sleep 5; echo 0 >{UNTIL_PATH}")
     wait_until(lambda: story.root(f"test -d {SWITCH} || echo gone; true") == "gone", "it goes back", 6 * RETURN_EVERY)
@@ -156,10 +168,9 @@ def test_an_apply_that_is_killed_leaves_a_host_that_goes_back_by_itself(story: S
 
 
 def test_a_host_that_boots_in_the_midst_of_a_switch_goes_back(story: Story) -> None:
-    update = story.updating()
-    story.await_switch()
-    ask_cloud("POST", f"/servers/{story.machine()}/actions/reset")
-    update.result(600)
+    with story.updating():
+        story.await_switch()
+        ask_cloud("POST", f"/servers/{story.machine()}/actions/reset")
     story.is_as_before()
     assert "is quarantined" not in story.operator.fleet("plan")
 
