@@ -13,9 +13,9 @@ from typing import Final
 
 from reconciler import drilling, engine, importing, keys, planfile, recovery
 from reconciler.errors import Refused, VaultError
-from reconciler.fleet import load_fleet
+from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
-from reconciler.memories import is_outlived
+from reconciler.memories import is_awake, is_outlived, sleeps_with
 from reconciler.model import (
     Child,
     Drill,
@@ -25,7 +25,6 @@ from reconciler.model import (
     HostAddress,
     Json,
     Outcome,
-    Purpose,
     Record,
     Secret,
     Server,
@@ -155,10 +154,8 @@ class FleetClient(Planning):
             ensure_fleet_resources(self.fleet, self._ports, self._note)  # one of them is where that is noted
         for name in planned.options.waking:
             child = planned.children[name]
-            # Who answers was never deleted. Of all others nobody knows: its server may be on its way out.
-            is_awake = child.facts is not None and not child.is_unfinished
             before = child.asleep.noted_as if child.asleep else ""
-            note_sleep(self.fleet, self._ports, name, None if is_awake else child.asleep, before)
+            note_sleep(self.fleet, self._ports, name, None if is_awake(child) else child.asleep, before)
 
     def asleep(self, names: Iterable[str] = ()) -> dict[str, Sleep]:
         """The children that have no server, or shall have none, by the names that are noted.
@@ -174,7 +171,7 @@ class FleetClient(Planning):
         )
         if problems:
             raise VaultError(" ".join(dict.fromkeys(problems.values())), f"nobody can tell who sleeps: {_THERE}")
-        copied = {name: found for name, found in newest.items() if found.purpose is Purpose.SLEEP}
+        copied = {name: found for name, found in newest.items() if sleeps_with(found)}
         moved = {
             name: child.asleep
             for name, child in seen.items()
@@ -217,7 +214,16 @@ class FleetClient(Planning):
     # --- servers of others, and of a lost key -------------------------------------------------------------------
 
     def take_in(self, request: importing.Request) -> importing.Imported:
-        """A server comes under the fleet. The caller holds the lock. Raises Refused, HostError, CloudError."""
+        """A server comes under the fleet. The caller holds the lock. Raises Refused, HostError, CloudError; VaultError
+
+        where nobody can tell whether the child sleeps: then it has a memory, and waits for a server with that.
+        """
+        name, asleep = request.child, self.asleep([request.child]) if request.child in self.fleet.children else {}
+        if sleeps := next((it for it in (name, *former_names(self.fleet, name)) if it in asleep), None):
+            raise Refused(
+                f"{sleeps} sleeps, and this server has a memory of its own",
+                f"import it under another name; or give up what {sleeps} remembered: fleet wake {sleeps} --empty",
+            )
         return importing.take_in(request, self.fleet, self._ports)
 
     def recognise(self) -> recovery.Recognition:

@@ -147,7 +147,7 @@ def _work(
         retries=action.retries,
         without_copy=action.without_copy,
         memory=memories.get(child.name),
-        is_waking=child.asleep is not None,
+        asleep=child.asleep,
         restore=action.rollback.checkpoint.id if action.rollback else None,
         hold_afterwards=_given_up(action, ports),
         is_first=child.is_unfinished,

@@ -15,9 +15,7 @@ from reconciler.model import ChildSpec, Event, Fleet, HostAddress, Json, Secret,
 from reconciler.ownership import settle
 from reconciler.ports import Ports
 from reconciler.steps.importing import STEPS, Arrival, Survey, arrival
-from reconciler.steps.runs import fleet_firewalls
 from reconciler.steps.server import server_name
-from reconciler.steps.sleeping import asleep_by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,6 @@ def take_in(request: Request, fleet: Fleet, ports: Ports) -> Imported:
     _refuse_if_expired(spec, ports)
     server = _server(request, fleet, ports)
     _refuse_if_taken(request, server, fleet, ports)
-    _refuse_if_asleep(spec, fleet, ports)
     run = ports.clock.token()
     work = arrival(fleet, spec, server, _given(request, server), run, ports)
     _note(ports, run, "import-started", spec, server=server.id, name=server.name, uid=str(work.future.uid))
@@ -66,16 +63,6 @@ def take_in(request: Request, fleet: Fleet, ports: Ports) -> Imported:
     _note(ports, run, "import-done", spec, server=work.server.id, name=work.server.name)
     assert work.survey is not None
     return Imported(spec.name, work.server, work.survey)
-
-
-def _refuse_if_asleep(spec: ChildSpec, fleet: Fleet, ports: Ports) -> None:
-    """It has a memory, and waits for a server of its own with that."""
-    noted = asleep_by_name(fleet, fleet_firewalls(fleet, ports))
-    if sleeps := next((name for name in (spec.name, *former_names(fleet, spec.name)) if name in noted), None):
-        raise Refused(
-            f"{sleeps} sleeps, and this server has a memory of its own",
-            f"import it under another name; or give up what {sleeps} remembered: fleet wake {sleeps} --empty",
-        )
 
 
 def _run(work: Arrival, spec: ChildSpec, run: str) -> None:

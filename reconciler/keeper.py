@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from reconciler import commands
+from reconciler.commands.backups import PLACED
 from reconciler.errors import CloudError, FleetError, HostError
 from reconciler.model import (
     Backup,
@@ -19,6 +21,7 @@ from reconciler.model import (
     MadeBackup,
     Secret,
     Server,
+    Sleep,
     masked,
 )
 from reconciler.observe import observe
@@ -28,7 +31,7 @@ from reconciler.steps import Work, backups
 from reconciler.steps.backups import Memory
 from reconciler.steps.retention import is_due, surplus
 from reconciler.steps.runs import fleet_firewalls
-from reconciler.steps.sleeping import asleep_by_name
+from reconciler.steps.sleeping import asleep_by_name, note_sleep
 
 WORKERS: Final = 8  # each makes a host pack, and takes the operator's network
 
@@ -39,7 +42,7 @@ class Keeper(Shelves):
         wanted = tuple(names)
         children = observe(self._fleet, self._ports, wanted).children if wanted else {}
         made = in_parallel(lambda name: self._create(children[name]), wanted, WORKERS)
-        return self._pruned(made)
+        return self._pruned(self._followed(made, children))
 
     def create_due(self, names: Iterable[str]) -> list[MadeBackup]:
         """The same of those that the file wants another of by now, and that have a server that the file keeps on.
@@ -50,7 +53,7 @@ class Keeper(Shelves):
         seen = observe(self._fleet, self._ports, due).children if due else {}
         running = [name for name in due if (found := seen[name]).server and found.spec and found.spec.enabled]
         made = in_parallel(lambda name: self._create(seen[name]), running, WORKERS)
-        return sorted((*failed, *self._pruned(made)), key=lambda outcome: outcome.child)
+        return sorted((*failed, *self._pruned(self._followed(made, seen))), key=lambda outcome: outcome.child)
 
     def verify(self, name: str, backup: Backup, identity: Secret | None = None) -> bool:
         """Whether it could be opened as well: without the identity of its recipient only its seal is looked at.
@@ -120,6 +123,35 @@ class Keeper(Shelves):
             return MadeBackup(name, problem=masked(error.summary, work.secrets), advice=error.advice)
         finally:
             work.hang_up()
+
+    def _followed(self, made: list[MadeBackup], children: Mapping[str, Child]) -> list[MadeBackup]:
+        """The same; who of these was on its way to wake, and is copied with what it wakes with, wakes with that copy.
+
+        So it does not forget what it was told since, should its server be lost before the end of its waking.
+        """
+        return [self._follow(it, it.backup, children[it.child]) if it.backup else it for it in made]
+
+    def _follow(self, outcome: MadeBackup, copy: Backup, child: Child) -> MadeBackup:
+        sleep = child.asleep
+        if sleep is None or not sleep.is_waking:
+            return outcome
+        try:
+            if self._was_given(child, sleep):
+                waking = Sleep(copy.id, copy.child, is_waking=True)
+                note_sleep(self._fleet, self._ports, child.name, waking, before=sleep.noted_as)
+        except FleetError as error:
+            problem = f"it is not noted as what {child.name} wakes with, if its server is lost: {error.summary}"
+            return replace(outcome, problem=problem, advice=error.advice)
+        return outcome
+
+    def _was_given(self, child: Child, sleep: Sleep) -> bool:
+        """Its host has what it shall wake with. Raises HostError, VaultError, Refused."""
+        work = self._work(child.name, self._server_of(child))
+        try:
+            placed = work.connection().run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip()
+        finally:
+            work.hang_up()
+        return placed == self.find(sleep.source, sleep.backup).digest
 
     def _pruned(self, made: list[MadeBackup]) -> list[MadeBackup]:
         """The same, when what is too old was removed of those that have another now."""

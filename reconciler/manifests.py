@@ -39,6 +39,8 @@ class Known:
     id: str
     purpose: Purpose
     stem: str
+    is_given_up: bool = False  # nobody waits for it any more
+    is_ours: bool = True  # False: its note was read, and whoever wrote it had not this fleet key, or it is damaged
 
 
 def stem_of(backup: Backup) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.errors import FleetError, Refused
 from reconciler.fleet import former_names
 from reconciler.keeper import Keeper
-from reconciler.manifests import Known
+from reconciler.manifests import NOTE, Known
 from reconciler.model import (
     Backup,
     Checkpoint,
@@ -47,11 +47,24 @@ def without_outlived(
 
 
 def is_outlived(child: Child, fleet: Fleet, newest: Known | None) -> bool:
-    """Whether there is a later backup of what it is called since it was put to sleep under a former name. Pure."""
-    sleep = child.asleep
+    """Whether there is a later backup of what it is called since it was put to sleep under a former name. Pure.
+
+    As long as its own server is there, that has all that it ever knew.
+    """
+    sleep = child.asleep if child.server is None or child.is_unfinished else None
     if sleep is None or newest is None or sleep.noted_as in ("", child.name):
         return False
     return newest.id > sleep.backup and newest.child not in (sleep.noted_as, *former_names(fleet, sleep.noted_as))
+
+
+def sleeps_with(newest: Known) -> bool:
+    """Whether it went to sleep with its newest backup, and nobody has given that up; or nobody can tell. Pure."""
+    return not newest.is_given_up and (newest.purpose is Purpose.SLEEP or not newest.is_ours)
+
+
+def is_awake(child: Child) -> bool:
+    """Who answers was never deleted. Of all others nobody knows: its server may be on its way out. Pure."""
+    return child.facts is not None and not child.is_unfinished
 
 
 def awaking(
@@ -93,9 +106,11 @@ def remembered(
     if not empty:
         return dict(children), {}
     newest, problems = keeper.newest(empty)
-    asleep = {name: found for name, found in newest.items() if found.purpose is Purpose.SLEEP}
+    unread = {name: _unread(name, found) for name, found in newest.items() if not found.is_ours}
+    asleep = {name: found for name, found in newest.items() if sleeps_with(found)}
     # Where there is a server, it may have been given its memory, and only the end of its apply not noted yet.
-    hindered = {name: _asleep(name, found.id) for name, found in asleep.items() if empty[name].server is None}
+    hindered = {name: _asleep(name, found.id) for name, found in asleep.items()} | unread
+    hindered = {name: found for name, found in hindered.items() if empty[name].server is None}
     copied = keeper.copied_here() if problems else frozenset[str]()
     known = {name for name in problems if empty[name].record is not None or name in copied}
     unknown = {name: _unknown(name, problem, is_known=name in known) for name, problem in problems.items()}
@@ -146,6 +161,17 @@ def _empty(child: Child, newest: str) -> Diagnostic:
         what = "goes on with the server that was to succeed its own, maybe without a memory"
     summary = f"{child.name} {what}, and there are backups of it, the newest of {newest[:8]}"
     return Diagnostic(Severity.WARNING, summary, f"to give it that one {when}: fleet restore {child.name}", child.name)
+
+
+def _unread(name: str, newest: Known) -> Diagnostic:
+    return Diagnostic(
+        Severity.ERROR,
+        f"{name} is not made without a memory: nobody can tell what its newest backup is, {newest.stem}{NOTE}",
+        "its note is damaged, or was never written by this fleet; if it is not yours, remove it from the storage\n"
+        f"to give it another one: fleet backup list {name}, then fleet wake {name} --from BACKUP\n"
+        f"to give up what it remembered: fleet wake {name} --empty",
+        address=name,
+    )
 
 
 def _undeclared(name: str, sleep: Sleep, now: str | None) -> Diagnostic:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from reconciler.errors import BackupDamaged, FleetError, Refused
 from reconciler.fleet import former_names
 from reconciler.manifests import Known
 from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Trial
+from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.shelf import Shelf, shelf_of
+
+READERS: Final = 8
 
 
 class Shelves:
@@ -37,7 +41,7 @@ class Shelves:
         return tuple(sorted(self._shelf(self._fleet.backup).children()))
 
     def newest(self, names: Iterable[str]) -> tuple[dict[str, Known], dict[str, str]]:
-        """The newest backup of each that has one, by the names of files alone: one listing of each place.
+        """The newest backup of each that has one, and whether it is ours: one listing of each place, and their notes.
 
         And, in words, of whom nobody can tell.
         """
@@ -46,14 +50,13 @@ class Shelves:
         for place in dict.fromkeys(places.values()):
             its = [name for name in places if places[name] == place]
             try:
-                newest = self._shelf(BackupSettings(to=place)).newest()
+                shelf = self._shelf(BackupSettings(to=place))
+                newest = shelf.newest()
+                by_name = {name: [newest[it] for it in self._names(name) if it in newest] for name in its}
+                last = {name: max(known, key=lambda known: known.id) for name, known in by_name.items() if known}
+                found |= zip(last, in_parallel(shelf.judged, last.values(), READERS), strict=True)
             except FleetError as error:
                 problems |= dict.fromkeys(its, error.summary)
-                continue
-            for name in its:
-                known = (newest[it] for it in (name, *former_names(self._fleet, name)) if it in newest)
-                if last := max(known, key=lambda known: known.id, default=None):
-                    found[name] = last
         return found, problems
 
     def give_up(self, name: str, source: str) -> None:
@@ -110,6 +113,9 @@ class Shelves:
     def note_trial(self, trial: Trial) -> None:
         """Raises VaultError, SecretError."""
         self._shelf(self._settings(trial.child)).note_trial(trial)
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        return (name, *former_names(self._fleet, name))
 
     def _settings(self, name: str) -> BackupSettings:
         now = next((new for new in self._fleet.moved if name in former_names(self._fleet, new)), name)

@@ -22,7 +22,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step("other servers", ensure_others_gone),
     Step("delete server", ensure_deleted),
 )
-NOTES: Final = ("a copy of its memory is kept and read back first; its address goes",)
+NOTES: Final[tuple[str, ...]] = ()
 
 
 def reason(child: Child, situation: Situation) -> Reason | None:

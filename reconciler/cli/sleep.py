@@ -16,12 +16,14 @@ from reconciler.cli.output import LastingOutput, whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
 from reconciler.fleet import former_names
+from reconciler.memories import is_awake
 from reconciler.selection import Selection, resolve
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
     from reconciler.keeper import Keeper
     from reconciler.model import Backup, Sleep
+    from reconciler.planning import Planned
 
 
 @click.command()
@@ -90,9 +92,12 @@ def wake(
         keeper = client.keeper()
         backups = {name: _backup_for(name, it, backup_id, keeper) for name, it in chosen.items()}
         planned = client.plan_waking(backups, key)
+        if backup_id is None:
+            _refuse_the_older(planned, chosen, keeper)
         show_plan(settings, planned)
         if has_errors(planned):
             raise Refused("nothing was changed", "mend what is said above")
+        _refuse_who_stays(planned, backup_id)
         consent("Wake them?", yes, output)
         client.begin_waking(planned)
         if planned.plan.is_empty:
@@ -115,14 +120,34 @@ def _asleep(client: FleetClient, selection: Selection, names: Iterable[str]) -> 
 
 
 def _backup_for(name: str, sleep: Sleep, asked: str | None, keeper: Keeper) -> Backup:
-    """What it wakes with. Raises Refused where it was copied after it was put to sleep: that ended otherwise."""
-    newest = keeper.newest([name])[0].get(name)
-    if asked is None and not sleep.is_waking and sleep.source == name and newest and newest.id > sleep.backup > "":
+    """What it wakes with, if it has no server any more: what it went to sleep with, or what is asked for."""
+    is_its_own = any(backup.id == asked for backup in keeper.kept(name).backups)
+    return keeper.find(name if is_its_own else sleep.source, asked or sleep.backup or None)
+
+
+def _refuse_the_older(planned: Planned, chosen: Mapping[str, Sleep], keeper: Keeper) -> None:
+    """Raises Refused where one was copied after it was put to sleep, and is gone all the same: that ended otherwise."""
+    gone = [name for name in planned.options.waking if not is_awake(planned.children[name])]
+    for name, newest in keeper.newest(gone)[0].items():
+        sleep = chosen[name]
+        if not sleep.is_waking and sleep.source == name and newest.id > sleep.backup > "":
+            raise Refused(
+                f"{name} was put to sleep with {sleep.backup}, and there is a later backup of it, {newest.id}",
+                f"say which it shall wake with: fleet wake {name} --from {newest.id}",
+            )
+
+
+def _refuse_who_stays(planned: Planned, backup_id: str | None) -> None:
+    """Raises Refused where this plan wakes not all, or does not give what was asked for."""
+    acted = {action.child for action in planned.plan.actions}
+    awake = [name for name in planned.options.waking if is_awake(planned.children[name])]
+    if waiting := [name for name in planned.options.waking if name not in (*acted, *awake)]:
+        raise Refused(f"cannot wake now: {', '.join(waiting)}; nothing was changed", "mend what is said above, or wait")
+    if backup_id is not None and awake:
         raise Refused(
-            f"{name} was put to sleep with {sleep.backup}, and there is a later backup of it, {newest.id}",
-            f"say which it shall wake with: fleet wake {name} --from {newest.id}",
+            f"the server of {awake[0]} was not deleted yet, with what it remembers",
+            f"wake it without --from; to give it another memory then: fleet restore {awake[0]} --from {backup_id}",
         )
-    return keeper.find(sleep.source, asked or sleep.backup or None)
 
 
 def _without_switched_off(client: FleetClient, chosen: Mapping[str, Sleep]) -> dict[str, Sleep]:

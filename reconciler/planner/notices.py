@@ -71,6 +71,14 @@ def about_time_and_rest(child: Child, action: Action | None, situation: Situatio
     if child.asleep is not None and is_asleep(child) and child.server is None:
         asleep = f"{child.name} is asleep{_since(child.asleep)}"
         yield _diagnostic(Severity.NOTE, child, asleep, f"to wake it: fleet wake {child.name}")
+    if is_asleep(child) and is_protected(child):
+        yield _diagnostic(
+            Severity.REFUSED,
+            child,
+            f"{child.name} was put to sleep, and is protected: its server stays",
+            f"let it run again: fleet wake {child.name}\n"
+            f"to put it to sleep all the same: then apply `protect: false`, and fleet hibernate {child.name}",
+        )
     if child.spec.expires is not None:
         yield from _about_expiry(child, child.spec.expires, situation)
     if not child.spec.enabled and child.server is not None and action is None:
@@ -97,10 +105,18 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE:
         yield f"the new server gets the newest OpenClaw of that moment{_present_release(child)}"
     kept = child.spec and money.has_backups_afterwards(action, child.spec, child.server)
+    if action.kind is Kind.HIBERNATE:
+        yield f"{_copied_to_sleep(action)}; its address goes"
     if action.kind in (Kind.DESTROY, Kind.REPLACE):
         yield from _about_memory(action, child)
     if child.spec and action.kind not in (Kind.HIBERNATE, Kind.DESTROY) and child.server.backups and not kept:
         yield "switching the cloud's backups off deletes those there are"
+
+
+def _copied_to_sleep(action: Action) -> str:
+    if action.without_copy:
+        return "what it was told since its last copy is lost for good: no other is made (--no-backup)"
+    return "a copy of its memory is kept and read back first"
 
 
 def _about_memory(action: Action, child: Child) -> Iterator[str]:

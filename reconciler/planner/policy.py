@@ -47,7 +47,7 @@ def _too_many_children(fleet: Fleet) -> Iterator[Diagnostic]:
 def _too_many_destroys(
     fleet: Fleet, actions: Sequence[Action], servers: int, options: PlanOptions
 ) -> Iterator[Diagnostic]:
-    names = [action.child for action in actions if action.kind in (Kind.DESTROY, Kind.REPLACE)]
+    names = [action.child for action in actions if _deletes_unasked(action, options)]
     allowed = destroys_allowed(fleet, servers, options)
     if len(names) <= allowed:
         return
@@ -59,6 +59,12 @@ def _too_many_destroys(
         f"they are: {', '.join(names[:SHOWN_NAMES])}{more}\n"
         f"if that is meant, give --max-destroys {len(names)}, or raise `policy: max_destroys` in the fleet file",
     )
+
+
+def _deletes_unasked(action: Action, options: PlanOptions) -> bool:
+    """Who is put to sleep now was named for it. What an earlier command has left, nobody may have in mind any more."""
+    is_left = action.kind is Kind.HIBERNATE and action.child not in options.hibernate
+    return is_left or action.kind in (Kind.DESTROY, Kind.REPLACE)
 
 
 def _says(fleet: Fleet, servers: int, options: PlanOptions) -> str:

@@ -146,17 +146,16 @@ def ensure_asleep(work: Work) -> bool:
         set_sleep(work, Sleep(work.last_copy.id, work.name))
     elif work.memory is not None:  # it was waking, and no apply has finished on its server
         set_sleep(work, Sleep(work.memory.backup.id, work.memory.backup.child))
-    elif not work.is_waking:
+    elif work.asleep is None:
         raise Refused(f"there is nothing of {work.name} to keep: its server is gone, or serves nobody", "plan again")
     return True
 
 
 def ensure_awake(work: Work) -> bool:
     """It runs again with its memory, so what it was woken from is of no more use."""
-    if not work.is_waking:
+    if work.asleep is None:
         return False
     set_sleep(work, None)
-    work.is_waking = False
     return True
 
 

@@ -14,6 +14,7 @@ from reconciler.model import LABEL_PREFIX, Catalog, ChildSpec, Fleet, Server, Se
 from reconciler.offers import alternatives, architecture_of, candidates
 from reconciler.steps.firewalls import sources_digest
 from reconciler.steps.guards import deletable, reread, when_unlocked
+from reconciler.steps.sleeping import note_by_own_name
 from reconciler.steps.work import Work, bot_of
 
 # Hetzner's own module waits 30 minutes for a create; users see 10-35 s (facts on the API, "Durations").
@@ -56,6 +57,7 @@ def ensure_server(work: Work) -> bool:
     """
     if work.server is not None and not _made_in_vain(work):
         return False
+    note_by_own_name(work)  # what wakes by the note of a former name would not know a server of its new one
     refused: dict[tuple[str, str], CloudError] = {}
     for server_type, region in candidates(work.declared(), None):
         try:

@@ -61,22 +61,32 @@ class Shelf:
     def newest(self, child: str = "") -> dict[str, Known]:
         """By child, or of this one, the newest of its own that there is a note of; nothing is opened for it."""
         names = self.vault.names(f"{self.fleet}/{child}/" if child else f"{self.fleet}/")
-        given_up, found = set(names), dict[str, Known]()
+        there, found = set(names), dict[str, Known]()
         for known in sorted(filter(None, map(known_of, names)), key=lambda known: known.id):
             if known.purpose is Purpose.FORK:
                 continue
-            is_given_up = known.purpose is Purpose.SLEEP and given_up_name(known.stem, self.key) in given_up
-            found[known.child] = replace(known, purpose=Purpose.LAST) if is_given_up else known
+            found[known.child] = replace(known, is_given_up=given_up_name(known.stem, self.key) in there)
         return found
+
+    def judged(self, known: Known) -> Known:
+        """The same, when its note was read: a name alone anybody can give. Raises VaultError."""
+        name = f"{known.stem}{NOTE}"
+        if known.is_given_up:  # who could say so has seen it
+            return known
+        try:
+            read_note(name, self._content(name), self.key)
+        except BackupDamaged:
+            return replace(known, is_ours=False)
+        return known
 
     def ids(self, child: str) -> set[str]:
         """Of all that there is a note of, also of one that cannot be read."""
         return {known.id for known in map(known_of, self.vault.names(f"{self.fleet}/{child}/")) if known}
 
     def give_up(self, child: str) -> None:
-        """Nobody waits any more for what the child went to sleep with. It is kept all the same, whole or not."""
+        """Nobody waits any more for what the child went to sleep with, nor asks what cannot be read. It is kept."""
         for known in filter(None, map(known_of, self.vault.names(f"{self.fleet}/{child}/"))):
-            if known.purpose is Purpose.SLEEP:
+            if known.purpose is Purpose.SLEEP or not self.judged(known).is_ours:
                 self._put(given_up_name(known.stem, self.key), b"its memory was given up: fleet wake --empty\n")
 
     def keep(self, backup: Backup, sealed: Path) -> None:

@@ -8,6 +8,7 @@ next apply goes on with it; and then the child whose backup it is, if it is anot
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from reconciler.commands.switching import is_checkpoint_id
@@ -45,9 +46,11 @@ def sleep_of(child: Child, fleet: Fleet, noted: Mapping[str, Sleep]) -> Sleep | 
     old = next((old for old in former_names(fleet, child.name) if old in noted), None)
     if old is None or child.obstacle is not None:
         return None
-    server = child.server
-    is_its_own = server is None or (child.is_unfinished and server.child in (old, *former_names(fleet, old)))
-    return noted[old] if is_its_own else None
+    server, sleep = child.server, noted[old]
+    if server is None:
+        return sleep
+    is_its_own = server.child in (old, *former_names(fleet, old)) and not _has_woken(child, sleep)
+    return sleep if is_its_own and (child.is_unfinished or not sleep.is_waking) else None
 
 
 def _has_woken(child: Child, sleep: Sleep) -> bool:
@@ -114,7 +117,14 @@ def _value(sleep: Sleep, name: str) -> str:
 def set_sleep(work: Work, sleep: Sleep | None) -> None:
     """The same from a step, while others set labels too."""
     with work.trees.marking:
-        note_sleep(work.fleet, work.ports, work.name, sleep)
+        note_sleep(work.fleet, work.ports, work.name, sleep, before=work.asleep.noted_as if work.asleep else "")
+    work.asleep = None if sleep is None else replace(sleep, noted_as=work.name)
+
+
+def note_by_own_name(work: Work) -> None:
+    """What is noted by a former name of who is on its way to wake. Raises CloudError, Refused where it is too long."""
+    if work.asleep is not None and work.asleep.noted_as not in ("", work.name):
+        set_sleep(work, work.asleep)
 
 
 def _read(name: str, value: str) -> Sleep:

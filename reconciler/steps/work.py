@@ -25,6 +25,7 @@ from reconciler.model import (
     Secret,
     SecretRef,
     Server,
+    Sleep,
     Switch,
     masked,
 )
@@ -79,7 +80,7 @@ class Work:
     starts_again: bool = False  # its gateway was stopped for that copy, and ran before
     may_have_started: bool = False  # its gateway, on a server of which no first apply has ended
     memory: Memory | None = None  # what it shall remember when it starts for the first time on a new server
-    is_waking: bool = False  # it was asleep, and the fleet's note of that is still there
+    asleep: Sleep | None = None  # it was, or is on its way to wake: the fleet's note of that is still there
     new_uid: str | None = None  # of the server that is being made
     spares: tuple[Server, ...] = ()  # of the child: see steps/replacing.py, as all that follows here
     retired: tuple[Server, ...] = ()

@@ -233,6 +233,17 @@ def _wake(world: FakeFleet) -> None:
     client.begin_waking(client.plan_waking({"alice": client.keeper().find("alice")}))
 
 
+def _left_asleep_and_renamed(world: FakeFleet) -> None:
+    _left_asleep(world)
+    _rename(world)
+
+
+def _wake_renamed(world: FakeFleet) -> None:
+    """The note of that is under the name of before."""
+    _wake(world)
+    _rename(world)
+
+
 def _back_up(world: FakeFleet) -> None:
     """Since then it was told something else, and the backup was sent to its host."""
     backup = _backed_up(world)
@@ -296,7 +307,9 @@ SCENARIOS: Final = (
     Scenario("an expiry", _expire, ("destroy alice",)),
     Scenario("a hibernation", _nothing, ("hibernate alice",), asks=_hibernation),
     Scenario("a hibernation that had begun", _left_asleep, ("hibernate alice",)),
+    Scenario("a hibernation that had begun under another name", _left_asleep_and_renamed, ("hibernate alba",)),
     Scenario("a wake", _wake, ("create alice",), AGAIN),
+    Scenario("a wake under another name", _wake_renamed, ("create alba",), {"demo-alice": 1, "demo-alba": 1, "demo-bob": 1}),
     Scenario("a restore", _back_up, ("update alice",), asks=_restore, switches=True),
     Scenario("backups", _backups, ("update alice",)),
     Scenario("a firewall of its own", _narrow_firewall, ("update alice",)),

@@ -133,7 +133,8 @@ def no_more_is_deleted_than_may_be(case: Case, plan: Plan) -> None:
     if isinstance(limit, Percent):
         limit = max(1, servers * limit.value // 100) if limit.value else 0
     counted = [action for action in plan.actions if action.child not in throwaway]
-    deleted = sum(action.kind in (Kind.DESTROY, Kind.REPLACE) for action in counted)
+    unasked = [it for it in counted if it.kind is not Kind.HIBERNATE or it.child not in case.options.hibernate]
+    deleted = sum(it.kind in (Kind.DESTROY, Kind.REPLACE, Kind.HIBERNATE) for it in unasked)
     assert ("max_destroys" in _breached(plan)) == (deleted > limit)
 
 

@@ -48,6 +48,9 @@ def what_an_action_gives_up_is_said(case: Case, plan: Plan) -> None:
         is_last = action.kind in (Kind.DESTROY, Kind.REPLACE)
         given_up = action.child in case.options.without_copy
         assert ("what it remembers is lost for good" in notes) == (is_last and given_up)
+        sleeps = action.kind is Kind.HIBERNATE
+        assert ("what it was told since its last copy is lost for good" in notes) == (sleeps and given_up)
+        assert ("a copy of its memory is kept and read back first;" in notes) == (sleeps and not given_up)
         assert ("given to the new one before that starts" in notes) == (makes_another and not given_up)
         copied = action.kind is Kind.DESTROY and not given_up and recipe.ready and not recipe.throwaway
         assert ("a last copy of its memory is kept" in notes) == copied

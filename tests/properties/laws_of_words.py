@@ -43,7 +43,11 @@ def what_takes_a_new_server_is_said(case: Case, plan: Plan) -> None:
         pending = needs and not (case.options.may_replace(name) and not expecting.is_kept(recipe))
         expired = expecting.is_over(recipe) and expecting.is_kept(recipe)
         said = [found.summary for found in about(plan, name) if found.severity is Severity.REFUSED]
-        assert len(said) == pending + expired, said
+        stays = expecting.is_asleep(recipe) and expecting.is_kept(recipe)
+        assert [f"{name} was put to sleep, and is protected: its server stays"] * stays == [
+            it for it in said if "to sleep" in it
+        ]
+        assert len(said) == pending + expired + stays, said
         if pending:
             kept = "it is not replaced for" if case.options.may_replace(name) else "takes a new server"
             [summary] = [it for it in said if kept in it]

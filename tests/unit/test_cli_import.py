@@ -180,6 +180,13 @@ def _sleeps(world: FakeFleet) -> None:
     note_sleep(world.fleet(), world.ports(), "bob", Sleep("20261122T120000Z", "bob"))
 
 
+def _sleeps_by_its_copy(world: FakeFleet) -> None:
+    """The label is lost."""
+    place = world.state.parent / "backups/demo/bob"
+    place.mkdir(parents=True)
+    (place / "20261122T110000Z-0a1b-sleep.json").write_text("{}")
+
+
 def _is_off(world: FakeFleet) -> None:
     world.cloud.by_id[77] = replace(world.cloud.by_id[77], status=ServerStatus.OFF)
 
@@ -208,6 +215,7 @@ def _without_our_key(world: FakeFleet) -> None:
         (_has_expired, 4, "child bob has expired on 2026-11-22 12:00 UTC"),
         (_is_moved, 4, "child bob has a server already: demo-alice, which `moved` gives it\n"),
         (_sleeps, 4, "bob sleeps, and this server has a memory of its own"),
+        (_sleeps_by_its_copy, 4, "bob sleeps, and this server has a memory of its own"),
         (_is_off, 4, "server old-pet is off"),
         (_is_gone, 1, "there is no server with the name or id old-pet"),
         (_without_sudo, 1, "has no sudo"),
