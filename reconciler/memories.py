@@ -167,7 +167,7 @@ def _unread(name: str, newest: Known) -> Diagnostic:
     return Diagnostic(
         Severity.ERROR,
         f"{name} is not made without a memory: nobody can tell what its newest backup is, {newest.stem}{NOTE}",
-        "its note is damaged, or was never written by this fleet; if it is not yours, remove it from the storage\n"
+        "its note is damaged, or not written with this fleet key: fleet key show; remove it if it is not this fleet's\n"
         f"to give it another one: fleet backup list {name}, then fleet wake {name} --from BACKUP\n"
         f"to give up what it remembered: fleet wake {name} --empty",
         address=name,

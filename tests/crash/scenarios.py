@@ -270,6 +270,7 @@ def _backed_up(world: FakeFleet) -> Backup:
 
 
 AGAIN: Final = {"demo-alice": 2, "demo-bob": 1}
+BOTH_NAMES: Final = {"demo-alice": 1, "demo-alba": 1, "demo-bob": 1}
 NEW: Final = {"demo-alice": 1, "demo-bob": 1, "demo-carol": 1}
 SCENARIOS: Final = (
     Scenario("a first apply", _begin, ("create alice",), {"demo-alice": 1}),
@@ -309,7 +310,9 @@ SCENARIOS: Final = (
     Scenario("a hibernation that had begun", _left_asleep, ("hibernate alice",)),
     Scenario("a hibernation that had begun under another name", _left_asleep_and_renamed, ("hibernate alba",)),
     Scenario("a wake", _wake, ("create alice",), AGAIN),
-    Scenario("a wake under another name", _wake_renamed, ("create alba",), {"demo-alice": 1, "demo-alba": 1, "demo-bob": 1}),
+    Scenario(
+        "a wake under another name", _wake_renamed, ("create alba",), {"demo-alice": 1, "demo-alba": 1, "demo-bob": 1}
+    ),
     Scenario("a restore", _back_up, ("update alice",), asks=_restore, switches=True),
     Scenario("backups", _backups, ("update alice",)),
     Scenario("a firewall of its own", _narrow_firewall, ("update alice",)),

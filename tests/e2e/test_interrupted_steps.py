@@ -22,6 +22,7 @@ from typing import Any, Final
 import pytest
 
 from reconciler.managed import files
+from reconciler.model import HostFacts
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.network import machine_namespace
 from tests.crash.comparing import differences
@@ -160,7 +161,7 @@ def test_it_is_as_a_child_that_nothing_happened_to(place: Place) -> None:
     place.operator.fleet("apply", "--yes", timeout=900)
     planned = place.look()
     assert planned.plan.is_empty
-    found = {name: comparable_facts(child.facts) for name, child in planned.children.items()}
+    found = {name: lasting_facts(child.facts) for name, child in planned.children.items()}
     assert list(differences(found["kim"], found["calm"])) == []
     assert place.creates() == ["steps-calm", "steps-kim"]
     assert starts_of(place) == starts
@@ -184,7 +185,15 @@ def differing(place: Place, before: dict[str, Any]) -> list[str]:
 
 
 def facts_of(place: Place) -> dict[str, Any]:
-    return comparable_facts(place.look().children["kim"].facts)
+    return lasting_facts(place.look().children["kim"].facts)
+
+
+def lasting_facts(facts: HostFacts | None) -> dict[str, Any]:
+    """Without what a gateway that runs has written to its log within the last minutes."""
+    found = comparable_facts(facts)
+    if found:
+        found["gateway"].pop("errors")
+    return found
 
 
 def starts_of(place: Place) -> int:
