@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 PARTS = (
     ("no_trace.xml", "End to end, alone on the machine"),
     ("e2e.xml", "End to end, on real machines"),
-    ("matrices.xml", "Interrupted steps and the Host contract, on real machines"),
+    ("matrices.xml", "Interrupted steps, the Host contract and changes of version, on real machines"),
     ("quick.xml", "Unit, contract, crash"),
     ("kills.xml", "Kills of simulated machines"),
 )

@@ -87,8 +87,14 @@ class Story:
         return found["health"], found["gateway"]["version"]
 
     def machine(self) -> int:
-        (row,) = ask_cloud("GET", "/servers", params={"label_selector": "openclaw-deploy/child=ada"})["servers"]
-        return int(row["id"])
+        (number,) = self.servers()
+        return number
+
+    def servers(self) -> list[int]:
+        """Other fleets of the same sandbox have an ada too."""
+        of_it = f"openclaw-deploy/fleet={self.operator.directory.name},openclaw-deploy/child=ada"
+        found = ask_cloud("GET", "/servers", params={"label_selector": of_it})["servers"]
+        return [int(row["id"]) for row in found]
 
     def await_switch(self) -> None:
         wait_until(lambda: self.root(f"test -e {SWITCH}/made && echo yes; true") == "yes", "the switch", 300)

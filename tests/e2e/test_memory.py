@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from reconciler.sandbox.client import SandboxClient
-from tests.e2e.machinery import ask_cloud
 from tests.e2e.minds import NEWER, RecordProperty, Story, in_words, step_seconds, timed, told
 from tests.storage import USER as ACCOUNT
 from tests.storage import s3_server
@@ -36,11 +35,6 @@ def declare(story: Story, endpoint: str, **changes: object) -> None:
     story.declare(NEWER, backup={"to": "s3://backups/minds", "endpoint": endpoint, **keys}, **changes)
 
 
-def servers() -> list[int]:
-    found = ask_cloud("GET", "/servers", params={"label_selector": "openclaw-deploy/child=ada"})["servers"]
-    return [server["id"] for server in found]
-
-
 def backups(story: Story) -> list[str]:
     found = json.loads(story.operator.fleet("backup", "list", "ada", "--json"))["ada"]["backups"]
     return [backup["id"] for backup in found]
@@ -54,7 +48,7 @@ def test_who_sleeps_has_no_server_and_wakes_with_its_memory(
     story.tell("remember that my dog is called Bello")
     with timed(record_property, "Hibernate: last copy, verified, server gone"):
         story.operator.fleet("hibernate", "ada", "--yes", timeout=300)
-    assert servers() == []
+    assert story.servers() == []
     assert len(backups(story)) == 1
     assert "ada is asleep: its memory is in the backup" in story.operator.fleet("plan", "--detailed-exitcode")
     with timed(record_property, "Wake: a new server, healthy with its memory"):
@@ -67,7 +61,7 @@ def test_who_sleeps_has_no_server_and_wakes_with_its_memory(
 def test_another_region_means_another_server_and_the_same_mind(
     story: Story, endpoint: str, record_property: RecordProperty
 ) -> None:
-    before = servers()
+    before = story.servers()
     declare(story, endpoint, region="fsn1")
     with timed(record_property, "Replacement in another region, in all"):
         said = story.operator.fleet("apply", "--yes", "--allow-replace", "ada", timeout=900)
@@ -77,7 +71,7 @@ def test_another_region_means_another_server_and_the_same_mind(
     record_property(
         "Replacement: silent from the stop to the proof", f"{sum(silent.values()):.1f} s ({in_words(silent)})"
     )
-    (after,) = servers()
+    (after,) = story.servers()
     assert after not in before
     assert "Bello" in story.tell("what is my dog called?")
     assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
@@ -86,7 +80,7 @@ def test_another_region_means_another_server_and_the_same_mind(
 def test_who_was_destroyed_comes_back_from_a_bucket(story: Story) -> None:
     story.tell("remember that my fish is called Wanda")
     story.operator.fleet("destroy", "ada", "--yes", timeout=300)
-    assert servers() == []
+    assert story.servers() == []
     story.operator.fleet("restore", "ada", "--yes", timeout=900)
     earlier = story.tell("what do you remember?")
     assert "Bello" in earlier
@@ -101,10 +95,10 @@ def test_an_older_backup_is_put_back_into_a_running_gateway(story: Story) -> Non
 
 
 def test_what_cannot_be_copied_is_not_deleted_unless_a_person_says_so(story: Story) -> None:
-    (machine,) = servers()
+    (machine,) = story.servers()
     story.root("systemctl stop openclaw-gateway; mv /var/lib/openclaw /var/lib/openclaw.away")
     said = story.operator.run("destroy", "ada", "--yes", timeout=300)
     assert (said.returncode, "there is no state" in said.stdout) == (1, True), said
-    assert servers() == [machine]
+    assert story.servers() == [machine]
     story.operator.fleet("destroy", "ada", "--yes", "--no-backup", "ada", timeout=300)
-    assert servers() == []
+    assert story.servers() == []
