@@ -20,6 +20,7 @@ PARTS = (
     ("e2e.xml", "End to end, on real machines"),
     ("matrices.xml", "Interrupted steps, the Host contract and changes of version, on real machines"),
     ("quick.xml", "Unit, contract, crash"),
+    ("laws.xml", "Laws and mutants"),
     ("kills.xml", "Kills of simulated machines"),
 )
 HEAD = """\

@@ -45,6 +45,11 @@ class How(StrEnum):
     UNANSWERED = "lived on without the answer of"
 
 
+def ways_to_die(moment: int, first: int = 0) -> list[How]:
+    """All there are at this moment. Nothing is between an effect and the next, so death before one is after another."""
+    return [how for how in How if how is not How.BEFORE or moment == first]
+
+
 @dataclass(frozen=True)
 class Effect:
     """`half` is what is left of it in its middle; `lost` is how it looks when the answer does not come."""

@@ -21,7 +21,7 @@ from reconciler.commands.switching import PATIENCE
 from reconciler.errors import FleetError
 from reconciler.managed import MANAGED
 from tests.crash.comparing import OF_A_RETURN, OF_ONE_UID, Untouched, differences, field_of, outcome, untouched
-from tests.crash.dying import Fate, How, apply_until, go_on
+from tests.crash.dying import Fate, How, apply_until, go_on, ways_to_die
 from tests.crash.scenarios import BYSTANDER, SCENARIOS, Scenario, finished_fleet
 from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
@@ -56,7 +56,7 @@ def test_the_next_apply_ends_what_one_that_died_began(scenario: Scenario, state:
 def _trials(effects: int) -> Iterator[tuple[int, How, str, float]]:
     ways = list(How)
     for number, moment in enumerate(range(0, effects, 1 if FULL else max(1, effects // QUICK))):
-        for how in ways if FULL else [ways[number % len(ways)]]:
+        for how in ways_to_die(moment) if FULL else [ways[number % len(ways)]]:
             yield moment, how, *AFTERMATHS[(number + ways.index(how)) % len(AFTERMATHS)]
 
 

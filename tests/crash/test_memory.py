@@ -16,7 +16,7 @@ import pytest
 from reconciler.errors import FleetError
 from reconciler.model import Server, ServerStatus
 from tests.crash.comparing import kept
-from tests.crash.dying import Fate, How, apply_until
+from tests.crash.dying import Fate, How, apply_until, ways_to_die
 from tests.crash.scenarios import SCENARIOS, Scenario, finished_fleet
 from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
@@ -43,7 +43,7 @@ def _fates(scenario: Scenario, finished: FakeFleet, state: Path) -> Iterator[Fat
     world.remove()
     ways = list(How)
     for number, moment in enumerate(range(0, len(whole.effects), 1 if FULL else max(1, len(whole.effects) // QUICK))):
-        for how in ways if FULL else [ways[number % len(ways)]]:
+        for how in ways_to_die(moment) if FULL else [ways[number % len(ways)]]:
             yield Fate(moment, how)
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from reconciler.errors import FleetError
 from reconciler.model import Plan, PlanOptions, ServerStatus
-from tests.crash.dying import Effect, Fate, How, apply_until
+from tests.crash.dying import Effect, Fate, How, apply_until, ways_to_die
 from tests.crash.scenarios import finished_fleet
 from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
@@ -38,6 +38,7 @@ def _good(world: FakeFleet) -> None:
 def _never_ready(world: FakeFleet) -> None:
     _good(world)
     world.dialer.flawed = {"2026.9.6": "never ready"}
+    world.clock.late = 8.0  # it is waited for through minutes, a look every two seconds
 
 
 def _ends_at_its_second_start(world: FakeFleet) -> None:
@@ -120,7 +121,8 @@ def test_no_second_gateway_polls_where_the_label_of_the_commit_is_taken_away_by_
 def _trials(effects: int, first: int = 0) -> Iterator[tuple[int, How, bool]]:
     ways = list(product(How, (False, True)))
     for number, moment in enumerate(range(first, effects, 1 if FULL else max(1, (effects - first) // QUICK))):
-        for how, boots in ways if FULL else [ways[number % len(ways)]]:
+        every = product(ways_to_die(moment, first), (False, True))
+        for how, boots in every if FULL else [ways[number % len(ways)]]:
             yield moment, how, boots
 
 

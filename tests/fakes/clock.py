@@ -16,6 +16,7 @@ class FakeClock:
         self._elapsed = 0.0
         self._tokens = 0
         self.behind = 0.0  # seconds by which what it says of the time is wrong
+        self.late = 0.0  # seconds by which every pause lasts longer than it was asked for
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
@@ -27,7 +28,7 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         with self._lock:
             self.slept.append(seconds)
-            self._elapsed += seconds
+            self._elapsed += seconds + self.late
 
     def copy(self) -> FakeClock:
         """One that goes on from here by itself."""
