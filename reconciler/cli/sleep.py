@@ -121,7 +121,7 @@ def _asleep(client: FleetClient, selection: Selection, names: Iterable[str]) -> 
 
 def _backup_for(name: str, sleep: Sleep, asked: str | None, keeper: Keeper) -> Backup:
     """What it wakes with, if it has no server any more: what it went to sleep with, or what is asked for."""
-    is_its_own = any(backup.id == asked for backup in keeper.kept(name).backups)
+    is_its_own = asked is not None and any(backup.id == asked for backup in keeper.kept(name).backups)
     return keeper.find(name if is_its_own else sleep.source, asked or sleep.backup or None)
 
 
@@ -133,7 +133,8 @@ def _refuse_the_older(planned: Planned, chosen: Mapping[str, Sleep], keeper: Kee
         if not sleep.is_waking and sleep.source == name and newest.id > sleep.backup > "":
             raise Refused(
                 f"{name} was put to sleep with {sleep.backup}, and there is a later backup of it, {newest.id}",
-                f"say which it shall wake with: fleet wake {name} --from {newest.id}",
+                f"say which it shall wake with: fleet wake {name} --from {newest.id}\n"
+                f"or what it was put to sleep with: fleet wake {name} --from {sleep.backup}",
             )
 
 
