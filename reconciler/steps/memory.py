@@ -15,7 +15,7 @@ from reconciler.steps.server import check_stock
 from reconciler.steps.shelf import shelf_of
 from reconciler.steps.sleeping import set_sleep
 from reconciler.steps.versions import linked
-from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
+from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of, uid_of
 
 
 def ensure_last_copy(work: Work) -> bool:
@@ -125,8 +125,11 @@ def ensure_movable(work: Work) -> bool:
 
 
 def ensure_memory(work: Work) -> bool:
-    """A gateway that has not started on this host yet remembers what it was given. Raises HostError, VaultError."""
-    if work.memory is None:
+    """A gateway that has not started on this host yet remembers what it was given. Raises HostError, VaultError.
+
+    What was copied from this very server, on its way to wake (keeper.py), has nothing that is not there already.
+    """
+    if work.memory is None or work.memory.backup.uid == uid_of(work.existing()):
         return False
     host, backup = work.connection(), work.memory.backup
     if host.run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip() == backup.digest:

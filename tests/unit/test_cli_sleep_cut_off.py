@@ -16,6 +16,7 @@ from tests.fakes.worlds import make_spec
 
 DOG = "my dog is called Bello"
 CAT = "my cat is called Tom"
+FISH = "my fish is called Wanda"
 GONE = HostTimedOut("gone", "again")
 
 
@@ -76,6 +77,15 @@ def test_who_wakes_and_is_copied_meanwhile_wakes_with_that(half_awake: CommandLi
     lose(half_awake.world, "alice")
     assert half_awake("apply", "--yes").code == 0
     assert memory(half_awake, "alice") == [DOG, CAT]
+    assert labels(half_awake.world) == {}
+
+
+def test_what_was_said_since_that_copy_stays_as_long_as_the_server_does(half_awake: CommandLine) -> None:
+    half_awake.world.host("alice").gateway.remember(CAT)
+    assert half_awake("backup", "create", "alice").code == 0
+    half_awake.world.host("alice").gateway.remember(FISH)
+    assert half_awake("apply", "--yes").code == 0
+    assert memory(half_awake, "alice") == [DOG, CAT, FISH]
     assert labels(half_awake.world) == {}
 
 
