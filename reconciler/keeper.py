@@ -32,6 +32,7 @@ from reconciler.steps.backups import Memory
 from reconciler.steps.retention import is_due, surplus
 from reconciler.steps.runs import fleet_firewalls
 from reconciler.steps.sleeping import asleep_by_name, note_sleep
+from reconciler.steps.work import uid_of
 
 WORKERS: Final = 8  # each makes a host pack, and takes the operator's network
 
@@ -133,7 +134,7 @@ class Keeper(Shelves):
 
     def _follow(self, outcome: MadeBackup, copy: Backup, child: Child) -> MadeBackup:
         sleep = child.asleep
-        if sleep is None or not sleep.is_waking:
+        if sleep is None or not (sleep.is_waking and child.is_unfinished):
             return outcome
         try:
             if self._was_given(child, sleep):
@@ -145,13 +146,16 @@ class Keeper(Shelves):
         return outcome
 
     def _was_given(self, child: Child, sleep: Sleep) -> bool:
-        """Its host has what it shall wake with. Raises HostError, VaultError, Refused."""
-        work = self._work(child.name, self._server_of(child))
+        """Its host has what it shall wake with, or that was copied from it. Raises HostError, VaultError, Refused."""
+        server, backup = self._server_of(child), self.find(sleep.source, sleep.backup)
+        work = self._work(child.name, server)
+        if backup.uid == uid_of(server):
+            return True
         try:
             placed = work.connection().run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip()
         finally:
             work.hang_up()
-        return placed == self.find(sleep.source, sleep.backup).digest
+        return placed == backup.digest
 
     def _pruned(self, made: list[MadeBackup]) -> list[MadeBackup]:
         """The same, when what is too old was removed of those that have another now."""

@@ -20,6 +20,7 @@ from reconciler.model import (
     Plan,
     Purpose,
     Rollback,
+    ServerStatus,
     Severity,
     Sleep,
 )
@@ -34,7 +35,7 @@ def without_outlived(
     Which of both such a child shall have, no rule can tell: unless a person has `told`, it is not made. Nor is its note
     moved while nobody can see whether there is another.
     """
-    heirs = [name for name, child in children.items() if child.asleep is not None and child.asleep.noted_as != name]
+    heirs = [name for name, child in children.items() if _has_anothers_note(child)]
     newest, problems = keeper.newest(heirs) if heirs else ({}, {})
     found = dict(children)
     for name in heirs:
@@ -42,17 +43,23 @@ def without_outlived(
         if name in problems:
             found[name] = replace(child, obstacle=_unknown(name, problems[name], is_known=True))
         elif last is not None and is_outlived(child, fleet, last):
-            found[name] = replace(child, asleep=None, obstacle=None if name in told else _outlived(child, last))
+            hindrance = _outlived(child, last) if last.is_ours else _unread(name, last)
+            found[name] = replace(child, asleep=None, obstacle=None if name in told else hindrance)
     return found
 
 
-def is_outlived(child: Child, fleet: Fleet, newest: Known | None) -> bool:
-    """Whether there is a later backup of what it is called since it was put to sleep under a former name. Pure.
+def _has_anothers_note(child: Child) -> bool:
+    """As long as its own server is there, that has all that it ever knew."""
+    is_there = child.server is not None and not child.is_unfinished
+    return child.asleep is not None and child.asleep.noted_as != child.name and not is_there
 
-    As long as its own server is there, that has all that it ever knew.
-    """
-    sleep = child.asleep if child.server is None or child.is_unfinished else None
-    if sleep is None or newest is None or sleep.noted_as in ("", child.name):
+
+def is_outlived(child: Child, fleet: Fleet, newest: Known | None) -> bool:
+    """Whether there is a later backup of what it is called since it was put to sleep under a former name. Pure."""
+    sleep = child.asleep
+    if sleep is None or newest is None or sleep.noted_as == "" or not _has_anothers_note(child):
+        return False
+    if newest.is_given_up and newest.purpose is not Purpose.SLEEP:  # nobody could read it
         return False
     return newest.id > sleep.backup and newest.child not in (sleep.noted_as, *former_names(fleet, sleep.noted_as))
 
@@ -63,8 +70,13 @@ def sleeps_with(newest: Known) -> bool:
 
 
 def is_awake(child: Child) -> bool:
-    """Who answers was never deleted. Of all others nobody knows: its server may be on its way out. Pure."""
-    return child.facts is not None and not child.is_unfinished
+    """Its server was never deleted: it answers, or is off. Of others nobody knows: it may be on its way out. Pure."""
+    is_off = child.server is not None and child.server.status is ServerStatus.OFF
+    return (is_off or child.facts is not None) and not child.is_unfinished
+
+
+def _wakes_by_note(child: Child) -> bool:
+    return child.asleep is not None and child.asleep.is_waking and child.server is None
 
 
 def awaking(
@@ -72,9 +84,12 @@ def awaking(
 ) -> tuple[dict[str, Child], dict[str, Memory]]:
     """The same children where some wake, with the versions of their backups; and what these will be given.
 
-    A child whose backup cannot be had is not to be made: that is an obstacle for it alone.
+    A child whose backup cannot be had is not to be made: that is an obstacle for it alone. Nor is one by an earlier
+    command where there is a later backup of its own: that waking ended otherwise, and a person has to say which.
     """
     found, memories = dict(children), dict(given)
+    earlier = [name for name, child in children.items() if _wakes_by_note(child) and name not in waking]
+    newest = keeper.newest(earlier)[0] if earlier else {}
     for name, child in children.items():
         asleep, spec = child.asleep, child.spec
         if name in waking:
@@ -82,8 +97,13 @@ def awaking(
         if asleep is None or not asleep.is_waking or spec is None:
             continue
         found[name] = child = replace(child, asleep=asleep)
-        if child.server is not None and not child.is_unfinished:
-            continue  # it has got it already
+        if child.server is not None and (child.retired or not child.is_unfinished):
+            memories.pop(name, None)  # it has got it already, or what was handed over to it
+            continue
+        last = newest.get(name)
+        if last is not None and last.id > asleep.backup > "" and asleep.source in keeper.names_of(name):
+            found[name] = replace(child, obstacle=_later(child, asleep, last))
+            continue
         try:
             memory = memories.get(name) or keeper.memory(asleep.source, keeper.find(asleep.source, asleep.backup))
         except FleetError as error:
@@ -171,6 +191,16 @@ def _unread(name: str, newest: Known) -> Diagnostic:
         f"to give it another one: fleet backup list {name}, then fleet wake {name} --from BACKUP\n"
         f"to give up what it remembered: fleet wake {name} --empty",
         address=name,
+    )
+
+
+def _later(child: Child, asleep: Sleep, newest: Known) -> Diagnostic:
+    return Diagnostic(
+        Severity.ERROR,
+        f"{child.name} was to wake with {asleep.backup}, and there is a later backup of it, {newest.id}",
+        f"say which it shall wake with: fleet wake {child.name} --from {newest.id}\n"
+        f"or the earlier one: fleet wake {child.name} --from {asleep.backup}",
+        address=child.name,
     )
 
 

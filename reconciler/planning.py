@@ -109,7 +109,8 @@ class Planning:
             if why := self.why_no_server(name):
                 raise Refused(f"{name} cannot wake: {why}", "change that first")
         keeper = Keeper(self.fleet, self._ports)
-        memories = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
+        given = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
+        memories = {name: replace(memory, is_asked=True) for name, memory in given.items()}
         planned = self._plan(self.fleet, waking, PlanOptions(partial=True, waking=waking), memories)
         for name, sleep in waking.items():
             mark_of(planned.children[name].asleep or sleep, name)  # refuses a name that is too long

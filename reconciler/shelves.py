@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from reconciler.errors import BackupDamaged, FleetError, Refused
@@ -52,11 +52,16 @@ class Shelves:
             try:
                 shelf = self._shelf(BackupSettings(to=place))
                 newest = shelf.newest()
-                by_name = {name: [newest[it] for it in self._names(name) if it in newest] for name in its}
+                by_name = {name: [newest[it] for it in self.names_of(name) if it in newest] for name in its}
                 last = {name: max(known, key=lambda known: known.id) for name, known in by_name.items() if known}
-                found |= zip(last, in_parallel(shelf.judged, last.values(), READERS), strict=True)
             except FleetError as error:
                 problems |= dict.fromkeys(its, error.summary)
+                continue
+            for name, judged in zip(last, in_parallel(_judging(shelf), last.values(), READERS), strict=True):
+                if isinstance(judged, Known):
+                    found[name] = judged
+                else:
+                    problems[name] = judged
         return found, problems
 
     def give_up(self, name: str, source: str) -> None:
@@ -114,7 +119,8 @@ class Shelves:
         """Raises VaultError, SecretError."""
         self._shelf(self._settings(trial.child)).note_trial(trial)
 
-    def _names(self, name: str) -> tuple[str, ...]:
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """All under which a child has backups: its own name, and its former ones."""
         return (name, *former_names(self._fleet, name))
 
     def _settings(self, name: str) -> BackupSettings:
@@ -124,3 +130,15 @@ class Shelves:
 
     def _shelf(self, settings: BackupSettings) -> Shelf:
         return shelf_of(settings, self._fleet, self._ports)
+
+
+def _judging(shelf: Shelf) -> Callable[[Known], Known | str]:
+    """What `shelf.judged` says; in words, why nobody can tell."""
+
+    def judge(known: Known) -> Known | str:
+        try:
+            return shelf.judged(known)
+        except FleetError as error:
+            return error.summary
+
+    return judge

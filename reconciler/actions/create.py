@@ -31,8 +31,7 @@ def reason(child: Child, situation: Situation) -> Reason | None:
 
 
 def _given(asleep: Sleep) -> Reason:
-    backup = f": the backup {asleep.backup}" if asleep.backup else ""
-    return Reason(ReasonCode.ASKED, f"it wakes with what it remembered{backup}")
+    return Reason(ReasonCode.ASKED, f"it wakes with what it remembered: the backup {asleep.backup}")
 
 
 def _absent(child: Child) -> Reason:

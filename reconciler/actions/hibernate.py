@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.actions.conditions import is_asleep, is_protected, shall_go
+from reconciler.actions.conditions import is_asleep, is_protected
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import Step
 from reconciler.steps.memory import ensure_asleep, ensure_copy_to_sleep
@@ -26,8 +26,8 @@ NOTES: Final[tuple[str, ...]] = ()
 
 
 def reason(child: Child, situation: Situation) -> Reason | None:
-    """A person asks for it; or somebody has, and its server is still there."""
-    if child.spec is None or child.server is None or shall_go(child, situation) or is_protected(child):
+    """A person asks for it; or somebody has, and its server is still there. Who shall go goes (actions/destroy.py)."""
+    if child.spec is None or child.server is None or is_protected(child):
         return None
     if child.name in situation.options.hibernate:
         return Reason(ReasonCode.ASKED, "asked for on the command line; its server is deleted, and its memory kept")

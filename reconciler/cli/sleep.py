@@ -130,11 +130,12 @@ def _refuse_the_older(planned: Planned, chosen: Mapping[str, Sleep], keeper: Kee
     gone = [name for name in planned.options.waking if not is_awake(planned.children[name])]
     for name, newest in keeper.newest(gone)[0].items():
         sleep = chosen[name]
-        if not sleep.is_waking and sleep.source == name and newest.id > sleep.backup > "":
+        if sleep.source in keeper.names_of(name) and newest.id > sleep.backup > "":
+            was = "to wake" if sleep.is_waking else "put to sleep"
             raise Refused(
-                f"{name} was put to sleep with {sleep.backup}, and there is a later backup of it, {newest.id}",
+                f"{name} was {was} with {sleep.backup}, and there is a later backup of it, {newest.id}",
                 f"say which it shall wake with: fleet wake {name} --from {newest.id}\n"
-                f"or what it was put to sleep with: fleet wake {name} --from {sleep.backup}",
+                f"or the earlier one: fleet wake {name} --from {sleep.backup}",
             )
 
 

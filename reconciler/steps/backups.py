@@ -23,7 +23,7 @@ from reconciler.commands.backups import PIECE
 from reconciler.commands.release import exact
 from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
 from reconciler.fleet import former_names
-from reconciler.ids import ID_FORMAT, free_id, later_id
+from reconciler.ids import ID_FORMAT, free_id, later_id, moment_of
 from reconciler.manifests import fitted
 from reconciler.model import Backup, BackupSettings, Checkpoint, Purpose, Secret
 from reconciler.ports import Host, Ports
@@ -43,6 +43,7 @@ class Memory:
     backup: Backup
     shelf: Shelf
     identity: Secret
+    is_asked: bool = False  # just now, by a person
 
 
 def memory_of(backup: Backup, shelf: Shelf, ports: Ports, identity: Secret | None = None) -> Memory:
@@ -183,7 +184,14 @@ def _new_id(work: Work, shelf: Shelf) -> str:
     known = {known for name in names for known in shelf.ids(name)}
     if facts is not None:
         known |= {*(checkpoint.id for checkpoint in facts.checkpoints), *(name[:16] for name in facts.asides)}
-    return later_id(work.ports.clock.now(), known)
+    found = later_id(work.ports.clock.now(), known)
+    if moment_of(found) is None:
+        newest = max(name for name in known if moment_of(name))
+        raise VaultError(
+            f"no backup of {work.name} can be later than {newest}, by which something of it is named",
+            "remove that from where its backups are, if nobody here has made it",
+        )
+    return found
 
 
 def _archive(work: Work) -> tuple[Host, dict[str, Any]]:

@@ -36,7 +36,6 @@ ACTIONS: Final = (
         ("if not shall_run(child, situation):", "if child.spec is None:"),
         ("if child.server is None:", "if False:"),
         ("if child.asleep is None else _given(child.asleep)", ""),
-        ("if asleep.backup else", "if True else"),
         ("return Reason(ReasonCode.ASKED, f\"it wakes", "return Reason(ReasonCode.GONE, f\"it wakes"),
         ("if child.is_unfinished:", "if False:"),
         ("WAVE: Final = 2", "WAVE: Final = 4"),
@@ -51,7 +50,6 @@ ACTIONS: Final = (
     ),
     *of(
         "actions/hibernate",
-        ("child.server is None or shall_go(child, situation) or", "child.server is None or"),
         ("or is_protected(child):", ":"),
         ("if child.name in situation.options.hibernate:", "if False:"),
         ("if is_asleep(child):", "if False:"),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.api import FleetClient
 from reconciler.errors import CloudUnavailable, HostTimedOut
-from reconciler.model import LABEL_PREFIX, Percent
+from reconciler.model import LABEL_PREFIX, Percent, PlanOptions
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
@@ -44,12 +45,16 @@ def half_awake(fleet: CommandLine) -> CommandLine:
     copy = labels(fleet.world)["alice"].partition(".")[0]
     fleet.world.clock.sleep(60)
     assert fleet("wake", "alice", "--yes").code == 0
-    server, wall = fleet.world.server("alice"), fleet.world.cloud.walls["demo"]
-    unfinished = {**server.labels, f"{LABEL_PREFIX}unfinished": "true"}
-    fleet.world.cloud.by_id[server.id] = replace(server, labels=unfinished)
-    fleet.world.cloud.label_firewall(wall.id, {**wall.labels, f"{LABEL_PREFIX}asleep-alice": f"{copy}.w"})
-    fleet.world.clock.sleep(60)
+    unfinish(fleet.world, copy)
     return fleet
+
+
+def unfinish(world: FakeFleet, copy: str) -> None:
+    """The last steps of alice's waking have not ended."""
+    server, wall = world.server("alice"), world.cloud.walls["demo"]
+    world.cloud.by_id[server.id] = replace(server, labels={**server.labels, f"{LABEL_PREFIX}unfinished": "true"})
+    world.cloud.label_firewall(wall.id, {**wall.labels, f"{LABEL_PREFIX}asleep-alice": f"{copy}.w"})
+    world.clock.sleep(60)
 
 
 def labels(world: FakeFleet) -> dict[str, str]:
@@ -87,6 +92,92 @@ def test_what_was_said_since_that_copy_stays_as_long_as_the_server_does(half_awa
     assert half_awake("apply", "--yes").code == 0
     assert memory(half_awake, "alice") == [DOG, CAT, FISH]
     assert labels(half_awake.world) == {}
+
+
+def test_every_copy_of_who_wakes_is_what_it_wakes_with(half_awake: CommandLine) -> None:
+    for said in (CAT, FISH):
+        half_awake.world.host("alice").gateway.remember(said)
+        assert half_awake("backup", "create", "alice").code == 0
+        half_awake.world.clock.sleep(60)
+    lose(half_awake.world, "alice")
+    assert half_awake("apply", "--yes").code == 0
+    assert memory(half_awake, "alice") == [DOG, CAT, FISH]
+
+
+def test_a_copy_that_nobody_has_noted_is_asked_for(half_awake: CommandLine) -> None:
+    """The operator died between the copy and the note of it, and then the server was lost."""
+    before = half_awake.world.cloud.walls["demo"]
+    half_awake.world.host("alice").gateway.remember(CAT)
+    half_awake("backup", "create", "alice")
+    half_awake.world.cloud.label_firewall(before.id, dict(before.labels))
+    lose(half_awake.world, "alice")
+    said = half_awake("apply", "--yes")
+    assert (said.code, "there is a later backup of it" in said.out) == (1, True)
+    later = said.out.split("--from ")[1].split()[0]
+    assert half_awake("wake", "alice", "--yes").code == 4
+    assert half_awake("wake", "alice", "--from", later, "--yes").code == 0
+    assert memory(half_awake, "alice") == [DOG, CAT]
+
+
+def test_a_memory_that_a_person_names_is_given_although_it_was_copied_here(fleet: CommandLine) -> None:
+    """Half awake and copied; then an older memory was placed; then it shall be the copy after all."""
+    fleet("backup", "create", "alice")
+    older = max(backups(fleet.world, "alice").glob("*.json")).name[:16]
+    fleet.world.clock.sleep(60)
+    fleet.world.host("alice").gateway.remember(CAT)
+    fleet("hibernate", "alice", "--yes")
+    slept = labels(fleet.world)["alice"].partition(".")[0]
+    fleet.world.clock.sleep(60)
+    fleet("wake", "alice", "--yes")
+    unfinish(fleet.world, slept)
+    fleet.world.host("alice").gateway.remember(FISH)
+    fleet("backup", "create", "alice")
+    copy = labels(fleet.world)["alice"].partition(".")[0]
+    assert fleet("wake", "alice", "--from", older, "--yes").code == 0
+    assert memory(fleet, "alice") == [DOG]
+    unfinish(fleet.world, older)
+    assert fleet("wake", "alice", "--from", copy, "--yes").code == 0
+    assert memory(fleet, "alice") == [DOG, CAT, FISH]
+
+
+@pytest.mark.parametrize("state_of_server", ["on", "off"])
+@pytest.mark.parametrize("version", ["2026.9.6", "2026.9.7"])
+def test_who_was_never_deleted_is_given_nothing(fleet: CommandLine, state_of_server: str, version: str) -> None:
+    """Another runner has written back the note of an earlier sleep, and a person ends that by a waking."""
+    fleet("hibernate", "alice", "--yes")
+    stale = fleet.world.cloud.walls["demo"]
+    fleet.world.clock.sleep(60)
+    fleet("wake", "alice", "--yes")
+    fleet.world.host("alice").gateway.remember(CAT)
+    fleet.world.clock.sleep(60)
+    fleet("hibernate", "alice", "--yes")
+    fleet("wake", "alice", "--yes")
+    fleet.world.cloud.label_firewall(stale.id, dict(stale.labels))
+    fleet.world.change("alice", version=version)
+    if state_of_server == "off":
+        fleet.world.cloud.power_off(fleet.world.server("alice").id)
+    assert fleet("wake", "alice", "--yes").code == 0
+    assert fleet("apply", "--yes").code == 0
+    assert (memory(fleet, "alice"), labels(fleet.world)) == ([DOG, CAT], {})
+
+
+@pytest.mark.parametrize("last", ["retire", "start", "prove healthy"])
+def test_what_was_handed_over_is_not_replaced_by_what_was_to_wake(half_awake: CommandLine, last: str) -> None:
+    world, dead = half_awake.world, list[str]()
+    world.host("alice").gateway.remember(CAT)
+    world.change("alice", regions=("hel1",))
+
+    def progress(child: str, step: str, seconds: float) -> None:
+        if dead or step == last:
+            dead.append(step)
+            raise KeyboardInterrupt
+
+    client = FleetClient(world.fleet(), replace(world.ports(), progress=progress))
+    with pytest.raises(KeyboardInterrupt):
+        client.apply(client.plan(options=PlanOptions(allow_replace=frozenset({"alice"}))), workers=1)
+    world.clock.sleep(60)
+    assert half_awake("apply", "--yes").code == 0
+    assert memory(half_awake, "alice") == [DOG, CAT]
 
 
 def test_a_waking_that_is_taken_back_wakes_with_its_own_memory_if_that_is_asked_for(fleet: CommandLine) -> None:
@@ -187,6 +278,25 @@ def test_a_note_that_is_not_ours_decides_nothing_in_silence(fleet: CommandLine, 
     own = max(it.name for it in backups(fleet.world, "alice").glob("2026*-sleep.json"))[:16]
     assert own in fleet("backup", "list", "alice").out
     assert fleet("wake", "alice", "--from", own, "--yes").code == 0
+    assert memory(fleet, "alice") == [DOG]
+
+
+def test_what_cannot_be_got_hinders_nobody_else(fleet: CommandLine) -> None:
+    fleet("backup", "create", "bob")
+    backups(fleet.world, "alice").mkdir()
+    (backups(fleet.world, "alice") / "20300101T000000Z-00ff.json").symlink_to("/nowhere")
+    lose(fleet.world, "alice")
+    lose(fleet.world, "bob")
+    said = fleet("apply", "--yes")
+    assert (said.code, [server.child for server in fleet.world.cloud.by_id.values()]) == (3, ["bob"])
+
+
+def test_nobody_is_deleted_after_a_copy_that_cannot_be_found_again(fleet: CommandLine) -> None:
+    """Somebody has named a file by the last second that counts."""
+    backups(fleet.world, "alice").mkdir(parents=True)
+    (backups(fleet.world, "alice") / "89991231T235959Z-00ff-fork.json").write_text("{}")
+    said = fleet("hibernate", "alice", "--yes")
+    assert (said.code, "89991231T235959Z" in said.out + said.err) == (1, True)
     assert memory(fleet, "alice") == [DOG]
 
 
