@@ -141,12 +141,18 @@ def every_single_fault() -> Iterator[Case]:
 
 
 def _given_up() -> Iterator[Case]:
-    """Nobody answers, and a person may have said that another server shall take the place, without the memory."""
-    silent = replace(HEALTHY, silence="timed out")
+    """A person may have said that another server shall take the place, without the memory; or nobody answers, or both.
+
+    And who shall sleep, and is protected.
+    """
     faults: tuple[dict[str, Any], ...] = ({}, {"protect": True}, {"protect_label": "true"}, {"applied": "newer"})
-    for fault, moved, allowed, given_up in product(faults, ({}, {"regions": ("fsn1",)}), (False, True), NAMES[:2]):
+    silences = (None, "timed out", "login refused")
+    ways = product(faults, silences, ({}, {"regions": ("fsn1",)}), (False, True), (False, True), NAMES[:2])
+    for fault, silence, moved, shut, allowed, given_up in ways:
         options = PlanOptions(allow_replace=allowed, without_copy=frozenset({given_up}))
-        yield prepare({NAMES[0]: replace(silent, **fault, **moved)}, options=options)
+        yield prepare({NAMES[0]: replace(HEALTHY, silence=silence, shut=shut, **fault, **moved)}, options=options)
+    for fault, enabled, there in product(faults, (False, True), (False, True)):
+        yield prepare({NAMES[0]: replace(HEALTHY, asleep="sleeps", enabled=enabled, there=there, **fault)})
 
 
 def _gates() -> Iterator[Case]:

@@ -15,6 +15,12 @@ def nobody_goes_to_a_version_that_is_held(world: World, plan: Plan) -> None:
             assert _goes_to(plan, name) in (None, _present(it))
 
 
+def nobody_goes_down_without_a_copy(world: World, plan: Plan) -> None:
+    for name, it in _seen(world):
+        if _is_lower(it) and not _is_held(world, it) and it.asked != "rollback":
+            assert _goes_to(plan, name) in (None, _present(it)), it
+
+
 def who_is_held_is_told_and_waits(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         own = [found for found in plan.diagnostics if found.address == name]
@@ -72,14 +78,14 @@ def who_wakes_does_so_on_the_version_of_then(world: World, plan: Plan) -> None:
 def who_can_go_does(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         is_kept = _is_held(world, it) or _is_lower(it)
-        if not (is_kept or it.moves) and it.at is not None and it.at != _target(it) and it.going is None:
+        if not (is_kept or it.moves) and it.linked is not None and it.linked != _target(it) and it.going is None:
             assert _goes_to(plan, name) == _target(it)
 
 
 def who_moves_goes_down_to_its_copy_first(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         if it.moves:
-            goes_down = it.copy == it.wants and VERSIONS.index(it.wants) < VERSIONS.index(it.at or it.wants)
+            goes_down = it.copy == it.wants and VERSIONS.index(it.wants) < VERSIONS.index(it.linked or it.wants)
             kinds = [action.kind for action in plan.actions if action.child == name]
             assert kinds == [Kind.UPDATE if goes_down else Kind.REPLACE]
 
@@ -87,9 +93,9 @@ def who_moves_goes_down_to_its_copy_first(world: World, plan: Plan) -> None:
 def who_goes_is_told_what_that_means(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         action, goes = next((it for it in plan.actions if it.child == name), None), _goes_to(plan, name)
-        if action is None or it.going is not None or it.at is None or (goes is None and it.asked != "rollback"):
+        if action is None or it.going is not None or it.linked is None or (goes is None and it.asked != "rollback"):
             continue
-        away = f"back to {it.at} with its memory if"
+        away = f"back to {it.linked} with its memory if"
         back = [note for note in action.notes if "goes back to the checkpoint of 2026-11-20 08:00 UTC" in note]
         assert bool(back) is (it.asked == "rollback" or _goes_down_to_copy(it, goes)), (it, action.notes)
         assert all(note.endswith(" days)") for note in back)
@@ -128,6 +134,7 @@ def another_version_goes_in_turn(world: World, plan: Plan) -> None:
 
 LAWS: Final = (
     nobody_goes_to_a_version_that_is_held,
+    nobody_goes_down_without_a_copy,
     who_is_held_is_told_and_waits,
     who_shall_not_run_is_told_of_no_version,
     a_quarantine_is_told_once_with_all_whom_it_keeps_back,
@@ -146,7 +153,7 @@ def _seen(world: World) -> list[tuple[str, Minded]]:
 
 
 def _present(it: Minded) -> str:
-    return LOW if it.going else it.at or it.was or LOW
+    return LOW if it.going else it.linked or _applied(it)
 
 
 def _applied(it: Minded) -> str:
@@ -172,12 +179,12 @@ def _is_lower(it: Minded) -> bool:
     order, target = VERSIONS.index, _target(it)
     if _applied(it) == target or it.going == target or order(target) >= order(_present(it)):
         return False
-    has_copy = it.copy == target and it.at is not None and order(target) < order(it.at)
+    has_copy = it.copy == target and it.linked is not None and order(target) < order(it.linked)
     return not has_copy
 
 
 def _goes_down_to_copy(it: Minded, goes: str | None) -> bool:
-    return goes is not None and it.copy == goes and VERSIONS.index(goes) < VERSIONS.index(it.at or goes)
+    return goes is not None and it.copy == goes and VERSIONS.index(goes) < VERSIONS.index(it.linked or goes)
 
 
 def _goes_to(plan: Plan, name: str) -> str | None:

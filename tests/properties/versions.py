@@ -39,6 +39,11 @@ class Minded:
     there: str = "seen"  # or unwanted (shall not run), none (no server), asleep (that wakes, on what it wants), silent
     tree: str = ""  # of the linked release, where the fleet knows the one that it wants: same, other, none (no digest)
     moves: bool = False  # to another region, which is allowed
+    broken: str = ""  # the release that is linked: not whole, or the link leads elsewhere
+
+    @property
+    def linked(self) -> str | None:
+        return None if self.broken else self.at
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,10 @@ EVERY: Final = (
     ]
     + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "asleep", "silent")]
     + [Minded(at, wants, held=True, there="unwanted") for at, wants in product(VERSIONS, VERSIONS)]
+    + [
+        Minded(at, wants, LOW, copy=copy, broken=broken)
+        for at, wants, copy, broken in product(VERSIONS, VERSIONS, (None, LOW), ("in part", "elsewhere"))
+    ]
     + [Minded(at, wants, tree=tree) for at, wants, tree in product(VERSIONS, VERSIONS, ("same", "other", "none"))]
 )
 ROLLOUTS: Final = (
@@ -126,8 +135,9 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
     child = make_child(name, {"spec": {"version": wants, **more}, "applied_spec": {"version": applied}})
     assert child.facts is not None
     assert child.spec is not None
-    link, tree = f"/opt/openclaw/releases/{it.at}", TREES.get(it.tree)
-    release = {"version": it.at, "link": link, "complete": it.at is not None, "tree": tree}
+    link, tree = f"/opt/openclaw/releases/{'other' if it.broken == 'elsewhere' else it.at}", TREES.get(it.tree)
+    is_whole = it.at is not None and it.broken != "in part"
+    release = {"version": it.at, "link": link, "complete": is_whole, "tree": tree}
     facts = replace(
         child.facts,
         managed={**child.facts.managed, "release": {**_as_map(child.facts.managed["release"]), **release}},
