@@ -98,11 +98,13 @@ class Planning:
             raise Refused(f"they are to wake, and have no server yet: {names}", "end that first: fleet apply")
         return planned
 
-    def plan_waking(self, backups: Mapping[str, Backup], identity: Secret | None = None) -> Planned:
+    def plan_waking(
+        self, backups: Mapping[str, Backup], identity: Secret | None = None, *, named: bool = False
+    ) -> Planned:
         """The plan that makes children that have no server a new one, with what they remembered in these backups.
 
-        Their versions are those of the backups: the next apply goes on to those in the file. Raises Refused,
-        BackupDamaged, VaultError.
+        Their versions are those of the backups: the next apply goes on to those in the file. `named`: a person has
+        said that it is to be these. Raises Refused, BackupDamaged, VaultError.
         """
         waking = {name: Sleep(backup.id, backup.child, is_waking=True) for name, backup in backups.items()}
         for name in waking:
@@ -110,7 +112,7 @@ class Planning:
                 raise Refused(f"{name} cannot wake: {why}", "change that first")
         keeper = Keeper(self.fleet, self._ports)
         given = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
-        memories = {name: replace(memory, is_asked=True) for name, memory in given.items()}
+        memories = {name: replace(memory, is_named=named) for name, memory in given.items()}
         planned = self._plan(self.fleet, waking, PlanOptions(partial=True, waking=waking), memories)
         for name, sleep in waking.items():
             mark_of(planned.children[name].asleep or sleep, name)  # refuses a name that is too long

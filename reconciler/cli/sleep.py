@@ -91,7 +91,7 @@ def wake(
             return _give_up(client, chosen, yes, output)
         keeper = client.keeper()
         backups = {name: _backup_for(name, it, backup_id, keeper) for name, it in chosen.items()}
-        planned = client.plan_waking(backups, key)
+        planned = client.plan_waking(backups, key, named=backup_id is not None)
         if backup_id is None:
             _refuse_the_older(planned, chosen, keeper)
         show_plan(settings, planned)
@@ -127,7 +127,7 @@ def _backup_for(name: str, sleep: Sleep, asked: str | None, keeper: Keeper) -> B
 
 def _refuse_the_older(planned: Planned, chosen: Mapping[str, Sleep], keeper: Keeper) -> None:
     """Raises Refused where one was copied after it was put to sleep, and is gone all the same: that ended otherwise."""
-    gone = [name for name in planned.options.waking if not is_awake(planned.children[name])]
+    gone = [name for name in planned.options.waking if planned.children[name].server is None]
     for name, newest in keeper.newest(gone)[0].items():
         sleep = chosen[name]
         if sleep.source in keeper.names_of(name) and newest.id > sleep.backup > "":

@@ -43,7 +43,7 @@ class Memory:
     backup: Backup
     shelf: Shelf
     identity: Secret
-    is_asked: bool = False  # just now, by a person
+    is_named: bool = False  # just now, by a person
 
 
 def memory_of(backup: Backup, shelf: Shelf, ports: Ports, identity: Secret | None = None) -> Memory:

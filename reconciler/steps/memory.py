@@ -129,7 +129,7 @@ def ensure_memory(work: Work) -> bool:
 
     What was copied from this very server, on its way to wake (keeper.py), has nothing that is not there already.
     """
-    if work.memory is None or (work.memory.backup.uid == uid_of(work.existing()) and not work.memory.is_asked):
+    if work.memory is None or (work.memory.backup.uid == uid_of(work.existing()) and not work.memory.is_named):
         return False
     host, backup = work.connection(), work.memory.backup
     if host.run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip() == backup.digest:

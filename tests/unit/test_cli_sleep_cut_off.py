@@ -94,6 +94,15 @@ def test_what_was_said_since_that_copy_stays_as_long_as_the_server_does(half_awa
     assert labels(half_awake.world) == {}
 
 
+def test_who_is_half_awake_and_told_to_wake_again_forgets_nothing(half_awake: CommandLine) -> None:
+    half_awake.world.host("alice").gateway.remember(CAT)
+    assert half_awake("backup", "create", "alice").code == 0
+    half_awake.world.host("alice").gateway.remember(FISH)
+    assert half_awake("wake", "alice", "--yes").code == 0
+    assert memory(half_awake, "alice") == [DOG, CAT, FISH]
+    assert labels(half_awake.world) == {}
+
+
 def test_every_copy_of_who_wakes_is_what_it_wakes_with(half_awake: CommandLine) -> None:
     for said in (CAT, FISH):
         half_awake.world.host("alice").gateway.remember(said)
