@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from reconciler import memory_notices as notices
 from reconciler.errors import FleetError, Refused
 from reconciler.fleet import former_names
 from reconciler.keeper import Keeper
-from reconciler.manifests import NOTE, Known
+from reconciler.manifests import Known
 from reconciler.model import (
     Backup,
     Checkpoint,
@@ -41,9 +42,9 @@ def without_outlived(
     for name in heirs:
         child, last = children[name], newest.get(name)
         if name in problems:
-            found[name] = replace(child, obstacle=_unknown(name, problems[name], is_known=True))
+            found[name] = replace(child, obstacle=notices.unknown(name, problems[name], is_known=True))
         elif last is not None and is_outlived(child, fleet, last):
-            hindrance = _outlived(child, last) if last.is_ours else _unread(name, last)
+            hindrance = notices.outlived(child, last) if last.is_ours else notices.unread(name, last)
             found[name] = replace(child, asleep=None, obstacle=None if name in told else hindrance)
     return found
 
@@ -102,12 +103,12 @@ def awaking(
             continue
         last = newest.get(name)
         if last is not None and last.id > asleep.backup > "" and asleep.source in keeper.names_of(name):
-            found[name] = replace(child, obstacle=_later(child, asleep, last))
+            found[name] = replace(child, obstacle=notices.later(child, asleep, last))
             continue
         try:
             memory = memories.get(name) or keeper.memory(asleep.source, keeper.find(asleep.source, asleep.backup))
         except FleetError as error:
-            found[name] = replace(child, obstacle=_not_awake(child, error))
+            found[name] = replace(child, obstacle=notices.not_awake(child, error))
         else:
             memories[name] = memory
             found[name] = replace(child, spec=replace(spec, version=memory.backup.version))
@@ -126,16 +127,16 @@ def remembered(
     if not empty:
         return dict(children), {}
     newest, problems = keeper.newest(empty)
-    unread = {name: _unread(name, found) for name, found in newest.items() if not found.is_ours}
+    unread = {name: notices.unread(name, found) for name, found in newest.items() if not found.is_ours}
     asleep = {name: found for name, found in newest.items() if sleeps_with(found)}
     # Where there is a server, it may have been given its memory, and only the end of its apply not noted yet.
-    hindered = {name: _asleep(name, found.id) for name, found in asleep.items()} | unread
+    hindered = {name: notices.asleep_by_copy(name, found.id) for name, found in asleep.items()} | unread
     hindered = {name: found for name, found in hindered.items() if empty[name].server is None}
     copied = keeper.copied_here() if problems else frozenset[str]()
     known = {name for name in problems if empty[name].record is not None or name in copied}
-    unknown = {name: _unknown(name, problem, is_known=name in known) for name, problem in problems.items()}
+    unknown = {name: notices.unknown(name, problem, is_known=name in known) for name, problem in problems.items()}
     hindered |= {name: found for name, found in unknown.items() if found.severity is Severity.ERROR}
-    told = {name: _empty(empty[name], found.id) for name, found in newest.items()}
+    told = {name: notices.without_memory(empty[name], found.id) for name, found in newest.items()}
     return (
         {**children, **{name: replace(empty[name], obstacle=found) for name, found in hindered.items()}},
         {**told, **unknown},
@@ -157,7 +158,7 @@ def undeclared(asleep: Mapping[str, Sleep], fleet: Fleet, children: Mapping[str,
         sleeps_on = now is not None and now.asleep is not None and now.asleep.noted_as == name
         is_unclear = now is not None and now.obstacle is not None
         if name not in fleet.children and not (sleeps_on or is_unclear):
-            found.append(_undeclared(name, sleep, now.name if now else None))
+            found.append(notices.undeclared_sleeper(name, sleep, now.name if now else None))
     return found
 
 
@@ -171,91 +172,6 @@ def _may_be_empty(child: Child, now: datetime) -> bool:
     if server is None or (server.is_successor and not server.is_told and not child.retired):
         return True
     return child.is_unfinished and not child.retired
-
-
-def _empty(child: Child, newest: str) -> Diagnostic:
-    when, what = "afterwards", "goes on with a server that may have no memory yet"
-    if child.server is None:
-        when, what = "instead", "will be made without a memory"
-    elif child.server.is_successor:
-        what = "goes on with the server that was to succeed its own, maybe without a memory"
-    summary = f"{child.name} {what}, and there are backups of it, the newest of {newest[:8]}"
-    return Diagnostic(Severity.WARNING, summary, f"to give it that one {when}: fleet restore {child.name}", child.name)
-
-
-def _unread(name: str, newest: Known) -> Diagnostic:
-    return Diagnostic(
-        Severity.ERROR,
-        f"{name} is not made without a memory: nobody can tell what its newest backup is, {newest.stem}{NOTE}",
-        "its note is damaged, or not written with this fleet key: fleet key show; remove it if it is not this fleet's\n"
-        f"to give it another one: fleet backup list {name}, then fleet wake {name} --from BACKUP\n"
-        f"to give up what it remembered: fleet wake {name} --empty",
-        address=name,
-    )
-
-
-def _later(child: Child, asleep: Sleep, newest: Known) -> Diagnostic:
-    return Diagnostic(
-        Severity.ERROR,
-        f"{child.name} was to wake with {asleep.backup}, and there is a later backup of it, {newest.id}",
-        f"say which it shall wake with: fleet wake {child.name} --from {newest.id}\n"
-        f"or the earlier one: fleet wake {child.name} --from {asleep.backup}",
-        address=child.name,
-    )
-
-
-def _undeclared(name: str, sleep: Sleep, now: str | None) -> Diagnostic:
-    if now is None:
-        summary = f"{name} sleeps, and the fleet file does not declare it"
-        advice = f"its backup {sleep.backup} is kept; to give that to a child: fleet restore {name} --to CHILD"
-    else:
-        summary = f"{name} sleeps, and {now}, as it is called now, has a memory of its own"
-        advice = f"its backup {sleep.backup} is kept; to give it that one instead: fleet restore {name} --to {now}"
-    given_up = f"to give up what it remembered: fleet wake {name} --empty"
-    return Diagnostic(Severity.WARNING, summary, f"{advice}\n{given_up}", address=name)
-
-
-def _asleep(name: str, backup: str) -> Diagnostic:
-    return Diagnostic(
-        Severity.ERROR,
-        f"{name} was put to sleep with its newest backup, {backup}, and is not made without it",
-        f"nothing at the cloud says what became of that: to give it this memory, fleet wake {name}\n"
-        f"to give up what it remembered: fleet wake {name} --empty",
-        address=name,
-    )
-
-
-def _outlived(child: Child, newest: Known) -> Diagnostic:
-    name, sleep = child.name, child.asleep
-    assert sleep is not None, "it sleeps by the note of a former name"
-    return Diagnostic(
-        Severity.ERROR,
-        f"{name} is not made: {sleep.noted_as}, as it was, sleeps, and there is a later backup of {newest.child}",
-        f"to give it what {sleep.noted_as} went to sleep with: fleet restore {sleep.noted_as} --to {name}\n"
-        f"to give it the later one, {newest.id}: fleet restore {name}\n"
-        f"to give up what {sleep.noted_as} remembered: fleet wake {sleep.noted_as} --empty",
-        address=name,
-    )
-
-
-def _unknown(name: str, problem: str, *, is_known: bool) -> Diagnostic:
-    """`is_known`: from here somebody has seen that it was there before."""
-    if not is_known:
-        summary = f"{name} will be made without a memory, and nobody can tell whether there are backups of it"
-        advice = f"if it has been here before, mend that first; then: fleet restore {name}"
-        return Diagnostic(Severity.WARNING, summary, f"{problem}\n{advice}", address=name)
-    summary = f"{name} is not made anew: nobody can tell whether there are backups of it"
-    advice = "mend that first, or keep them in another place from now on: `backup: to` in the fleet file"
-    return Diagnostic(Severity.ERROR, summary, f"{problem}\n{advice}", address=name)
-
-
-def _not_awake(child: Child, error: FleetError) -> Diagnostic:
-    return Diagnostic(
-        Severity.ERROR,
-        f"{child.name} is to wake, and its backup cannot be had: {error.summary}",
-        f"{error.advice}\nfleet wake {child.name} --from another one, or --identity FILE; --empty gives its memory up",
-        address=child.name,
-    )
 
 
 def restore_of(child: Child, backup: Backup) -> Rollback:

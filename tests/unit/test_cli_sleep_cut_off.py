@@ -14,18 +14,15 @@ from reconciler.model import LABEL_PREFIX, Percent, PlanOptions
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
+from tests.unit.sleepers import CAT, DOG, lose, memory, told
 
-DOG = "my dog is called Bello"
-CAT = "my cat is called Tom"
 FISH = "my fish is called Wanda"
 GONE = HostTimedOut("gone", "again")
 
 
 @pytest.fixture
 def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    world = FakeFleet(state).applied()
-    world.host("alice").gateway.remember(DOG)
-    return CommandLine(world, capsys)
+    return told(state, capsys)
 
 
 @pytest.fixture
@@ -61,14 +58,6 @@ def labels(world: FakeFleet) -> dict[str, str]:
     prefix = LABEL_PREFIX + "asleep-"
     found = world.cloud.walls["demo"].labels.items()
     return {name.removeprefix(prefix): value for name, value in found if name.startswith(prefix)}
-
-
-def lose(world: FakeFleet, name: str) -> None:
-    del world.cloud.by_id[world.server(name).id]
-
-
-def memory(fleet: CommandLine, name: str) -> list[str]:
-    return list(fleet.world.host(name).gateway.memory)
 
 
 def backups(world: FakeFleet, name: str) -> Path:

@@ -13,17 +13,14 @@ from reconciler.model import LABEL_PREFIX
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
+from tests.unit.sleepers import CAT, DOG, lose, memory, told
 
-DOG = "my dog is called Bello"
-CAT = "my cat is called Tom"
 DAY = 24 * 3600
 
 
 @pytest.fixture
 def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    world = FakeFleet(state).applied()
-    world.host("alice").gateway.remember(DOG)
-    return CommandLine(world, capsys)
+    return told(state, capsys)
 
 
 @pytest.fixture
@@ -47,14 +44,6 @@ def sleeping(world: FakeFleet) -> set[str]:
 def forget_labels(world: FakeFleet) -> None:
     firewall = world.cloud.walls["demo"]
     world.cloud.label_firewall(firewall.id, {key: it for key, it in firewall.labels.items() if "asleep" not in key})
-
-
-def lose(world: FakeFleet, name: str) -> None:
-    del world.cloud.by_id[world.server(name).id]
-
-
-def memory(fleet: CommandLine, name: str) -> list[str]:
-    return list(fleet.world.host(name).gateway.memory)
 
 
 def test_an_older_sleep_under_a_former_name_is_not_in_the_way_of_a_newer_backup(anew: CommandLine) -> None:
