@@ -26,12 +26,9 @@ def first_broken(examples: int, module: str) -> str:
     """The name of a law that does not hold in one of so many worlds, empty where all hold in all of them."""
     closest, *others = sorted(SUBJECTS, key=lambda subject: _closeness(subject, module), reverse=True)
     try:
-        _search(closest, examples // FEWER)
-        _every_fault(closest)
-        for subject in others:
+        for subject in (closest, *others):
             _search(subject, examples // FEWER)
-        _search(closest, examples)
-        for subject in others:
+        for subject in (closest, *others):
             _every_fault(subject)
             _search(subject, examples)
     except Broken as broken:

@@ -39,6 +39,8 @@ class Minded:
     there: str = "seen"  # or unwanted (shall not run), none (no server), asleep (that wakes, on what it wants), silent
     tree: str = ""  # of the linked release, where the fleet knows the one that it wants: same, other, none (no digest)
     moves: bool = False  # to another region, which is allowed
+    coming: str = LOW  # the version that it is on its way from
+    holds_another: bool = False  # its host has a note of a version that nobody wants
     broken: str = ""  # the release that is linked: not whole, or the link leads elsewhere
 
     @property
@@ -103,6 +105,10 @@ EVERY: Final = (
     ]
     + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "asleep", "silent")]
     + [Minded(at, wants, held=True, there="unwanted") for at, wants in product(VERSIONS, VERSIONS)]
+    + [Minded(None, wants, there="none", asked="retry") for wants in VERSIONS]
+    + [Minded(at, wants, holds_another=True) for at, wants in product(VERSIONS, VERSIONS)]
+    + [Minded(at, wants, copy=wants) for at, wants in product(VERSIONS, VERSIONS)]
+    + [Minded(at, LOW, HIGH, going=LOW, coming=HIGH) for at in (LOW, HIGH)]
     + [
         Minded(at, wants, LOW, copy=copy, broken=broken)
         for at, wants, copy, broken in product(VERSIONS, VERSIONS, (None, LOW), ("in part", "elsewhere"))
@@ -142,8 +148,8 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
         child.facts,
         managed={**child.facts.managed, "release": {**_as_map(child.facts.managed["release"]), **release}},
         checkpoints=(copy_of(it),) if it.copy else (),
-        held=hold(it.wants) if it.held else None,
-        switch=Switch(LOW, it.going, "20261126T120000Z", is_made=True) if it.going else None,
+        held=hold(it.wants) if it.held else hold("2026.9.1") if it.holds_another else None,
+        switch=Switch(it.coming, it.going, "20261126T120000Z", is_made=True) if it.going else None,
     )
     is_free = it.asked in ("retry", "rollback")
     facts = replace(facts, held=None) if is_free else with_quarantine(facts, child.spec, quarantined)
