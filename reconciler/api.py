@@ -15,6 +15,7 @@ from reconciler import drilling, engine, importing, keys, planfile, recovery
 from reconciler.errors import Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
+from reconciler.manifests import NOTE
 from reconciler.memories import is_awake, is_outlived, sleeps_with
 from reconciler.model import (
     Child,
@@ -220,11 +221,22 @@ class FleetClient(Planning):
         """
         name, asleep = request.child, self.asleep([request.child]) if request.child in self.fleet.children else {}
         if sleeps := next((it for it in (name, *former_names(self.fleet, name)) if it in asleep), None):
+            self._refuse_unread(sleeps, asleep[sleeps])
             raise Refused(
                 f"{sleeps} sleeps, and this server has a memory of its own",
                 f"import it under another name; or give up what {sleeps} remembered: fleet wake {sleeps} --empty",
             )
         return importing.take_in(request, self.fleet, self._ports)
+
+    def _refuse_unread(self, name: str, sleep: Sleep) -> None:
+        """Raises Refused where all that says it sleeps is a note that nobody can read."""
+        newest = self.keeper().newest([name])[0].get(name) if sleep.noted_as == "" else None
+        if newest is not None and not newest.is_ours:
+            raise Refused(
+                f"nobody can tell whether {name} sleeps: the note of its newest backup, {newest.stem}{NOTE}, "
+                "is damaged, or not written with this fleet key",
+                f"import it under another name; or say that nothing waits for {name}: fleet wake {name} --empty",
+            )
 
     def recognise(self) -> recovery.Recognition:
         """Whose servers these are, by the fleet key that this client was given. Raises CloudError."""

@@ -42,6 +42,11 @@ class Known:
     is_given_up: bool = False  # nobody waits for it any more
     is_ours: bool = True  # False: its note was read, and whoever wrote it had not this fleet key, or it is damaged
 
+    @property
+    def is_nothing(self) -> bool:
+        """Nobody can read it, and a person has said that nobody waits for it: it decides nothing."""
+        return self.is_given_up and not self.is_ours
+
 
 def stem_of(backup: Backup) -> str:
     """The name of both of its files in a vault, without their ends: FLEET/CHILD/ID-UID, and its purpose if it has one.

@@ -60,9 +60,14 @@ def is_outlived(child: Child, fleet: Fleet, newest: Known | None) -> bool:
     sleep = child.asleep
     if sleep is None or newest is None or sleep.noted_as == "" or not _has_anothers_note(child):
         return False
-    if newest.is_given_up and newest.purpose is not Purpose.SLEEP:  # nobody could read it
+    if newest.is_nothing:
         return False
     return newest.id > sleep.backup and newest.child not in (sleep.noted_as, *former_names(fleet, sleep.noted_as))
+
+
+def is_later(newest: Known, sleep: Sleep) -> bool:
+    """Whether it was copied since that copy, as far as anybody can tell. Pure."""
+    return newest.id > sleep.backup > "" and not newest.is_nothing
 
 
 def sleeps_with(newest: Known) -> bool:
@@ -102,7 +107,7 @@ def awaking(
             memories.pop(name, None)  # it has got it already, or what was handed over to it
             continue
         last = newest.get(name)
-        if last is not None and last.id > asleep.backup > "" and asleep.source in keeper.names_of(name):
+        if last is not None and is_later(last, asleep) and asleep.source in keeper.names_of(name):
             found[name] = replace(child, obstacle=notices.later(child, asleep, last))
             continue
         try:
@@ -127,7 +132,8 @@ def remembered(
     if not empty:
         return dict(children), {}
     newest, problems = keeper.newest(empty)
-    unread = {name: notices.unread(name, found) for name, found in newest.items() if not found.is_ours}
+    strange = {name: found for name, found in newest.items() if not (found.is_ours or found.is_nothing)}
+    unread = {name: notices.unread(name, found) for name, found in strange.items()}
     asleep = {name: found for name, found in newest.items() if sleeps_with(found)}
     # Where there is a server, it may have been given its memory, and only the end of its apply not noted yet.
     hindered = {name: notices.asleep_by_copy(name, found.id) for name, found in asleep.items()} | unread

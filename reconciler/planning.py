@@ -103,20 +103,30 @@ class Planning:
     ) -> Planned:
         """The plan that makes children that have no server a new one, with what they remembered in these backups.
 
-        Their versions are those of the backups: the next apply goes on to those in the file. `named`: a person has
-        said that it is to be these. Raises Refused, BackupDamaged, VaultError.
+        `named`: a person has said that it is to be these. Raises Refused, BackupDamaged, VaultError.
         """
-        waking = {name: Sleep(backup.id, backup.child, is_waking=True) for name, backup in backups.items()}
-        for name in waking:
-            if why := self.why_no_server(name):
-                raise Refused(f"{name} cannot wake: {why}", "change that first")
+        self._refuse_who_has_none(backups)
         keeper = Keeper(self.fleet, self._ports)
         given = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
-        memories = {name: replace(memory, is_named=named) for name, memory in given.items()}
+        return self.plan_waking_with({name: replace(memory, is_named=named) for name, memory in given.items()})
+
+    def plan_waking_with(self, memories: Mapping[str, Memory]) -> Planned:
+        """The same with what each will be given, as the keeper has it.
+
+        Their versions are those of the backups: the next apply goes on to those in the file. Raises Refused.
+        """
+        self._refuse_who_has_none(memories)
+        given = {name: memory.backup for name, memory in memories.items()}
+        waking = {name: Sleep(backup.id, backup.child, is_waking=True) for name, backup in given.items()}
         planned = self._plan(self.fleet, waking, PlanOptions(partial=True, waking=waking), memories)
         for name, sleep in waking.items():
             mark_of(planned.children[name].asleep or sleep, name)  # refuses a name that is too long
         return planned
+
+    def _refuse_who_has_none(self, names: Iterable[str]) -> None:
+        for name in names:
+            if why := self.why_no_server(name):
+                raise Refused(f"{name} cannot wake: {why}", "change that first")
 
     def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned:
         """The plan that brings the named children back to a checkpoint, the newest or the one with the id `to`.

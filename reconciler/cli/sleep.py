@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,16 +14,20 @@ from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
-from reconciler.errors import Refused, UsageProblem
+from reconciler.errors import FleetError, Refused, UsageProblem
 from reconciler.fleet import former_names
-from reconciler.memories import is_awake
+from reconciler.memories import is_awake, is_later
 from reconciler.selection import Selection, resolve
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
     from reconciler.keeper import Keeper
-    from reconciler.model import Backup, Sleep
+    from reconciler.model import Backup, Secret, Sleep
     from reconciler.planning import Planned
+    from reconciler.steps.backups import Memory
+
+
+_PARTLY: Final = 3
 
 
 @click.command()
@@ -89,21 +93,63 @@ def wake(
         _refuse_undeclared(client, [name for name in chosen if not (empty and name in selection.names)])
         if empty:
             return _give_up(client, chosen, yes, output)
-        keeper = client.keeper()
-        backups = {name: _backup_for(name, it, backup_id, keeper) for name, it in chosen.items()}
-        planned = client.plan_waking(backups, key, named=backup_id is not None)
-        if backup_id is None:
-            _refuse_the_older(planned, chosen, keeper)
+        if selection.means_all:
+            planned, left_out = _plan_all(client, chosen, key)
+        else:
+            planned, left_out = _plan_these(client, chosen, backup_id, key), {}
         show_plan(settings, planned)
-        if has_errors(planned):
-            raise Refused("nothing was changed", "mend what is said above")
+        for name, why in left_out.items():
+            click.echo(f"{name} is left out: {why}. What to do: fleet wake {name}")
         _refuse_who_stays(planned, backup_id)
         consent("Wake them?", yes, output)
         client.begin_waking(planned)
-        if planned.plan.is_empty:
-            click.echo("They are awake: their servers were not deleted yet.")
-            return 0
-        return run_plan(client, planned, settings)
+        return _woken(client, planned, settings) or (_PARTLY if left_out else 0)
+
+
+def _woken(client: FleetClient, planned: Planned, settings: Settings) -> int:
+    if planned.plan.is_empty:
+        click.echo("They are awake: their servers were not deleted yet.")
+        return 0
+    return run_plan(client, planned, settings)
+
+
+def _plan_these(client: FleetClient, chosen: Mapping[str, Sleep], asked: str | None, key: Secret | None) -> Planned:
+    """Raises Refused where one of these cannot wake, or a person has to say with what."""
+    keeper = client.keeper()
+    backups = {name: _backup_for(name, sleep, asked, keeper) for name, sleep in chosen.items()}
+    planned = client.plan_waking(backups, key, named=asked is not None)
+    if asked is None and (later := _later(planned, chosen, keeper)):
+        name, newest = next(iter(later.items()))
+        was = "to wake" if chosen[name].is_waking else "put to sleep"
+        raise Refused(
+            f"{name} was {was} with {chosen[name].backup}, and there is a later backup of it, {newest}",
+            f"say which it shall wake with: fleet wake {name} --from {newest}\n"
+            f"or the earlier one: fleet wake {name} --from {chosen[name].backup}",
+        )
+    return planned
+
+
+def _plan_all(client: FleetClient, chosen: Mapping[str, Sleep], key: Secret | None) -> tuple[Planned, dict[str, str]]:
+    """Who cannot wake keeps nobody else from it; those, and in words why, come second. Raises Refused if all are."""
+    given: dict[str, Memory] = {}
+    keeper, left_out = client.keeper(), dict[str, str]()
+    for name, sleep in chosen.items():
+        try:
+            backup = _backup_for(name, sleep, None, keeper)
+            given[name] = keeper.memory(backup.child, backup, key)
+        except FleetError as error:
+            left_out[name] = error.summary
+    planned = client.plan_waking_with(given)
+    later = _later(planned, chosen, keeper)
+    found = {name: f"there is a later backup of it, {newest}" for name, newest in later.items()}
+    found |= dict.fromkeys(_waiting(planned), "it has to wait")
+    found |= {it.address: it.summary for it in planned.plan.diagnostics if it.severity in ("error", "refused")}
+    left_out |= {name: why for name, why in found.items() if name in given}
+    can = {name: memory for name, memory in given.items() if name not in left_out}
+    if not can:
+        whys = "\n".join(f"{name}: {why}; what to do: fleet wake {name}" for name, why in left_out.items())
+        raise Refused("nobody can wake now, and nothing was changed", whys)
+    return planned if len(can) == len(given) else client.plan_waking_with(can), left_out
 
 
 def _asleep(client: FleetClient, selection: Selection, names: Iterable[str]) -> dict[str, Sleep]:
@@ -125,30 +171,34 @@ def _backup_for(name: str, sleep: Sleep, asked: str | None, keeper: Keeper) -> B
     return keeper.find(name if is_its_own else sleep.source, asked or sleep.backup or None)
 
 
-def _refuse_the_older(planned: Planned, chosen: Mapping[str, Sleep], keeper: Keeper) -> None:
-    """Raises Refused where one was copied after it was put to sleep, and is gone all the same: that ended otherwise."""
+def _later(planned: Planned, chosen: Mapping[str, Sleep], keeper: Keeper) -> dict[str, str]:
+    """Who was copied after it was put to sleep, and is gone all the same: that ended otherwise. By that copy's id."""
     gone = [name for name in planned.options.waking if planned.children[name].server is None]
-    for name, newest in keeper.newest(gone)[0].items():
-        sleep = chosen[name]
-        if sleep.source in keeper.names_of(name) and newest.id > sleep.backup > "":
-            was = "to wake" if sleep.is_waking else "put to sleep"
-            raise Refused(
-                f"{name} was {was} with {sleep.backup}, and there is a later backup of it, {newest.id}",
-                f"say which it shall wake with: fleet wake {name} --from {newest.id}\n"
-                f"or the earlier one: fleet wake {name} --from {sleep.backup}",
-            )
+    return {
+        name: newest.id
+        for name, newest in keeper.newest(gone)[0].items()
+        if chosen[name].source in keeper.names_of(name) and is_later(newest, chosen[name])
+    }
 
 
-def _refuse_who_stays(planned: Planned, backup_id: str | None) -> None:
-    """Raises Refused where this plan wakes not all, or does not give what was asked for."""
+def _waiting(planned: Planned) -> list[str]:
+    """Whom this plan does not wake, though it is asked to."""
     acted = {action.child for action in planned.plan.actions}
+    return [it for it in planned.options.waking if it not in acted and not is_awake(planned.children[it])]
+
+
+def _refuse_who_stays(planned: Planned, asked: str | None) -> None:
+    """Raises Refused where this plan wakes not all, or does not give what was asked for."""
+    if has_errors(planned):
+        raise Refused("nothing was changed", "mend what is said above")
+    if waiting := _waiting(planned):
+        names = ", ".join(waiting)
+        raise Refused(f"cannot wake now: {names}; nothing was changed", "mend what is said above, or wait")
     awake = [name for name in planned.options.waking if is_awake(planned.children[name])]
-    if waiting := [name for name in planned.options.waking if name not in (*acted, *awake)]:
-        raise Refused(f"cannot wake now: {', '.join(waiting)}; nothing was changed", "mend what is said above, or wait")
-    if backup_id is not None and awake:
+    if asked is not None and awake:
         raise Refused(
             f"the server of {awake[0]} was not deleted yet, with what it remembers",
-            f"wake it without --from; to give it another memory then: fleet restore {awake[0]} --from {backup_id}",
+            f"wake it without --from; to give it another memory then: fleet restore {awake[0]} --from {asked}",
         )
 
 

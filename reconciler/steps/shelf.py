@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler import keys
-from reconciler.errors import BackupDamaged
+from reconciler.errors import BackupDamaged, VaultError
 from reconciler.manifests import (
     LARGEST_NOTE,
     NOTE,
@@ -71,12 +71,13 @@ class Shelf:
     def judged(self, known: Known) -> Known:
         """The same, when its note was read: a name alone anybody can give. Raises VaultError."""
         name = f"{known.stem}{NOTE}"
-        if known.is_given_up:  # who could say so has seen it
-            return known
         try:
             read_note(name, self._content(name), self.key)
         except BackupDamaged:
             return replace(known, is_ours=False)
+        except VaultError:
+            if not known.is_given_up:  # who could say so has seen it
+                raise
         return known
 
     def ids(self, child: str) -> set[str]:

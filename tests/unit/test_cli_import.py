@@ -12,7 +12,8 @@ import yaml
 from reconciler import keys
 from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut, WrongHostKey
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, Secret, Server, ServerRequest, ServerStatus, Sleep
+from reconciler.manifests import write_note
+from reconciler.model import LABEL_PREFIX, Backup, Purpose, Secret, Server, ServerRequest, ServerStatus, Sleep
 from reconciler.steps.firewalls import ensure_fleet_resources
 from reconciler.steps.sleeping import note_sleep
 from tests.fakes.command_line import CommandLine, Said
@@ -184,6 +185,15 @@ def _sleeps_by_its_copy(world: FakeFleet) -> None:
     """The label is lost."""
     place = world.state.parent / "backups/demo/bob"
     place.mkdir(parents=True)
+    copied, held = ("20261122T110000Z", "demo", "bob", "0a1b", "2026.11.5", "2026-11-22T11:00:00+00:00"), ("", 1, "")
+    backup = Backup(*copied, 1, *held, keys.backup_recipient(FLEET_KEY), purpose=Purpose.SLEEP)
+    (place / "20261122T110000Z-0a1b-sleep.json").write_bytes(write_note(backup, keys.backup_key(FLEET_KEY)))
+
+
+def _may_sleep(world: FakeFleet) -> None:
+    """All that says so is a note that nobody can read."""
+    place = world.state.parent / "backups/demo/bob"
+    place.mkdir(parents=True)
     (place / "20261122T110000Z-0a1b-sleep.json").write_text("{}")
 
 
@@ -216,6 +226,7 @@ def _without_our_key(world: FakeFleet) -> None:
         (_is_moved, 4, "child bob has a server already: demo-alice, which `moved` gives it\n"),
         (_sleeps, 4, "bob sleeps, and this server has a memory of its own"),
         (_sleeps_by_its_copy, 4, "bob sleeps, and this server has a memory of its own"),
+        (_may_sleep, 4, "nobody can tell whether bob sleeps: the note of its newest backup, demo/bob/20261122T110000Z"),
         (_is_off, 4, "server old-pet is off"),
         (_is_gone, 1, "there is no server with the name or id old-pet"),
         (_without_sudo, 1, "has no sudo"),

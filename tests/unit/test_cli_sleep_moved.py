@@ -286,6 +286,47 @@ def test_all_wake_but_who_is_switched_off_in_the_file(fleet: CommandLine) -> Non
     assert (again.code, again.out.endswith("Nobody else sleeps.\n")) == (0, True)
 
 
+def test_all_wake_but_who_cannot(fleet: CommandLine) -> None:
+    """bob's server was not deleted, and does not answer; then it is gone, and his copy is damaged."""
+    fleet("hibernate", "alice", "--yes")
+    for _ in range(3):
+        fleet.world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    assert fleet("hibernate", "bob", "--yes").code == 1
+    fleet.world.clock.sleep(60)
+    assert sleeping(fleet.world) == {"alice", "bob"}
+    fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("gone", "again")
+    said = fleet("wake", "--all", "--yes")
+    assert (said.code, "bob is left out: " in said.out, "What to do: fleet wake bob" in said.out) == (3, True, True)
+    assert (memory(fleet, "alice"), sleeping(fleet.world)) == ([DOG], {"bob"})
+    again = fleet("wake", "--all", "--yes")
+    assert (again.code, "nobody can wake now, and nothing was changed" in again.err) == (4, True)
+    assert "bob" in again.err
+
+
+def test_all_wake_but_whose_copy_is_damaged(fleet: CommandLine) -> None:
+    fleet("hibernate", "--all", "--yes")
+    (sealed,) = (fleet.world.state.parent / "backups/demo/bob").glob("*.age")
+    sealed.write_bytes(sealed.read_bytes()[:-1])
+    said = fleet("wake", "--all", "--yes")
+    assert (said.code, "bob is left out: " in said.out) == (3, True)
+    assert (memory(fleet, "alice"), sleeping(fleet.world)) == ([DOG], {"bob"})
+
+
+def test_a_planted_sleep_of_the_new_name_can_be_given_up(fleet: CommandLine) -> None:
+    """alice sleeps, is called alba now, and somebody has planted a note that says alba sleeps, too."""
+    fleet("hibernate", "alice", "--yes")
+    fleet.world.move("alice", "alba")
+    planted = fleet.world.state.parent / "backups/demo/alba/20300101T000000Z-00ff-sleep.json"
+    planted.parent.mkdir()
+    planted.write_text("{}")
+    assert "nobody can tell what its newest backup is" in fleet("plan").out
+    assert fleet("wake", "alba", "--empty", "--yes").code == 0
+    said = fleet("plan")
+    assert (said.code, "alba is asleep" in said.out) == (0, True)
+    assert fleet("wake", "alba", "--yes").code == 0
+    assert memory(fleet, "alba") == [DOG]
+
+
 def test_who_has_expired_is_not_called_awake(fleet: CommandLine) -> None:
     fleet("hibernate", "alice", "--yes")
     fleet.world.change("alice", expires=fleet.world.clock.now())
