@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import drilling, engine, importing, keys, planfile, recovery
+from reconciler.bots import Bots
 from reconciler.errors import Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
@@ -112,6 +113,10 @@ class FleetClient(Planning):
     def keeper(self) -> Keeper:
         """The backups of this fleet's children."""
         return Keeper(self.fleet, self._ports)
+
+    def bots(self) -> Bots:
+        """The bots of this fleet's children."""
+        return Bots(self.fleet, self._ports)
 
     def drill(self, names: Iterable[str], identity: Secret | None = None) -> list[Drill]:
         """The newest backup of each of these children is restored to a throw-away child, proven there, and destroyed.

@@ -25,6 +25,9 @@
     │  ├─ LoginRefused         our key is not accepted
     │  ├─ CommandFailed        a command on the host ended with another code than 0
     │  └─ ProofFailed          the gateway runs, or should, and is not healthy
+    ├─ ChannelError            the messenger does not do what was asked
+    │  ├─ ChannelUnavailable   temporary: no answer, 5xx, "later"
+    │  └─ TokenRefused         no bot has this token (any more)
     ├─ VaultError              where backups are kept cannot be reached, or written
     │  └─ BackupDamaged        a backup is not what was kept
     └─ SandboxError            the local sandbox cannot do what was asked
@@ -175,6 +178,20 @@ class CommandFailed(HostError):
 
 class ProofFailed(HostError):
     """Everything was done, and the gateway is not healthy: what it runs may be to blame."""
+
+
+class ChannelError(FleetError):
+    """The messenger does not do what was asked of a bot."""
+
+
+class ChannelUnavailable(ChannelError):
+    """No answer, or one that says "later"."""
+
+    temporary = True
+
+
+class TokenRefused(ChannelError):
+    """No bot has this token, or not any more."""
 
 
 class VaultError(FleetError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from reconciler.model import (
+    BotIdentity,
     Bucket,
     Catalog,
     Command,
@@ -25,6 +26,7 @@ from reconciler.model import (
     SecretRef,
     Server,
     ServerRequest,
+    Webhook,
 )
 
 
@@ -173,6 +175,30 @@ class Secrets(Protocol):
 
     def model_key(self, reference: SecretRef) -> Secret: ...
 
+    def bot_token_place(self, reference: SecretRef) -> str:
+        """In words, where `keep_bot_token` puts it; SecretError where it cannot."""
+
+    def keep_bot_token(self, reference: SecretRef, token: Secret) -> None:
+        """The reference leads to this token from now on, in the place of the one before."""
+
+
+class Channel(Protocol):
+    """The messenger, asked about a bot in that bot's own name. Raises ChannelError's children and nothing else.
+
+    Nothing is ever taken from a bot: what people have written to it waits for its gateway.
+    """
+
+    def identity(self, token: Secret) -> BotIdentity:
+        """Whose token that is; TokenRefused where it is nobody's."""
+
+    def webhook(self, token: Secret) -> Webhook: ...
+
+    def is_polled(self, token: Secret, seconds: float) -> bool:
+        """Whether anybody else asks for this bot's messages within these seconds.
+
+        Whoever does is disturbed once, as by any second one that asks; never ask this of a bot whose gateway runs.
+        """
+
 
 class Vault(Protocol):
     """Where backups are kept, as files by name (`a/b/c`). Raises VaultError."""
@@ -218,3 +244,4 @@ class Ports:
     progress: Callable[[str, str, float], None]  # child, step, seconds
     vault: Callable[[str | Bucket], Vault]  # opens the place that the fleet file names for backups
     sealer: Sealer
+    channel: Callable[[], AbstractContextManager[Channel]]  # opens the messenger

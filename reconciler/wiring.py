@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from reconciler.errors import SandboxError
 from reconciler.fleet import references
 from reconciler.managed.files import NODE_VERSION
 from reconciler.model import Bucket, Endpoints, Fleet, NodeDistribution, Provider, Secret
-from reconciler.ports import Cloud, Ports, Secrets, Vault
+from reconciler.ports import Channel, Cloud, Ports, Secrets, Vault
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
 from reconciler.secrets import fleet_key
@@ -61,12 +62,17 @@ def build_ports(
     resolver = _resolver(fleet, allow_sources, allow_cmd)
     key = key or fleet_key.find(fleet, resolver, os.environ)
     cloud, secrets, endpoints = _outside(fleet, key, resolver, clock)
-    store, home = DirectoryStore(state_dir, clock), Path(fleet.path).parent
+    store, home, root = DirectoryStore(state_dir, clock), Path(fleet.path).parent, endpoints.telegram_api_root
 
     def vault(place: str | Bucket) -> Vault:
         return _vault(place, home, resolver)
 
-    return Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, key, progress, vault, age)
+    def channel() -> AbstractContextManager[Channel]:
+        from reconciler.telegram import TelegramChannel  # its library takes a tenth of a second, and few commands it
+
+        return TelegramChannel(root)
+
+    return Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, key, progress, vault, age, channel)
 
 
 def _vault(place: str | Bucket, home: Path, resolver: ReferenceSecrets) -> Vault:
@@ -102,7 +108,11 @@ def _outside(
     if fleet.provider is Provider.SANDBOX:
         info = SandboxInfo.from_file(Paths.default().info)
         token = _sandbox_token(info)
-        return HetznerCloud(token, clock, info.endpoint), SandboxSecrets(key), _sandbox_endpoints(info)
+        return (
+            HetznerCloud(token, clock, info.endpoint),
+            SandboxSecrets(key, Path(fleet.path).parent),
+            _sandbox_endpoints(info),
+        )
     assert fleet.token is not None, "the schema asks for a token where the provider is hetzner"
     token = cloud_token(resolver, fleet.token, key)
     secrets = SecretsForChildren(resolver, {"the fleet key": key, "the cloud's API token": token})

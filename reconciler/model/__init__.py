@@ -13,6 +13,7 @@ from reconciler.model.backup import (
     Sleep,
     Trial,
 )
+from reconciler.model.bots import BotIdentity, CheckedBot, Webhook
 from reconciler.model.cloud import (
     EVERYWHERE,
     LABEL_PREFIX,
@@ -82,9 +83,11 @@ __all__ = [
     "Applied",
     "Backup",
     "BackupSettings",
+    "BotIdentity",
     "Bucket",
     "Catalog",
     "Change",
+    "CheckedBot",
     "Checkpoint",
     "Child",
     "ChildSpec",
@@ -139,6 +142,7 @@ __all__ = [
     "UpdateSettings",
     "Users",
     "Verdict",
+    "Webhook",
     "WorkspaceFile",
     "file_and_pointer",
     "masked",

@@ -30,7 +30,6 @@ _LONGEST_HANG = 600.0  # seconds until even a hanging request ends
 _ACKNOWLEDGED = (
     "answerCallbackQuery",
     "close",
-    "deleteWebhook",
     "logOut",
     "pinChatMessage",
     "sendChatAction",
@@ -174,6 +173,8 @@ METHODS: dict[str, Method] = {
     "getupdates": TelegramStandIn._get_updates,
     "getme": _simple(lambda bot, _: bot.user()),
     "getwebhookinfo": _simple(lambda bot, _: bot.webhook_info()),
+    "setwebhook": _simple(Bot.set_webhook),
+    "deletewebhook": _simple(Bot.delete_webhook),
     "getmycommands": _simple(Bot.commands_for),
     "setmycommands": _simple(Bot.set_commands),
     "deletemycommands": _simple(Bot.delete_commands),

@@ -61,6 +61,7 @@ class Bot:
     _log: list[Parameters] = field(default_factory=list)
     _chats: dict[int, Parameters] = field(default_factory=dict)
     _commands: dict[str, Json] = field(default_factory=dict)
+    _webhook: str = ""
     # Numbers go up over restarts of the stand-in too: a gateway's offset would swallow lower ones.
     _last_update: int = field(default_factory=lambda: int(time.time()))
     _last_message: int = field(default_factory=lambda: int(time.time()))
@@ -110,8 +111,17 @@ class Bot:
     def messages(self, chat_id: int | None) -> list[Parameters]:
         return [dict(message) for message in self._log if chat_id is None or _chat_id(message) == chat_id]
 
+    def set_webhook(self, parameters: Parameters) -> Json:
+        """Where its messages shall be sent. It is told, and nothing is ever sent there."""
+        self._webhook = str(parameters.get("url", ""))
+        return True
+
+    def delete_webhook(self, parameters: Parameters) -> Json:
+        self._webhook = ""
+        return True
+
     def webhook_info(self) -> Parameters:
-        return {"url": "", "has_custom_certificate": False, "pending_update_count": len(self.updates)}
+        return {"url": self._webhook, "has_custom_certificate": False, "pending_update_count": len(self.updates)}
 
     def commands_for(self, parameters: Parameters) -> Json:
         return self._commands.get(_scope(parameters), [])

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from reconciler import wholefile
 from reconciler.errors import SecretError
 from reconciler.model import Secret, file_and_pointer
 from reconciler.secrets import private_file
@@ -20,6 +21,11 @@ from reconciler.secrets.value import decoded, secret_from
 SOURCE = "file"
 MAX_BYTES: Final = 64 * 1024
 MAX_DOCUMENT_BYTES: Final = 1024 * 1024
+
+OWN_FILE: Final = (
+    "Put the token there by other means; or name a file of its own in the fleet file, "
+    "such as `bot: {token: file:secrets/NAME.token}`, and run this again."
+)
 
 # RFC 6901, sections 3 and 4.
 _POINTER: Final = re.compile(r"(/([^~/]|~[01])*)+")
@@ -34,6 +40,26 @@ def resolve(locator: str, base_dir: Path, environ: Mapping[str, str]) -> Secret:
     name, pointer = file_and_pointer(locator)
     path = base_dir / _expanded(name)
     return only_line(path) if pointer is None else _text_at(path, pointer)
+
+
+def place(locator: str, base_dir: Path) -> Path:
+    """The file that holds this secret alone. Raises SecretError where it is a part of a document."""
+    name, pointer = file_and_pointer(locator)
+    if pointer is not None:
+        raise SecretError(
+            f"the secret is a part of the JSON document {name}, and that is not written by fleet",
+            "Change it there by hand; or give the token a file of its own: file:PATH.",
+        )
+    return base_dir / _expanded(name)
+
+
+def keep(path: Path, value: Secret) -> None:
+    """`path`, for its owner alone, holds this one line; a directory that is not there is made. Raises SecretError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        wholefile.replace(path, f"{value.reveal()}\n".encode(), 0o600)
+    except OSError as error:
+        raise SecretError(f"the file {path} cannot be written: {error.strerror}", private_file.MEND) from error
 
 
 def _expanded(name: str) -> Path:

@@ -28,6 +28,13 @@ class SecretsForChildren:
     def bot_token(self, reference: SecretRef) -> Secret:
         return self._checked(reference)
 
+    def bot_token_place(self, reference: SecretRef) -> str:
+        return self._references.bot_token_place(reference)
+
+    def keep_bot_token(self, reference: SecretRef, token: Secret) -> None:
+        _check(reference, token, self._own, "a server")
+        self._references.keep_bot_token(reference, token)
+
     def model_key(self, reference: SecretRef) -> Secret:
         return self._checked(reference)
 

@@ -59,6 +59,24 @@ class ReferenceSecrets:
                 answer.set_exception(error)  # whoever waits must not wait for ever
         return answer.result()
 
+    def bot_token_place(self, reference: SecretRef) -> str:
+        return str(self._place(reference))
+
+    def keep_bot_token(self, reference: SecretRef, token: Secret) -> None:
+        file.keep(self._place(reference), token)
+        with self._lock:
+            self._answers.pop(reference, None)
+
+    def _place(self, reference: SecretRef) -> Path:
+        wanted_for = self._wanted_for.get(reference, "the fleet")
+        try:
+            self._allowed.check(reference, self._environ)
+            if reference.source != file.SOURCE:
+                raise SecretError("only a file can be written by fleet", file.OWN_FILE)
+            return file.place(reference.locator, self._base_dir)
+        except SecretError as error:
+            raise SecretError(f"{reference} ({wanted_for}): {error.summary}", error.advice) from error
+
     def _looked_up(self, reference: SecretRef) -> Secret:
         try:
             self._allowed.check(reference, self._environ)

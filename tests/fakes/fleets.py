@@ -29,6 +29,7 @@ from reconciler.ports import Ports
 from reconciler.secrets.sandbox import SandboxSecrets
 from reconciler.store import DirectoryStore
 from reconciler.vaults.directory import DirectoryVault
+from tests.fakes.channel import FakeChannel
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.dialer import FakeDialer
@@ -52,7 +53,7 @@ class FakeFleet:
         self.cloud = FakeCloud(self.clock.now)
         self.dialer = FakeDialer(self.cloud, self.clock)
         self.store = DirectoryStore(self.state, self.clock)
-        self.secrets = SandboxSecrets(FLEET_KEY)
+        self.secrets, self.channel = SandboxSecrets(FLEET_KEY, self.state.parent), FakeChannel()
         self.moved: dict[str, str] = {}
         self.policy = Policy()
         self.rollout = Rollout()
@@ -101,6 +102,7 @@ class FakeFleet:
         return Ports(
             *(self.cloud, self.dialer, self.store, self.clock, self.secrets, endpoints, FLEET_KEY),
             *(self._keep_progress, lambda place: DirectoryVault(self.state.parent / str(place)), age),
+            channel=lambda: self.channel,
         )
 
     def client(self) -> FleetClient:

@@ -35,6 +35,7 @@ from tests.contract.errors.namespace import Namespace, hold_namespace
 from tests.contract.errors.running import PROJECT
 from tests.contract.errors.world import TOKEN, Stage, stage
 from tests.contract.serving import serve
+from tests.fakes.channel import FakeChannel
 
 PATIENCE: Final = 120  # seconds for one command
 FLEET_KEY: Final = keys.make_key(bytes(range(32)))
@@ -119,9 +120,8 @@ class Scene:
         )
         fleet = load_fleet(self.directory / "fleet.yaml")
         secrets = SandboxSecrets(FLEET_KEY)
-        ports = Ports(
-            cloud, FabricDialer(), store, clock, secrets, endpoints, FLEET_KEY, lambda *_: None, _no_vault, age
-        )
+        outside = cloud, FabricDialer(), store, clock, secrets, endpoints, FLEET_KEY
+        ports = Ports(*outside, lambda *_: None, _no_vault, age, FakeChannel)
         try:
             with self.namespace.inside():
                 return FleetClient(fleet, ports).plan()

@@ -1,0 +1,82 @@
+"""`fleet bot`: the Telegram bots of children."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from reconciler.cli.changes import consent, show_plan
+from reconciler.cli.client import open_client
+from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.output import show_table, whoever_reads
+from reconciler.cli.selecting import NONE_IS_ALL, with_selection
+from reconciler.errors import UsageProblem
+from reconciler.model import Secret
+from reconciler.selection import Selection
+
+_LONGEST = 4096  # bytes that are read from a pipe: a token has 46
+
+
+@click.group()
+def bot() -> None:
+    """The Telegram bots of children: @BotFather makes them, and each child has one of its own."""
+
+
+@bot.command()
+@click.argument("child")
+@click.option("--yes", "-y", is_flag=True, help="In the place of another bot without asking.")
+@with_settings
+def token(settings: Settings, child: str, yes: bool) -> int:
+    """Give a child its bot: reads the token from standard input, or asks for it without showing it.
+
+    Telegram is asked whose it is, and whether anybody else uses that bot; then the token is written where the fleet
+    file says (`bot: {token: file:PATH}`), and what that changes is planned.
+    """
+    client = open_client(settings)
+    bots = client.bots()
+    place = bots.place(child)
+    given = _given()
+    with whoever_reads() as output, client.lock("fleet bot token"):
+        identity = bots.judge(child, given)
+        show_bot = f"@{identity.username} ({identity.name}), {identity.link}"
+        before = bots.before(child)
+        if before not in (None, str(identity.id)):
+            consent(f"{child} has the bot {before} now. Give it {show_bot} instead?", yes, output)
+        bots.keep(child, given, identity)
+        click.echo(f"{child} has {show_bot}\nIts token is in {place}, and you alone can read it.\n")
+        planned = client.plan([child])
+        show_plan(settings, planned)
+        if not planned.plan.is_empty:
+            click.echo(f"\nTo do that: fleet apply {child}")
+    return 0
+
+
+@bot.command()
+@with_selection(NONE_IS_ALL)
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
+@with_settings
+def check(settings: Settings, selection: Selection, as_json: bool) -> int:
+    """Ask Telegram who the bots of children are, and what keeps them from answering. Exit code 2: something does."""
+    from reconciler.render.bots import bot_json, bot_table
+    from reconciler.render.text import json_text
+
+    client = open_client(settings)
+    names = [name for name in client.select(selection) if name in client.fleet.children]
+    checked = client.bots().check(names)
+    if as_json:
+        click.echo(json_text(bot_json(checked)))
+    else:
+        show_table(bot_table(checked), settings)
+    return 2 if any(found.findings for found in checked) else 0
+
+
+def _given() -> Secret:
+    """From a pipe all that it holds, without its line's end; from a person one hidden line."""
+    if sys.stdin.isatty():
+        text = click.prompt("Token from @BotFather", hide_input=True, err=True)
+    else:
+        text = sys.stdin.buffer.read(_LONGEST).decode("utf-8", "replace")
+    if not text.strip():
+        raise UsageProblem("no token was given", "pipe it in: fleet bot token CHILD < FILE; or run this on a terminal")
+    return Secret(text.strip())

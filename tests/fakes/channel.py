@@ -1,0 +1,52 @@
+"""Telegram in memory: bots by their tokens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from reconciler.errors import ChannelUnavailable, TokenRefused
+from reconciler.model import BotIdentity, Secret, Webhook
+
+TOKEN: Final = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]+")
+
+
+@dataclass
+class FakeChannel:
+    """Implements ports.Channel. Every token that looks like one is a bot's, as in the stand-in.
+
+    `revoked` are bots whose token is nobody's any more, `webhooks` where their messages are sent, `polled` who is asked
+    for by others; `is_down` is when nobody answers.
+    """
+
+    revoked: set[int] = field(default_factory=set)
+    webhooks: dict[int, str] = field(default_factory=dict)
+    polled: set[int] = field(default_factory=set)
+    waiting: dict[int, int] = field(default_factory=dict)
+    is_down: bool = False
+
+    def __enter__(self) -> FakeChannel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def identity(self, token: Secret) -> BotIdentity:
+        bot = self._bot(token)
+        return BotIdentity(bot, f"bot{bot}_bot", f"Bot {bot}")
+
+    def webhook(self, token: Secret) -> Webhook:
+        bot = self._bot(token)
+        return Webhook(self.webhooks.get(bot, ""), self.waiting.get(bot, 0))
+
+    def is_polled(self, token: Secret, seconds: float) -> bool:
+        return self._bot(token) in self.polled
+
+    def _bot(self, token: Secret) -> int:
+        number = token.reveal().partition(":")[0]
+        if self.is_down:
+            raise ChannelUnavailable("nobody answers", "try again")
+        if not TOKEN.fullmatch(token.reveal()) or int(number) in self.revoked:
+            raise TokenRefused("Telegram answered getMe with 401: Unauthorized", "copy it again")
+        return int(number)
