@@ -119,7 +119,8 @@ def _checked(name: str, spec: ChildSpec, sharing: Mapping[str, list[str]], chann
     try:
         token = ports.secrets.bot_token(spec.bot_token)
         identity = channel.identity(token)
-        webhook = channel.webhook(token)
+        webhook, commands = channel.webhook(token), channel.commands(token)
+        differing = spec.profile.differing_from(channel.profile(token)) if spec.profile.is_declared else {}
     except FleetError as error:
         return Checked(name, findings=(error.summary,))
     findings = []
@@ -127,7 +128,10 @@ def _checked(name: str, spec: ChildSpec, sharing: Mapping[str, list[str]], chann
         findings.append(f"{' and '.join(others)} shall have the same bot")
     if where := _elsewhere(webhook):
         findings.append(f"its messages are sent to {where}, which its gateway will end")
-    return Checked(name, identity, webhook, tuple(findings))
+    if differing:
+        words = ", ".join(field.replace("_", " ") for field in differing)
+        findings.append(f"not as the fleet file says: {words} (fleet apply {name})")
+    return Checked(name, identity, webhook, commands, tuple(findings))
 
 
 def _elsewhere(webhook: Webhook) -> str:

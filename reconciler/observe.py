@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler import keys
-from reconciler.errors import CloudError, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
+from reconciler.errors import ChannelError, CloudError, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
 from reconciler.managed import wanted_values
 from reconciler.model import (
     Catalog,
@@ -88,7 +88,8 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
         holding = None if name in retry else holds
         child = _look(name, fleet, found, _record(records, name, fleet), runs, holding, ports)
-        return _knowing(replace(child, asleep=sleep_of(child, fleet, asleep)), fleet, trees, ports)
+        child = _knowing(replace(child, asleep=sleep_of(child, fleet, asleep)), fleet, trees, ports)
+        return _introduced(child, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
     others = tuple(server for name in sorted(owned.keys() - children.keys()) for server in owned[name].servers)
@@ -182,6 +183,18 @@ def _knowing(child: Child, fleet: Fleet, trees: Mapping[Key, str], ports: Ports)
     materials = gather_materials(fleet, spec, uid_of(server), ports)
     tree = wanted_tree(exact.version, child.facts, trees)
     return replace(child, wanted=wanted_values(exact, replace(materials, tree=tree)))
+
+
+def _introduced(child: Child, ports: Ports) -> Child:
+    """What its bot shows to people, where the file says something of that: Telegram is asked about nobody else."""
+    spec = child.spec
+    if spec is None or child.facts is None or not spec.profile.is_declared:
+        return child
+    try:
+        with ports.channel() as channel:
+            return replace(child, profile=channel.profile(ports.secrets.bot_token(spec.bot_token)))
+    except ChannelError as error:
+        return replace(child, profile_problem=error.summary)
 
 
 def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from reconciler.model import (
     BotIdentity,
+    BotProfile,
     Bucket,
     Catalog,
     Command,
@@ -192,6 +193,15 @@ class Channel(Protocol):
         """Whose token that is; TokenRefused where it is nobody's."""
 
     def webhook(self, token: Secret) -> Webhook: ...
+
+    def profile(self, token: Secret) -> BotProfile:
+        """Without a None."""
+
+    def set_profile(self, token: Secret, changes: Mapping[str, str]) -> None:
+        """These fields of BotProfile are so, as far as no error is raised."""
+
+    def commands(self, token: Secret) -> tuple[str, ...]:
+        """The names in its menu, without the slash, as everybody sees it who has none of their own."""
 
     def is_polled(self, token: Secret, seconds: float) -> bool:
         """Whether anybody else asks for this bot's messages within these seconds.

@@ -7,14 +7,14 @@ on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from reconciler.errors import ChannelError, ChannelUnavailable, TokenRefused
-from reconciler.model import BotIdentity, Secret, Webhook
+from reconciler.model import BotIdentity, BotProfile, Secret, Webhook
 
 T = TypeVar("T")
 
@@ -22,6 +22,7 @@ ROOT: Final = "https://api.telegram.org"
 SECONDS: Final = 15.0  # for one answer
 LONGEST_SAID: Final = 200  # characters of what Telegram says
 CONFLICT: Final = 409
+_PROFILE: Final = {"name": "Name", "description": "Description", "short_description": "ShortDescription"}
 
 logging.getLogger("httpx").setLevel(logging.CRITICAL)  # it logs the address of each request
 
@@ -47,6 +48,16 @@ class TelegramChannel:
 
     def webhook(self, token: Secret) -> Webhook:
         return self._ask(token, "getWebhookInfo", _webhook)
+
+    def profile(self, token: Secret) -> BotProfile:
+        return BotProfile(**{field: self._ask(token, f"getMy{of}", _text(field)) for field, of in _PROFILE.items()})
+
+    def set_profile(self, token: Secret, changes: Mapping[str, str]) -> None:
+        for field, value in changes.items():
+            self._ask(token, f"setMy{_PROFILE[field]}", bool, {field: value})
+
+    def commands(self, token: Secret) -> tuple[str, ...]:
+        return self._ask(token, "getMyCommands", _commands)
 
     def is_polled(self, token: Secret, seconds: float) -> bool:
         # Without an offset nothing counts as received. Whoever else asks is driven out by this, asks again, and drives
@@ -88,6 +99,14 @@ def _identity(result: Any) -> BotIdentity:
 
 def _webhook(result: Any) -> Webhook:
     return Webhook(str(result["url"]), int(result["pending_update_count"]))
+
+
+def _commands(result: Any) -> tuple[str, ...]:
+    return tuple(str(found["command"]) for found in result)
+
+
+def _text(field: str) -> Callable[[Any], str]:
+    return lambda result: str(result[field])
 
 
 _LOOK: Final = "look at the network between here and there, then try again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from reconciler.fleet.sources import Sources, load
 from reconciler.model import (
     AccessPolicy,
     BackupSettings,
+    BotProfile,
     Bucket,
     ChildSpec,
     Fleet,
@@ -134,12 +136,24 @@ def _spec(child: Layered, files: Mapping[str, WorkspaceFile]) -> ChildSpec:
         expires=None if expires is None else settings.expiry(expires),
         ssh_from=tuple(settings.network(text) for text in values["access"]["ssh_from"]),
         files=files,
-        config=values["config"],
+        config=_config(values),
         update=UpdateSettings(**values["update"]),
         backup=_backup(values["backup"]),
+        profile=BotProfile(**{field.name: values["bot"].get(field.name) for field in fields(BotProfile)}),
         file=own.document.file,
         line=own.document.key_position(own.path)[0],
     )
+
+
+def _config(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The free-form configuration; the commands of the bot's menu are a part of it."""
+    commands = values["bot"].get("commands")
+    if commands is None:
+        return as_map(values["config"])
+    nested: Any = commands
+    for key in reversed(crosschecks.MENU):
+        nested = {key: nested}
+    return merge(values["config"], nested)
 
 
 def _model(values: Mapping[str, Any]) -> ModelSettings:

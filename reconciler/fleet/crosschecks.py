@@ -17,6 +17,7 @@ from reconciler.model import AccessPolicy, Provider, SecretRef
 from reconciler.wording import words
 
 MAX_SERVER_NAME: Final = 63
+MENU: Final = ("channels", "telegram", "customCommands")  # where OpenClaw's configuration has a bot's own commands
 
 _REQUIRED: Final[Mapping[Path, str]] = {
     ("region",): "write it under the child or under defaults, for example: region: nbg1",
@@ -56,6 +57,7 @@ def problems_of(sources: Sources, children: Mapping[str, Layered]) -> Iterator[P
         yield from _missing(child, troubled)
         yield from _long_name(child, sources.main)
         yield from _shared_bot(child, bots)
+        yield from _menu_twice(child)
         yield from _shut_out(child)
         yield from _fallback_to_itself(child)
         yield from _unknown_storage(child, troubled)
@@ -195,6 +197,19 @@ def _shared_bot(child: Layered, bots: dict[SecretRef, Layered]) -> Iterator[Prob
         summary = f"{child.own.words} has the bot token of {holder.own.words} ({place})"
         advice = "Telegram lets one gateway use a bot at a time: make another bot with @BotFather"
         yield child.own.problem(("bot", "token"), summary, advice)
+
+
+def _menu_twice(child: Layered) -> Iterator[Problem]:
+    """One place says what is in the menu."""
+    said = child.source(("config", *MENU))
+    if value_at(child.values, ("bot", "commands")) is None or not said.says(("config", *MENU)):
+        return
+    yield child.own.problem(
+        ("bot", "commands"),
+        f"{child.own.words} has its menu in two places: bot.commands, and config.{'.'.join(MENU)} of {said.words}",
+        "write it in one of them",
+        at_key=True,
+    )
 
 
 def _shut_out(child: Layered) -> Iterator[Problem]:

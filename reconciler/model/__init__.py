@@ -13,7 +13,7 @@ from reconciler.model.backup import (
     Sleep,
     Trial,
 )
-from reconciler.model.bots import BotIdentity, CheckedBot, Webhook
+from reconciler.model.bots import BotIdentity, BotProfile, CheckedBot, Webhook
 from reconciler.model.cloud import (
     EVERYWHERE,
     LABEL_PREFIX,
@@ -84,6 +84,7 @@ __all__ = [
     "Backup",
     "BackupSettings",
     "BotIdentity",
+    "BotProfile",
     "Bucket",
     "Catalog",
     "Change",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,24 @@ class BotIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class BotProfile:
+    """What people see of a bot. As a wish, None leaves it to whoever has set it; an empty text is none."""
+
+    name: str | None = None
+    description: str | None = None  # in an empty chat, before anything is said
+    short_description: str | None = None  # on its page, and beside a link to it
+
+    @property
+    def is_declared(self) -> bool:
+        return any(value is not None for value in asdict(self).values())
+
+    def differing_from(self, live: BotProfile) -> dict[str, str]:
+        """What is wished and is not so."""
+        there = asdict(live)
+        return {name: value for name, value in asdict(self).items() if value is not None and value != there[name]}
+
+
+@dataclass(frozen=True, slots=True)
 class Webhook:
     """Where updates are sent instead of being fetched; an empty `url` is none."""
 
@@ -34,4 +52,5 @@ class CheckedBot:
     child: str
     identity: BotIdentity | None = None
     webhook: Webhook | None = None
+    commands: tuple[str, ...] = ()  # in its menu, in everybody's language
     findings: tuple[str, ...] = ()

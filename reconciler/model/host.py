@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.backup import Sleep
+from reconciler.model.bots import BotProfile
 from reconciler.model.cloud import Server
 from reconciler.model.decision import Diagnostic
 from reconciler.model.json import Json
@@ -129,6 +130,7 @@ class Child:
     `bot` is the number of the bot that the file gives it; None where it gives none, or its token cannot be had now.
     `asleep`: it has no server, or shall have none, until it is woken. Of a replacement that did not end (see
     steps/replacing.py) there may be `spares`, made to take its server's place, and `retired` ones, whose place it took.
+    `profile` is what its bot shows, where the file says something of that; `profile_problem` is why nobody can tell.
     """
 
     name: str
@@ -145,6 +147,8 @@ class Child:
     asleep: Sleep | None = None
     spares: tuple[Server, ...] = ()
     retired: tuple[Server, ...] = ()
+    profile: BotProfile | None = None
+    profile_problem: str = ""
 
     @property
     def is_unfinished(self) -> bool:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from reconciler.model.backup import BackupSettings
+from reconciler.model.bots import BotProfile
 from reconciler.model.json import Json
 from reconciler.model.secret import SecretRef
 
@@ -102,6 +103,7 @@ class ChildSpec:
     config: Mapping[str, Json] = field(default_factory=dict)  # openclaw.json beside what we set ourselves; null deletes
     update: UpdateSettings = UpdateSettings()
     backup: BackupSettings = field(default_factory=BackupSettings)
+    profile: BotProfile = field(default_factory=BotProfile)
     is_throwaway: bool = False  # never from a file: a backup is tried on it, and it can reach nobody; see drilling.py
     file: str = ""
     line: int = 0

@@ -39,6 +39,7 @@ def judge(child: Child, situation: Situation) -> Judgement:
     pending = [found for found in kept_from if found]
     finding = notices.mended_too_often(child, action, situation)
     told = [*pending, *([finding] if finding else []), *notices.about_time_and_rest(child, action, situation)]
+    told += notices.about_bot(child)
     if action is None and (pending or finding):
         return Judgement(None, tuple(told), Sync.PENDING if pending else Sync.DRIFTED)
     return Judgement(action, tuple(told), _sync(child, action, situation))

@@ -90,6 +90,12 @@ def about_time_and_rest(child: Child, action: Action | None, situation: Situatio
         )
 
 
+def about_bot(child: Child) -> Iterator[Diagnostic]:
+    if child.profile_problem:
+        what = f"{child.name}: nobody can tell what its bot shows, so that is left as it is: {child.profile_problem}"
+        yield _diagnostic(Severity.WARNING, child, what, "fleet bot check asks again")
+
+
 def about_action(action: Action, child: Child, situation: Situation) -> Iterator[str]:
     """Money and what is lost, one sentence each."""
     if child.server is None:

@@ -14,7 +14,7 @@ from reconciler.render.text import harmless
 
 def bot_table(checked: Iterable[CheckedBot]) -> Sheet:
     """One row for each child."""
-    return Sheet(("CHILD", "BOT", "NAME", "WAITING", "FINDINGS"), tuple(map(_row, checked)))
+    return Sheet(("CHILD", "BOT", "NAME", "COMMANDS", "WAITING", "FINDINGS"), tuple(map(_row, checked)))
 
 
 def bot_json(checked: Iterable[CheckedBot]) -> dict[str, Json]:
@@ -27,6 +27,7 @@ def _row(found: CheckedBot) -> tuple[Text, ...]:
         harmless(found.child),
         harmless(f"@{identity.username}") if identity else NOTHING,
         harmless(identity.name) if identity else NOTHING,
+        str(len(found.commands)) if identity else NOTHING,
         str(webhook.pending) if webhook else NOTHING,
         harmless("; ".join(found.findings)) or "none",
     )
@@ -40,5 +41,6 @@ def _json(found: CheckedBot) -> Json:
         "bot": {**asdict(identity), "link": identity.link} if identity else None,
         "has_webhook": bool(webhook.url) if webhook else None,
         "pending": webhook.pending if webhook else None,
+        "commands": list(found.commands),
         "findings": list(found.findings),
     }

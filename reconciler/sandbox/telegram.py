@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from reconciler.model import Json
-from reconciler.sandbox.telegram_bot import Bot, Poll, TelegramRefusal
+from reconciler.sandbox.telegram_bot import PROFILE, Bot, Poll, TelegramRefusal
 
 _TOKEN = re.compile(r"(?P<id>[0-9]{1,20}):[A-Za-z0-9_-]+")
 _LONGEST_POLL = 50  # seconds; longer ones are cut, as the real service does
@@ -35,9 +35,6 @@ _ACKNOWLEDGED = (
     "sendChatAction",
     "setChatMenuButton",
     "setMessageReaction",
-    "setMyDescription",
-    "setMyName",
-    "setMyShortDescription",
     "unpinChatMessage",
 )
 
@@ -178,6 +175,8 @@ METHODS: dict[str, Method] = {
     "getmycommands": _simple(Bot.commands_for),
     "setmycommands": _simple(Bot.set_commands),
     "deletemycommands": _simple(Bot.delete_commands),
+    **{f"getmy{name.replace('_', '')}": _simple(Bot.text_of(name)) for name in PROFILE},
+    **{f"setmy{name.replace('_', '')}": _simple(Bot.set_text(name)) for name in PROFILE},
     "getchat": _simple(Bot.chat),
     "sendmessage": _simple(Bot.send),
     "editmessagetext": _simple(Bot.edit),

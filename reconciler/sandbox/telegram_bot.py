@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from reconciler.model import Json
 
 Parameters = dict[str, Json]
+
+PROFILE: Final = {"name": 64, "description": 512, "short_description": 120}  # characters at most
 
 
 class TelegramRefusal(Exception):
@@ -62,6 +66,7 @@ class Bot:
     _chats: dict[int, Parameters] = field(default_factory=dict)
     _commands: dict[str, Json] = field(default_factory=dict)
     _webhook: str = ""
+    _profile: dict[str, str] = field(default_factory=dict)
     # Numbers go up over restarts of the stand-in too: a gateway's offset would swallow lower ones.
     _last_update: int = field(default_factory=lambda: int(time.time()))
     _last_message: int = field(default_factory=lambda: int(time.time()))
@@ -110,6 +115,26 @@ class Bot:
 
     def messages(self, chat_id: int | None) -> list[Parameters]:
         return [dict(message) for message in self._log if chat_id is None or _chat_id(message) == chat_id]
+
+    @staticmethod
+    def text_of(name: str) -> Callable[[Bot, Parameters], Json]:
+        """getMyName and its like."""
+        return lambda bot, _: {name: bot._profile.get(name, bot._first_name if name == "name" else "")}
+
+    @staticmethod
+    def set_text(name: str) -> Callable[[Bot, Parameters], Json]:
+        """setMyName and its like."""
+
+        def change(bot: Bot, parameters: Parameters) -> Json:
+            text = str(parameters.get(name, ""))
+            if len(text) > PROFILE[name]:
+                raise TelegramRefusal(400, f"Bad Request: {name.replace('_', ' ')} is too long")
+            bot._profile[name] = text
+            if name == "name" and not text:
+                del bot._profile[name]
+            return True
+
+        return change
 
     def set_webhook(self, parameters: Parameters) -> Json:
         """Where its messages shall be sent. It is told, and nothing is ever sent there."""
@@ -164,8 +189,13 @@ class Bot:
     def _username(self) -> str:
         return f"bot{self.id}_bot"
 
+    @property
+    def _first_name(self) -> str:
+        return f"Bot {self.id}"
+
     def _sender(self) -> Parameters:
-        return {"id": self.id, "is_bot": True, "first_name": f"Bot {self.id}", "username": self._username}
+        name = self._profile.get("name", self._first_name)
+        return {"id": self.id, "is_bot": True, "first_name": name, "username": self._username}
 
     def _write(self, sender: Parameters, chat: Parameters, text: str) -> Parameters:
         self._last_message += 1

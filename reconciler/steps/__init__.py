@@ -20,6 +20,7 @@ from reconciler.steps.gateway import (
 from reconciler.steps.memory import ensure_awake, ensure_memory
 from reconciler.steps.networks import ensure_ssh_from, ensure_way_in
 from reconciler.steps.power import ensure_powered
+from reconciler.steps.profile import ensure_profile
 from reconciler.steps.proving import ensure_nothing_forgotten, ensure_same_memory
 from reconciler.steps.release import ensure_node, ensure_release
 from reconciler.steps.replacing import ensure_others_gone
@@ -80,6 +81,7 @@ PUT: Final[tuple[Step, ...]] = (
     Step("record", ensure_recorded),
     Step("other servers", ensure_others_gone),  # of a replacement: the child's own is proven, and says so itself
     Step("rename", ensure_renamed),
+    Step("bot profile", ensure_profile),  # last: Telegram may refuse it for a day, and nothing else waits for it
 )
 
 # Of a gateway whose host was just looked at. It applies nothing, so it records nothing.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Final
 
 from reconciler import __version__
 from reconciler.diff import changes, digest, same
 from reconciler.managed import MANAGED, Managed, digests
-from reconciler.model import LABEL_PREFIX, Applied, Change, Child, ChildSpec, Json, Server, Situation
+from reconciler.model import LABEL_PREFIX, Applied, BotProfile, Change, Child, ChildSpec, Json, Server, Situation
 from reconciler.steps.repairs import digest_at, mended_often
 from reconciler.steps.server import SERVER_LABELS, server_labels
 
@@ -36,6 +36,7 @@ _USER_INFO: Final = re.compile(r"((?:https?|wss?):[/\\]*|//)[^/?#\\]*@", re.IGNO
 # Names in applied.json for what is not on the host and still applied with it.
 LABELS: Final = "server labels"
 BACKUPS: Final = "server backups"
+PROFILE: Final = "bot profile"
 
 
 def differences(child: Child) -> tuple[Change, ...]:
@@ -43,7 +44,7 @@ def differences(child: Child) -> tuple[Change, ...]:
     if child.facts is None or child.spec is None:
         return ()
     on_host = (change for entry in MANAGED for change in _entry_changes(child, entry))
-    return (*differences_at_cloud(child), *on_host)
+    return (*differences_at_cloud(child), *on_host, *_profile_changes(child))
 
 
 def differences_at_cloud(child: Child) -> tuple[Change, ...]:
@@ -120,6 +121,11 @@ def noted_digests(spec: ChildSpec, values: Mapping[str, Json], mended: Iterable[
     return {**by_path, **digests(values), LABELS: digest(labels), BACKUPS: digest(spec.backups)}
 
 
+def profile_digest(profile: BotProfile) -> str:
+    """As applied.json notes it, once the messenger has taken it."""
+    return digest(asdict(profile))
+
+
 def _keeping(names: Collection[str], labels: Mapping[str, str], server: Server) -> dict[str, str]:
     others = {name: value for name, value in labels.items() if name not in names}
     return others | {name: server.labels[name] for name in names if name in server.labels}
@@ -138,6 +144,16 @@ def _name_change(child: Child) -> tuple[Change, ...]:
     if fleet is None or child.retired or (server.name, server.child) == (wanted, child.name):
         return ()
     return (Change("name", server.name, wanted),)
+
+
+def _profile_changes(child: Child) -> Iterator[Change]:
+    """What its bot shows to people, and shall not."""
+    if child.spec is None or child.profile is None:
+        return
+    wanted, live = child.spec.profile, asdict(child.profile)
+    drift = _was_applied(child, PROFILE, profile_digest(wanted))
+    for name, value in wanted.differing_from(child.profile).items():
+        yield Change(f"bot.{name}", live[name] or None, value or None, drift=drift)
 
 
 def _backups_change(child: Child) -> tuple[Change, ...]:

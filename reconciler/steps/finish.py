@@ -15,11 +15,13 @@ from reconciler.managed.config import free_keys
 from reconciler.managed.workspace import files_of_mode
 from reconciler.model import Applied, Child, ChildSpec, FileMode, Json, Record
 from reconciler.steps.comparison import (
+    PROFILE,
     differences,
     is_newer,
     keeping_left_alone,
     keeping_networks,
     noted_digests,
+    profile_digest,
     wanted_labels,
 )
 from reconciler.steps.gateway import bot_name
@@ -44,7 +46,7 @@ def ensure_begun(work: Work) -> bool:
         raise Refused(summary, f"nothing was changed on its host: this is version {__version__}; install the newer one")
     begun = _begun(work, applied)
     if begun != applied:
-        _write_applied(work, begun)  # and not into our facts: by those the steps below see what is right already
+        write_applied(work, begun)  # and not into our facts: by those the steps below see what is right already
     return False  # nothing that anybody waits for
 
 
@@ -57,7 +59,7 @@ def ensure_recorded(work: Work) -> bool:
     applied = Applied(
         tool=__version__,
         spec_digest=digest(spec_json(work.spec or spec)),
-        digests=noted_digests(spec, work.declared_values(), repairs),
+        digests=_profile_as_noted(before, spec) | noted_digests(spec, work.declared_values(), repairs),
         at=now.isoformat(timespec="seconds"),
         bot=bot_name(work),
         version=spec.version,
@@ -70,11 +72,12 @@ def ensure_recorded(work: Work) -> bool:
     declared_before = before.labels if before else ()
     if not work.is_first:  # before the note, which forgets what was declared before: a label that is to go would stay
         _ensure_labels(work, declared_before)
-    _write_applied(work, applied)
+    write_applied(work, applied)
     if work.is_first:  # after it: with the label `unfinished` goes what lets its first host key in
         _ensure_labels(work, declared_before)
     work.ports.store.save(_record(work, applied))
     work.is_first = False
+    work.facts = replace(work.facts, applied=applied)
     return True
 
 
@@ -100,6 +103,12 @@ def _drifted(work: Work) -> tuple[str, ...]:
         return ()  # a first apply that goes on has mended nothing
     child = Child(work.name, work.declared(), work.server, work.facts, wanted=work.wanted())
     return tuple(change.path for change in differences(child) if change.drift and change.path not in work.left_alone)
+
+
+def _profile_as_noted(before: Applied | None, spec: ChildSpec) -> dict[str, str]:
+    """That the messenger has taken it: as an earlier apply has noted. What it has not taken yet is noted later."""
+    wanted = profile_digest(spec.profile)
+    return {PROFILE: wanted} if before is not None and before.digests.get(PROFILE) == wanted else {}
 
 
 def _begun(work: Work, applied: Applied) -> Applied:
@@ -142,7 +151,8 @@ def _ensure_labels(work: Work, declared_before: Iterable[str]) -> None:
     work.server = server
 
 
-def _write_applied(work: Work, applied: Applied) -> None:
+def write_applied(work: Work, applied: Applied) -> None:
+    """Raises HostError."""
     content = files.applied_json(applied)
     work.connection().run(commands.install_file(files.APPLIED_PATH, content, "root:root", "0600", "0700"))
 

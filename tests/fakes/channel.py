@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler.errors import ChannelUnavailable, TokenRefused
-from reconciler.model import BotIdentity, Secret, Webhook
+from reconciler.model import BotIdentity, BotProfile, Secret, Webhook
 
 TOKEN: Final = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]+")
 
@@ -24,7 +25,10 @@ class FakeChannel:
     webhooks: dict[int, str] = field(default_factory=dict)
     polled: set[int] = field(default_factory=set)
     waiting: dict[int, int] = field(default_factory=dict)
+    profiles: dict[int, BotProfile] = field(default_factory=dict)
+    menus: dict[int, tuple[str, ...]] = field(default_factory=dict)
     is_down: bool = False
+    refuses_changes: bool = False
 
     def __enter__(self) -> FakeChannel:
         return self
@@ -39,6 +43,19 @@ class FakeChannel:
     def webhook(self, token: Secret) -> Webhook:
         bot = self._bot(token)
         return Webhook(self.webhooks.get(bot, ""), self.waiting.get(bot, 0))
+
+    def profile(self, token: Secret) -> BotProfile:
+        bot = self._bot(token)
+        return self.profiles.get(bot, BotProfile(f"Bot {bot}", "", ""))
+
+    def set_profile(self, token: Secret, changes: Mapping[str, str]) -> None:
+        before = self.profile(token)
+        if self.refuses_changes:
+            raise ChannelUnavailable("Telegram answered setMyName with 429: Too Many Requests", "wait")
+        self.profiles[self._bot(token)] = replace(before, **changes)
+
+    def commands(self, token: Secret) -> tuple[str, ...]:
+        return self.menus.get(self._bot(token), ())
 
     def is_polled(self, token: Secret, seconds: float) -> bool:
         return self._bot(token) in self.polled

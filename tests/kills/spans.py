@@ -22,6 +22,7 @@ CHILD, FIRST = "alice", "calm"
 SWITCHING: Final = {"settle", "room", "checkpoint", "switch", "prove lasting", "keep", "prune"}
 REMEMBERING: Final = {
     "silence others", "fence", "memory", "compare memory", "prove memory", "awake", "other servers", "rename",
+    "bot profile",
 }  # fmt: skip
 
 Spans = dict[str, range]

@@ -176,7 +176,7 @@ def test_what_keeps_a_bot_from_answering_is_told_for_each(operator: Operator) ->
     told = json.loads(said.out)
     assert said.code == 2
     assert told["bob"] == {
-        "bot": None, "has_webhook": None, "pending": None,
+        "bot": None, "has_webhook": None, "pending": None, "commands": [],
         "findings": ["Telegram answered getMe with 401: Unauthorized"],
     }  # fmt: skip
     assert told["alice"]["findings"] == ["its messages are sent to bots.example, which its gateway will end"]
