@@ -91,10 +91,9 @@ def _wrong_value(document: Document, path: Path, error: ValidationError, rule: M
             return f"{name} names something twice", "write each one once"
         case "minItems" | "minLength":
             return f"{name} is empty", f"for example: {_flow(rule['examples'][0])}"
-        case "maxLength":
-            return f"{name} has {len(value):,} characters", f"it has at most {error.validator_value:,}"
-        case "maxItems" | "maxProperties":
-            return f"{name} has {len(value):,} entries", f"it has at most {error.validator_value:,}"
+        case "maxItems" | "maxProperties" | "maxLength":
+            parts = "characters" if error.validator == "maxLength" else "entries"
+            return f"{name} has {len(value):,} {parts}", f"it has at most {error.validator_value:,}"
     return f"{name} is not allowed", f"see the reference of fleet.yaml in the README ({error.validator})"
 
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reconciler.errors import ChannelError, ChannelUnavailable, FleetError, TokenRefused
-from reconciler.model import BotIdentity, Secret, Webhook
+from reconciler.model import BotIdentity, BotProfile, Secret, Webhook
 from reconciler.ports import Channel
 from reconciler.sandbox.telegram import Fault, TelegramStandIn
 from reconciler.telegram import TelegramChannel
@@ -39,6 +39,7 @@ class Staged(Protocol):
     def hook(self, url: str) -> None: ...
     def polled(self) -> contextlib.AbstractContextManager[None]: ...
     def write(self) -> None: ...
+    def fill_menu(self, *commands: str) -> None: ...
     def break_down(self) -> None: ...
 
 
@@ -61,6 +62,9 @@ class InMemory:
 
     def write(self) -> None:
         self.fake.waiting[BOT] = self.fake.waiting.get(BOT, 0) + 1
+
+    def fill_menu(self, *commands: str) -> None:
+        self.fake.menus[BOT] = commands
 
     def break_down(self) -> None:
         self.fake.is_down = True
@@ -99,6 +103,10 @@ class OverHttp:
 
     def write(self) -> None:
         self.stand_in.inject(BOT, 4242, "hello")
+
+    def fill_menu(self, *commands: str) -> None:
+        menu = [{"command": command, "description": "does something"} for command in commands]
+        httpx.post(f"{self.root}/bot{TOKEN.reveal()}/setMyCommands", json={"commands": menu}).raise_for_status()
 
     def break_down(self) -> None:
         self.stand_in.set_fault(BOT, Fault.SERVER_ERROR)
@@ -150,6 +158,22 @@ def test_who_asks_for_a_bots_messages_is_noticed_and_loses_none(staged: Staged) 
     staged.write()
     assert not staged.channel.is_polled(TOKEN, 1)
     assert staged.channel.webhook(TOKEN).pending == 1
+
+
+def test_what_a_bot_shows_is_set_field_by_field(staged: Staged) -> None:
+    channel = staged.channel
+    assert channel.profile(TOKEN) == BotProfile(f"Bot {BOT}", "", "")
+    channel.set_profile(TOKEN, {"name": "Ada's \u2728", "description": "Answers Ada."})
+    assert channel.profile(TOKEN) == BotProfile("Ada's \u2728", "Answers Ada.", "")
+    channel.set_profile(TOKEN, {"description": "", "short_description": "Ada's"})
+    assert channel.profile(TOKEN) == BotProfile("Ada's \u2728", "", "Ada's")
+    channel.set_profile(TOKEN, {})
+
+
+def test_a_menu_is_told(staged: Staged) -> None:
+    assert staged.channel.commands(TOKEN) == ()
+    staged.fill_menu("help", "report")
+    assert staged.channel.commands(TOKEN) == ("help", "report")
 
 
 def test_who_does_not_answer_may_be_asked_again(staged: Staged) -> None:

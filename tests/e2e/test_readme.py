@@ -51,6 +51,8 @@ RUN: Final = {
     "fleet destroy alice --no-backup alice": 0,
     "fleet hibernate alice": 4,
     "fleet wake alice": 4,
+    "fleet bot token alice": 1,  # its token comes from the environment there
+    "fleet bot check": 0,
     "fleet apply --allow-replace alice": 4,
     "fleet plan --out plan.json --format markdown": 0,
     "fleet key show": 0,

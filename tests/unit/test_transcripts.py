@@ -72,6 +72,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     parts = [said(capsys, "--help"), *(said(capsys, name, "--help") for name in COMMANDS)]
     parts += [said(capsys, "key", name, "--help") for name in ("show", "recover")]
     parts += [said(capsys, "sandbox", name, "--help") for name in ("up", "status", "logs", "fault", "down")]
+    parts += [said(capsys, "bot", name, "--help") for name in ("token", "check")]
     parts += [said(capsys, "quarantine", name, "--help") for name in ("list", "clear")]
     assert_transcript("help", "\n".join(parts))
 
