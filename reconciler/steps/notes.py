@@ -11,13 +11,14 @@ from typing import Final
 
 from reconciler.managed.config import free_keys
 from reconciler.managed.workspace import files_of_mode
-from reconciler.model import Change, Child, FileMode
-from reconciler.steps.comparison import differences
+from reconciler.model import BotProfile, Change, Child, ChildSpec, FileMode
+from reconciler.steps.comparison import PROFILE, differences, profile_digest
 
 OURS: Final = "(in the fleet file)"
 NOT_OURS: Final = "(not in the fleet file)"
 MANAGED: Final = "(managed)"
 SEED: Final = "(seed)"
+_BOT: Final = ("bot", "profile")
 
 
 def to_note(child: Child) -> tuple[Change, ...]:
@@ -26,8 +27,10 @@ def to_note(child: Child) -> tuple[Change, ...]:
     if spec is None or applied is None:
         return ()
     managed, seeds = files_of_mode(spec, FileMode.MANAGED), files_of_mode(spec, FileMode.SEED)
-    declared = _owners(spec.labels, free_keys(spec.config), managed, seeds)
+    declared = _owners(spec.labels, free_keys(spec.config), managed, seeds) | _bot_as_declared(spec, child.profile)
     noted = _owners(applied.labels, applied.config_keys, applied.managed_files, applied.seeded_files)
+    if _BOT in declared and applied.digests.get(PROFILE) == profile_digest(spec.profile):
+        noted[_BOT] = OURS
     differing = [key for key in sorted({*declared, *noted}) if declared.get(key) != noted.get(key)]
     said = {change.path for change in differences(child)} if differing else set()
     return tuple(
@@ -35,6 +38,13 @@ def to_note(child: Child) -> tuple[Change, ...]:
         for key in differing
         if not any(".".join(key[:end]) in said for end in range(1, len(key) + 1))
     )
+
+
+def _bot_as_declared(spec: ChildSpec, shown: BotProfile | None) -> dict[tuple[str, ...], str]:
+    """What the bot shows, where that is the file's and is so."""
+    if shown is None or not spec.profile.is_declared or spec.profile.differing_from(shown):
+        return {}
+    return {_BOT: OURS}
 
 
 def _owners(

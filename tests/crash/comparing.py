@@ -32,6 +32,7 @@ def outcome(world: FakeFleet) -> dict[str, Any]:
         "memory": {name: world.host(name).gateway.memory for name in world.specs if planned.children[name].facts},
         "asleep": {name: child.asleep and child.asleep.is_waking for name, child in planned.children.items()},
         "kept": kept(world),
+        "bots": dict(world.channel.profiles),
         "in force": {name: _in_force(world, name) for name in world.specs if planned.children[name].facts},
     }
 

@@ -7,16 +7,16 @@ around them is dying around the effect before.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, cast
 
 from reconciler.api import NOTHING_SPECIAL, FleetClient
-from reconciler.errors import CloudUnavailable, FleetError, HostTimedOut
-from reconciler.model import Command, Outcome, PlanOptions, Sync
-from reconciler.ports import Cloud, Dialer, Store
+from reconciler.errors import ChannelUnavailable, CloudUnavailable, FleetError, HostTimedOut
+from reconciler.model import Command, Outcome, PlanOptions, Secret, Sync
+from reconciler.ports import Channel, Cloud, Dialer, Store
 from reconciler.sandbox.simulated.table import execute_half
 from reconciler.steps.server import CREATE_TIMEOUT
 from tests.fakes.fleets import FakeFleet
@@ -204,6 +204,29 @@ class DoomedStore(Doomed):
             turns.end()
 
 
+class DoomedChannel(Doomed):
+    """Half of a profile is its first field."""
+
+    def __init__(self, world: FakeFleet, fate: Fate) -> None:
+        super().__init__(world.channel, fate)
+
+    def __enter__(self) -> DoomedChannel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def set_profile(self, token: Secret, changes: Mapping[str, str]) -> None:
+        if not changes:
+            return
+        inner, first = self._inner, dict(list(changes.items())[:1])
+        lost = ChannelUnavailable("no answer")
+        effect = Effect(
+            "set the profile", lambda: inner.set_profile(token, changes), lambda: inner.set_profile(token, first), lost
+        )
+        self._fate.carry_out(effect)
+
+
 def apply_until(
     world: FakeFleet, fate: Fate, options: PlanOptions = NOTHING_SPECIAL, workers: int = 1
 ) -> list[Outcome]:
@@ -213,6 +236,7 @@ def apply_until(
         cloud=cast(Cloud, Doomed(world.cloud, fate, CLOUD_WRITES)),
         dialer=cast(Dialer, Doomed(world.dialer, fate)),
         store=cast(Store, DoomedStore(world, fate)),
+        channel=lambda: cast(AbstractContextManager[Channel], DoomedChannel(world, fate)),
     )
     client = FleetClient(world.fleet(), ports)
     with client.lock("fleet apply"), suppress(Died):

@@ -13,7 +13,7 @@ from reconciler import commands
 from reconciler.api import NOTHING_SPECIAL
 from reconciler.managed import files
 from reconciler.memories import restore_of
-from reconciler.model import Backup, FileMode, PlanOptions, ServerStatus, Sleep, WorkspaceFile
+from reconciler.model import Backup, BotProfile, FileMode, PlanOptions, ServerStatus, Sleep, WorkspaceFile
 from reconciler.steps.sleeping import note_sleep
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import WANTED_FIREWALL, FakeFile, FakeHost
@@ -86,6 +86,10 @@ def _update(world: FakeFleet) -> None:
         labels={"team": "red"},
         protect=True,
     )
+
+
+def _introduce(world: FakeFleet) -> None:
+    world.change("alice", profile=BotProfile("Alice's assistant", "I answer Alice."))
 
 
 def _less(world: FakeFleet) -> None:
@@ -303,6 +307,7 @@ SCENARIOS: Final = (
         lambda world: PlanOptions(allow_replace=frozenset({"alice"})),
         switches=True,
     ),
+    Scenario("a bot's name", _introduce, ("update alice",)),
     Scenario("a rename", _rename, ("update alba",)),
     Scenario("a removal", _destroy, ("destroy alice",)),
     Scenario("an expiry", _expire, ("destroy alice",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -29,6 +30,10 @@ class FakeChannel:
     menus: dict[int, tuple[str, ...]] = field(default_factory=dict)
     is_down: bool = False
     refuses_changes: bool = False
+
+    def copy(self) -> FakeChannel:
+        """The same bots, that go their own way from here."""
+        return deepcopy(self)
 
     def __enter__(self) -> FakeChannel:
         return self

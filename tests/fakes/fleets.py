@@ -72,7 +72,7 @@ class FakeFleet:
         twin.specs, twin.moved = dict(self.specs), dict(self.moved)
         twin.policy, twin.rollout = self.policy, self.rollout
         twin.cloud = self.cloud.copy(twin.clock.now)
-        twin.dialer = self.dialer.copy(twin.cloud, twin.clock)
+        twin.dialer, twin.channel = self.dialer.copy(twin.cloud, twin.clock), self.channel.copy()
         for source, target in ((self.state, twin.state), (self.vault, twin.vault)):
             if source.exists() and source != target:
                 shutil.copytree(source, target)

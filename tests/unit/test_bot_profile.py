@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +71,20 @@ def test_an_empty_text_takes_it_away(fleet: CommandLine) -> None:
     assert fleet("apply", "--yes").code == 0
     assert shown(fleet.world) == BotProfile("Alice's assistant", "", "")
     assert fleet.world.planned() == []
+
+
+def test_what_is_so_already_and_not_noted_is_noted(fleet: CommandLine) -> None:
+    """As after an apply that was killed between the two."""
+    host = fleet.world.host("alice")
+    applied = host.read_json("/var/lib/openclaw-deploy/applied.json")
+    assert isinstance(applied, dict)
+    assert isinstance(applied["digests"], dict)
+    del applied["digests"]["bot profile"]
+    host.files["/var/lib/openclaw-deploy/applied.json"].content = json.dumps(applied).encode()
+    assert "it is only noted on the host, and nothing restarts" in fleet("plan").out
+    assert fleet("apply", "--yes").code == 0
+    fleet.world.channel.profiles[bot_of(fleet.world, "alice")] = BotProfile("Mallory", "", "")
+    assert fleet.world.planned() == ["update alice: drifted"]
 
 
 def test_telegram_out_of_reach_is_said_and_stops_nothing(fleet: CommandLine) -> None:
