@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
-from reconciler import drilling, engine, importing, keys, planfile, recovery
+from reconciler import drilling, engine, importing, keys, messages, planfile, recovery
 from reconciler.bots import Bots
 from reconciler.errors import Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
@@ -20,12 +20,14 @@ from reconciler.manifests import NOTE
 from reconciler.memories import is_awake, is_outlived, sleeps_with
 from reconciler.model import (
     Child,
+    Delivery,
     Drill,
     Event,
     Fleet,
     Hold,
     HostAddress,
     Json,
+    Letter,
     Outcome,
     Record,
     Secret,
@@ -117,6 +119,10 @@ class FleetClient(Planning):
     def bots(self) -> Bots:
         """The bots of this fleet's children."""
         return Bots(self.fleet, self._ports)
+
+    def send(self, letters: Iterable[Letter]) -> list[Delivery]:
+        """What became of each, in their order. Raises CloudError."""
+        return messages.send(self.fleet, self._ports, letters, self.servers())
 
     def drill(self, names: Iterable[str], identity: Secret | None = None) -> list[Drill]:
         """The newest backup of each of these children is restored to a throw-away child, proven there, and destroyed.

@@ -63,7 +63,7 @@ class Bots:
     def keep(self, name: str, token: Secret, identity: BotIdentity) -> None:
         """The child's reference leads to it from now on. The caller holds the lock. Raises SecretError."""
         self._ports.secrets.keep_bot_token(self._spec(name).bot_token, token)
-        fields = {"child": name, "bot": str(identity.id), "username": identity.username}
+        fields = {"child": name, "bot": str(identity.id), "username": identity.username, "by": self._ports.operator}
         at = self._ports.clock.now().isoformat()
         self._ports.store.append(Event("bot-token-kept", at, self._ports.clock.token(), dict(fields)), durable=True)
 

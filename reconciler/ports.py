@@ -255,3 +255,4 @@ class Ports:
     vault: Callable[[str | Bucket], Vault]  # opens the place that the fleet file names for backups
     sealer: Sealer
     channel: Callable[[], AbstractContextManager[Channel]]  # opens the messenger
+    operator: str = ""  # who asks for this, as far as the environment tells

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,8 @@ OFFICIAL_NODE: Final = {
     ),
 }
 
+LONGEST_NAME: Final = 200  # characters
+
 Progress = Callable[[str, str, float], None]
 
 
@@ -72,7 +75,18 @@ def build_ports(
 
         return TelegramChannel(root)
 
-    return Ports(cloud, FabricDialer(), store, clock, secrets, endpoints, key, progress, vault, age, channel)
+    outside = (cloud, FabricDialer(), store, clock, secrets, endpoints)
+    return Ports(*outside, key, progress, vault, age, channel, operator(os.environ))
+
+
+def operator(environ: Mapping[str, str]) -> str:
+    """Who asks, as they say themselves: FLEET_OPERATOR, whose CI job it is, or this machine's account."""
+    told = (environ.get(name, "") for name in ("FLEET_OPERATOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "SUDO_USER"))
+    said = next(filter(None, told), "")
+    try:
+        return said[:LONGEST_NAME] or getpass.getuser()
+    except (OSError, KeyError):  # this account has no name
+        return ""
 
 
 def _vault(place: str | Bucket, home: Path, resolver: ReferenceSecrets) -> Vault:

@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),
     "bot": ("reconciler.cli.bot:bot", "Telegram bots: give a child its token, ask who they are."),
+    "send": ("reconciler.cli.messages:send", "Let bots write to their users."),
     "ssh": ("reconciler.cli.look:ssh", "A shell on a child's server."),
     "ssh-config": ("reconciler.cli.ssh_config:ssh_config", "Let plain ssh reach the children by their names."),
     "import": ("reconciler.cli.records:import_server", "Bring an existing server under the fleet."),

@@ -36,7 +36,13 @@ from reconciler.commands.files import (
     remove_file,
 )
 from reconciler.commands.firewall import apply_firewall, confirm_firewall
-from reconciler.commands.gateway import ask_for_models, forget_config_backups, gateway_rpc, validate_config
+from reconciler.commands.gateway import (
+    ask_for_models,
+    forget_config_backups,
+    gateway_rpc,
+    invoke_tools,
+    validate_config,
+)
 from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
 from reconciler.commands.probe import run_probe
 from reconciler.commands.release import fetch_archive, install_release, is_exact, newest_release, read_lockfile
@@ -84,6 +90,7 @@ __all__ = [
     "install_file",
     "install_packages",
     "install_release",
+    "invoke_tools",
     "is_exact",
     "make_archive",
     "make_directory",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from reconciler.commands.release import RELEASES
@@ -61,6 +62,50 @@ try:
 except (OSError, http.client.HTTPException) as error:
     print(type(error).__name__)
 """
+
+
+# Reads {"port", "token_path", "calls", "seconds", "pause"} on stdin; prints a list with an answer for each call. Where
+# nothing listens, that is said at once; where a gateway goes away half way, the rest is not tried.
+_INVOKE: Final = """
+import http.client, json, sys, time
+request = json.load(sys.stdin)
+with open(request["token_path"]) as file:
+    token = file.read().strip()
+headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+answers = []
+for call in request["calls"]:
+    time.sleep(request["pause"] if answers else 0)
+    connection = http.client.HTTPConnection("127.0.0.1", request["port"], timeout=request["seconds"])
+    try:
+        connection.request("POST", "/tools/invoke", json.dumps(call), headers)
+        response = connection.getresponse()
+        content = response.read(1 << 20)
+    except ConnectionRefusedError as error:
+        if not answers:
+            sys.exit("the gateway does not answer on loopback: %s" % error)
+        answers.append({"problem": "the gateway does not answer on loopback: %s" % error})
+        continue
+    except (OSError, http.client.HTTPException) as error:
+        answers.append({"problem": "nobody can tell whether it was sent: %s" % (error or type(error).__name__)})
+        continue
+    try:
+        answers.append({"says": json.loads(content)})
+    except ValueError:
+        answers.append({"problem": "the gateway answered HTTP %d" % response.status})
+print(json.dumps(answers))
+"""
+_PAUSE: Final = 0.05  # seconds; Telegram takes 30 messages a second from a bot
+_SECONDS: Final = 30  # for one call
+
+
+def invoke_tools(calls: Sequence[Json], port: int = 18789) -> Command:
+    """Let the running gateway use its own tools, one call after the other, as `POST /tools/invoke` takes them.
+
+    Prints a JSON list with an answer for each: {"says": what it answered} or {"problem": why it did not}.
+    """
+    request = {"port": port, "token_path": TOKEN_PATH, "calls": [*calls], "seconds": _SECONDS, "pause": _PAUSE}
+    stdin, timeout = json.dumps(request).encode(), 30.0 + len(calls) * (_SECONDS + _PAUSE)
+    return script("use the gateway's tools", 'exec python3 -I -c "$1"', _INVOKE, stdin=stdin, timeout=timeout)
 
 
 def ask_for_models(url: str, provider: str) -> Command:

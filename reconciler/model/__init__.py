@@ -49,6 +49,7 @@ from reconciler.model.decision import (
 from reconciler.model.execution import Command, Completed, Event, HostAddress, Outcome, OutcomeCode
 from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Record, Silence
 from reconciler.model.json import Json
+from reconciler.model.messages import Delivery, Letter, Recipients
 from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
 from reconciler.model.secret import Secret, SecretRef, file_and_pointer, masked
 from reconciler.model.wanted import (
@@ -94,6 +95,7 @@ __all__ = [
     "ChildSpec",
     "Command",
     "Completed",
+    "Delivery",
     "Diagnostic",
     "Drill",
     "Endpoints",
@@ -111,6 +113,7 @@ __all__ = [
     "Json",
     "KeptBackups",
     "Kind",
+    "Letter",
     "MadeBackup",
     "ModelSettings",
     "NodeDistribution",
@@ -124,6 +127,7 @@ __all__ = [
     "Purpose",
     "Reason",
     "ReasonCode",
+    "Recipients",
     "Record",
     "Rollback",
     "Rollout",

@@ -103,6 +103,7 @@ class FakeFleet:
             *(self.cloud, self.dialer, self.store, self.clock, self.secrets, endpoints, FLEET_KEY),
             *(self._keep_progress, lambda place: DirectoryVault(self.state.parent / str(place)), age),
             channel=lambda: self.channel,
+            operator="ada",
         )
 
     def client(self) -> FleetClient:

@@ -28,7 +28,8 @@ WANTED_FIREWALL: Final = {"enabled": True, "incoming": "deny", "outgoing": "allo
 class FakeHost(SimulatedHost):
     """Implements ports.Host. `fails` maps the beginning of a command's name to errors to raise, one per run of it.
 
-    `claims` is what its gateway's user makes it say that an archive holds.
+    `claims` is what its gateway's user makes it say that an archive holds, `says` what it prints instead of what a
+    command of that name does.
     """
 
     def __init__(self, request: ServerRequest, clock: Clock) -> None:
@@ -39,6 +40,7 @@ class FakeHost(SimulatedHost):
         self.fails: list[tuple[str, HostError]] = []
         self.ran: list[str] = []
         self.claims: Json = None
+        self.says: dict[str, bytes] = {}
 
     def run(self, command: Command) -> Completed:
         self.tick()
@@ -48,6 +50,8 @@ class FakeHost(SimulatedHost):
             self.fails.remove(failure)
             raise failure[1]
         completed = execute(self, command.line, command.stdin)
+        if command.name in self.says:
+            completed = Completed(0, self.says[command.name], b"")
         assert self.objections == [], command.name
         if command.check and completed.exit_code != 0:
             raise CommandFailed(f"{command.name}: {completed.stderr.decode().strip()}")

@@ -1,0 +1,158 @@
+"""Messages from bots to their users, through each child's own gateway: one SSH trip for all users of a child."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from reconciler import commands
+from reconciler.errors import CommandFailed, FleetError, HostError, HostTimedOut, UsageProblem
+from reconciler.fleet.effort import TemplateProblem, TooMuchForAll, Work
+from reconciler.fleet.templates import Templates, filled
+from reconciler.model import ChildSpec, Delivery, Event, Fleet, Json, Letter, Recipients, Server
+from reconciler.parallel import in_parallel
+from reconciler.ports import Host, Ports
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of
+
+WORKERS: Final = 32
+LONGEST: Final = 4096  # characters of a Telegram message, https://core.telegram.org/bots/api#sendmessage
+MOST_STEPS: Final = 1_000_000  # of all templates together
+_LONGEST_SAID: Final = 300  # characters of what a gateway says
+
+
+def letters(
+    fleet: Fleet, names: Iterable[str], text: str, to: Recipients, *, plain: bool = False
+) -> tuple[list[Letter], list[Delivery]]:
+    """One for each user of each child, its template filled in unless it is `plain`; and who has nobody to send it to.
+
+    Pure. Raises UsageProblem where the text is none, or too long for any of them: then nobody gets one.
+    """
+    if not text.strip():
+        raise UsageProblem("there is no text", 'the last word is the text: fleet send CHILD --owner "Hello"')
+    templates, written, nobody = Templates(Work(MOST_STEPS)), list[Letter](), list[Delivery]()
+    for name in names:
+        spec = fleet.children[name]
+        users = _users(spec, to)
+        if not users:
+            advice = f"children.{name}.users says who: owner, allowed; or name one: --user ID"
+            nobody.append(Delivery(name, None, problem="the fleet file names nobody to send it to", advice=advice))
+        words = text if plain else _filled(text, fleet, spec, templates)
+        written += (Letter(name, user, words) for user in users)
+    return written, nobody
+
+
+def send(fleet: Fleet, ports: Ports, written: Iterable[Letter], servers: Mapping[str, Server | None]) -> list[Delivery]:
+    """What became of each, in their order; each is noted in the journal, and its text is not. Nothing is sent twice."""
+    of_child: defaultdict[str, list[Letter]] = defaultdict(list)
+    for letter in written:
+        of_child[letter.child].append(letter)
+
+    def deliver(name: str) -> list[Delivery]:
+        try:
+            found = _deliver(of_child[name], servers.get(name), fleet, ports)
+        except FleetError as error:
+            found = [Delivery(name, it.user, problem=error.summary, advice=error.advice) for it in of_child[name]]
+        for delivery in found:
+            _note(delivery, ports)
+        return found
+
+    return [delivery for found in in_parallel(deliver, list(of_child), WORKERS) for delivery in found]
+
+
+def _users(spec: ChildSpec, to: Recipients) -> tuple[int, ...]:
+    declared = [spec.users.owner] if to.owner or to.everybody else []
+    allowed = spec.users.allowed if to.everybody else ()
+    return tuple(dict.fromkeys(user for user in (*declared, *allowed, *to.users) if user is not None))
+
+
+def _filled(text: str, fleet: Fleet, spec: ChildSpec, templates: Templates) -> str:
+    values = {
+        "name": spec.name,
+        "fleet": fleet.name,
+        "group": spec.group or "",
+        "region": spec.regions[0],
+        "regions": list(spec.regions),
+        "labels": dict(spec.labels),
+        "users": {"owner": spec.users.owner, "allowed": list(spec.users.allowed), "policy": spec.users.policy.value},
+    }
+    try:
+        words = filled(text, values, templates, LONGEST + 1)
+    except TemplateProblem as problem:
+        advice = "mend it, or send the text as it is: --plain"
+        raise UsageProblem(f"the text cannot be filled in for {spec.name}: {problem.summary}", advice) from problem
+    except TooMuchForAll as error:
+        raise UsageProblem(
+            f"the text cannot be filled in: {error}", "make it simpler, or name fewer children"
+        ) from error
+    if len(words) > LONGEST:
+        raise UsageProblem(
+            f"the text for {spec.name} has more than {LONGEST} characters, and Telegram takes no more",
+            "send it in parts",
+        )
+    return words
+
+
+def _deliver(written: Sequence[Letter], server: Server | None, fleet: Fleet, ports: Ports) -> list[Delivery]:
+    name = written[0].child
+    if server is None:
+        raise HostError(f"{name} has no server", f"fleet plan {name} says why")
+    host = ports.dialer.connect(address_of(server, fleet, ports), CONNECT_TIMEOUT)
+    try:
+        answers = _answers(host, written, ports)
+    finally:
+        host.close()
+    return [_delivery(letter, answer) for letter, answer in zip(written, answers, strict=True)]
+
+
+def _answers(host: Host, written: Sequence[Letter], ports: Ports) -> list[Any]:
+    calls: list[Json] = [
+        {
+            "tool": "message",
+            "args": {"action": "send", "channel": "telegram", "target": str(letter.user), "message": letter.text},
+            "idempotencyKey": ports.clock.token(),
+        }
+        for letter in written
+    ]
+    try:
+        answers = json.loads(host.run(commands.invoke_tools(calls)).stdout)
+    except HostTimedOut as error:
+        raise HostTimedOut(
+            f"nobody can tell whether it was sent: {error.summary}", "ask its user before you send it again"
+        ) from error
+    except CommandFailed as error:
+        raise CommandFailed(error.summary, f"fleet status {written[0].child} says what is wrong") from error
+    except ValueError as error:
+        raise HostError("its gateway answered with what is no JSON", "look at its log") from error
+    if not isinstance(answers, list) or len(answers) != len(written):
+        raise HostError("its gateway did not answer for each message", "ask its users before you send it again")
+    return answers
+
+
+def _delivery(letter: Letter, answer: Any) -> Delivery:
+    """The gateway's answer, OpenClaw's documentation "Tools invoke API"; distrusted, as all that comes from there."""
+    says = answer.get("says") if isinstance(answer, dict) else None
+    details = says
+    for key in ("result", "details"):
+        details = details.get(key) if isinstance(details, dict) else None
+    message = details.get("messageId") if isinstance(details, dict) and details.get("ok") is True else None
+    if isinstance(message, str | int) and str(message):
+        return Delivery(letter.child, letter.user, str(message)[:_LONGEST_SAID])
+    said = _said(says, details) or str(answer.get("problem", "") if isinstance(answer, dict) else "")
+    problem = f"not sent: {said[:_LONGEST_SAID]}" if said else "not sent, and the gateway does not say why"
+    return Delivery(letter.child, letter.user, problem=problem, advice="has the user ever written to the bot?")
+
+
+def _said(says: Any, details: Any) -> str:
+    error = says.get("error") if isinstance(says, dict) else None
+    words = error.get("message") if isinstance(error, dict) else None
+    return str(words or (details.get("error") if isinstance(details, dict) else None) or "")
+
+
+def _note(delivery: Delivery, ports: Ports) -> None:
+    fields: dict[str, Json] = {"child": delivery.child, "user": delivery.user, "by": ports.operator}
+    outcome: dict[str, Json] = {"message": delivery.message} if delivery.message else {"problem": delivery.problem}
+    at = ports.clock.now().isoformat()
+    name = "message-sent" if delivery.message else "message-not-sent"
+    ports.store.append(Event(name, at, ports.clock.token(), {**fields, **outcome}), durable=False)
