@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from reconciler import commands
 from reconciler.errors import CommandFailed, FleetError, HostError, HostTimedOut, UsageProblem
 from reconciler.fleet.effort import TemplateProblem, TooMuchForAll, Work
 from reconciler.fleet.templates import Templates, filled
-from reconciler.model import ChildSpec, Delivery, Event, Fleet, Json, Letter, Recipients, Server
-from reconciler.parallel import in_parallel
+from reconciler.model import ChildSpec, Delivery, Event, Fleet, Json, Letter, Recipients
 from reconciler.ports import Host, Ports
-from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 
-WORKERS: Final = 32
+OnEach = Callable[[Iterable[str], Callable[[str, Host], list[Delivery]]], Mapping[str, list[Delivery] | FleetError]]
+
 LONGEST: Final = 4096  # characters of a Telegram message, https://core.telegram.org/bots/api#sendmessage
 MOST_STEPS: Final = 1_000_000  # of all templates together
 _LONGEST_SAID: Final = 300  # characters of what a gateway says
@@ -43,22 +42,16 @@ def letters(
     return written, nobody
 
 
-def send(fleet: Fleet, ports: Ports, written: Iterable[Letter], servers: Mapping[str, Server | None]) -> list[Delivery]:
+def send(written: Iterable[Letter], on_each: OnEach, ports: Ports) -> list[Delivery]:
     """What became of each, in their order; each is noted in the journal, and its text is not. Nothing is sent twice."""
     of_child: defaultdict[str, list[Letter]] = defaultdict(list)
     for letter in written:
         of_child[letter.child].append(letter)
-
-    def deliver(name: str) -> list[Delivery]:
-        try:
-            found = _deliver(of_child[name], servers.get(name), fleet, ports)
-        except FleetError as error:
-            found = [Delivery(name, it.user, problem=error.summary, advice=error.advice) for it in of_child[name]]
-        for delivery in found:
-            _note(delivery, ports)
-        return found
-
-    return [delivery for found in in_parallel(deliver, list(of_child), WORKERS) for delivery in found]
+    answered = on_each(of_child, lambda name, host: _delivered(host, of_child[name], ports))
+    found = [delivery for name, answer in answered.items() for delivery in _deliveries(of_child[name], answer)]
+    for delivery in found:
+        _note(delivery, ports)
+    return found
 
 
 def _users(spec: ChildSpec, to: Recipients) -> tuple[int, ...]:
@@ -94,16 +87,14 @@ def _filled(text: str, fleet: Fleet, spec: ChildSpec, templates: Templates) -> s
     return words
 
 
-def _deliver(written: Sequence[Letter], server: Server | None, fleet: Fleet, ports: Ports) -> list[Delivery]:
-    name = written[0].child
-    if server is None:
-        raise HostError(f"{name} has no server", f"fleet plan {name} says why")
-    host = ports.dialer.connect(address_of(server, fleet, ports), CONNECT_TIMEOUT)
-    try:
-        answers = _answers(host, written, ports)
-    finally:
-        host.close()
-    return [_delivery(letter, answer) for letter, answer in zip(written, answers, strict=True)]
+def _deliveries(written: Sequence[Letter], answer: list[Delivery] | FleetError) -> list[Delivery]:
+    if isinstance(answer, FleetError):
+        return [Delivery(it.child, it.user, problem=answer.summary, advice=answer.advice) for it in written]
+    return answer
+
+
+def _delivered(host: Host, written: Sequence[Letter], ports: Ports) -> list[Delivery]:
+    return [_delivery(letter, answer) for letter, answer in zip(written, _answers(host, written, ports), strict=True)]
 
 
 def _answers(host: Host, written: Sequence[Letter], ports: Ports) -> list[Any]:

@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),
     "bot": ("reconciler.cli.bot:bot", "Telegram bots: give a child its token, ask who they are."),
     "send": ("reconciler.cli.messages:send", "Let bots write to their users."),
+    "exec": ("reconciler.cli.exec:execute", "Run a command on children's servers."),
     "ssh": ("reconciler.cli.look:ssh", "A shell on a child's server."),
     "ssh-config": ("reconciler.cli.ssh_config:ssh_config", "Let plain ssh reach the children by their names."),
     "import": ("reconciler.cli.records:import_server", "Bring an existing server under the fleet."),

@@ -51,6 +51,8 @@ RUN: Final = {
     "fleet destroy alice --no-backup alice": 0,
     "fleet hibernate alice": 4,
     "fleet wake alice": 4,
+    'fleet send alice --owner "Hello, I am your assistant."': 1,
+    "fleet exec --all -- systemctl is-active openclaw-gateway": 1,
     "fleet bot token alice": 1,  # its token comes from the environment there
     "fleet bot check": 0,
     "fleet apply --allow-replace alice": 4,

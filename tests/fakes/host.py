@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ class FakeHost(SimulatedHost):
     """Implements ports.Host. `fails` maps the beginning of a command's name to errors to raise, one per run of it.
 
     `claims` is what its gateway's user makes it say that an archive holds, `says` what it prints instead of what a
-    command of that name does.
+    command of that name does; `programs` are those that no command of ours is.
     """
 
     def __init__(self, request: ServerRequest, clock: Clock) -> None:
@@ -41,6 +42,7 @@ class FakeHost(SimulatedHost):
         self.ran: list[str] = []
         self.claims: Json = None
         self.says: dict[str, bytes] = {}
+        self.programs: dict[str, Callable[[Command], Completed]] = {}
 
     def run(self, command: Command) -> Completed:
         self.tick()
@@ -49,6 +51,8 @@ class FakeHost(SimulatedHost):
         if failure:
             self.fails.remove(failure)
             raise failure[1]
+        if program := self.programs.get(command.line.split(" ")[0]):
+            return program(command)
         completed = execute(self, command.line, command.stdin)
         if command.name in self.says:
             completed = Completed(0, self.says[command.name], b"")

@@ -1,0 +1,79 @@
+"""`fleet exec`: one command on many hosts, and what each of them said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import HostTimedOut
+from reconciler.model import Command, Completed
+from tests.fakes.command_line import CommandLine
+from tests.fakes.fleets import FakeFleet
+
+
+@pytest.fixture
+def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    world = FakeFleet(state).applied()
+    for name in world.names:
+        world.host(name).programs["uptime"] = lambda command: Completed(0, f"up: {command.line}\n".encode(), b"")
+    return CommandLine(world, capsys)
+
+
+def test_each_answer_stands_below_its_child(fleet: CommandLine) -> None:
+    said = fleet("exec", "--all", "--", "uptime", "-p", "a b", "$(reboot)")
+    assert (said.code, said.err) == (0, "")
+    line = "  up: uptime -p 'a b' '$(reboot)'"
+    assert said.out.splitlines() == ["alice: exit code 0", line, "bob: exit code 0", line]
+
+
+def test_what_stands_behind_the_dashes_is_the_commands(fleet: CommandLine) -> None:
+    said = fleet("exec", "alice", "--json", "--", "uptime", "--all", "--", "--json")
+    assert json.loads(said.out)["alice"]["stdout"] == "up: uptime --all -- --json\n"
+
+
+def test_a_command_that_fails_somewhere_is_told_by_the_exit_code(fleet: CommandLine) -> None:
+    fleet.world.host("bob").programs["uptime"] = lambda command: Completed(7, b"", b"no \x1b[31mclock\n::error::x\n")
+    said = fleet("exec", "--all", "--", "uptime")
+    assert said.code == 3
+    assert "bob: exit code 7\n  no \\x1b[31mclock\n" in said.out
+    assert "\n  ::error" not in said.out
+    assert fleet("exec", "bob", "--", "uptime").code == 1
+
+
+def test_a_host_that_does_not_answer_hinders_nobody_else(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("alice").id] = HostTimedOut("no answer in 15 s", "look at it")
+    said = fleet("exec", "--all", "--", "uptime")
+    assert (said.code, said.out.startswith("alice: no answer in 15 s\n  look at it\nbob: exit code 0\n")) == (3, True)
+    told = json.loads(fleet("exec", "--all", "--json", "--", "uptime").out)
+    assert (told["alice"]["exit_code"], told["alice"]["problem"]) == (None, "no answer in 15 s")
+
+
+def test_it_runs_as_the_login_account_and_for_so_long(fleet: CommandLine) -> None:
+    seen: list[Command] = []
+
+    def look(command: Command) -> Completed:
+        seen.append(command)
+        return Completed(0, b"", b"")
+
+    fleet.world.host("alice").programs["uptime"] = look
+    fleet("exec", "alice", "--timeout", "7", "--", "uptime")
+    assert [(command.as_root, command.timeout) for command in seen] == [(False, 7)]
+
+
+def test_the_journal_tells_who_ran_which_program_and_not_its_words(fleet: CommandLine) -> None:
+    fleet("exec", "alice", "--", "uptime", "planted-secret")
+    [event] = [event for event in fleet.world.events() if event.event == "command-run"]
+    assert event.fields == {"by": "ada", "child": "alice", "program": "uptime", "exit_code": 0}
+
+
+def test_output_that_was_cut_says_so(fleet: CommandLine) -> None:
+    fleet.world.host("alice").programs["uptime"] = lambda command: Completed(0, b"x" * (1 << 20), b"")
+    assert "(only the first 1048576 bytes are shown)" in fleet("exec", "alice", "--", "uptime").out
+
+
+@pytest.mark.parametrize("words", [(), ("alice",), ("alice", "--"), ("--", "uptime"), ("alcie", "--", "uptime")])
+def test_what_is_left_out_is_a_usage_error(fleet: CommandLine, words: tuple[str, ...]) -> None:
+    said = fleet("exec", *words)
+    assert (said.code, said.out) == (64, "")
