@@ -38,29 +38,47 @@ def validate(settings: Settings) -> None:
 @with_settings
 def init(settings: Settings, name: str | None, sandbox: bool) -> None:
     """Start a fleet here: a first fleet file, the state directory and a new fleet key. Overwrites nothing."""
+    name = _checked_name(name, settings.file)
+    made = _begin(settings, name, _fleet_file(name, sandbox))
+    access = starter.SANDBOX_ACCESS if sandbox else starter.HETZNER_ACCESS
+    click.echo(made + starter.NEXT.format(file=settings.file, access=access), nl=False)
+
+
+@click.command("import legacy")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--name", metavar="NAME", help="The fleet's name: a-z and 0-9. Otherwise made of the directory's name.")
+@with_settings
+def import_legacy(settings: Settings, path: Path, name: str | None) -> None:
+    """Write the fleet file of what the original scripts have made, from their directory `instances`.
+
+    No server is touched, and no secret is copied: the fleet file refers to where it lies. The state directory and a new
+    fleet key are made, too; overwrites nothing.
+    """
+    from reconciler.legacy import fleet_text, next_commands, read_legacy
+
+    name, home = _checked_name(name, settings.file), settings.file.absolute().parent
+    legacy = read_legacy(path, home)
+    made = _begin(settings, name, fleet_text(legacy, name, starter.RELEASE))
+    commands = "\n".join(f"     {command}" for command in next_commands(legacy.instances))
+    click.echo(made + starter.NEXT_OF_LEGACY.format(file=settings.file, commands=commands), nl=False)
+
+
+def _begin(settings: Settings, name: str, text: str) -> str:
+    """Writes a fleet file with its state directory and key; what was made, in words. Overwrites nothing."""
     from reconciler import keys
     from reconciler.clock import random_bytes
     from reconciler.secrets import fleet_key
 
-    name = _checked_name(name, settings.file)
     key, key_file = keys.make_key(random_bytes(keys.KEY_BYTES)), fleet_key.default_path(name, os.environ)
     files = {
-        settings.file: _fleet_file(name, sandbox),
+        settings.file: text,
         settings.state_dir / "README.md": starter.STATE_README,
         settings.state_dir / ".gitignore": starter.STATE_GITIGNORE,
     }
     _refuse_to_overwrite([*files, key_file])
     _write(files, key_file, key)
-    click.echo(
-        starter.DONE.format(
-            files=", ".join(str(path) for path in files),
-            key_file=key_file,
-            fingerprint=keys.fingerprint(key),
-            file=settings.file,
-            access=starter.SANDBOX_ACCESS if sandbox else starter.HETZNER_ACCESS,
-        ),
-        nl=False,
-    )
+    written = ", ".join(str(path) for path in files)
+    return starter.DONE.format(files=written, key_file=key_file, fingerprint=keys.fingerprint(key))
 
 
 def _checked_name(name: str | None, file: Path) -> str:
@@ -82,7 +100,7 @@ def _refuse_to_overwrite(paths: list[Path]) -> None:
     present = [str(path) for path in paths if path.exists() or path.is_symlink()]
     if present:
         raise Refused(
-            f"init overwrites nothing, and this is here already: {', '.join(present)}",
+            f"nothing is overwritten, and this is here already: {', '.join(present)}",
             "Start in an empty directory, and with a name that no other fleet of yours has: --name NAME",
         )
 

@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "ssh": ("reconciler.cli.look:ssh", "A shell on a child's server."),
     "ssh-config": ("reconciler.cli.ssh_config:ssh_config", "Let plain ssh reach the children by their names."),
     "import": ("reconciler.cli.records:import_server", "Bring an existing server under the fleet."),
+    "import legacy": ("reconciler.cli.files:import_legacy", "Write the fleet file of what the original scripts made."),
     "journal": ("reconciler.cli.records:journal", "What was done, when, and how it ended."),
     "refresh": ("reconciler.cli.records:refresh", "Rebuild the records in state/ from the live hosts."),
     "key": ("reconciler.cli.key:key", "Show the fleet key's fingerprint, or recover the key."),
@@ -81,6 +82,8 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if " ".join(args[:2]) in COMMANDS:
+            args = [" ".join(args[:2]), *args[2:]]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS, 2)
             meant = f" Did you mean {' or '.join(near)}?" if near else ""

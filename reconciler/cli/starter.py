@@ -63,6 +63,9 @@ Keep a copy of that file in your password manager, and never put it under versio
 derived from it: without it nobody can log in to the servers or recognize them. Another machine, or CI, gets its one
 line in the variable FLEET_KEY.
 
+"""
+
+NEXT = """\
 Next:
   1. Edit {file}: your children, their regions, their bots.
   2. {access}
@@ -71,3 +74,13 @@ Next:
 
 HETZNER_ACCESS = "Set HCLOUD_TOKEN, ANTHROPIC_API_KEY and each child's bot token in the environment."
 SANDBOX_ACCESS = "Start the sandbox: fleet sandbox up. It makes every secret up; you need to set none."
+
+NEXT_OF_LEGACY = """\
+Next:
+  1. Look at {file}: is it what you want?
+  2. Their secrets: HCLOUD_TOKEN, ANTHROPIC_API_KEY, where {file} names them.
+  3. For each child, with its server's own host key from its console:
+{commands}
+  4. fleet validate && fleet plan && fleet apply
+"""
+RELEASE = "2026.9.6"

@@ -51,6 +51,7 @@ RUN: Final = {
     "fleet destroy alice --no-backup alice": 0,
     "fleet hibernate alice": 4,
     "fleet wake alice": 4,
+    "fleet import legacy ./instances --name pets": 64,  # there are none
     'fleet send alice --owner "Hello, I am your assistant."': 1,
     "fleet exec --all -- systemctl is-active openclaw-gateway": 1,
     "fleet bot token alice": 1,  # its token comes from the environment there

@@ -1,0 +1,139 @@
+"""Bots and what they say, through a real gateway: a token is given, a name is kept, a message arrives."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from reconciler.sandbox.client import SandboxClient
+from reconciler.sandbox.info import SandboxInfo
+from reconciler.sandbox.paths import Paths
+from tests.e2e.machinery import FLEET, wait_until
+from tests.e2e.minds import NEWER, USER, Story, told
+
+pytestmark = pytest.mark.e2e
+
+NEW: Final = "7000000001:planted-token-of-a-new-bot-of-ada"
+NAME: Final = "Ada's assistant"
+MENU: Final = [{"command": "report", "description": "What happened today"}]
+
+
+@pytest.fixture(scope="module")
+def story(sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory, operator_home: Path) -> Iterator[Story]:
+    with told(sandbox, tmp_path_factory.mktemp("bots"), operator_home) as made:
+        declare(made)
+        made.operator.fleet("apply", "--yes", timeout=900)
+        yield made
+
+
+def declare(story: Story) -> None:
+    story.declare(NEWER, bot={"token": "file:secrets/ada.token", "name": NAME, "commands": MENU})
+
+
+def ask_telegram(token: str, method: str, **body: Any) -> Any:
+    root = SandboxInfo.from_file(Paths.default().info).telegram_api_root
+    return httpx.post(f"{root}/bot{token}/{method}", json=body, timeout=30).json().get("result")
+
+
+def give(story: Story, token: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FLEET, "bot", "token", "ada", *options],
+        cwd=story.operator.directory,
+        env=story.operator.environment,
+        input=token,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@contextlib.contextmanager
+def polled(token: str) -> Iterator[None]:
+    """Another program has this bot, and asks again whenever it was driven out."""
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.is_set():
+            ask_telegram(token, "getUpdates", timeout=5)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+def test_a_bot_is_called_as_the_file_says_and_has_its_menu(story: Story) -> None:
+    assert ask_telegram(story.token, "getMyName") == {"name": NAME}
+    wait_until(lambda: MENU[0] in ask_telegram(story.token, "getMyCommands"), "its menu", 60)
+    checked = json.loads(story.operator.fleet("bot", "check", "--json"))["ada"]
+    assert (checked["bot"]["name"], checked["findings"]) == (NAME, [])
+    assert "report" in checked["commands"]
+
+
+def test_another_name_is_drift_and_is_put_back_without_a_restart(story: Story) -> None:
+    before = story.operator.status()["ada"]["gateway"]["starts"]
+    ask_telegram(story.token, "setMyName", name="Mallory")
+    story.operator.fleet("bot", "check", code=2)
+    assert "Mallory" in story.operator.fleet("plan", "--detailed-exitcode", code=2)
+    story.operator.fleet("apply", "--yes", timeout=300)
+    assert ask_telegram(story.token, "getMyName") == {"name": NAME}
+    assert story.operator.status()["ada"]["gateway"]["starts"] == before
+
+
+def test_who_has_never_written_cannot_be_written_to(story: Story) -> None:
+    said = story.operator.fleet("send", "ada", "--owner", "Hello", code=1)
+    assert "chat not found" in said
+
+
+def test_a_message_arrives_and_has_a_number(story: Story) -> None:
+    story.tell("good morning")
+    text = "Dear {{ users.owner }}, I am {{ name }}: $(reboot) `id` 'x' \u2728"
+    [sent] = json.loads(story.operator.fleet("send", "ada", "--owner", "--json", text))
+    assert (sent["user"], sent["sent"], sent["problem"]) == (USER, True, None)
+    [message] = [it for it in story.sandbox.messages(story.token, USER) if str(it["message_id"]) == sent["message"]]
+    assert message["text"] == "Dear 4242, I am ada: $(reboot) `id` 'x' \u2728"
+
+
+def test_a_gateway_that_is_down_is_said_at_once(story: Story) -> None:
+    story.root("systemctl stop openclaw-gateway")
+    began = time.monotonic()
+    said = story.operator.fleet("send", "ada", "--owner", "Hello", code=1)
+    assert ("does not answer on loopback" in said, time.monotonic() - began < 20) == (True, True)
+    story.operator.fleet("apply", "--yes", timeout=300)
+
+
+def test_a_command_runs_where_it_shall(story: Story) -> None:
+    said = story.operator.fleet("exec", "--all", "--", "sh", "-c", "id -un; echo oops >&2; exit 7", code=1)
+    assert said == "ada: exit code 7\n  fleet\n  oops\n"
+    assert "root" in story.operator.fleet("exec", "ada", "--", "sudo", "-n", "id", "-un")
+
+
+def test_a_bot_that_another_program_has_is_refused(story: Story) -> None:
+    with polled(NEW):
+        done = give(story, NEW, "--yes")
+    assert (done.returncode, "another program asks for its messages" in done.stderr) == (4, True), done
+
+
+def test_a_new_token_makes_a_new_bot_answer(story: Story) -> None:
+    before = story.token
+    done = give(story, NEW, "--yes")
+    assert (done.returncode, "To do that: fleet apply ada" in done.stdout) == (0, True), done
+    assert NEW not in done.stdout + done.stderr
+    story.operator.fleet("apply", "--yes", timeout=300)
+    assert (story.token, before != NEW) == (NEW, True)
+    assert ask_telegram(NEW, "getMyName") == {"name": NAME}
+    story.tell("do you hear me?")
+    again = give(story, NEW)
+    assert (again.returncode, "fleet apply" in again.stdout) == (0, False), again
