@@ -84,7 +84,7 @@ def who_was_off_is_brought_to_the_file_by_its_start(case: Case, plan: Plan) -> N
     for action, recipe in _actions(case, plan):
         is_whole = action.kind not in (Kind.START, Kind.RESTART) or _starts_server(action, recipe)
         assert steps_of(action, case.children[action.child])[-1].name == LAST.get(
-            action.kind, "rename" if is_whole else PROOF
+            action.kind, "bot profile" if is_whole else PROOF
         )
         if action.kind is Kind.START:
             assert bool(changes(action)) == (is_whole and expecting.differs_at_cloud(recipe))
