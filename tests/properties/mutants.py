@@ -52,6 +52,9 @@ SPEAKING: Final = frozenset(
         # what a replacement has left: tests/unit/test_replacing.py and tests/crash/test_replacing.py have what is done
         *("ownership.Owned.servers", "ownership._too_many_successors"),
         *("steps/comparison._leftovers", "planner/__init__._servers_of", "actions/update._unended"),
+        # what a bot shows: tests/unit/test_bot_profile.py has what is planned and done for it
+        *("planner/notices.about_bot", "steps/comparison._profile_changes", "steps/comparison.profile_digest"),
+        "steps/notes._bot_as_declared",
         *(
             "offers.alternatives",
             "steps/comparison.noted_digests",
