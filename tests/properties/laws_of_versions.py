@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Final
 
-from reconciler.model import Action, Change, Kind, Percent, Plan, Severity, Sync
+from reconciler.model import Action, Change, Kind, Percent, Plan, ReasonCode, Severity, Sync
 from tests.properties.versions import LOW, NAMES, VERSIONS, Minded, World
 
 
@@ -107,6 +107,14 @@ def who_goes_is_told_what_that_means(world: World, plan: Plan) -> None:
         assert (action.rollback is not None) is (it.asked == "rollback")
 
 
+def who_is_asked_to_go_back_does_so_because_of_that(world: World, plan: Plan) -> None:
+    """Also where its version is that of then already: it goes back to the memory."""
+    for name, it in _seen(world):
+        if it.asked == "rollback":
+            [action] = [action for action in plan.actions if action.child == name]
+            assert (action.kind, action.reason.code) == (Kind.UPDATE, ReasonCode.ASKED)
+
+
 def another_tree_is_drift_of_the_same_version_alone(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         found = [change.drift for change in _changes(plan, name) if change.path == "release.tree"]
@@ -146,6 +154,7 @@ LAWS: Final = (
     who_can_go_does,
     who_moves_goes_down_to_its_copy_first,
     who_goes_is_told_what_that_means,
+    who_is_asked_to_go_back_does_so_because_of_that,
     another_tree_is_drift_of_the_same_version_alone,
     another_version_goes_in_turn,
 )
