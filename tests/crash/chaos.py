@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
-from reconciler.api import FleetClient
+from reconciler.api import FleetClient, Planned
 from reconciler.errors import (
     CloudUnavailable,
     CommandFailed,
@@ -29,7 +29,7 @@ from reconciler.errors import (
     ResourceLocked,
 )
 from reconciler.managed import files
-from reconciler.model import FileMode, HostAddress, PlanOptions, ServerStatus, WorkspaceFile
+from reconciler.model import FileMode, HostAddress, PlanOptions, ServerStatus, Severity, WorkspaceFile
 from reconciler.ports import Cloud, Dialer
 from reconciler.sandbox.simulated.table import execute_half
 from tests.crash.comparing import Untouched, kept
@@ -189,11 +189,24 @@ def _calm(world: FakeFleet, options: PlanOptions) -> int:
         world.clock.sleep(LATER)
         client = world.client()
         planned = client.plan(options=options)
+        if planned.plan.is_empty and _clear_quarantine(client, planned):
+            continue
         if planned.plan.is_empty:
             return rounds
         with client.lock("fleet apply"):
             client.apply(planned, workers=1)
     return CALM + 1
+
+
+def _clear_quarantine(client: FleetClient, planned: Planned) -> bool:
+    """What a person does once it is known why: the network. Whether anybody's server waits for that."""
+    errors = [found.summary for found in planned.plan.diagnostics if found.severity is Severity.ERROR]
+    if not any("is quarantined" in summary for summary in errors):
+        return False
+    with client.lock("fleet quarantine clear"):
+        for version in client.quarantined():
+            client.clear_quarantine(version)
+    return True
 
 
 def _broken(world: FakeFleet, changed: dict[str, str], dice: Dice, before: dict[str, Untouched]) -> list[str]:

@@ -94,7 +94,7 @@ def test_another_name_is_drift_and_is_put_back_without_a_restart(story: Story) -
 
 def test_who_has_never_written_cannot_be_written_to(story: Story) -> None:
     said = story.operator.fleet("send", "ada", "--owner", "Hello", code=1)
-    assert "chat not found" in said
+    assert "not sent: tool execution failed (has the user ever written to the bot?)" in said
 
 
 def test_a_message_arrives_and_has_a_number(story: Story) -> None:
