@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from reconciler import drilling, engine, importing, keys, messages, planfile, recovery
+from reconciler import drilling, engine, importing, keys, messages, planfile, reaching, recovery
 from reconciler.bots import Bots
-from reconciler.errors import FleetError, HostError, Refused, VaultError
+from reconciler.errors import FleetError, Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
 from reconciler.manifests import NOTE
@@ -36,7 +36,6 @@ from reconciler.model import (
 )
 from reconciler.observe import observe
 from reconciler.ownership import settle
-from reconciler.parallel import in_parallel
 from reconciler.planning import NOTHING_SPECIAL, Planned, Planning
 from reconciler.ports import Host, Ports
 from reconciler.refreshing import Refreshed, refresh
@@ -54,7 +53,6 @@ EVERYTHING = Selection()
 _THERE: Final = "look at the place of `backup: to` in the fleet file"
 
 T = TypeVar("T")
-WORKERS: Final = 32  # connections at a time
 
 
 class FleetClient(Planning):
@@ -104,23 +102,8 @@ class FleetClient(Planning):
         return self._ports.dialer.connect(self.address(server), timeout)
 
     def on_each(self, names: Iterable[str], ask: Callable[[str, Host], T]) -> dict[str, T | FleetError]:
-        """What `ask` makes of a connection to the host of each child, by name and in threads; or why there is none.
-
-        What goes wrong with one stops no other. Raises CloudError.
-        """
-        servers, wanted = self.servers(), tuple(names)
-
-        def look(name: str) -> T | FleetError:
-            try:
-                host = self.connect(_server_of(name, servers.get(name)))
-                try:
-                    return ask(name, host)
-                finally:
-                    host.close()
-            except FleetError as error:
-                return error
-
-        return dict(zip(wanted, in_parallel(look, wanted, WORKERS), strict=True))
+        """What `ask` makes of a connection to the host of each child; or why there is none. Raises CloudError."""
+        return reaching.on_each(names, self.servers(), self.connect, ask)
 
     def note(self, event: str, **fields: Json) -> None:
         """A line in the journal, with who asks for it."""
@@ -295,12 +278,6 @@ class FleetClient(Planning):
 def read_journal(state_dir: Path) -> list[Event]:
     """All that was done from this working directory, oldest first. Needs no fleet file and no key."""
     return list(open_store(state_dir).events())
-
-
-def _server_of(name: str, server: Server | None) -> Server:
-    if server is None:
-        raise HostError(f"{name} has no server", f"fleet plan {name} says why")
-    return server
 
 
 def _silent(child: str, step: str, seconds: float) -> None:

@@ -103,7 +103,8 @@ def test_a_message_arrives_and_has_a_number(story: Story) -> None:
     [sent] = json.loads(story.operator.fleet("send", "ada", "--owner", "--json", text))
     assert (sent["user"], sent["sent"], sent["problem"]) == (USER, True, None)
     [message] = [it for it in story.sandbox.messages(story.token, USER) if str(it["message_id"]) == sent["message"]]
-    assert message["text"] == "Dear 4242, I am ada: $(reboot) `id` 'x' \u2728"
+    # Markdown, which the gateway makes Telegram's HTML of.
+    assert message["text"] == "Dear 4242, I am ada: $(reboot) <code>id</code> 'x' \u2728"
 
 
 def test_a_gateway_that_is_down_is_said_at_once(story: Story) -> None:

@@ -64,7 +64,9 @@ def test_a_child_gets_its_bot_and_the_change_is_planned(operator: Operator) -> N
 def test_it_is_said_in_the_journal_without_the_token(operator: Operator) -> None:
     operator.gives(NEW, "--yes")
     [event] = [event for event in operator.world.events() if event.event == "bot-token-kept"]
-    assert event.fields == {"child": "alice", "bot": "7000000001", "username": "bot7000000001_bot"}
+    assert event.fields == {
+        "child": "alice", "bot": "7000000001", "username": "bot7000000001_bot", "by": "ada",
+    }  # fmt: skip
 
 
 def test_another_bot_is_not_replaced_without_consent(operator: Operator) -> None:

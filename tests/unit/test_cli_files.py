@@ -74,7 +74,7 @@ def test_init_overwrites_nothing_and_then_writes_nothing(
     before = files_in(here.parent)
     assert run(["init", "--name", "demo"]) == 4
     assert files_in(here.parent) == before
-    assert "overwrites nothing" in capsys.readouterr().err
+    assert "nothing is overwritten" in capsys.readouterr().err
 
 
 def test_an_init_that_fails_half_way_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
