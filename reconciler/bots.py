@@ -22,6 +22,7 @@ from reconciler.steps.work import bot_of
 
 WORKERS: Final = 8  # Telegram wants no more than 30 requests a second
 POLL_SECONDS: Final = 8.0  # a gateway that was driven out asks again within these
+_UNREADABLE: Final = "an address that nobody can read"
 _TOKEN: Final = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{20,100}")
 
 
@@ -67,9 +68,13 @@ class Bots:
         at = self._ports.clock.now().isoformat()
         self._ports.store.append(Event("bot-token-kept", at, self._ports.clock.token(), dict(fields)), durable=True)
 
-    def before(self, name: str) -> str | None:
-        """The number of the bot that the child has by its reference now; None where there is none."""
-        return bot_of(self._spec(name), self._ports)
+    def before(self, name: str) -> str:
+        """In words, what the child has by its reference now, if it is more than nothing."""
+        reference = self._spec(name).bot_token
+        bot = bot_of(self._spec(name), self._ports)
+        if bot is None and self._ports.secrets.holds_bot_token(reference):
+            return f"something in {self.place(name)} that cannot be read as a token"
+        return "" if bot is None else f"the bot {bot}"
 
     def check(self, names: Iterable[str]) -> list[Checked]:
         """What Telegram says of the bot of each of these children, and which of them share one. Changes nothing."""
@@ -136,4 +141,9 @@ def _checked(name: str, spec: ChildSpec, sharing: Mapping[str, list[str]], chann
 
 def _elsewhere(webhook: Webhook) -> str:
     """The machine that a webhook sends to: what follows in its address may be a secret."""
-    return urlsplit(webhook.url).hostname or "an address that nobody can read" if webhook.url else ""
+    if not webhook.url:
+        return ""
+    try:
+        return urlsplit(webhook.url).hostname or _UNREADABLE
+    except ValueError:
+        return _UNREADABLE

@@ -87,7 +87,7 @@ def fleet_text(legacy: Legacy, name: str, release: str) -> str:
     """The fleet file. Pure."""
     children = "\n".join(line for instance in legacy.instances for line in _child_lines(instance, legacy))
     return f"""\
-# Written by `fleet import legacy`: the instances of the original scripts, as children of a fleet.
+# Written by fleet import legacy: the instances of the original scripts, as children of a fleet.
 
 fleet: {_scalar(name)} # servers are called {name}-<child>
 
@@ -175,12 +175,15 @@ def _settings(file: Path, problems: list[Diagnostic]) -> Mapping[str, Any]:
         return {}
     try:
         return _map(yaml.safe_load(file.read_bytes()[:_LARGEST]))
-    except (OSError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         problems.append(_problem(file, f"it cannot be read: {type(error).__name__}", "mend it, or take it away"))
         return {}
 
 
 def _json(file: Path, problems: list[Diagnostic]) -> dict[str, Any] | None:
+    if not file.is_file():
+        problems.append(_problem(file, "it is no file", "mend it, or take it away"))
+        return None
     try:
         with file.open("rb") as opened:
             noted = json.loads(opened.read(_LARGEST))
@@ -226,12 +229,12 @@ def _scalar(text: str) -> str:
     return yaml.safe_dump(text, default_style=None, width=1000, allow_unicode=True).partition("\n")[0]
 
 
-def next_commands(instances: Iterable[Instance]) -> Iterator[str]:
-    """What a person runs for each of them."""
+def next_commands(instances: Iterable[Instance], home: Path, more: str = "") -> Iterator[str]:
+    """What a person runs for each of them, where they are now; `more` are options of all commands."""
     for instance in instances:
         if not instance.token:
-            yield f"fleet bot token {instance.name}"
+            yield f"fleet bot token {instance.name}{more}"
     for instance in instances:
-        server, identity = shlex.quote(instance.server), shlex.quote(instance.identity or "YOUR_KEY")
-        words = f"fleet import {server} --as {instance.name} --identity {identity}"
+        key = os.path.relpath(home / instance.identity) if instance.identity else "YOUR_KEY"
+        words = f"fleet import {instance.server} --as {instance.name} --identity {shlex.quote(key)}{more}"
         yield f'{words} --host-key "ssh-ed25519 AAAA..."'

@@ -18,6 +18,7 @@ OnEach = Callable[[Iterable[str], Callable[[str, Host], list[Delivery]]], Mappin
 
 LONGEST: Final = 4096  # characters of a Telegram message, https://core.telegram.org/bots/api#sendmessage
 MOST_STEPS: Final = 1_000_000  # of all templates together
+_UNCLEAR: Final = "its host did not answer for each message"
 _LONGEST_SAID: Final = 300  # characters of what a gateway says
 
 
@@ -38,6 +39,7 @@ def letters(
             advice = f"children.{name}.users says who: owner, allowed; or name one: --user ID"
             nobody.append(Delivery(name, None, problem="the fleet file names nobody to send it to", advice=advice))
         words = text if plain else _filled(text, fleet, spec, templates)
+        _check(words, name)
         written += (Letter(name, user, words) for user in users)
     return written, nobody
 
@@ -71,7 +73,7 @@ def _filled(text: str, fleet: Fleet, spec: ChildSpec, templates: Templates) -> s
         "users": {"owner": spec.users.owner, "allowed": list(spec.users.allowed), "policy": spec.users.policy.value},
     }
     try:
-        words = filled(text, values, templates, LONGEST + 1)
+        return filled(text, values, templates, LONGEST + 1)
     except TemplateProblem as problem:
         advice = "mend it, or send the text as it is: --plain"
         raise UsageProblem(f"the text cannot be filled in for {spec.name}: {problem.summary}", advice) from problem
@@ -79,12 +81,15 @@ def _filled(text: str, fleet: Fleet, spec: ChildSpec, templates: Templates) -> s
         raise UsageProblem(
             f"the text cannot be filled in: {error}", "make it simpler, or name fewer children"
         ) from error
+
+
+def _check(words: str, name: str) -> None:
+    if not words.strip():
+        raise UsageProblem(f"nothing is left of the text for {name}", "mend the template, or leave that child out")
     if len(words) > LONGEST:
         raise UsageProblem(
-            f"the text for {spec.name} has more than {LONGEST} characters, and Telegram takes no more",
-            "send it in parts",
+            f"the text for {name} has more than {LONGEST} characters, and Telegram takes no more", "send it in parts"
         )
-    return words
 
 
 def _deliveries(written: Sequence[Letter], answer: list[Delivery] | FleetError) -> list[Delivery]:
@@ -107,38 +112,28 @@ def _answers(host: Host, written: Sequence[Letter], ports: Ports) -> list[Any]:
         for letter in written
     ]
     try:
-        answers = json.loads(host.run(commands.invoke_tools(calls)).stdout)
+        answers = json.loads(host.run(commands.send_messages(calls)).stdout)
     except HostTimedOut as error:
         raise HostTimedOut(
             f"nobody can tell whether it was sent: {error.summary}", "ask its user before you send it again"
         ) from error
     except CommandFailed as error:
         raise CommandFailed(error.summary, f"fleet status {written[0].child} says what is wrong") from error
-    except ValueError as error:
-        raise HostError("its gateway answered with what is no JSON", "look at its log") from error
+    except (ValueError, RecursionError):
+        answers = None
     if not isinstance(answers, list) or len(answers) != len(written):
-        raise HostError("its gateway did not answer for each message", "ask its users before you send it again")
+        raise HostError(f"nobody can tell whether it was sent: {_UNCLEAR}", "ask its users before you send it again")
     return answers
 
 
 def _delivery(letter: Letter, answer: Any) -> Delivery:
-    """The gateway's answer, OpenClaw's documentation "Tools invoke API"; distrusted, as all that comes from there."""
-    says = answer.get("says") if isinstance(answer, dict) else None
-    details = says
-    for key in ("result", "details"):
-        details = details.get(key) if isinstance(details, dict) else None
-    message = details.get("messageId") if isinstance(details, dict) and details.get("ok") is True else None
-    if isinstance(message, str | int) and str(message):
-        return Delivery(letter.child, letter.user, str(message)[:_LONGEST_SAID])
-    said = _said(says, details) or str(answer.get("problem", "") if isinstance(answer, dict) else "")
-    problem = f"not sent: {said[:_LONGEST_SAID]}" if said else "not sent, and the gateway does not say why"
-    return Delivery(letter.child, letter.user, problem=problem, advice="has the user ever written to the bot?")
-
-
-def _said(says: Any, details: Any) -> str:
-    error = says.get("error") if isinstance(says, dict) else None
-    words = error.get("message") if isinstance(error, dict) else None
-    return str(words or (details.get("error") if isinstance(details, dict) else None) or "")
+    """Distrusted, as all that comes from there."""
+    said = {key: answer.get(key) if isinstance(answer, dict) else None for key in ("message", "problem")}
+    message, problem = (value if isinstance(value, str) else "" for value in said.values())
+    if message:
+        return Delivery(letter.child, letter.user, message[:_LONGEST_SAID])
+    text = f"not sent: {problem[:_LONGEST_SAID]}" if problem else "not sent, and the gateway does not say why"
+    return Delivery(letter.child, letter.user, problem=text, advice="has the user ever written to the bot?")
 
 
 def _note(delivery: Delivery, ports: Ports) -> None:

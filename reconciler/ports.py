@@ -179,6 +179,9 @@ class Secrets(Protocol):
     def bot_token_place(self, reference: SecretRef) -> str:
         """In words, where `keep_bot_token` puts it; SecretError where it cannot."""
 
+    def holds_bot_token(self, reference: SecretRef) -> bool:
+        """Whether anything is at that place, whatever it is."""
+
     def keep_bot_token(self, reference: SecretRef, token: Secret) -> None:
         """The reference leads to this token from now on, in the place of the one before."""
 

@@ -23,7 +23,7 @@ _LOOKS: Final = re.compile(
     r"(?P<bot>(?<![0-9])[0-9]{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,})"
     r"|(?P<key>\bsk-[A-Za-z0-9_-]{16,})"
     r"|(?P<age>\bAGE-SECRET-KEY-1[0-9A-Z]{20,})"
-    r"|(?P<web>\bey[IJ][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"
+    r"|(?P<web>(?<![A-Za-z0-9_-])ey[IJ][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"
     r"|(?P<vendor>\b(?:gh[opsu]_[A-Za-z0-9]{20,}|xox[abpr]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}))"
 )
 # The word that says what follows stays, and what follows goes.
@@ -35,10 +35,11 @@ _NAMED: Final = re.compile(
 )
 _PEM: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)
 _PEM_BEGINS: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_OF_KEY: Final = re.compile(r"(?:^|\s)[A-Za-z0-9+/=]{10,}$|: ")  # of a key's own lines; its headers have a colon
 _PEM_ENDS: Final = re.compile(r"^.*?-----END [A-Z ]*PRIVATE KEY-----")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{10,}={0,2}")
 _HEX: Final = re.compile(r"\b(?:[0-9A-Fa-f]{2}){16,}\b")
-_QUOTED: Final = re.compile(r"[^\s\"']*%[0-9A-Fa-f]{2}[^\s\"']*")
+_WORD: Final = re.compile(r"[^\s\"']+")
 
 
 class Redactor:
@@ -55,9 +56,9 @@ class Redactor:
         """The same, with *** for each secret."""
         if self._is_within_key:
             end = _PEM_ENDS.match(text)
-            if end is None:
+            if end is None and _OF_KEY.search(text):
                 return MASK
-            self._is_within_key, text = False, MASK + text[end.end() :]
+            self._is_within_key, text = False, text if end is None else MASK + text[end.end() :]
         begins = list(_PEM_BEGINS.finditer(text))
         self._is_within_key = bool(begins) and _PEM_ENDS.search(text[begins[-1].end() :]) is None
         return self._without_secrets(_PEM.sub(MASK, text))
@@ -68,7 +69,7 @@ class Redactor:
         text = _BASE64.sub(self._without_known, text)
         text = _LOOKS.sub(MASK, text)
         text = _NAMED.sub(_after_its_name, text)
-        for chunk, decode in ((_BASE64, _from_base64), (_HEX, _from_hex), (_QUOTED, _from_url)):
+        for chunk, decode in ((_BASE64, _from_base64), (_HEX, _from_hex), (_WORD, _from_url)):
             text = chunk.sub(lambda found, decode=decode: self._encoded(found[0], decode(found[0])), text)  # type: ignore[misc]
         return text
 
@@ -123,4 +124,5 @@ def _from_hex(chunk: str) -> Iterator[str]:
 
 
 def _from_url(chunk: str) -> Iterator[str]:
-    yield unquote(chunk)
+    if "%" in chunk:
+        yield unquote(chunk)

@@ -15,8 +15,15 @@ import httpx
 
 from reconciler.errors import ChannelError, ChannelUnavailable, TokenRefused
 from reconciler.model import BotIdentity, BotProfile, Secret, Webhook
+from reconciler.ports import Clock
 
 T = TypeVar("T")
+
+# What reading an answer of anybody may end with.
+_ODD: Final = (
+    *(ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError, httpx.InvalidURL),
+)
+PAUSE: Final = 0.5  # seconds between two questions
 
 ROOT: Final = "https://api.telegram.org"
 SECONDS: Final = 15.0  # for one answer
@@ -33,9 +40,15 @@ class TelegramChannel:
     `root` is another place that speaks the same, such as the sandbox's.
     """
 
-    def __init__(self, root: str | None = None) -> None:
+    def __init__(self, clock: Clock, root: str | None = None) -> None:
+        """Raises ChannelError where the environment's proxy or certificates cannot be used."""
         self._root = (root or ROOT).rstrip("/")
-        self._client = httpx.Client(timeout=SECONDS)
+        self._clock = clock
+        try:
+            self._client = httpx.Client(timeout=SECONDS)
+        except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+            advice = "look at HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE"
+            raise ChannelError(f"the way to {self._root} cannot be used: {type(error).__name__}", advice) from None
 
     def __enter__(self) -> TelegramChannel:
         return self
@@ -62,9 +75,12 @@ class TelegramChannel:
     def is_polled(self, token: Secret, seconds: float) -> bool:
         # Without an offset nothing counts as received. Whoever else asks is driven out by this, asks again, and drives
         # this out: that is the answer.
-        body = {"limit": 1, "timeout": int(seconds)}
+        until = self._clock.monotonic() + seconds
         try:
-            self._ask(token, "getUpdates", list, body, seconds + SECONDS)
+            while (left := until - self._clock.monotonic()) > 0:
+                body = {"limit": 1, "timeout": max(1, int(left))}
+                self._ask(token, "getUpdates", list, body, left + SECONDS)
+                self._clock.sleep(PAUSE)  # it answers at once where a message waits
         except _Conflict:
             return True
         return False
@@ -84,7 +100,7 @@ class TelegramChannel:
             raise ChannelUnavailable(f"{self._root} gave no answer to {method} in time", _LOOK) from None
         except httpx.HTTPError as error:
             raise ChannelUnavailable(f"{self._root} cannot be reached: {type(error).__name__}", _LOOK) from None
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, httpx.InvalidURL):
+        except _ODD:
             raise ChannelError(f"{self._root} answered {method} with what is no bot's answer", _LOOK) from None
         raise _refusal(method, code, said)
 

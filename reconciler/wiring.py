@@ -73,7 +73,7 @@ def build_ports(
     def channel() -> AbstractContextManager[Channel]:
         from reconciler.telegram import TelegramChannel  # its library takes a tenth of a second, and few commands it
 
-        return TelegramChannel(root)
+        return TelegramChannel(clock, root)
 
     outside = (cloud, FabricDialer(), store, clock, secrets, endpoints)
     return Ports(*outside, key, progress, vault, age, channel, operator(os.environ))

@@ -33,16 +33,17 @@ def token(settings: Settings, child: str, yes: bool) -> int:
     Telegram is asked whose it is, and whether anybody else uses that bot; then the token is written where the fleet
     file says (`bot: {token: file:PATH}`), and what that changes is planned.
     """
+    from reconciler.render.text import harmless
+
     client = open_client(settings)
     bots = client.bots()
     place = bots.place(child)
     given = _given()
     with whoever_reads() as output, client.lock("fleet bot token"):
         identity = bots.judge(child, given)
-        show_bot = f"@{identity.username} ({identity.name}), {identity.link}"
-        before = bots.before(child)
-        if before not in (None, str(identity.id)):
-            consent(f"{child} has the bot {before} now. Give it {show_bot} instead?", yes, output)
+        show_bot = harmless(f"@{identity.username} ({identity.name}), {identity.link}")
+        if (before := bots.before(child)) not in ("", f"the bot {identity.id}"):
+            consent(f"{child} has {before} now. Give it {show_bot} instead?", yes, output)
         bots.keep(child, given, identity)
         click.echo(f"{child} has {show_bot}\nIts token is in {place}, and you alone can read it.\n")
         planned = client.plan([child])

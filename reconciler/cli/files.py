@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import starter
 from reconciler.cli.options import Settings, with_settings
-from reconciler.errors import FleetError, Refused, StateError
+from reconciler.errors import ConfigError, FleetError, Refused, StateError
 from reconciler.render.text import count_text
 from reconciler.wholefile import write_new
 
@@ -55,12 +57,32 @@ def import_legacy(settings: Settings, path: Path, name: str | None) -> None:
     fleet key are made, too; overwrites nothing.
     """
     from reconciler.legacy import fleet_text, next_commands, read_legacy
+    from reconciler.render.text import harmless
 
     name, home = _checked_name(name, settings.file), settings.file.absolute().parent
     legacy = read_legacy(path, home)
-    made = _begin(settings, name, fleet_text(legacy, name, starter.RELEASE))
-    commands = "\n".join(f"     {command}" for command in next_commands(legacy.instances))
+    text = fleet_text(legacy, name, starter.RELEASE)
+    _refuse_invalid(text, home)
+    made = _begin(settings, name, text)
+    more = "" if settings.file == Path("fleet.yaml") else f" --file {shlex.quote(str(settings.file))}"
+    commands = "\n".join(f"     {harmless(command)}" for command in next_commands(legacy.instances, home, more))
     click.echo(made + starter.NEXT_OF_LEGACY.format(file=settings.file, commands=commands), nl=False)
+
+
+def _refuse_invalid(text: str, home: Path) -> None:
+    """Raises Refused for a fleet file that would have to be mended before anything else."""
+    from reconciler.fleet import load_fleet
+
+    with NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", suffix=".yaml", dir=home) as file:
+        file.write(text)
+        file.flush()
+        try:
+            load_fleet(Path(file.name))
+        except ConfigError as error:
+            found = [f"{found.summary}: {found.detail}" for found in error.diagnostics[:5]]
+            raise Refused(
+                "these instances make no valid fleet file, and nothing was written", "\n".join(found)
+            ) from error
 
 
 def _begin(settings: Settings, name: str, text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -73,10 +72,10 @@ def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
     try:
         if not command:
             return host.interact()
-        from reconciler.model import Command
+        from reconciler.commands.shell import plain
         from reconciler.wire import OUTPUT_LIMIT
 
-        answer = host.run(Command("your command", shlex.join(command), timeout=600.0, as_root=False, check=False))
+        answer = host.run(plain(command, 600.0))
     finally:
         host.close()
     sys.stdout.buffer.write(answer.stdout)

@@ -77,6 +77,8 @@ def wake(
 
     They start with the version of then; the next apply goes on to the one in the fleet file.
     """
+    from reconciler.render.text import harmless
+
     refuse_empty(selection, "wake")
     if empty and (backup_id or identity):
         raise UsageProblem("--empty gives the memory up, and --from and --identity ask for one", "give one of them")
@@ -99,7 +101,7 @@ def wake(
             planned, left_out = _plan_these(client, chosen, backup_id, key), {}
         show_plan(settings, planned)
         for name, why in left_out.items():
-            click.echo(f"{name} is left out: {why}. What to do: fleet wake {name}")
+            click.echo(f"{name} is left out: {harmless(why)}. What to do: fleet wake {name}")
         _refuse_who_stays(planned, backup_id)
         consent("Wake them?", yes, output)
         client.begin_waking(planned)
@@ -132,13 +134,15 @@ def _plan_these(client: FleetClient, chosen: Mapping[str, Sleep], asked: str | N
 def _plan_all(client: FleetClient, chosen: Mapping[str, Sleep], key: Secret | None) -> tuple[Planned, dict[str, str]]:
     """Who cannot wake keeps nobody else from it; those, and in words why, come second. Raises Refused if all are."""
     given: dict[str, Memory] = {}
-    keeper, left_out = client.keeper(), dict[str, str]()
+    keeper, left_out, failed = client.keeper(), dict[str, str](), None
     for name, sleep in chosen.items():
         try:
             backup = _backup_for(name, sleep, None, keeper)
             given[name] = keeper.memory(backup.child, backup, key)
         except FleetError as error:
-            left_out[name] = error.summary
+            left_out[name], failed = error.summary, error
+    if failed is not None and not given:
+        raise failed
     planned = client.plan_waking_with(given)
     later = _later(planned, chosen, keeper)
     found = {name: f"there is a later backup of it, {newest}" for name, newest in later.items()}

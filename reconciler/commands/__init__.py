@@ -40,7 +40,7 @@ from reconciler.commands.gateway import (
     ask_for_models,
     forget_config_backups,
     gateway_rpc,
-    invoke_tools,
+    send_messages,
     validate_config,
 )
 from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
@@ -90,7 +90,6 @@ __all__ = [
     "install_file",
     "install_packages",
     "install_release",
-    "invoke_tools",
     "is_exact",
     "make_archive",
     "make_directory",
@@ -116,6 +115,7 @@ __all__ = [
     "rotate_host_key",
     "run_probe",
     "send_message",
+    "send_messages",
     "set_aside_drop_ins",
     "set_authorized_keys",
     "stay",

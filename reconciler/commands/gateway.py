@@ -83,29 +83,37 @@ for call in request["calls"]:
     except ConnectionRefusedError as error:
         if not answers:
             sys.exit("the gateway does not answer on loopback: %s" % error)
-        answers.append({"problem": "the gateway does not answer on loopback: %s" % error})
+        answers.append({"message": "", "problem": "the gateway does not answer on loopback: %s" % error})
         continue
     except (OSError, http.client.HTTPException) as error:
-        answers.append({"problem": "nobody can tell whether it was sent: %s" % (error or type(error).__name__)})
+        said = "nobody can tell whether it was sent: %s" % (error or type(error).__name__)
+        answers.append({"message": "", "problem": said})
         continue
     try:
-        answers.append({"says": json.loads(content)})
-    except ValueError:
-        answers.append({"problem": "the gateway answered HTTP %d" % response.status})
+        says = json.loads(content)
+        details = (says.get("result") or {}).get("details") or {}
+        error, number = says.get("error") or {}, details.get("messageId")
+        said = str(error.get("message") or details.get("error") or "")
+        is_sent = says.get("ok") is True and details.get("ok") is True and type(number) in (int, str)
+        answers.append({"message": str(number)[:100] if is_sent else "", "problem": "" if is_sent else said[:300]})
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        said = "the gateway answered HTTP %d with what is no answer" % response.status
+        answers.append({"message": "", "problem": said})
 print(json.dumps(answers))
 """
 _PAUSE: Final = 0.05  # seconds; Telegram takes 30 messages a second from a bot
 _SECONDS: Final = 30  # for one call
 
 
-def invoke_tools(calls: Sequence[Json], port: int = 18789) -> Command:
-    """Let the running gateway use its own tools, one call after the other, as `POST /tools/invoke` takes them.
+def send_messages(calls: Sequence[Json], port: int = 18789) -> Command:
+    """Let the running gateway send messages by its own tool, one after the other, as `POST /tools/invoke` takes them.
 
-    Prints a JSON list with an answer for each: {"says": what it answered} or {"problem": why it did not}.
+    Prints a JSON list with an answer for each: {"message": its id, "problem": why there is none}, both texts. What a
+    gateway says beside is left there: the output of a command is bounded.
     """
     request = {"port": port, "token_path": TOKEN_PATH, "calls": [*calls], "seconds": _SECONDS, "pause": _PAUSE}
     stdin, timeout = json.dumps(request).encode(), 30.0 + len(calls) * (_SECONDS + _PAUSE)
-    return script("use the gateway's tools", 'exec python3 -I -c "$1"', _INVOKE, stdin=stdin, timeout=timeout)
+    return script("send messages", 'exec python3 -I -c "$1"', _INVOKE, stdin=stdin, timeout=timeout)
 
 
 def ask_for_models(url: str, provider: str) -> Command:

@@ -9,6 +9,7 @@ stdin only: arguments are visible in the host's process list.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Final
 
 from reconciler.model import Command
@@ -66,6 +67,13 @@ def script(
     return Command(
         name=name, line=f"{PREAMBLE}; set {words}\n{text}", stdin=stdin, timeout=timeout, as_root=True, check=check
     )
+
+
+def plain(words: Sequence[str], timeout: float) -> Command:
+    """A person's own command as the login account: these words, and nothing that a shell makes of them."""
+    # The first word stands behind exec: as it is, a shell would take A=B for an assignment, and `if` for its own.
+    line = f'set -- {shlex.join(words)}; exec "$@"'
+    return Command("your command", line, timeout=timeout, as_root=False, check=False)
 
 
 def exclusive(name: str, text: str, *arguments: str, stdin: bytes = b"", timeout: float) -> Command:

@@ -31,6 +31,9 @@ class SecretsForChildren:
     def bot_token_place(self, reference: SecretRef) -> str:
         return self._references.bot_token_place(reference)
 
+    def holds_bot_token(self, reference: SecretRef) -> bool:
+        return self._references.holds_bot_token(reference)
+
     def keep_bot_token(self, reference: SecretRef, token: Secret) -> None:
         _check(reference, token, self._own, "a server")
         self._references.keep_bot_token(reference, token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -61,6 +62,9 @@ class ReferenceSecrets:
 
     def bot_token_place(self, reference: SecretRef) -> str:
         return str(self._place(reference))
+
+    def holds_bot_token(self, reference: SecretRef) -> bool:
+        return os.path.lexists(self._place(reference))
 
     def keep_bot_token(self, reference: SecretRef, token: Secret) -> None:
         file.keep(self._place(reference), token)

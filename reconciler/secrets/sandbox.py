@@ -6,6 +6,7 @@ lies beside the place that the reference names, under a name of its own.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,9 @@ class SandboxSecrets:
 
     def bot_token_place(self, reference: SecretRef) -> str:
         return str(self._place(reference))
+
+    def holds_bot_token(self, reference: SecretRef) -> bool:
+        return os.path.lexists(self._place(reference))
 
     def keep_bot_token(self, reference: SecretRef, token: Secret) -> None:
         file.keep(self._place(reference), token)

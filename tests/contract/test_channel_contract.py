@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from reconciler.clock import SystemClock
 from reconciler.errors import ChannelError, ChannelUnavailable, FleetError, TokenRefused
 from reconciler.model import BotIdentity, BotProfile, Secret, Webhook
 from reconciler.ports import Channel
@@ -88,8 +89,11 @@ class OverHttp:
         stop = threading.Event()
 
         def poll() -> None:
+            offset = 0
             while not stop.is_set():
-                httpx.post(f"{self.root}/bot{TOKEN.reveal()}/getUpdates", json={"timeout": 2}, timeout=10)
+                body = {"timeout": 2, "offset": offset}
+                answer = httpx.post(f"{self.root}/bot{TOKEN.reveal()}/getUpdates", json=body, timeout=10).json()
+                offset = max([offset, *(update["update_id"] + 1 for update in answer.get("result", []))])
 
         thread = threading.Thread(target=poll)
         thread.start()
@@ -124,7 +128,7 @@ def staged(request: pytest.FixtureRequest, host: Host) -> Iterator[Staged]:
         yield InMemory()
         return
     stand_in = TelegramStandIn()
-    with host.mount(stand_in.app, stand_in.app) as root, TelegramChannel(root) as channel:
+    with host.mount(stand_in.app, stand_in.app) as root, TelegramChannel(SystemClock(), root) as channel:
         yield OverHttp(channel, stand_in, root)
 
 
@@ -160,6 +164,22 @@ def test_who_asks_for_a_bots_messages_is_noticed_and_loses_none(staged: Staged) 
     assert staged.channel.webhook(TOKEN).pending == 1
 
 
+def test_who_asks_for_a_bots_messages_is_noticed_although_people_write(staged: Staged) -> None:
+    """A message ends the question at once, before whoever was driven out asks again."""
+    with staged.polled():
+        writer = threading.Timer(0.3, staged.write)
+        writer.start()
+        assert staged.channel.is_polled(TOKEN, 5)
+        writer.join()
+
+
+@pytest.mark.parametrize("proxy", ["foo://x", "socks5://127.0.0.1:1", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(ChannelError, match="the way to"):
+        TelegramChannel(SystemClock())
+
+
 def test_what_a_bot_shows_is_set_field_by_field(staged: Staged) -> None:
     channel = staged.channel
     assert channel.profile(TOKEN) == BotProfile(f"Bot {BOT}", "", "")
@@ -187,7 +207,16 @@ def _nobody_listens() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-ODD = (b"<html>", b"[]", b"null", b'{"ok": true}', b'{"ok": true, "result": {"id": "x"}}', b"\xff", b"")
+ODD = (
+    b'{"ok": true, "result": {"id": 1e400}}',
+    b"<html>",
+    b"[]",
+    b"null",
+    b'{"ok": true}',
+    b'{"ok": true, "result": {"id": "x"}}',
+    b"\xff",
+    b"",
+)
 
 
 @pytest.mark.parametrize("answer", ODD)
@@ -196,13 +225,17 @@ def test_what_is_no_answer_of_a_bot_is_an_error_without_the_token(host: Host, an
         return Response(answer, media_type="application/json")
 
     app = Starlette(routes=[Route("/{rest:path}", say, methods=["POST"])])
-    with host.mount(app, app) as root, TelegramChannel(root) as channel, pytest.raises(ChannelError) as caught:
+    with (
+        host.mount(app, app) as root,
+        TelegramChannel(SystemClock(), root) as channel,
+        pytest.raises(ChannelError) as caught,
+    ):
         channel.identity(TOKEN)
     assert TOKEN.reveal() not in _all_words(caught.value)
 
 
 def test_where_nobody_listens_is_said_without_the_token() -> None:
-    with TelegramChannel(_nobody_listens()) as channel, pytest.raises(ChannelUnavailable) as caught:
+    with TelegramChannel(SystemClock(), _nobody_listens()) as channel, pytest.raises(ChannelUnavailable) as caught:
         channel.identity(TOKEN)
     assert TOKEN.reveal() not in _all_words(caught.value)
 

@@ -28,6 +28,7 @@ class FakeChannel:
     waiting: dict[int, int] = field(default_factory=dict)
     profiles: dict[int, BotProfile] = field(default_factory=dict)
     menus: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
     is_down: bool = False
     refuses_changes: bool = False
 
@@ -43,7 +44,7 @@ class FakeChannel:
 
     def identity(self, token: Secret) -> BotIdentity:
         bot = self._bot(token)
-        return BotIdentity(bot, f"bot{bot}_bot", f"Bot {bot}")
+        return BotIdentity(bot, f"bot{bot}_bot", self.names.get(bot, f"Bot {bot}"))
 
     def webhook(self, token: Secret) -> Webhook:
         bot = self._bot(token)
@@ -55,7 +56,7 @@ class FakeChannel:
 
     def set_profile(self, token: Secret, changes: Mapping[str, str]) -> None:
         before = self.profile(token)
-        if self.refuses_changes:
+        if self.refuses_changes and "name" in changes:
             raise ChannelUnavailable("Telegram answered setMyName with 429: Too Many Requests", "wait")
         self.profiles[self._bot(token)] = replace(before, **changes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -51,8 +52,8 @@ class FakeHost(SimulatedHost):
         if failure:
             self.fails.remove(failure)
             raise failure[1]
-        if program := self.programs.get(command.line.split(" ")[0]):
-            return program(command)
+        if not command.as_root and command.line.startswith("set -- "):
+            return self.programs[shlex.split(command.line)[2].rstrip(";")](command)
         completed = execute(self, command.line, command.stdin)
         if command.name in self.says:
             completed = Completed(0, self.says[command.name], b"")

@@ -94,6 +94,20 @@ def test_telegram_out_of_reach_is_said_and_stops_nothing(fleet: CommandLine) -> 
     assert fleet.world.planned() == []
 
 
+def test_telegram_out_of_reach_fails_no_other_change(fleet: CommandLine) -> None:
+    fleet.world.channel.is_down = True
+    fleet.world.change("alice", labels={"team": "red"})
+    assert fleet("apply", "--yes").code == 0
+    assert fleet.world.planned() == []
+
+
+def test_what_telegram_takes_is_set_also_where_it_refuses_the_name(fleet: CommandLine) -> None:
+    fleet.world.change("alice", profile=BotProfile("Ada's assistant", "I answer Ada.", "Ada's"))
+    fleet.world.channel.refuses_changes = True
+    assert fleet("apply", "--yes").code == 1
+    assert shown(fleet.world) == BotProfile("Alice's assistant", "I answer Ada.", "Ada's")
+
+
 def test_a_name_that_telegram_refuses_fails_that_child_and_is_tried_by_the_next_apply(fleet: CommandLine) -> None:
     """It may be refused for a day: all else is done, and noted as done."""
     fleet.world.change("alice", profile=BotProfile("Ada's assistant"), version="2026.9.6")

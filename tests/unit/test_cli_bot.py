@@ -74,6 +74,22 @@ def test_another_bot_is_not_replaced_without_consent(operator: Operator) -> None
     assert (said.code, "give --yes to go ahead" in said.err, operator.place.exists()) == (4, True, False)
 
 
+@pytest.mark.parametrize("kept", ["8000000002:another-token-that-everybody-can-read", "garbage"])
+def test_what_cannot_be_read_is_not_replaced_without_consent(operator: Operator, kept: str) -> None:
+    operator.place.parent.mkdir()
+    operator.place.write_text(kept)
+    operator.place.chmod(0o644)
+    said = operator.gives(NEW)
+    assert (said.code, operator.place.read_text()) == (4, kept)
+    assert operator.gives(NEW, "--yes").code == 0
+
+
+def test_what_a_bot_calls_itself_drives_no_terminal(operator: Operator) -> None:
+    operator.world.channel.names[7000000001] = "Evil \x1b]0;pwn\x07\n::error::x"
+    said = operator.gives(NEW, "--yes")
+    assert (said.code, "\x1b" in said.out, "\n::error" in said.out) == (0, False, False)
+
+
 def test_the_same_bot_again_needs_no_consent_and_changes_nothing(operator: Operator) -> None:
     operator.gives(NEW, "--yes")
     operator.fleet("apply", "--yes")

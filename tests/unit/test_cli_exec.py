@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from reconciler.commands.shell import plain
 from reconciler.errors import HostTimedOut
 from reconciler.model import Command, Completed
 from tests.fakes.command_line import CommandLine
@@ -17,20 +19,20 @@ from tests.fakes.fleets import FakeFleet
 def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     world = FakeFleet(state).applied()
     for name in world.names:
-        world.host(name).programs["uptime"] = lambda command: Completed(0, f"up: {command.line}\n".encode(), b"")
+        world.host(name).programs["uptime"] = lambda command: Completed(0, f"{command.line}\n".encode(), b"")
     return CommandLine(world, capsys)
 
 
 def test_each_answer_stands_below_its_child(fleet: CommandLine) -> None:
     said = fleet("exec", "--all", "--", "uptime", "-p", "a b", "$(reboot)")
     assert (said.code, said.err) == (0, "")
-    line = "  up: uptime -p 'a b' '$(reboot)'"
+    line = "  set -- uptime -p 'a b' '$(reboot)'; exec \"$@\""
     assert said.out.splitlines() == ["alice: exit code 0", line, "bob: exit code 0", line]
 
 
 def test_what_stands_behind_the_dashes_is_the_commands(fleet: CommandLine) -> None:
     said = fleet("exec", "alice", "--json", "--", "uptime", "--all", "--", "--json")
-    assert json.loads(said.out)["alice"]["stdout"] == "up: uptime --all -- --json\n"
+    assert json.loads(said.out)["alice"]["stdout"] == 'set -- uptime --all -- --json; exec "$@"\n'
 
 
 def test_a_command_that_fails_somewhere_is_told_by_the_exit_code(fleet: CommandLine) -> None:
@@ -66,6 +68,30 @@ def test_the_journal_tells_who_ran_which_program_and_not_its_words(fleet: Comman
     fleet("exec", "alice", "--", "uptime", "planted-secret")
     [event] = [event for event in fleet.world.events() if event.event == "command-run"]
     assert event.fields == {"by": "ada", "child": "alice", "program": "uptime", "exit_code": 0}
+
+
+@pytest.mark.parametrize("word", ["curl -H 'Authorization: Bearer planted-secret'", "A=planted-secret", "\x1b[31m"])
+def test_a_word_that_is_no_programs_name_is_not_in_the_journal(fleet: CommandLine, word: str) -> None:
+    fleet.world.host("alice").programs[word] = lambda command: Completed(127, b"", b"")
+    fleet("exec", "alice", "--", word)
+    [event] = [event for event in fleet.world.events() if event.event == "command-run"]
+    assert event.fields["program"] == "(no plain name)"
+
+
+WORDS = ("API_TOKEN=x", "if", "cd", "$(id)", "a b", "--", "-x")
+
+
+def in_a_shell(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", plain(words, 5).line], capture_output=True, text=True, timeout=10, check=False)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_real_shell_takes_the_first_word_for_a_program(word: str) -> None:
+    assert in_a_shell(word, "/").returncode in (2, 126, 127)
+
+
+def test_a_real_shell_hands_all_words_on_as_they_are() -> None:
+    assert in_a_shell("printf", "%s|", *WORDS).stdout == "".join(f"{word}|" for word in WORDS)
 
 
 def test_output_that_was_cut_says_so(fleet: CommandLine) -> None:

@@ -122,12 +122,28 @@ def test_everything_that_cannot_be_read_is_told_at_once_and_nothing_is_written(p
     place.note("Carol Bot/metadata.json", ALICE)
     place.note("dave/metadata.json", ALICE).unlink()
     (place.directory / "instances/dave/metadata.json").mkdir()
-    place.note("config.yaml", "a: [")
+    place.note("config.yaml", "created: 2026-02-30")
     said = place.take_over()
     assert (said.code, (place.directory / "fleet.yaml").exists()) == (1, False)
     for name in ("alice", "bob", "Carol Bot", "dave"):
         assert f"instances/{name}/metadata.json: " in said.err
     assert "instances/config.yaml: " in said.err
+
+
+def test_what_would_be_no_valid_fleet_is_not_begun(place: Place) -> None:
+    place.note(f"{'a' * 61}/metadata.json", ALICE)
+    said = place.take_over()
+    assert (said.code, "66 characters" in said.err, list(place.directory.glob("*.yaml"))) == (4, True, [])
+    assert place.take_over().code == 4  # and for the same reason
+
+
+def test_commands_are_for_where_a_person_is(place: Place) -> None:
+    place.note("alice-bot/metadata.json", ALICE)
+    place.note("alice-bot/ssh_key", "a key")
+    (place.directory / "sub").mkdir()
+    said = place.take_over("instances", "--name", "pets", "--file", "sub/fleet.yaml")
+    assert "--identity instances/alice-bot/ssh_key --file sub/fleet.yaml --host-key" in said.out
+    assert "fleet bot token alice-bot --file sub/fleet.yaml\n" in said.out
 
 
 def test_where_there_is_nothing_it_says_so(place: Place) -> None:

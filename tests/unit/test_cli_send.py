@@ -66,6 +66,12 @@ def test_a_text_that_cannot_be_sent_to_one_is_sent_to_nobody(fleet: CommandLine,
     assert (said.code, sent(fleet), sent(fleet, "bob")) == (64, [], [])
 
 
+@pytest.mark.parametrize("text", ["x" * 4097, " \n "])
+def test_a_plain_text_is_no_longer_than_telegram_takes(fleet: CommandLine, text: str) -> None:
+    assert fleet("send", "alice", "--owner", "--plain", text).code == 64
+    assert sent(fleet) == []
+
+
 def test_a_text_comes_from_a_pipe(fleet: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Gr\u00fc\u00dfe,\nalice\n".encode())))
     assert fleet("send", "alice", "--owner", "-").code == 0
@@ -108,7 +114,7 @@ def test_a_host_that_is_cut_off_hinders_nobody_else(fleet: CommandLine, silent: 
     if silent == "connection":
         fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("no answer in 15 s")
     else:
-        fleet.world.host("bob").fails.append(("use the gateway's tools", HostTimedOut("the connection broke off")))
+        fleet.world.host("bob").fails.append(("send messages", HostTimedOut("the connection broke off")))
     said = fleet("send", "--all", "--user", "77", "--yes", HELLO)
     assert (said.code, sent(fleet)) == (3, [(77, HELLO)])
     assert ("nobody can tell whether it was sent" in said.out) == (silent == "answer")
@@ -121,20 +127,14 @@ def test_a_child_without_a_server_is_told(fleet: CommandLine) -> None:
 
 
 ODD: Final = (
-    "null",
-    "[]",
-    "{}",
-    "x",
-    '[{"says": null}]',
-    '[{"says": {"ok": true}}]',
-    '[{"problem": "HTTP 401"}]',
-    '["x"]',
+    *("null", "[]", "{}", "x", '["x"]', "[" * 200_000, "[{}, {}]"),
+    *('[{"message": null}]', '[{"message": true}]', '[{"message": "", "problem": 7}]'),
 )
 
 
 @pytest.mark.parametrize("answer", ODD)
 def test_an_odd_answer_of_a_gateway_is_no_success(fleet: CommandLine, answer: str) -> None:
-    fleet.world.host("alice").says["use the gateway's tools"] = answer.encode()
+    fleet.world.host("alice").says["send messages"] = answer.encode()
     said = fleet("send", "alice", "--owner", HELLO)
     assert (said.code, "bug" in said.err) == (1, False)
 

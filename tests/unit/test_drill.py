@@ -359,6 +359,7 @@ class Interrupting(DirectoryStore):
     def append(self, event: Event, durable: bool) -> None:
         super().append(event, durable)
         if event.event in self.at:
+            self.go_on.wait(0.2)  # until the main thread waits: a signal just before that is noticed when it ends
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             self.go_on.wait(60)
 

@@ -159,22 +159,21 @@ def send_message(host: SimulatedHost, call: Call) -> bytes:
     return json.dumps(["200" for _ in request["users"]]).encode() + b"\n"
 
 
-def invoke_tools(host: SimulatedHost, call: Call) -> bytes:
+def send_messages(host: SimulatedHost, call: Call) -> bytes:
     request = json.loads(call.stdin)
     if request["token_path"] not in host.files:
         raise Fails(f"FileNotFoundError: [Errno 2] No such file or directory: '{request['token_path']}'")
     if host.gateway.active != "active":
         raise Fails("the gateway does not answer on loopback: [Errno 111] Connection refused")
-    return json.dumps([{"says": _send(host, asked["args"])} for asked in request["calls"]]).encode() + b"\n"
+    return json.dumps([_send(host, asked["args"]) for asked in request["calls"]]).encode() + b"\n"
 
 
 def _send(host: SimulatedHost, asked: dict[str, str]) -> Json:
     """Its message tool."""
     if host.gateway.refusal:
-        return {"ok": False, "error": {"type": "tool_error", "message": host.gateway.refusal}}
+        return {"message": "", "problem": host.gateway.refusal}
     host.messages.append((int(asked["target"]), asked["message"]))
-    details: Json = {"ok": True, "messageId": str(len(host.messages)), "chatId": asked["target"]}
-    return {"ok": True, "result": {"details": details}}
+    return {"message": str(len(host.messages)), "problem": ""}
 
 
 def call_gateway(host: SimulatedHost, call: Call) -> bytes:

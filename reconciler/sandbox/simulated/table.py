@@ -68,7 +68,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.count_entries(ID), backups.count),
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
-    (commands.invoke_tools(()), releases.invoke_tools),
+    (commands.send_messages(()), releases.send_messages),
     (commands.send_message("http://host", (), ""), releases.send_message),
     (commands.ask_for_models("http://host", "anthropic"), releases.ask_for_models),
     (commands.run_probe({}), probe.probe),

@@ -14,6 +14,7 @@
     trouble: {alice: shows-another-key}               one of TROUBLES in world.py
     meanwhile: fleet apply          holds the lock
     terminal: "n\\n"                 runs on a terminal, where this is typed
+    piped: text                     what comes from a pipe
     signal: INT                     sent when the cloud was asked
     closed: true                    nobody reads standard output
     shows: stdout                   the snapshot has what is printed there, too; `end`: its last paragraph only
@@ -65,6 +66,7 @@ class Case:
     trouble: Mapping[str, str] = field(default_factory=dict)
     meanwhile: str = ""
     terminal: str | None = None
+    piped: str = ""
     signal: str = ""
     closed: bool = False
     shows: str = ""

@@ -117,7 +117,7 @@ def _run(player: Player) -> Said:
     with subprocess.Popen(
         player.argv(case.run),
         env=player.environment(case.environment),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if case.piped else subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
@@ -128,7 +128,7 @@ def _run(player: Player) -> Said:
             if case.signal:
                 _await(lambda: len(requests) > before)
                 started.send_signal(getattr(signal, f"SIG{case.signal}"))
-            printed, complained = started.communicate(timeout=PATIENCE)
+            printed, complained = started.communicate(case.piped or None, timeout=PATIENCE)
         finally:
             started.kill()
     return Said(started.returncode, printed or "", complained, _notes(player), player.directory)

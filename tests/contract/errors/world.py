@@ -23,6 +23,7 @@ from reconciler.sandbox.paths import Paths
 from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.machines import SimulatedMachines
 from reconciler.sandbox.simulated.trouble import Answer, Fate, Interruption, Moment, Trouble
+from reconciler.sandbox.telegram import Fault, TelegramStandIn
 from tests.contract.errors.namespace import Namespace
 from tests.contract.serving import Host
 
@@ -63,6 +64,9 @@ class Stage:
             self.machines.ask(machine, trouble)
 
 
+REVOKED, OUT_OF_ORDER = 401401401, 500500500  # bots of which Telegram says that and nothing else
+
+
 @contextmanager
 def stage(namespace: Namespace, host: Host) -> Iterator[Stage]:
     """A cloud without servers, and the file in /run by which `fleet` finds it."""
@@ -74,12 +78,15 @@ def stage(namespace: Namespace, host: Host) -> Iterator[Stage]:
     with SimulatedMachines(listen, boot_seconds=0) as machines:
         cloud = World(machines, SUBNET, 10, pace=0.01)
         app = build_app(cloud, TOKEN, read_only_token=READ_ONLY_TOKEN)
-        with host.mount(app, app) as url:
-            yield Stage(cloud, machines, _announce(namespace.root, f"{url}/v1"))
+        telegram = TelegramStandIn()
+        telegram.set_fault(REVOKED, Fault.UNAUTHORIZED)
+        telegram.set_fault(OUT_OF_ORDER, Fault.SERVER_ERROR)
+        with host.mount(app, app) as url, host.mount(telegram.app, telegram.app) as bots:
+            yield Stage(cloud, machines, _announce(namespace.root, f"{url}/v1", bots))
         assert machines.objections() == {}
 
 
-def _announce(root: Path, endpoint: str) -> Path:
+def _announce(root: Path, endpoint: str, bots: str) -> Path:
     def inside(path: Path) -> Path:
         return root / path.relative_to("/")
 
@@ -92,7 +99,7 @@ def _announce(root: Path, endpoint: str) -> Path:
         subnet=str(SUBNET),
         gateway="127.83.0.1",
         service="127.83.0.2",
-        telegram_api_root="http://127.83.0.2:8081",
+        telegram_api_root=bots,
         model_base_url="http://127.83.0.2:8082",
         npm_registry="http://127.83.0.2:4873",
         node=NodeDistribution("24.21.0", "http://127.83.0.2:4873/node.tar.xz", "0" * 64),

@@ -9,8 +9,8 @@ from reconciler.commands import (
     gateway_rpc,
     install_file,
     install_release,
-    invoke_tools,
     make_system_user,
+    send_messages,
     validate_config,
 )
 from reconciler.model import Command
@@ -60,7 +60,7 @@ CASES: Final = (
     Case("what was applied is told whole", [note(b'{"tool": "1", "x": [1]}')], applied={"tool": "1", "x": [1]}),
     Case("a note that is no JSON counts as none", [note(b"{")], applied=None),
     Case("a gateway that is not there answers nothing", [gateway_rpc("config.get", {})], codes=[1]),
-    Case("a gateway that is not there uses no tools", [invoke_tools([{"tool": "message", "args": {}}])], codes=[1]),
+    Case("a gateway that is not there uses no tools", [send_messages([{"tool": "message", "args": {}}])], codes=[1]),
     Case(
         "a configuration cannot be judged without Node",
         [make_system_user("openclaw", "/var/lib/openclaw"), validate_config("2026.1.1", "0.0.0", b"{}")],
