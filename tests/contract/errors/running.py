@@ -85,7 +85,7 @@ class Player:
 
 def play(case: Case, namespace: Namespace, host: Host, directory: Path) -> Said:
     """One case from a cloud without servers to the end of its command."""
-    with stage(namespace, host) as set_up:
+    with stage(namespace, host, with_bots=True) as set_up:
         player = Player(namespace, set_up, directory, case)
         player.here.mkdir()
         if case.fleet != NO_FILE:

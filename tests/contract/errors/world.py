@@ -68,8 +68,11 @@ REVOKED, OUT_OF_ORDER = 401401401, 500500500  # bots of which Telegram says that
 
 
 @contextmanager
-def stage(namespace: Namespace, host: Host) -> Iterator[Stage]:
-    """A cloud without servers, and the file in /run by which `fleet` finds it."""
+def stage(namespace: Namespace, host: Host, *, with_bots: bool = False) -> Iterator[Stage]:
+    """A cloud without servers, and the file in /run by which `fleet` finds it.
+
+    Telegram is nowhere, unless it is `with_bots`: then its address differs from stage to stage.
+    """
 
     def listen(address: str, port: int) -> socket.socket:
         with namespace.inside():
@@ -82,7 +85,8 @@ def stage(namespace: Namespace, host: Host) -> Iterator[Stage]:
         telegram.set_fault(REVOKED, Fault.UNAUTHORIZED)
         telegram.set_fault(OUT_OF_ORDER, Fault.SERVER_ERROR)
         with host.mount(app, app) as url, host.mount(telegram.app, telegram.app) as bots:
-            yield Stage(cloud, machines, _announce(namespace.root, f"{url}/v1", bots))
+            root = bots if with_bots else "http://127.83.0.2:8081"
+            yield Stage(cloud, machines, _announce(namespace.root, f"{url}/v1", root))
         assert machines.objections() == {}
 
 
