@@ -105,7 +105,7 @@ class Planning:
 
         `named`: a person has said that it is to be these. Raises Refused, BackupDamaged, VaultError.
         """
-        self._refuse_who_has_none(backups)
+        self._refuse_who_has_none(backups)  # before they are read
         keeper = Keeper(self.fleet, self._ports)
         given = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
         return self.plan_waking_with({name: replace(memory, is_named=named) for name, memory in given.items()})

@@ -19,16 +19,14 @@ from reconciler.ports import Clock
 
 T = TypeVar("T")
 
-# What reading an answer of anybody may end with.
-_ODD: Final = (
-    *(ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError, httpx.InvalidURL),
-)
-PAUSE: Final = 0.5  # seconds between two questions
-
 ROOT: Final = "https://api.telegram.org"
 SECONDS: Final = 15.0  # for one answer
+PAUSE: Final = 0.5  # seconds between two questions
 LONGEST_SAID: Final = 200  # characters of what Telegram says
 CONFLICT: Final = 409
+_LOOK: Final = "look at the network between here and there, then try again"
+# What reading an answer of anybody may end with.
+_ODD: Final = (*(ValueError, TypeError, LookupError, AttributeError), *(RecursionError, ArithmeticError))
 _PROFILE: Final = {"name": "Name", "description": "Description", "short_description": "ShortDescription"}
 
 logging.getLogger("httpx").setLevel(logging.CRITICAL)  # it logs the address of each request
@@ -98,7 +96,7 @@ class TelegramChannel:
             code, said = answer.status_code, str(says.get("description", ""))
         except httpx.TimeoutException:
             raise ChannelUnavailable(f"{self._root} gave no answer to {method} in time", _LOOK) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ChannelUnavailable(f"{self._root} cannot be reached: {type(error).__name__}", _LOOK) from None
         except _ODD:
             raise ChannelError(f"{self._root} answered {method} with what is no bot's answer", _LOOK) from None
@@ -123,9 +121,6 @@ def _commands(result: Any) -> tuple[str, ...]:
 
 def _text(field: str) -> Callable[[Any], str]:
     return lambda result: str(result[field])
-
-
-_LOOK: Final = "look at the network between here and there, then try again"
 
 
 def _refusal(method: str, code: int, said: str) -> ChannelError:

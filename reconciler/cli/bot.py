@@ -7,7 +7,7 @@ import sys
 import click
 
 from reconciler.cli.changes import consent, show_plan
-from reconciler.cli.client import open_client
+from reconciler.cli.client import declared_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, with_selection
@@ -63,8 +63,7 @@ def check(settings: Settings, selection: Selection, as_json: bool) -> int:
     from reconciler.render.text import json_text
 
     client = open_client(settings)
-    names = [name for name in client.select(selection) if name in client.fleet.children]
-    checked = client.bots().check(names)
+    checked = client.bots().check(declared_of(client, selection))
     if as_json:
         click.echo(json_text(bot_json(checked)))
     else:

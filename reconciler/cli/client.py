@@ -39,6 +39,15 @@ def names_of(client: FleetClient, selection: Selection) -> tuple[str, ...] | Non
     return None if selection.means_all else client.select(selection)
 
 
+def declared_of(client: FleetClient, selection: Selection) -> tuple[str, ...]:
+    """The selected children that the file declares. Raises UsageProblem where somebody else is named in full."""
+    chosen = client.select(selection)
+    if strangers := [name for name in chosen if name in selection.names and name not in client.fleet.children]:
+        advice = "there is a server of it; to ask something of that, write it into the fleet file again"
+        raise UsageProblem(f"the fleet file does not declare: {', '.join(strangers)}", advice)
+    return tuple(name for name in chosen if name in client.fleet.children)
+
+
 def declared_names(client: FleetClient, patterns: Iterable[str], option: str) -> frozenset[str]:
     """The declared children that an option such as --allow-replace names. Raises UsageProblem for a stranger."""
     declared = sorted(client.fleet.children)

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -62,22 +62,22 @@ def import_legacy(settings: Settings, path: Path, name: str | None) -> None:
     name, home = _checked_name(name, settings.file), settings.file.absolute().parent
     legacy = read_legacy(path, home)
     text = fleet_text(legacy, name, starter.RELEASE)
-    _refuse_invalid(text, home)
+    _refuse_invalid(text)
     made = _begin(settings, name, text)
     more = "" if settings.file == Path("fleet.yaml") else f" --file {shlex.quote(str(settings.file))}"
     commands = "\n".join(f"     {harmless(command)}" for command in next_commands(legacy.instances, home, more))
     click.echo(made + starter.NEXT_OF_LEGACY.format(file=settings.file, commands=commands), nl=False)
 
 
-def _refuse_invalid(text: str, home: Path) -> None:
-    """Raises Refused for a fleet file that would have to be mended before anything else."""
+def _refuse_invalid(text: str) -> None:
+    """Raises Refused for a fleet file that would have to be mended before anything else. It names no other files."""
     from reconciler.fleet import load_fleet
 
-    with NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", suffix=".yaml", dir=home) as file:
-        file.write(text)
-        file.flush()
+    with TemporaryDirectory() as place:
+        file = Path(place, "fleet.yaml")
+        file.write_text(text, encoding="utf-8", errors="surrogateescape")
         try:
-            load_fleet(Path(file.name))
+            load_fleet(file)
         except ConfigError as error:
             found = [f"{found.summary}: {found.detail}" for found in error.diagnostics[:5]]
             raise Refused(

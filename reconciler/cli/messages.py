@@ -7,7 +7,7 @@ import sys
 import click
 
 from reconciler.cli.changes import consent
-from reconciler.cli.client import open_client
+from reconciler.cli.client import declared_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, with_selection
@@ -59,8 +59,7 @@ def send(
     if to.is_empty:
         raise UsageProblem("nobody is said to get it", "give --owner, --everybody or --user ID")
     client = open_client(settings)
-    names = [name for name in client.select(selection) if name in client.fleet.children]
-    words = _piped() if text == "-" else text
+    names, words = declared_of(client, selection), _piped() if text == "-" else text
     written, nobody = letters(client.fleet, names, words, to, plain=plain)
     if dry_run:
         click.echo("\n".join(letter_lines(written, nobody)))

@@ -65,7 +65,7 @@ except (OSError, http.client.HTTPException) as error:
 
 
 # Reads {"port", "token_path", "calls", "seconds", "pause"} on stdin; prints a list with an answer for each call. Where
-# nothing listens, that is said at once; where a gateway goes away half way, the rest is not tried.
+# nothing listens at first, that is said at once.
 _INVOKE: Final = """
 import http.client, json, sys, time
 request = json.load(sys.stdin)

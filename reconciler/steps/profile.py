@@ -29,8 +29,9 @@ def ensure_profile(work: Work) -> bool:
     except ChannelError as error:
         work.note("bot-profile-unknown", problem=error.summary)
         return False
-    with work.ports.channel() as channel:
-        _set(channel, token, changes)
+    if changes:
+        with work.ports.channel() as channel:
+            _set(channel, token, changes)
     _note(work, profile_digest(spec.profile))
     return bool(changes)
 

@@ -6,7 +6,6 @@ import io
 import json
 import stat
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -186,6 +185,14 @@ def test_all_bots_are_told(operator: Operator) -> None:
     assert "bob" not in operator.fleet("bot", "check", "alice").out
 
 
+def test_who_is_gone_from_the_file_is_not_left_out_in_silence(operator: Operator) -> None:
+    del operator.world.specs["bob"]
+    said = operator.fleet("bot", "check", "bob")
+    assert (said.code, "the fleet file does not declare: bob" in said.err) == (64, True)
+    assert operator.fleet("send", "bob", "--user", "77", "Hello").code == 64
+    assert operator.fleet("bot", "check", "--all").code == 0
+
+
 def test_what_keeps_a_bot_from_answering_is_told_for_each(operator: Operator) -> None:
     channel, world = operator.world.channel, operator.world
     channel.revoked.add(bot_of(world, "bob"))
@@ -221,4 +228,4 @@ def test_the_token_of_the_real_bot_is_never_read_in_the_sandbox(operator: Operat
     assert before != Secret(real.read_text())
     operator.gives(NEW, "--yes")
     assert operator.world.secrets.bot_token(operator.world.specs["alice"].bot_token) == Secret(NEW)
-    assert replace(operator.world.specs["alice"]).bot_token.locator == "secrets/alice.token"
+    assert real.read_text() == "1234567:planted-token-of-the-real-bot-of-alice"

@@ -146,6 +146,12 @@ def test_commands_are_for_where_a_person_is(place: Place) -> None:
     assert "fleet bot token alice-bot --file sub/fleet.yaml\n" in said.out
 
 
+def test_a_fleet_may_begin_in_a_directory_that_is_not_there_yet(place: Place) -> None:
+    place.note("alice-bot/metadata.json", ALICE)
+    said = place.take_over("instances", "--name", "pets", "--file", "new/fleet.yaml")
+    assert (said.code, list(load_fleet(place.directory / "new/fleet.yaml").children)) == (0, ["alice-bot"])
+
+
 def test_where_there_is_nothing_it_says_so(place: Place) -> None:
     (place.directory / "instances").mkdir()
     said = place.take_over()
