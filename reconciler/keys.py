@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+from functools import lru_cache
 
 import bech32
 from cryptography.hazmat.primitives import hashes
@@ -28,6 +29,7 @@ from reconciler.model import Secret, SecretRef
 
 KEY_PREFIX = "fleet-key-1-"
 KEY_BYTES = 32
+REMEMBERED = 8192  # derived keys: one apply asks for each several times, and none of them ever changes
 
 _SALT = b"openclaw-deploy fleet key 1"
 _SSH_TYPE = b"ssh-ed25519"
@@ -56,21 +58,25 @@ def fleet_id(key: Secret) -> str:
     return _derive(key, "fleet id", length=8).hex()
 
 
+@lru_cache(REMEMBERED)
 def login_key(key: Secret, uid: str, generation: int) -> Secret:
     """The OpenSSH private key (ed25519, PEM) that logs in to the child with this uid."""
     return _ssh_private_key(_derive(key, "ssh login", uid, generation))
 
 
+@lru_cache(REMEMBERED)
 def host_key(key: Secret, uid: str, generation: int) -> Secret:
     """The OpenSSH private key by which this child's host is known. Generation 0 is the one that user_data carried."""
     return _ssh_private_key(_derive(key, "ssh host", uid, generation))
 
 
+@lru_cache(REMEMBERED)
 def login_public_key(key: Secret, uid: str, generation: int) -> str:
     """The public half of `login_key`, for who does not need the other: it takes a third of the time."""
     return _ssh_public_half(_derive(key, "ssh login", uid, generation))
 
 
+@lru_cache(REMEMBERED)
 def host_public_key(key: Secret, uid: str, generation: int) -> str:
     """The public half of `host_key`."""
     return _ssh_public_half(_derive(key, "ssh host", uid, generation))
@@ -82,11 +88,13 @@ def public_key(private_key: Secret) -> str:
     return private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
+@lru_cache(REMEMBERED)
 def gateway_token(key: Secret, uid: str, generation: int) -> Secret:
     """The token that the child's gateway asks of its clients: 64 hex digits."""
     return Secret(_derive(key, "gateway token", uid, generation).hex())
 
 
+@lru_cache(REMEMBERED)
 def digest_key(key: Secret, uid: str) -> Secret:
     """64 hex digits, the HMAC key for digests of this child's secrets: equal digests then say nothing to strangers."""
     return Secret(_derive(key, "digest", uid).hex())
