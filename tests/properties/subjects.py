@@ -45,6 +45,7 @@ class Subject:
         return self.name
 
 
+# Those whose faults take long to try are last.
 SUBJECTS: Final = (
     Subject(
         "leavings",
@@ -56,7 +57,6 @@ SUBJECTS: Final = (
     ),
     Subject("selections", ("selection",), choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
     Subject("owners", ("ownership",), owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
-    Subject("bots", ("planner/bots",), bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
     Subject(
         "versions",
         ("planner/versions", "planner/rollout", "steps/versions"),
@@ -74,4 +74,5 @@ SUBJECTS: Final = (
         agreements.judged,
         laws_of_agreements.LAWS,
     ),
+    Subject("bots", ("planner/bots",), bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
 )

@@ -6,9 +6,11 @@ with a gateway that runs; it was never started on anything else; and no state th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -38,8 +40,10 @@ stories = pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> ShellHost:
-    return ShellHost(tmp_path / "host", OLD)
+def host() -> Iterator[ShellHost]:
+    """In memory: it is copied and compared for every moment."""
+    with TemporaryDirectory(prefix="fleet-shell-", dir="/dev/shm") as place:
+        yield ShellHost(Path(place) / "host", OLD)
 
 
 @stories

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import posixpath
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,7 +47,16 @@ class Disk:
     enabled: set[str] = field(default_factory=set)
 
     def copy(self) -> Disk:
-        return deepcopy(self)
+        return Disk(
+            {path: replace(file) for path, file in self.files.items()},
+            dict(self.directories),
+            dict(self.links),
+            dict(self.accounts),
+            set(self.packages),
+            set(self.releases),
+            deepcopy(self.firewall),
+            set(self.enabled),
+        )
 
 
 def exists(host: SimulatedHost, path: str) -> bool:
@@ -60,22 +70,26 @@ def parents(path: str) -> list[str]:
 
 def real(host: SimulatedHost, path: str, followed: int = 0) -> str:
     """Where a path ends, all links followed; what is missing counts as plain. For a circle a path where nothing is."""
-    place = PurePosixPath("/")
-    for name in PurePosixPath(path).parts[1:]:
-        place = place.parent if name == ".." else place / name
-        target = host.links.get(str(place))
+    place = ""  # without the slash at its end, so the root is empty
+    for name in path.split("/"):
+        if name in ("", "."):
+            continue
+        place = posixpath.dirname(place).rstrip("/") if name == ".." else f"{place}/{name}"
+        target = host.links.get(place)
         if target is not None:
             if followed == LINKS_FOLLOWED:
                 return ""
             followed += 1
-            place = PurePosixPath(real(host, str(place.parent / target), followed))
-    return str(place)
+            place = real(host, posixpath.join(posixpath.dirname(place), target), followed).rstrip("/")
+            if not place.startswith("/") and target != "/":
+                return ""
+    return place or "/"
 
 
 def located(host: SimulatedHost, path: str) -> str:
     """The same, but what it names is not followed: the place whose entry is made, replaced or removed."""
-    pure = PurePosixPath(path)
-    return str(PurePosixPath(real(host, str(pure.parent))) / pure.name)
+    directory, _, name = path.rstrip("/").rpartition("/")
+    return posixpath.join(real(host, directory), name)
 
 
 def part_of(path: str) -> str:
