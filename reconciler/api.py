@@ -36,8 +36,10 @@ from reconciler.model import (
 )
 from reconciler.observe import observe
 from reconciler.ownership import settle
+from reconciler.pairings import Pairings
 from reconciler.planning import NOTHING_SPECIAL, Planned, Planning
 from reconciler.ports import Host, Ports
+from reconciler.reaching import Lines
 from reconciler.refreshing import Refreshed, refresh
 from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine
@@ -133,6 +135,14 @@ class FleetClient(Planning):
     def send(self, letters: Iterable[Letter]) -> list[Delivery]:
         """What became of each, in their order. Raises CloudError."""
         return messages.send(letters, self.on_each, self._ports)
+
+    def pairings(self, lines: Lines | None = None) -> Pairings:
+        """Who asks to talk to the bots of children; over these connections, where some are kept."""
+        return Pairings(self.fleet, self._ports, lines.ask if lines else self.on_each)
+
+    def lines(self, *, kept: bool) -> Lines:
+        """Connections to the hosts of children, that stay open where they are `kept`. Raises CloudError."""
+        return Lines(self.servers(), self.connect, kept=kept)
 
     def drill(self, names: Iterable[str], identity: Secret | None = None) -> list[Drill]:
         """The newest backup of each of these children is restored to a throw-away child, proven there, and destroyed.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeVar
+from types import TracebackType
+from typing import Final, Self, TypeVar
 
 from reconciler.errors import FleetError, HostError
 from reconciler.model import Server
@@ -14,6 +15,50 @@ T = TypeVar("T")
 WORKERS: Final = 32  # connections at a time
 
 
+class Lines:
+    """Connections that are `kept` open from one question to the next; one that fails is made anew for the next."""
+
+    def __init__(self, servers: Mapping[str, Server | None], connect: Callable[[Server], Host], *, kept: bool) -> None:
+        self._servers, self._connect, self._kept = servers, connect, kept
+        self._hosts: dict[str, Host] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for name in tuple(self._hosts):
+            self._hang_up(name)
+
+    def without_server(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of them that have none, so that nobody can be asked."""
+        return tuple(name for name in names if self._servers.get(name) is None)
+
+    def ask(self, names: Iterable[str], ask: Callable[[str, Host], T]) -> dict[str, T | FleetError]:
+        """What `ask` makes of the host of each child, by name and in threads; or why there is nothing."""
+        wanted = tuple(names)
+
+        def look(name: str) -> T | FleetError:
+            try:
+                return ask(name, self._host(name))
+            except FleetError as error:
+                self._hang_up(name)
+                return error
+            finally:
+                if not self._kept:
+                    self._hang_up(name)
+
+        return dict(zip(wanted, in_parallel(look, wanted, WORKERS), strict=True))
+
+    def _host(self, name: str) -> Host:
+        if name not in self._hosts:
+            self._hosts[name] = self._connect(_server_of(name, self._servers.get(name)))
+        return self._hosts[name]
+
+    def _hang_up(self, name: str) -> None:
+        if (host := self._hosts.pop(name, None)) is not None:
+            host.close()
+
+
 def on_each(
     names: Iterable[str],
     servers: Mapping[str, Server | None],
@@ -21,19 +66,8 @@ def on_each(
     ask: Callable[[str, Host], T],
 ) -> dict[str, T | FleetError]:
     """What `ask` makes of a connection to the host of each child, by name and in threads; or why there is none."""
-    wanted = tuple(names)
-
-    def look(name: str) -> T | FleetError:
-        try:
-            host = connect(_server_of(name, servers.get(name)))
-            try:
-                return ask(name, host)
-            finally:
-                host.close()
-        except FleetError as error:
-            return error
-
-    return dict(zip(wanted, in_parallel(look, wanted, WORKERS), strict=True))
+    with Lines(servers, connect, kept=False) as lines:
+        return lines.ask(names, ask)
 
 
 def _server_of(name: str, server: Server | None) -> Server:

@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),
     "bot": ("reconciler.cli.bot:bot", "Telegram bots: give a child its token, ask who they are."),
+    "pairing": ("reconciler.cli.pairing:pairing", "Who asks to talk to bots: let them in, or not."),
     "send": ("reconciler.cli.messages:send", "Let bots write to their users."),
     "exec": ("reconciler.cli.exec:execute", "Run a command on children's servers."),
     "ssh": ("reconciler.cli.look:ssh", "A shell on a child's server."),

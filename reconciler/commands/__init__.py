@@ -44,6 +44,7 @@ from reconciler.commands.gateway import (
     validate_config,
 )
 from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
+from reconciler.commands.pairing import call_by_cli, read_pairings
 from reconciler.commands.probe import run_probe
 from reconciler.commands.release import fetch_archive, install_release, is_exact, newest_release, read_lockfile
 from reconciler.commands.switching import (
@@ -72,6 +73,7 @@ __all__ = [
     "arm_access",
     "ask_for_models",
     "begin_switch",
+    "call_by_cli",
     "clear_strays",
     "confirm_access",
     "confirm_firewall",
@@ -104,6 +106,7 @@ __all__ = [
     "read_archive",
     "read_file",
     "read_lockfile",
+    "read_pairings",
     "receive_archive",
     "refresh_packages",
     "reload_sshd",

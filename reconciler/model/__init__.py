@@ -50,6 +50,7 @@ from reconciler.model.execution import Command, Completed, Event, HostAddress, O
 from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Record, Silence
 from reconciler.model.json import Json
 from reconciler.model.messages import Delivery, Letter, Recipients
+from reconciler.model.pairing import Access, News, NewsKind, PairingRequest
 from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
 from reconciler.model.secret import Secret, SecretRef, file_and_pointer, masked
 from reconciler.model.wanted import (
@@ -79,6 +80,7 @@ __all__ = [
     "STARTED",
     "TOLD",
     "UNTOUCHED",
+    "Access",
     "AccessPolicy",
     "Action",
     "Applied",
@@ -116,9 +118,12 @@ __all__ = [
     "Letter",
     "MadeBackup",
     "ModelSettings",
+    "News",
+    "NewsKind",
     "NodeDistribution",
     "Outcome",
     "OutcomeCode",
+    "PairingRequest",
     "Percent",
     "Plan",
     "PlanOptions",

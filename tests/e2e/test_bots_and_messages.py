@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from reconciler.managed import files
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
@@ -24,6 +26,8 @@ pytestmark = pytest.mark.e2e
 
 NEW: Final = "7000000001:planted-token-of-a-new-bot-of-ada"
 NAME: Final = "Ada's assistant"
+STRANGER, ANOTHER = 7007, 7008
+CODE: Final = re.compile(r"\b[A-HJ-NP-Z2-9]{8}\b")
 MENU: Final = [{"command": "report", "description": "What happened today"}]
 
 
@@ -74,6 +78,20 @@ def polled(token: str) -> Iterator[None]:
         thread.join(30)
 
 
+def asks(story: Story, user: int) -> dict[str, Any]:
+    """A stranger writes to the bot; what `fleet` says of that."""
+    story.sandbox.say(story.token, user, "it is me")
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        told = json.loads(story.operator.fleet("pairing", "list", "--json"))["ada"]["requests"]
+        found.extend(it for it in told if it["user"] == str(user))
+        return bool(found)
+
+    wait_until(is_there, "the request", 60)
+    return found[0]
+
+
 def test_a_bot_is_called_as_the_file_says_and_has_its_menu(story: Story) -> None:
     assert ask_telegram(story.token, "getMyName") == {"name": NAME}
     wait_until(lambda: MENU[0] in ask_telegram(story.token, "getMyCommands"), "its menu", 60)
@@ -105,6 +123,30 @@ def test_a_message_arrives_and_has_a_number(story: Story) -> None:
     [message] = [it for it in story.sandbox.messages(story.token, USER) if str(it["message_id"]) == sent["message"]]
     # Markdown, which the gateway makes Telegram's HTML of.
     assert message["text"] == "Dear 4242, I am ada: $(reboot) <code>id</code> 'x' \u2728"
+
+
+def test_a_stranger_is_let_in_by_the_code_and_becomes_no_owner(story: Story) -> None:
+    request = asks(story, STRANGER)
+    codes = [code for reply in story.sandbox.replies(story.token, STRANGER) for code in CODE.findall(reply)]
+    assert codes == [request["code"]]
+    before = story.root(f"cat {files.CONFIG_PATH}")
+    began = time.monotonic()
+    story.operator.fleet("pairing", "approve", "ada", request["code"], "--notify", "--yes", timeout=120)
+    assert time.monotonic() - began < 60
+    assert any("approved" in reply for reply in story.sandbox.replies(story.token, STRANGER))
+    assert story.root(f"cat {files.CONFIG_PATH}") == before
+    story.sandbox.say(story.token, STRANGER, "here I am, at last")
+    wait_until(lambda: any("at last" in it.text for it in story.sandbox.model_requests()), "it is heard", 60)
+    told = json.loads(story.operator.fleet("pairing", "list", "--json"))["ada"]
+    assert told == {"requests": [], "not_in_the_file": [str(STRANGER)], "problem": None}
+
+
+def test_a_stranger_who_is_turned_away_is_not_heard(story: Story) -> None:
+    request = asks(story, ANOTHER)
+    story.operator.fleet("pairing", "deny", str(ANOTHER), "--yes", timeout=120)
+    again = asks(story, ANOTHER)
+    assert again["code"] != request["code"]
+    assert not any("it is me" in it.text for it in story.sandbox.model_requests())
 
 
 def test_a_gateway_that_is_down_is_said_at_once(story: Story) -> None:

@@ -52,6 +52,8 @@ RUN: Final = {
     "fleet hibernate alice": 4,
     "fleet wake alice": 4,
     "fleet import legacy ./instances --name pets": 64,  # there are none
+    "fleet pairing list": 0,
+    "fleet pairing approve alice HDMC3TZP --notify": 64,  # nobody asks
     'fleet send alice --owner "Hello, I am your assistant."': 1,
     "fleet exec --all -- systemctl is-active openclaw-gateway": 1,
     "fleet bot token alice": 1,  # its token comes from the environment there

@@ -82,7 +82,18 @@ class SimulatedGateway:
     def remember(self, words: str) -> None:
         """Somebody has told it something."""
         state = self._state()
-        self._write_state({**state, "said": [*state.get("said", []), words]})
+        self.write_state({**state, "said": [*state.get("said", []), words]})
+
+    def is_asked(self, user: int, code: str, name: str = "") -> None:
+        """A stranger has written to the bot, and was told a code."""
+        asked = {"user": str(user), "code": code, "at": self._host.now(), "name": name, "username": name.lower()}
+        state = self._state()
+        self.write_state({**state, "asking": [*state.get("asking", []), asked]})
+
+    @property
+    def lets_in(self) -> list[str]:
+        """Whom somebody has let in by their code."""
+        return list(self._state().get("let_in", []))
 
     @property
     def memory(self) -> list[str]:
@@ -94,7 +105,7 @@ class SimulatedGateway:
         ours, found = schema_of(self.version or ""), self._state().get("schema", 0)
         if found > ours:
             return f"refused startup because 1 OpenClaw database schema(s) are newer than this build: {found}, {ours}"
-        self._write_state({**self._state(), "schema": ours})
+        self.write_state({**self._state(), "schema": ours})
         return ""
 
     def _flaw(self) -> tuple[str, int, int, str] | None:
@@ -113,7 +124,7 @@ class SimulatedGateway:
         state = self._host.read_json(self._state_path)
         return state if isinstance(state, dict) else {}
 
-    def _write_state(self, state: dict[str, Any]) -> None:
+    def write_state(self, state: dict[str, Any]) -> None:
         make_directories(self._host, self._state_path.rpartition("/")[0], "0700", OWNER)
         self._host.files[self._state_path] = File(json.dumps(state).encode(), OWNER, "0600")
 

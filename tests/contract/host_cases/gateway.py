@@ -6,10 +6,12 @@ import json
 from typing import Final
 
 from reconciler.commands import (
+    call_by_cli,
     gateway_rpc,
     install_file,
     install_release,
     make_system_user,
+    read_pairings,
     send_messages,
     validate_config,
 )
@@ -61,6 +63,9 @@ CASES: Final = (
     Case("a note that is no JSON counts as none", [note(b"{")], applied=None),
     Case("a gateway that is not there answers nothing", [gateway_rpc("config.get", {})], codes=[1]),
     Case("a gateway that is not there uses no tools", [send_messages([{"tool": "message", "args": {}}])], codes=[1]),
+    Case("a gateway that is not there lets nobody in",
+         [call_by_cli("channels.pairing.list", {}, NO_NODE)], codes=[1]),
+    Case("nobody asks where no gateway has ever run", [read_pairings()], codes=[1], is_fresh=True),
     Case(
         "a configuration cannot be judged without Node",
         [make_system_user("openclaw", "/var/lib/openclaw"), validate_config("2026.1.1", "0.0.0", b"{}")],

@@ -1,0 +1,134 @@
+"""`fleet pairing`: who asks to talk to bots, and the answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.changes import consent
+from reconciler.cli.client import declared_of, open_client
+from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.output import show_table, whoever_reads
+from reconciler.cli.selecting import NONE_IS_ALL, with_selection
+from reconciler.errors import UsageProblem
+from reconciler.selection import Selection
+
+if TYPE_CHECKING:
+    from reconciler.model import PairingRequest
+    from reconciler.pairings import Pairings
+    from reconciler.reaching import Lines
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Without asking.")
+
+
+@click.group()
+def pairing() -> None:
+    """Who asks to talk to bots (`users: {policy: pairing}`): a stranger is told a code, and waits for an hour."""
+
+
+@pairing.command("list")
+@with_selection(NONE_IS_ALL)
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
+@with_settings
+def list_requests(settings: Settings, selection: Selection, as_json: bool) -> int:
+    """Who asks now, and who has been let in without being in the fleet file.
+
+    Exit code 3: somebody could not be asked.
+    """
+    from reconciler.render.pairings import access_json, request_table, stranger_lines
+    from reconciler.render.text import json_text
+
+    client = open_client(settings)
+    with client.lines(kept=False) as lines:
+        looked = client.pairings(lines).look(_asked(lines, declared_of(client, selection), selection))
+    if as_json:
+        click.echo(json_text({access.child: access_json(access) for access in looked}))
+        return 3 if any(access.problem for access in looked) else 0
+    if any(access.requests or access.problem for access in looked):
+        show_table(request_table(looked), settings)
+    else:
+        click.echo("Nobody asks.")
+    if told := list(stranger_lines(looked)):
+        click.echo("\n" + "\n".join(told))
+        click.echo("Write them into `users: {allowed: [...]}` to have the file say all of it.")
+    return 3 if any(access.problem for access in looked) else 0
+
+
+@pairing.command()
+@with_selection("None of these means all children, of which one is asked with this code.")
+@click.argument("code", metavar="CODE|USER")
+@click.option("--notify", is_flag=True, help="Let the bot tell them.")
+@yes_option
+@with_settings
+def approve(settings: Settings, selection: Selection, code: str, notify: bool, yes: bool) -> int:
+    """Let somebody talk to a bot: fleet pairing approve alice HDMC3TZP. The last word is their code, or Telegram id.
+
+    They may talk to it, and do not become its owner: that is who the fleet file names. What they may do else is as
+    the gateway's configuration says.
+    """
+    from reconciler.render.pairings import who
+
+    pairings, request = _sought(settings, selection, code)
+    with whoever_reads() as output:
+        consent(f"{request.child}: let {who(request)} talk to the bot?", yes, output)
+        told = pairings.approve(request, notify=notify)
+        click.echo(f"{who(request)} may talk to {request.child} now.")
+        if notify and not told:
+            click.echo("The bot could not tell them so.", err=True)
+    return 0
+
+
+@pairing.command()
+@with_selection("None of these means all children, of which one is asked with this code.")
+@click.argument("code", metavar="CODE|USER")
+@yes_option
+@with_settings
+def deny(settings: Settings, selection: Selection, code: str, yes: bool) -> int:
+    """Do away with a request: fleet pairing deny alice HDMC3TZP. They are told nothing, and may ask again."""
+    from reconciler.render.pairings import who
+
+    pairings, request = _sought(settings, selection, code)
+    with whoever_reads() as output:
+        consent(f"{request.child}: turn {who(request)} away?", yes, output)
+        pairings.deny(request)
+        click.echo(f"{who(request)} does not ask {request.child} any more.")
+    return 0
+
+
+@pairing.command()
+@with_selection(NONE_IS_ALL)
+@click.option("--every", type=click.FloatRange(1, 3600), default=5, show_default=True, help="Seconds between looks.")
+@click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="End after so long; else with Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Each change as a line of JSON.")
+@with_settings
+def watch(settings: Settings, selection: Selection, every: float, timeout: float | None, as_json: bool) -> int:
+    """Say who asks as soon as they do, over connections that stay open."""
+    from reconciler.render.pairings import news_json, news_line
+    from reconciler.render.text import json_text
+
+    client = open_client(settings)
+    with client.lines(kept=True) as lines:
+        names = _asked(lines, declared_of(client, selection), selection)
+        if not names:
+            raise UsageProblem("none of them has a server", "fleet list says who has one")
+        for news in client.pairings(lines).watch(names, every, timeout):
+            click.echo(json_text(news_json(news), indent=None) if as_json else news_line(news))
+    return 0
+
+
+def _sought(settings: Settings, selection: Selection, code: str) -> tuple[Pairings, PairingRequest]:
+    from reconciler.pairings import find
+
+    client = open_client(settings)
+    with client.lines(kept=False) as lines:
+        found = find(client.pairings(lines).look(_asked(lines, declared_of(client, selection), selection)), code)
+    return client.pairings(), found
+
+
+def _asked(lines: Lines, names: tuple[str, ...], selection: Selection) -> tuple[str, ...]:
+    """Those with a server, and who is named: of the others it is said that they have none, and that is no failure."""
+    missing = [name for name in lines.without_server(names) if name not in selection.names]
+    if missing:
+        click.echo(f"Not asked, for want of a server: {', '.join(missing)}", err=True)
+    return tuple(name for name in names if name not in missing)
