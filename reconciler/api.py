@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from reconciler import drilling, engine, importing, keys, messages, planfile, reaching, recovery
+from reconciler import drilling, engine, importing, keys, messages, onboarding, planfile, reaching, recovery
 from reconciler.bots import Bots
 from reconciler.errors import FleetError, Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
@@ -38,7 +38,7 @@ from reconciler.observe import observe
 from reconciler.ownership import settle
 from reconciler.pairings import Pairings
 from reconciler.planning import NOTHING_SPECIAL, Planned, Planning
-from reconciler.ports import Host, Ports
+from reconciler.ports import Clock, Host, Ports
 from reconciler.reaching import Lines
 from reconciler.refreshing import Refreshed, refresh
 from reconciler.selection import Selection, resolve
@@ -82,6 +82,10 @@ class FleetClient(Planning):
         fleet = load_fleet(path)
         state = state_dir or path.parent / "state"
         return cls(fleet, build_ports(fleet, state, progress or _silent, allow_sources, allow_cmd, key))
+
+    @property
+    def clock(self) -> Clock:
+        return self._ports.clock
 
     @property
     def fleet_id(self) -> str:
@@ -135,6 +139,15 @@ class FleetClient(Planning):
     def send(self, letters: Iterable[Letter]) -> list[Delivery]:
         """What became of each, in their order. Raises CloudError."""
         return messages.send(letters, self.on_each, self._ports)
+
+    def welcomed(self, child: str, user: int) -> str:
+        """When this user got a first message of this child's bot, as far as the journal here knows; else empty."""
+        return onboarding.welcomed(self._ports, child, user)
+
+    def welcome(self, child: str, user: int, text: str, every: float, seconds: float) -> Delivery:
+        """The first message, tried again each `every` seconds while Telegram refuses it. Raises UsageProblem."""
+        until = self._ports.clock.monotonic() + seconds
+        return onboarding.welcome(self.fleet, child, user, text, self.on_each, self._ports, every, until)
 
     def pairings(self, lines: Lines | None = None) -> Pairings:
         """Who asks to talk to the bots of children; over these connections, where some are kept."""

@@ -68,6 +68,11 @@ class Bots:
         at = self._ports.clock.now().isoformat()
         self._ports.store.append(Event("bot-token-kept", at, self._ports.clock.token(), dict(fields)), durable=True)
 
+    def identity(self, name: str) -> BotIdentity:
+        """Of the bot that the child has by its reference. Raises SecretError, TokenRefused, ChannelUnavailable."""
+        with self._ports.channel() as channel:
+            return channel.identity(self._ports.secrets.bot_token(self._spec(name).bot_token))
+
     def before(self, name: str) -> str:
         """In words, what the child has by its reference now, if it is more than nothing."""
         reference = self._spec(name).bot_token

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from reconciler import commands
-from reconciler.errors import CommandFailed, FleetError, HostError, HostTimedOut, UsageProblem
+from reconciler.errors import CommandFailed, FleetError, HostTimedOut, UsageProblem
 from reconciler.fleet.effort import TemplateProblem, TooMuchForAll, Work
 from reconciler.fleet.templates import Templates, filled
 from reconciler.model import ChildSpec, Delivery, Event, Fleet, Json, Letter, Recipients
@@ -18,7 +18,6 @@ OnEach = Callable[[Iterable[str], Callable[[str, Host], list[Delivery]]], Mappin
 
 LONGEST: Final = 4096  # characters of a Telegram message, https://core.telegram.org/bots/api#sendmessage
 MOST_STEPS: Final = 1_000_000  # of all templates together
-_UNCLEAR: Final = "its host did not answer for each message"
 _LONGEST_SAID: Final = 300  # characters of what a gateway says
 
 
@@ -44,15 +43,19 @@ def letters(
     return written, nobody
 
 
-def send(written: Iterable[Letter], on_each: OnEach, ports: Ports) -> list[Delivery]:
-    """What became of each, in their order; each is noted in the journal, and its text is not. Nothing is sent twice."""
+def send(written: Iterable[Letter], on_each: OnEach, ports: Ports, *, failures_count: bool = True) -> list[Delivery]:
+    """What became of each, in their order; each is noted in the journal, and its text is not. Nothing is sent twice.
+
+    Where failures do not count, whoever asks tries again soon, and notes what came of it all.
+    """
     of_child: defaultdict[str, list[Letter]] = defaultdict(list)
     for letter in written:
         of_child[letter.child].append(letter)
     answered = on_each(of_child, lambda name, host: _delivered(host, of_child[name], ports))
     found = [delivery for name, answer in answered.items() for delivery in _deliveries(of_child[name], answer)]
     for delivery in found:
-        _note(delivery, ports)
+        if delivery.message or delivery.is_unclear or failures_count:
+            _note(delivery, ports)
     return found
 
 
@@ -114,24 +117,29 @@ def _answers(host: Host, written: Sequence[Letter], ports: Ports) -> list[Any]:
     try:
         answers = json.loads(host.run(commands.send_messages(calls)).stdout)
     except HostTimedOut as error:
-        raise HostTimedOut(
-            f"nobody can tell whether it was sent: {error.summary}", "ask its user before you send it again"
-        ) from error
+        return _unclear(written, error.summary)
     except CommandFailed as error:
         raise CommandFailed(error.summary, f"fleet status {written[0].child} says what is wrong") from error
     except (ValueError, RecursionError):
         answers = None
     if not isinstance(answers, list) or len(answers) != len(written):
-        raise HostError(f"nobody can tell whether it was sent: {_UNCLEAR}", "ask its users before you send it again")
+        return _unclear(written, "its host did not answer for each message")
     return answers
+
+
+def _unclear(written: Sequence[Letter], why: str) -> list[Any]:
+    return [{"problem": f"nobody can tell whether it was sent: {why}", "unclear": True} for _ in written]
 
 
 def _delivery(letter: Letter, answer: Any) -> Delivery:
     """Distrusted, as all that comes from there."""
-    said = {key: answer.get(key) if isinstance(answer, dict) else None for key in ("message", "problem")}
-    message, problem = (value if isinstance(value, str) else "" for value in said.values())
+    answer = answer if isinstance(answer, dict) else {}
+    message, problem = (it if isinstance(it := answer.get(key), str) else "" for key in ("message", "problem"))
     if message:
         return Delivery(letter.child, letter.user, message[:_LONGEST_SAID])
+    if answer.get("unclear") is True:
+        advice = "ask its user before you send it again"
+        return Delivery(letter.child, letter.user, "", problem[:_LONGEST_SAID], advice, is_unclear=True)
     text = f"not sent: {problem[:_LONGEST_SAID]}" if problem else "not sent, and the gateway does not say why"
     return Delivery(letter.child, letter.user, problem=text, advice="has the user ever written to the bot?")
 

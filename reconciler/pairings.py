@@ -49,12 +49,12 @@ class Pairings:
     def watch(self, names: Iterable[str], every: float, seconds: float | None) -> Iterator[News]:
         """What changes, by a look each `every` seconds; without end where `seconds` is None. Raises CloudError."""
         names, clock, before = tuple(names), self._ports.clock, dict[str, Access]()
-        until = None if seconds is None else clock.now().timestamp() + seconds
+        until = None if seconds is None else clock.monotonic() + seconds
         while True:
             for access in self.look(names):
                 yield from _news(before.get(access.child, Access(access.child)), access)
                 before[access.child] = _known(before.get(access.child), access)
-            if until is not None and clock.now().timestamp() + every > until:
+            if until is not None and clock.monotonic() + every > until:
                 return
             clock.sleep(every)
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.changes import consent, show_plan
 from reconciler.cli.client import declared_of, open_client
 from reconciler.cli.options import Settings, with_settings
-from reconciler.cli.output import show_table, whoever_reads
+from reconciler.cli.output import LastingOutput, show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, with_selection
 from reconciler.errors import UsageProblem
 from reconciler.model import Secret
 from reconciler.selection import Selection
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
+    from reconciler.model import BotIdentity
 
 _LONGEST = 4096  # bytes that are read from a pipe: a token has 46
 
@@ -33,19 +38,11 @@ def token(settings: Settings, child: str, yes: bool) -> int:
     Telegram is asked whose it is, and whether anybody else uses that bot; then the token is written where the fleet
     file says (`bot: {token: file:PATH}`), and what that changes is planned.
     """
-    from reconciler.render.text import harmless
-
     client = open_client(settings)
-    bots = client.bots()
-    place = bots.place(child)
-    given = _given()
+    client.bots().place(child)
+    given = given_token()
     with whoever_reads() as output, client.lock("fleet bot token"):
-        identity = bots.judge(child, given)
-        show_bot = harmless(f"@{identity.username} ({identity.name}), {identity.link}")
-        if (before := bots.before(child)) not in ("", f"the bot {identity.id}"):
-            consent(f"{child} has {before} now. Give it {show_bot} instead?", yes, output)
-        bots.keep(child, given, identity)
-        click.echo(f"{child} has {show_bot}\nIts token is in {place}, and you alone can read it.\n")
+        give(client, child, given, yes, output)
         planned = client.plan([child])
         show_plan(settings, planned)
         if not planned.plan.is_empty:
@@ -71,7 +68,21 @@ def check(settings: Settings, selection: Selection, as_json: bool) -> int:
     return 2 if any(found.findings for found in checked) else 0
 
 
-def _given() -> Secret:
+def give(client: FleetClient, child: str, given: Secret, yes: bool, output: LastingOutput) -> BotIdentity:
+    """The child has this bot from now on. The caller holds the lock. Raises what Bots does, Refused without consent."""
+    from reconciler.render.text import harmless
+
+    bots = client.bots()
+    place, identity = bots.place(child), bots.judge(child, given)
+    show_bot = harmless(f"@{identity.username} ({identity.name}), {identity.link}")
+    if (before := bots.before(child)) not in ("", f"the bot {identity.id}"):
+        consent(f"{child} has {before} now. Give it {show_bot} instead?", yes, output)
+    bots.keep(child, given, identity)
+    click.echo(f"{child} has {show_bot}\nIts token is in {place}, and you alone can read it.\n")
+    return identity
+
+
+def given_token() -> Secret:
     """From a pipe all that it holds, without its line's end; from a person one hidden line."""
     if sys.stdin.isatty():
         text = click.prompt("Token from @BotFather", hide_input=True, err=True)

@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "export": ("reconciler.cli.backup:export", "What a child remembers, for the user who leaves."),
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),
+    "onboard": ("reconciler.cli.onboard:onboard", "From a child in the file to a user who gets answers."),
     "bot": ("reconciler.cli.bot:bot", "Telegram bots: give a child its token, ask who they are."),
     "pairing": ("reconciler.cli.pairing:pairing", "Who asks to talk to bots: let them in, or not."),
     "send": ("reconciler.cli.messages:send", "Let bots write to their users."),

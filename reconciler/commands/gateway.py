@@ -87,7 +87,7 @@ for call in request["calls"]:
         continue
     except (OSError, http.client.HTTPException) as error:
         said = "nobody can tell whether it was sent: %s" % (error or type(error).__name__)
-        answers.append({"message": "", "problem": said})
+        answers.append({"message": "", "problem": said, "unclear": True})
         continue
     try:
         says = json.loads(content)
@@ -97,8 +97,8 @@ for call in request["calls"]:
         is_sent = says.get("ok") is True and details.get("ok") is True and type(number) in (int, str)
         answers.append({"message": str(number)[:100] if is_sent else "", "problem": "" if is_sent else said[:300]})
     except (ValueError, AttributeError, TypeError, RecursionError):
-        said = "the gateway answered HTTP %d with what is no answer" % response.status
-        answers.append({"message": "", "problem": said})
+        said = "nobody can tell whether it was sent: the gateway answered HTTP %d with what is no answer"
+        answers.append({"message": "", "problem": said % response.status, "unclear": True})
 print(json.dumps(answers))
 """
 _PAUSE: Final = 0.05  # seconds; Telegram takes 30 messages a second from a bot
@@ -108,8 +108,8 @@ _SECONDS: Final = 30  # for one call
 def send_messages(calls: Sequence[Json], port: int = 18789) -> Command:
     """Let the running gateway send messages by its own tool, one after the other, as `POST /tools/invoke` takes them.
 
-    Prints a JSON list with an answer for each: {"message": its id, "problem": why there is none}, both texts. What a
-    gateway says beside is left there: the output of a command is bounded.
+    Prints a JSON list with an answer for each: {"message": its id, "problem": why there is none}, both texts, and with
+    "unclear": true where nobody can tell. What a gateway says beside is left there: a command's output is bounded.
     """
     request = {"port": port, "token_path": TOKEN_PATH, "calls": [*calls], "seconds": _SECONDS, "pause": _PAUSE}
     stdin, timeout = json.dumps(request).encode(), 30.0 + len(calls) * (_SECONDS + _PAUSE)

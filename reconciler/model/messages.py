@@ -31,7 +31,7 @@ class Letter:
 class Delivery:
     """What became of a letter; of its text nothing is kept. `message` is the id that the gateway gives it.
 
-    Without one `problem` says why: it was not sent, or nobody can tell.
+    Without one `problem` says why: it was not sent, or nobody can tell (`is_unclear`).
     """
 
     child: str
@@ -39,3 +39,4 @@ class Delivery:
     message: str = ""
     problem: str = ""
     advice: str = ""
+    is_unclear: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import secrets
 import subprocess
 import threading
 import time
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from reconciler.managed import files
+from reconciler.sandbox.anthropic import ModelRequest
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.e2e
 
 NEW: Final = "7000000001:planted-token-of-a-new-bot-of-ada"
 NAME: Final = "Ada's assistant"
-STRANGER, ANOTHER = 7007, 7008
+STRANGER, ANOTHER, NEWCOMER = 7007, 7008, 7009
 CODE: Final = re.compile(r"\b[A-HJ-NP-Z2-9]{8}\b")
 MENU: Final = [{"command": "report", "description": "What happened today"}]
 
@@ -92,6 +94,11 @@ def asks(story: Story, user: int) -> dict[str, Any]:
     return found[0]
 
 
+def heard(story: Story, words: str) -> list[ModelRequest]:
+    """What the model was asked after somebody had said that."""
+    return [it for it in story.sandbox.model_requests() if words in it.text]
+
+
 def test_a_bot_is_called_as_the_file_says_and_has_its_menu(story: Story) -> None:
     assert ask_telegram(story.token, "getMyName") == {"name": NAME}
     wait_until(lambda: MENU[0] in ask_telegram(story.token, "getMyCommands"), "its menu", 60)
@@ -135,8 +142,12 @@ def test_a_stranger_is_let_in_by_the_code_and_becomes_no_owner(story: Story) -> 
     assert time.monotonic() - began < 60
     assert any("approved" in reply for reply in story.sandbox.replies(story.token, STRANGER))
     assert story.root(f"cat {files.CONFIG_PATH}") == before
-    story.sandbox.say(story.token, STRANGER, "here I am, at last")
-    wait_until(lambda: any("at last" in it.text for it in story.sandbox.model_requests()), "it is heard", 60)
+    hidden = f"the treasure is under stone {secrets.token_hex(6)}"
+    story.tell(hidden)
+    story.sandbox.say(story.token, STRANGER, "here I am, at last: where is the treasure?")
+    wait_until(lambda: bool(heard(story, "at last")), "it is heard", 60)
+    assert not any(hidden in it.text + it.earlier for it in heard(story, "at last"))
+    assert "at last" not in story.tell("what did anybody else say?")
     told = json.loads(story.operator.fleet("pairing", "list", "--json"))["ada"]
     assert told == {"requests": [], "not_in_the_file": [str(STRANGER)], "problem": None}
 
@@ -146,7 +157,21 @@ def test_a_stranger_who_is_turned_away_is_not_heard(story: Story) -> None:
     story.operator.fleet("pairing", "deny", str(ANOTHER), "--yes", timeout=120)
     again = asks(story, ANOTHER)
     assert again["code"] != request["code"]
-    assert not any("it is me" in it.text for it in story.sandbox.model_requests())
+    assert heard(story, "it is me") == []
+
+
+def test_a_user_is_brought_to_the_bot(story: Story) -> None:
+    token = story.token
+    waiting = story.beside.submit(
+        story.operator.fleet, "onboard", "ada", "--yes", "--user", str(NEWCOMER), "--timeout", "300", timeout=400
+    )
+    time.sleep(5)
+    story.sandbox.say(token, NEWCOMER, "/start")
+    said = waiting.result(400)
+    [number] = re.findall(rf"{NEWCOMER} is welcomed: Telegram took it as message (\d+)", said)
+    [message] = [it for it in story.sandbox.messages(token, NEWCOMER) if str(it["message_id"]) == number]
+    assert message["text"] == "Hello, I am ada, your assistant. Write to me whenever you like."
+    assert "was welcomed on" in story.operator.fleet("onboard", "ada", "--yes", "--user", str(NEWCOMER))
 
 
 def test_a_gateway_that_is_down_is_said_at_once(story: Story) -> None:

@@ -52,6 +52,7 @@ RUN: Final = {
     "fleet hibernate alice": 4,
     "fleet wake alice": 4,
     "fleet import legacy ./instances --name pets": 64,  # there are none
+    "fleet onboard alice": 4,
     "fleet pairing list": 0,
     "fleet pairing approve alice HDMC3TZP --notify": 64,  # nobody asks
     'fleet send alice --owner "Hello, I am your assistant."': 1,

@@ -1,0 +1,165 @@
+"""`fleet onboard`: from a child in the fleet file to a user who gets answers."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.bot import give, given_token
+from reconciler.cli.changes import consent, follow_moves, has_errors, run_plan, show_plan
+from reconciler.cli.client import open_client
+from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.output import LastingOutput, whoever_reads
+from reconciler.errors import Refused, SecretError, TokenRefused, UsageProblem
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
+    from reconciler.model import BotIdentity, Delivery, PairingRequest
+
+EVERY = 5.0  # seconds
+
+
+@click.command()
+@click.argument("child")
+@click.option("--user", type=click.IntRange(1, 2**53), metavar="ID", help="Their Telegram id, where it is known.")
+@click.option("--welcome", metavar="TEXT", help="The first message, a template as that of `fleet send`.")
+@click.option("--again", is_flag=True, help="Also who was welcomed before.")
+@click.option(
+    "--timeout", type=click.FloatRange(0), default=900, show_default=True, metavar="SECONDS", help="How long to wait."
+)
+@click.option("--yes", "-y", is_flag=True, help="Without asking; needs --user, or the one user that the file names.")
+@with_settings
+def onboard(
+    settings: Settings, child: str, user: int | None, welcome: str | None, again: bool, timeout: float, yes: bool
+) -> int:
+    """Bring a child to its user: bot, server, link, pairing, and a first message that has arrived.
+
+    What is done already is passed over, so that it can be run again wherever it ended. A missing bot token is read
+    from standard input, or asked for without showing it. Exit code 3: the user has not come yet.
+    """
+    from reconciler import onboarding
+
+    client = open_client(settings)
+    if child not in client.fleet.children:
+        raise UsageProblem(f"the fleet file declares no child {child}", "write it there first")
+    wanted = onboarding.whom(client.fleet.children[child], user)
+    text = welcome or onboarding.WELCOME
+    onboarding.first_letter(client.fleet, child, wanted or 1, text)  # before anything is done
+    if yes and wanted is None:
+        raise UsageProblem("--yes would let in whoever asks", f"say who it is: fleet onboard {child} --yes --user ID")
+    with whoever_reads() as output:
+        identity = _bot(client, child, yes, output)
+        if code := _applied(client, child, settings, yes, output):
+            return code
+        if wanted is not None and not again and (at := client.welcomed(child, wanted)):
+            click.echo(f"{wanted} was welcomed on {at[:16].replace('T', ' ')} UTC; once more: --again")
+            return 0
+        _show_link(identity, output)
+        return _Meeting(client, child, timeout, yes).welcome(wanted, text)
+
+
+def _bot(client: FleetClient, child: str, yes: bool, output: LastingOutput) -> BotIdentity:
+    try:
+        return client.bots().identity(child)
+    except (SecretError, TokenRefused) as error:
+        click.echo(f"{child} has no bot yet: {error.summary}.")
+    client.bots().place(child)
+    given = given_token()
+    with client.lock("fleet onboard"):
+        return give(client, child, given, yes, output)
+
+
+def _applied(client: FleetClient, child: str, settings: Settings, yes: bool, output: LastingOutput) -> int:
+    """0 when the child is as the file says."""
+    with client.lock("fleet onboard"):
+        planned = client.plan([child])
+        if planned.plan.is_empty and not has_errors(planned):
+            follow_moves(client, planned)
+            click.echo(f"{child} is as the fleet file says.")
+            return 0
+        show_plan(settings, planned)
+        if planned.plan.is_refused or has_errors(planned):
+            raise Refused(f"{child} is not onboarded before that is mended")
+        consent("Apply this plan?", yes, output)
+        follow_moves(client, planned)
+        return run_plan(client, planned, settings)
+
+
+def _show_link(identity: BotIdentity, output: LastingOutput) -> None:
+    from reconciler.render.qr import qr_lines
+    from reconciler.render.text import harmless
+
+    link, name = harmless(identity.link), harmless(identity.name)
+    if output.isatty():
+        click.echo("\n" + "\n".join(qr_lines(identity.link)))
+    click.echo(f"\n{link}\n\nA text to send them:\n\n  Your assistant is {name}: open {link} and press Start.\n")
+
+
+class _Meeting:
+    """The wait for a user, up to a first message that has arrived."""
+
+    def __init__(self, client: FleetClient, child: str, timeout: float, yes: bool) -> None:
+        self._client, self._child, self._yes = client, child, yes
+        self._until = client.clock.monotonic() + timeout
+
+    @property
+    def _left(self) -> float:
+        return max(0.0, self._until - self._client.clock.monotonic())
+
+    def welcome(self, user: int | None, text: str) -> int:
+        if user is None or not self._is_let_in(user):
+            user = self._await_request(user)
+        if user is None:
+            click.echo("Nobody has come yet. Run this again, it goes on from here.", err=True)
+            return 3
+        click.echo(f"The first message waits for {user}.")
+        delivery = self._client.welcome(self._child, user, text, EVERY, self._left)
+        return self._told(user, delivery)
+
+    def _is_let_in(self, user: int) -> bool:
+        [access] = self._client.pairings().look([self._child])
+        if access.problem:
+            raise Refused(access.problem, access.advice)
+        return user in self._client.fleet.children[self._child].users.allowed or str(user) in access.strangers
+
+    def _await_request(self, user: int | None) -> int | None:
+        """Who was let in; None where nobody came. Others who ask are named and left waiting."""
+        from reconciler.model import NewsKind
+        from reconciler.render.pairings import who
+
+        click.echo(f"Waiting for {user or 'somebody'} to write to the bot; Ctrl-C ends that, and loses nothing.")
+        with self._client.lines(kept=True) as lines:
+            pairings = self._client.pairings(lines)
+            for news in pairings.watch([self._child], EVERY, self._left):
+                if news.kind is not NewsKind.ASKS or news.request is None:
+                    continue
+                if user is not None and news.request.user != str(user):
+                    click.echo(f"{who(news.request)} asks as well: fleet pairing list {self._child}")
+                elif self._agreed(news.request):
+                    pairings.approve(news.request)
+                    click.echo(f"{who(news.request)} may talk to {self._child} now.")
+                    return int(news.request.user)
+        return None
+
+    def _agreed(self, request: PairingRequest) -> bool:
+        from reconciler.render.pairings import who
+
+        if self._yes:
+            return True
+        if not sys.stdin.isatty():
+            raise Refused(f"{who(request)} asks, and there is no terminal to ask on", "give --yes and --user ID")
+        return click.confirm(f"{who(request)} asks, with the code {request.code}. Let them in?", default=False)
+
+    def _told(self, user: int, delivery: Delivery) -> int:
+        from reconciler.render.text import harmless
+
+        if delivery.message:
+            click.echo(f"{user} is welcomed: Telegram took it as message {harmless(delivery.message)}.")
+            return 0
+        if delivery.is_unclear:
+            click.echo(f"Sent, not confirmed: {harmless(delivery.problem)}.", err=True)
+        else:
+            click.echo(f"{harmless(delivery.problem)}. Run this again, it goes on from here.", err=True)
+        return 3

@@ -1,0 +1,65 @@
+"""From a child in the fleet file to a user who gets answers: whom it waits for, and the first message to them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler import messages
+from reconciler.errors import UsageProblem
+from reconciler.messages import OnEach, letters
+from reconciler.model import AccessPolicy, ChildSpec, Delivery, Event, Fleet, Json, Letter, Recipients
+from reconciler.ports import Ports
+
+EVENT: Final = "onboarded"
+WELCOME: Final = "Hello, I am {{ name }}, your assistant. Write to me whenever you like."
+
+
+def whom(spec: ChildSpec, user: int | None) -> int | None:
+    """The user to be onboarded, as far as the file or `user` says; None for whoever asks. Raises UsageProblem."""
+    named = (spec.users.owner, *spec.users.allowed)
+    candidates = list(dict.fromkeys(it for it in named if it is not None))
+    if user is not None:
+        if user not in candidates and spec.users.policy is AccessPolicy.ALLOWLIST:
+            raise UsageProblem(
+                f"{spec.name} lets nobody in but whom the fleet file names, and {user} is not among them",
+                f"children.{spec.name}.users: write {user} into `allowed`, or `policy: pairing`",
+            )
+        return user
+    if len(candidates) > 1:
+        raise UsageProblem(
+            f"the fleet file names several users of {spec.name}: {', '.join(map(str, candidates))}",
+            f"say who is to be onboarded: fleet onboard {spec.name} --user {candidates[0]}",
+        )
+    return candidates[0] if candidates else None
+
+
+def welcomed(ports: Ports, child: str, user: int) -> str:
+    """When that was done before, as far as this working directory knows; else empty. ISO 8601."""
+    events = (it for it in ports.store.events() if it.event == EVENT)
+    return next((it.at for it in events if (it.fields.get("child"), it.fields.get("user")) == (child, user)), "")
+
+
+def first_letter(fleet: Fleet, child: str, user: int, text: str) -> list[Letter]:
+    """Pure. Raises UsageProblem for a text that is none."""
+    return letters(fleet, [child], text, Recipients(users=(user,)))[0]
+
+
+def welcome(
+    fleet: Fleet, child: str, user: int, text: str, on_each: OnEach, ports: Ports, every: float, until: float
+) -> Delivery:
+    """The gateway's answer to the first message to this user; tried again, until then, while there is none.
+
+    A bot cannot write to whom it has never heard of: that is what there is to wait for. `until` is by the monotonic clock.
+    Raises UsageProblem for a text that is none, CloudError.
+    """
+    written = first_letter(fleet, child, user, text)
+    while True:
+        is_last = ports.clock.monotonic() + every > until
+        [delivery] = messages.send(written, on_each, ports, failures_count=is_last)
+        if delivery.message:
+            fields: dict[str, Json] = {"child": child, "user": user, "by": ports.operator}
+            at = ports.clock.now().isoformat()
+            ports.store.append(Event(EVENT, at, ports.clock.token(), fields), durable=False)
+        if delivery.message or delivery.is_unclear or is_last:
+            return delivery
+        ports.clock.sleep(every)
