@@ -49,8 +49,8 @@ def welcome(
 ) -> Delivery:
     """The gateway's answer to the first message to this user; tried again, until then, while there is none.
 
-    A bot cannot write to whom it has never heard of: that is what there is to wait for. `until` is by the monotonic clock.
-    Raises UsageProblem for a text that is none, CloudError.
+    A bot cannot write to whom it has never heard of: that is what there is to wait for. `until` is by the monotonic
+    clock. Raises UsageProblem for a text that is none, CloudError.
     """
     written = first_letter(fleet, child, user, text)
     while True:

@@ -21,7 +21,7 @@ from tests.properties.mutants import ASKED, MODULES, MUTANTS, PACKAGES, SPEAKING
 ROOT: Final = Path(__file__).resolve().parents[2]
 COPIED: Final = ("reconciler", "tests/fakes", "tests/properties", "tests/extent.py", "tests/__init__.py", "schemas")
 EXAMPLES: Final = 1_000
-PATIENCE: Final = 300  # seconds
+PATIENCE: Final = 600  # seconds, beside whatever else runs
 
 
 def copy_tree(place: Path) -> None:

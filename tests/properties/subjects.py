@@ -40,6 +40,7 @@ class Subject:
     worlds: st.SearchStrategy[Any]
     outcome: Callable[[Any], Any]
     laws: tuple[Callable[[Any, Any], None], ...]
+    is_quick: bool = False  # a thousand worlds take a second or less
 
     def __str__(self) -> str:
         return self.name
@@ -54,8 +55,11 @@ SUBJECTS: Final = (
         leavings.leavings,
         leavings.brought,
         laws_of_leavings.LAWS,
+        is_quick=True,
     ),
-    Subject("selections", ("selection",), choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS),
+    Subject(
+        "selections", ("selection",), choices.every_word, choices.choices, choices.chosen, laws_of_choices.LAWS, True
+    ),
     Subject("owners", ("ownership",), owners.every_pair, owners.projects, owners.look, laws_of_owners.LAWS),
     Subject(
         "versions",
@@ -74,5 +78,5 @@ SUBJECTS: Final = (
         agreements.judged,
         laws_of_agreements.LAWS,
     ),
-    Subject("bots", ("planner/bots",), bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS),
+    Subject("bots", ("planner/bots",), bots.every_pair, bots.worlds, bots.planned, laws_of_bots.LAWS, True),
 )

@@ -28,7 +28,8 @@ def first_broken(examples: int, module: str) -> str:
     try:
         for subject in (closest, *others):
             _search(subject, examples // FEWER)
-        _search(closest, examples)
+        for subject in (closest, *(it for it in others if it.is_quick)):
+            _search(subject, examples)
         for subject in SUBJECTS:
             _every_fault(subject)
         for subject in others:
