@@ -6,47 +6,36 @@ for action in fleet.plan().plan.actions: ...
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from reconciler import drilling, engine, importing, keys, messages, onboarding, planfile, reaching, recovery
-from reconciler.bots import Bots
-from reconciler.errors import FleetError, Refused, VaultError
+from reconciler import drilling, engine, importing, keys, planfile, recovery
+from reconciler.errors import Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
+from reconciler.living import Living
 from reconciler.manifests import NOTE
 from reconciler.memories import is_awake, is_outlived, sleeps_with
 from reconciler.model import (
     Child,
-    Delivery,
     Drill,
     Event,
     Fleet,
     Hold,
-    HostAddress,
-    Json,
-    Letter,
     Outcome,
-    Record,
     Secret,
-    Server,
     Sleep,
 )
 from reconciler.observe import observe
-from reconciler.ownership import settle
-from reconciler.pairings import Pairings
-from reconciler.planning import NOTHING_SPECIAL, Planned, Planning
-from reconciler.ports import Clock, Host, Ports
-from reconciler.reaching import Lines
+from reconciler.planning import NOTHING_SPECIAL, Planned
 from reconciler.refreshing import Refreshed, refresh
 from reconciler.selection import Selection, resolve
 from reconciler.steps import quarantine
 from reconciler.steps.firewalls import ensure_fleet_resources
-from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
+from reconciler.steps.runs import fleet_firewalls
 from reconciler.steps.sleeping import asleep_by_name, follow_moves, note_sleep
-from reconciler.steps.work import address_of
 from reconciler.wiring import Progress, build_ports, open_store
 
 __all__ = ["EVERYTHING", "NOTHING_SPECIAL", "FleetClient", "Planned", "Refreshed", "read_journal"]
@@ -57,12 +46,8 @@ _THERE: Final = "look at the place of `backup: to` in the fleet file"
 T = TypeVar("T")
 
 
-class FleetClient(Planning):
+class FleetClient(Living):
     """One fleet file and everything it talks to."""
-
-    def __init__(self, fleet: Fleet, ports: Ports) -> None:
-        super().__init__(fleet, ports)
-        self._told: tuple[Runs, dict[str, Record]] | None = None
 
     @classmethod
     def load(
@@ -83,13 +68,9 @@ class FleetClient(Planning):
         state = state_dir or path.parent / "state"
         return cls(fleet, build_ports(fleet, state, progress or _silent, allow_sources, allow_cmd, key))
 
-    @property
-    def clock(self) -> Clock:
-        return self._ports.clock
-
-    @property
-    def fleet_id(self) -> str:
-        return keys.fleet_id(self._ports.fleet_key)
+    def of(self, fleet: Fleet) -> FleetClient:
+        """The same, as it would be with another fleet file."""
+        return FleetClient(fleet, self._ports)
 
     # --- looking ----------------------------------------------------------------------------------------------
 
@@ -97,30 +78,6 @@ class FleetClient(Planning):
         """The children that are meant, by name. Asks the cloud only where the file cannot tell. Raises UsageProblem."""
         declared = self.fleet.children
         return resolve(selection, declared, {} if selection.names_only(declared) else self.servers())
-
-    def servers(self) -> dict[str, Server | None]:
-        """Every declared child and every server of this fleet, by one listing and without SSH."""
-        owned = settle(self.fleet, self._ports.cloud.servers(self.fleet_id))
-        return dict.fromkeys(self.fleet.children) | {name: found.server for name, found in owned.items()}
-
-    def connect(self, server: Server, timeout: float = 15.0) -> Host:
-        """An SSH connection with the pinned key. Raises HostError."""
-        return self._ports.dialer.connect(self.address(server), timeout)
-
-    def on_each(self, names: Iterable[str], ask: Callable[[str, Host], T]) -> dict[str, T | FleetError]:
-        """What `ask` makes of a connection to the host of each child; or why there is none. Raises CloudError."""
-        return reaching.on_each(names, self.servers(), self.connect, ask)
-
-    def note(self, event: str, **fields: Json) -> None:
-        """A line in the journal, with who asks for it."""
-        self._note(event, False, by=self._ports.operator, **fields)
-
-    def address(self, server: Server) -> HostAddress:
-        """How a child is reached and known. Raises HostError when it has no address or no uid."""
-        runs, records = self._half_made()
-        record = records.get(server.child or "")
-        # A first apply that failed is what people want to look at.
-        return address_of(server, self.fleet, self._ports, may_be_unfinished(server, runs, record))
 
     def refresh(self, names: Iterable[str] | None = None) -> Refreshed:
         """Rebuild the records in state/ from the live hosts; nothing else changes. The caller holds the lock."""
@@ -131,31 +88,6 @@ class FleetClient(Planning):
     def keeper(self) -> Keeper:
         """The backups of this fleet's children."""
         return Keeper(self.fleet, self._ports)
-
-    def bots(self) -> Bots:
-        """The bots of this fleet's children."""
-        return Bots(self.fleet, self._ports)
-
-    def send(self, letters: Iterable[Letter]) -> list[Delivery]:
-        """What became of each, in their order. Raises CloudError."""
-        return messages.send(letters, self.on_each, self._ports)
-
-    def welcomed(self, child: str, user: int) -> str:
-        """When this user got a first message of this child's bot, as far as the journal here knows; else empty."""
-        return onboarding.welcomed(self._ports, child, user)
-
-    def welcome(self, child: str, user: int, text: str, every: float, seconds: float) -> Delivery:
-        """The first message, tried again each `every` seconds while Telegram refuses it. Raises UsageProblem."""
-        until = self._ports.clock.monotonic() + seconds
-        return onboarding.welcome(self.fleet, child, user, text, self.on_each, self._ports, every, until)
-
-    def pairings(self, lines: Lines | None = None) -> Pairings:
-        """Who asks to talk to the bots of children; over these connections, where some are kept."""
-        return Pairings(self.fleet, self._ports, lines.ask if lines else self.on_each)
-
-    def lines(self, *, kept: bool) -> Lines:
-        """Connections to the hosts of children, that stay open where they are `kept`. Raises CloudError."""
-        return Lines(self.servers(), self.connect, kept=kept)
 
     def drill(self, names: Iterable[str], identity: Secret | None = None) -> list[Drill]:
         """The newest backup of each of these children is restored to a throw-away child, proven there, and destroyed.
@@ -285,17 +217,6 @@ class FleetClient(Planning):
     def recognise(self) -> recovery.Recognition:
         """Whose servers these are, by the fleet key that this client was given. Raises CloudError."""
         return recovery.recognise(self.fleet, self._ports)
-
-    def _note(self, event: str, durable: bool = False, **fields: Json) -> None:
-        clock = self._ports.clock
-        self._ports.store.append(Event(event, clock.now().isoformat(), clock.token(), fields), durable)
-
-    def _half_made(self) -> tuple[Runs, dict[str, Record]]:
-        """What tells of a first apply that has not ended. Read once: a thousand addresses are written at a time."""
-        if self._told is None:
-            runs = open_runs(self.fleet, fleet_firewalls(self.fleet, self._ports))
-            self._told = runs, self._ports.store.records() if runs else {}
-        return self._told
 
 
 def read_journal(state_dir: Path) -> list[Event]:

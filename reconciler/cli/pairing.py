@@ -51,7 +51,7 @@ def list_requests(settings: Settings, selection: Selection, as_json: bool) -> in
         click.echo("Nobody asks.")
     if told := list(stranger_lines(looked)):
         click.echo("\n" + "\n".join(told))
-        click.echo("Write them into `users: {allowed: [...]}` to have the file say all of it.")
+        click.echo("To have the fleet file say so, too: fleet adopt CHILD users")
     return 3 if any(access.problem for access in looked) else 0
 
 

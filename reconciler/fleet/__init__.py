@@ -9,6 +9,7 @@ from dataclasses import fields
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.document import MAX_PROBLEMS, Problem, failure_of
@@ -37,10 +38,18 @@ from reconciler.model import (
 from reconciler.schema import built_in
 
 
-def load_fleet(path: Path) -> Fleet:
-    """The fleet of the file at `path` and of what it names. Raises ConfigError with every problem of all files."""
+def load_fleet(path: Path, instead: Mapping[Path, bytes] = MappingProxyType({})) -> Fleet:
+    """The fleet of the file at `path` and of what it names. Raises ConfigError with every problem of all files.
+
+    `instead` of what lies at these resolved paths, to look at a change before it is made.
+    """
     with _without_garbage_collection():
-        return parse(load(path))
+        return parse(load(path, instead))
+
+
+def files_of_children(path: Path) -> dict[str, Path]:
+    """By name the file that declares each child. Raises ConfigError."""
+    return {name: Path(block.document.file) for name, block in load(path).children.items()}
 
 
 def parse(sources: Sources) -> Fleet:

@@ -10,8 +10,9 @@ import glob
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from reconciler.document import shown
@@ -37,13 +38,16 @@ class Reader:
     Names are relative to it, with "/" between their parts.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
+    def __init__(self, root: Path, instead: Mapping[Path, bytes] = MappingProxyType({})) -> None:
+        """`instead` of what lies at these resolved paths, to look at a change before it is made."""
+        self._root, self._instead = root.resolve(), instead
         self._left = MAX_BYTES
         self._read: dict[str, bytes] = {}
 
     def fleet_file(self, path: Path) -> bytes:
         """The fleet file itself, which may be a pipe. Raises FileNotFoundError, Unreadable."""
+        if (changed := self._instead.get(path.resolve())) is not None:
+            return self._counted("", changed)
         try:
             with path.open("rb") as file:
                 raw = file.read(self._left + 1)
@@ -58,6 +62,8 @@ class Reader:
         if name in self._read:
             return self._read[name]
         path = self._inside(name)
+        if (changed := self._instead.get(path.resolve())) is not None:
+            return self._counted(name, changed)
         try:
             # Without O_NONBLOCK a pipe would be waited for before it can be seen to be one.
             with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import TypeAlias
 
 from reconciler.document import Document, Path, Problem, compose, failure_of, looks_secret, shown
@@ -51,12 +52,12 @@ class Sources:
         return (self.defaults, *self.groups.values(), *self.children.values())
 
 
-def load(path: FilePath) -> Sources:
-    """The fleet file at `path` with all that it names.
+def load(path: FilePath, instead: Mapping[FilePath, bytes] = MappingProxyType({})) -> Sources:
+    """The fleet file at `path` with all that it names, as they would be with `instead` of what lies at some paths.
 
     Raises ConfigError when a YAML file cannot be read or is no YAML map at all; other problems are in `problems`.
     """
-    reader = Reader(path.parent)
+    reader = Reader(path.parent, instead)
     composed = compose(_fleet_file(reader, path), str(path), is_free)
     _check_number(path, composed)  # before each of them is looked at
     main = check(composed)

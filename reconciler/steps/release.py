@@ -166,15 +166,19 @@ def _other_tree(work: Work, label: str, version: str, tree: str, wanted: str) ->
     )
 
 
-def _newest(work: Work, registry: str | None) -> str:
-    """The version that `latest` means now, as the registry says it to the host that is to install it."""
-    printed = work.connection().run(commands.newest_release(NODE_DIRECTORY, registry)).stdout
-    said = printed.decode(errors="replace").strip()
+def newest(host: Host, registry: str | None) -> str:
+    """The version that `latest` means now, as the registry says it to a host that has Node. Raises HostError."""
+    said = host.run(commands.newest_release(NODE_DIRECTORY, registry)).stdout.decode(errors="replace").strip()
     if not commands.is_exact(said):
         raise HostError(
             f"the npm registry does not say which OpenClaw is the newest, but {said[:80]!r}",
             "name an exact version in the fleet file, such as 2026.9.6",
         )
+    return said
+
+
+def _newest(work: Work, registry: str | None) -> str:
+    said = newest(work.connection(), registry)
     held = work.quarantined.get(said)
     if held is not None and not work.retries:
         raise Refused(

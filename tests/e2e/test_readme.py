@@ -52,6 +52,10 @@ RUN: Final = {
     "fleet hibernate alice": 4,
     "fleet wake alice": 4,
     "fleet import legacy ./instances --name pets": 64,  # there are none
+    "fleet add bob --region fsn1 --owner 4242": 0,
+    "fleet update bob 2026.9.6": 4,
+    "fleet adopt alice users": 4,  # it has no server
+    "fleet remove bob": 0,
     "fleet onboard alice": 4,
     "fleet pairing list": 0,
     "fleet pairing approve alice HDMC3TZP --notify": 64,  # nobody asks

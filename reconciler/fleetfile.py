@@ -1,0 +1,97 @@
+"""Changes to the files of a fleet, as a person would write them: looked at as a whole before anything is written."""
+
+from __future__ import annotations
+
+import difflib
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from reconciler import wholefile
+from reconciler.errors import ConfigError, Refused, UsageProblem
+from reconciler.fleet import files_of_children, load_fleet
+from reconciler.model import Diagnostic, Fleet, Json, Severity
+from reconciler.yamledit import Text
+
+
+class FleetFile:
+    """The fleet file at `path` and what it includes. Nothing is written before `save`. Raises ConfigError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._of_child = {name: file.resolve() for name, file in files_of_children(path).items()}
+        self._before: dict[Path, bytes] = {}
+        self._now: dict[Path, Text] = {}
+
+    def add(self, name: str, values: Mapping[str, Json]) -> None:
+        """A child more, at the end of the fleet file itself. Raises UsageProblem, Refused."""
+        if name in self._of_child:
+            raise UsageProblem(f"{self._shown(self._of_child[name])} declares {name} already", "give another name")
+        file = self._path.resolve()
+        self._now[file] = self._text(file).with_value(("children", name), dict(values))
+        self._of_child[name] = file
+
+    def remove(self, name: str) -> None:
+        """Raises UsageProblem, Refused."""
+        file = self._file(name)
+        self._now[file] = self._text(file).without(("children", name))
+
+    def put(self, name: str, key: str, value: Json) -> None:
+        """One setting of a child. Raises UsageProblem, Refused."""
+        file = self._file(name)
+        self._now[file] = self._text(file).with_value(("children", name, key), value)
+
+    def allow(self, name: str, user: int) -> None:
+        """One more whom the child lets in. Raises UsageProblem, Refused."""
+        file = self._file(name)
+        self._now[file] = self._text(file).with_item(("children", name, "users", "allowed"), user)
+
+    def fleet(self) -> Fleet:
+        """As it will be. Raises ConfigError where that is not valid; the lines are those of the files to be."""
+        return load_fleet(self._path, {file: text.raw for file, text in self._now.items()})
+
+    def diff(self) -> Iterator[str]:
+        """What changes, as `diff -u` has it."""
+        for file, text in self._now.items():
+            before, after = (raw.decode("utf-8-sig").splitlines() for raw in (self._before[file], text.raw))
+            shown = self._shown(file)
+            yield from difflib.unified_diff(before, after, shown, shown, lineterm="")
+
+    def save(self) -> None:
+        """Each file whole or not at all; its mode stays, and a link to it. Raises Refused, ConfigError."""
+        for file in self._now:
+            if self._read(file) != self._before[file]:
+                raise Refused(f"{self._shown(file)} was changed meanwhile, and is left as it is", "run this again")
+        for file, text in self._now.items():
+            if text.raw == self._before[file]:
+                continue
+            try:
+                wholefile.replace(file, text.raw, stat.S_IMODE(file.stat().st_mode))
+            except OSError as error:
+                raise self._failure(file, f"cannot be written: {error.strerror}") from error
+
+    def _file(self, name: str) -> Path:
+        if name not in self._of_child:
+            raise UsageProblem(f"the fleet file declares no child {name}", "fleet list says which there are")
+        return self._of_child[name]
+
+    def _text(self, file: Path) -> Text:
+        if file not in self._now:
+            self._before[file] = self._read(file)
+            return Text(self._before[file], self._shown(file))
+        return self._now[file]
+
+    def _read(self, file: Path) -> bytes:
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise self._failure(file, f"cannot be read: {error.strerror}") from error
+
+    def _shown(self, file: Path) -> str:
+        """As a person at the fleet file's place would call it."""
+        top = self._path.resolve().parent
+        return str(self._path.parent / file.relative_to(top)) if file.is_relative_to(top) else str(file)
+
+    def _failure(self, file: Path, summary: str) -> ConfigError:
+        advice = "nothing was changed in it"
+        return ConfigError([Diagnostic(Severity.ERROR, summary, advice, file=self._shown(file), line=0, column=0)])

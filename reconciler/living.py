@@ -1,0 +1,108 @@
+"""What people do with a fleet that lives: they reach its hosts, and its bots talk to their users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from reconciler import keys, messages, onboarding, reaching
+from reconciler.bots import Bots
+from reconciler.errors import FleetError
+from reconciler.model import Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Server
+from reconciler.ownership import settle
+from reconciler.pairings import Pairings
+from reconciler.planning import Planning
+from reconciler.ports import Clock, Host, Ports
+from reconciler.reaching import Lines
+from reconciler.steps.release import newest
+from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
+from reconciler.steps.work import address_of
+
+T = TypeVar("T")
+
+
+class Living(Planning):
+    """`note` and the journal name who asks; what goes wrong with one child stops no other."""
+
+    def __init__(self, fleet: Fleet, ports: Ports) -> None:
+        super().__init__(fleet, ports)
+        self._told: tuple[Runs, dict[str, Record]] | None = None
+
+    @property
+    def clock(self) -> Clock:
+        return self._ports.clock
+
+    @property
+    def fleet_id(self) -> str:
+        return keys.fleet_id(self._ports.fleet_key)
+
+    def servers(self) -> dict[str, Server | None]:
+        """Every declared child and every server of this fleet, by one listing and without SSH."""
+        owned = settle(self.fleet, self._ports.cloud.servers(self.fleet_id))
+        return dict.fromkeys(self.fleet.children) | {name: found.server for name, found in owned.items()}
+
+    def connect(self, server: Server, timeout: float = 15.0) -> Host:
+        """An SSH connection with the pinned key. Raises HostError."""
+        return self._ports.dialer.connect(self.address(server), timeout)
+
+    def on_each(self, names: Iterable[str], ask: Callable[[str, Host], T]) -> dict[str, T | FleetError]:
+        """What `ask` makes of a connection to the host of each child; or why there is none. Raises CloudError."""
+        return reaching.on_each(names, self.servers(), self.connect, ask)
+
+    def note(self, event: str, **fields: Json) -> None:
+        """A line in the journal, with who asks for it."""
+        self._note(event, False, by=self._ports.operator, **fields)
+
+    def address(self, server: Server) -> HostAddress:
+        """How a child is reached and known. Raises HostError when it has no address or no uid."""
+        runs, records = self._half_made()
+        record = records.get(server.child or "")
+        # A first apply that failed is what people want to look at.
+        return address_of(server, self.fleet, self._ports, may_be_unfinished(server, runs, record))
+
+    def newest_version(self, names: Iterable[str]) -> str:
+        """What `latest` means now, as the registry says it to the host of one of these. Raises HostError."""
+        registry = self._ports.endpoints.npm_registry
+        answers = self.on_each(sorted(names)[:1], lambda name, host: newest(host, registry))
+        [answer] = answers.values()
+        if isinstance(answer, FleetError):
+            raise answer
+        return answer
+
+    # --- bots and their users -----------------------------------------------------------------------------------
+
+    def bots(self) -> Bots:
+        """The bots of this fleet's children."""
+        return Bots(self.fleet, self._ports)
+
+    def send(self, letters: Iterable[Letter]) -> list[Delivery]:
+        """What became of each, in their order. Raises CloudError."""
+        return messages.send(letters, self.on_each, self._ports)
+
+    def welcomed(self, child: str, user: int) -> str:
+        """When this user got a first message of this child's bot, as far as the journal here knows; else empty."""
+        return onboarding.welcomed(self._ports, child, user)
+
+    def welcome(self, child: str, user: int, text: str, every: float, seconds: float) -> Delivery:
+        """The first message, tried again each `every` seconds while Telegram refuses it. Raises UsageProblem."""
+        until = self._ports.clock.monotonic() + seconds
+        return onboarding.welcome(self.fleet, child, user, text, self.on_each, self._ports, every, until)
+
+    def pairings(self, lines: Lines | None = None) -> Pairings:
+        """Who asks to talk to the bots of children; over these connections, where some are kept."""
+        return Pairings(self.fleet, self._ports, lines.ask if lines else self.on_each)
+
+    def lines(self, *, kept: bool) -> Lines:
+        """Connections to the hosts of children, that stay open where they are `kept`. Raises CloudError."""
+        return Lines(self.servers(), self.connect, kept=kept)
+
+    def _note(self, event: str, durable: bool = False, **fields: Json) -> None:
+        clock = self._ports.clock
+        self._ports.store.append(Event(event, clock.now().isoformat(), clock.token(), fields), durable)
+
+    def _half_made(self) -> tuple[Runs, dict[str, Record]]:
+        """What tells of a first apply that has not ended. Read once: a thousand addresses are written at a time."""
+        if self._told is None:
+            runs = open_runs(self.fleet, fleet_firewalls(self.fleet, self._ports))
+            self._told = runs, self._ports.store.records() if runs else {}
+        return self._told

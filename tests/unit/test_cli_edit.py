@@ -1,0 +1,190 @@
+"""`fleet add`, `remove`, `update`, `adopt`: the fleet file says it, and keeps all else that it says."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler.errors import HostTimedOut, Refused
+from reconciler.fleet import load_fleet
+from reconciler.fleetfile import FleetFile
+from tests.fakes.command_line import CommandLine, Said
+from tests.fakes.fleets import FakeFleet
+
+FILE: Final = """\
+# Our fleet
+fleet: demo
+cloud: {provider: sandbox}
+defaults:
+  region: nbg1
+  server_type: cpx22 # the smallest that will do
+  version: 2026.9.6
+  model: {name: claude-sonnet-4-6, key: env:KEY}
+
+children:
+  # the first
+  alice:
+    bot: {token: env:ALICE}
+    users: {allowed: [4242]}
+  bob: # the second
+    bot: {token: env:BOB}
+include: more.yaml
+"""
+MORE: Final = "children:\n  carol: {bot: {token: env:CAROL}} # elsewhere\n"
+
+
+class Operator:
+    """Somebody with a fleet file."""
+
+    def __init__(self, world: FakeFleet, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.world, self.file, self.more = world, directory / "fleet.yaml", directory / "more.yaml"
+        self.file.write_text(FILE)
+        self.more.write_text(MORE)
+        self._line = CommandLine(world, capsys)
+        self.read()
+
+    def read(self) -> None:
+        """The next command finds what the file says now."""
+        self.world.specs = dict(load_fleet(self.file).children)
+
+    def __call__(self, *arguments: str) -> Said:
+        said = self._line("--file", str(self.file), *arguments)
+        self.read()
+        return said
+
+    @property
+    def text(self) -> str:
+        return self.file.read_text()
+
+
+@pytest.fixture
+def operator(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Operator:
+    made = Operator(FakeFleet(state, ("alice", "bob", "carol")), tmp_path, capsys)
+    made.world.applied()
+    return made
+
+
+def test_a_child_more_is_at_the_end_of_the_children(operator: Operator) -> None:
+    said = operator("add", "dora", "--region", "fsn1", "--region", "hel1", "--owner", "7")
+    assert (said.code, "To give it its bot, its server and its user: fleet onboard dora" in said.out) == (0, True)
+    added = """\
+    bot: {token: env:BOB}
+  dora:
+    region: [fsn1, hel1]
+    bot: {token: 'file:secrets/dora.token'}
+    users:
+      allowed: [7]
+      owner: 7
+"""
+    assert operator.text == FILE.replace("    bot: {token: env:BOB}\n", added)
+    assert operator.world.specs["dora"].regions == ("fsn1", "hel1")
+    assert "+  dora:" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what"),
+    [
+        (("bob",), 64, "declares bob already"),
+        (("carol",), 64, "more.yaml declares carol already"),
+        (("Dora",), 1, "Dora"),
+        (("dora", "--version", "banana"), 1, "banana"),
+        (("dora", "--bot-token", "123456789:AAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 1, "secret"),
+        (("dora", "--group", "nobody"), 1, "nobody"),
+    ],
+)
+def test_what_would_not_be_valid_is_not_written(
+    operator: Operator, arguments: tuple[str, ...], code: int, what: str
+) -> None:
+    said = operator("add", *arguments)
+    assert (said.code, what in said.err, operator.text) == (code, True, FILE), said
+    assert "AAaaaa" not in said.out + said.err
+
+
+def test_who_is_taken_out_leaves_the_others_as_they_were(operator: Operator) -> None:
+    said = operator("remove", "bob")
+    assert (said.code, "fleet apply bob" in said.out) == (0, True)
+    assert operator.text == FILE.replace("  bob: # the second\n    bot: {token: env:BOB}\n", "")
+    assert operator.world.cloud.by_id, "nothing is deleted yet"
+
+
+def test_who_is_declared_elsewhere_is_changed_there(operator: Operator) -> None:
+    operator.more.chmod(0o640)
+    said = operator("remove", "carol")
+    assert (said.code, operator.text, operator.more.read_text()) == (0, FILE, "children: {}\n"), said
+    assert stat.S_IMODE(operator.more.stat().st_mode) == 0o640
+
+
+def test_a_link_to_the_file_stays_one(operator: Operator) -> None:
+    place = operator.file.with_name("elsewhere")
+    place.mkdir()
+    (place / "real.yaml").write_text(MORE)
+    operator.more.unlink()
+    operator.more.symlink_to("elsewhere/real.yaml")
+    assert operator("remove", "carol").code == 0
+    assert (operator.more.is_symlink(), (place / "real.yaml").read_text()) == (True, "children: {}\n")
+
+
+@pytest.mark.parametrize("arguments", [("nobody",), (), ("--all", "bob")])
+def test_nobody_is_taken_out_by_mistake(operator: Operator, arguments: tuple[str, ...]) -> None:
+    assert (operator("remove", *arguments).code, operator.text) == (64, FILE)
+
+
+def test_a_version_is_written_and_applied(operator: Operator) -> None:
+    said = operator("update", "alice", "2026.9.7", "--yes")
+    assert said.code == 0, said
+    assert operator.text == FILE.replace("[4242]}\n", "[4242]}\n    version: 2026.9.7\n")
+    assert operator.world.host("alice").gateway.version == "2026.9.7"
+    assert operator.world.host("bob").gateway.version == "2026.9.6"
+    assert operator("plan").code == 0
+    assert operator("update", "alice", "2026.9.6", "--yes").code in (0, 4)
+
+
+def test_latest_is_written_as_what_it_is(operator: Operator) -> None:
+    operator.world.host("alice").newest_release = "2026.9.8"
+    said = operator("update", "alice", "carol", "latest", "--yes")
+    assert said.code == 0, said
+    assert "version: 2026.9.8" in operator.text
+    assert "carol: {bot: {token: env:CAROL}, version: 2026.9.8} # elsewhere" in operator.more.read_text()
+
+
+def test_nothing_is_written_without_consent(operator: Operator) -> None:
+    said = operator("update", "alice", "2026.9.7")
+    assert (said.code, operator.text, operator.more.read_text()) == (4, FILE, MORE)
+    assert "+    version: 2026.9.7" in said.out
+    assert operator.world.host("alice").gateway.version == "2026.9.6"
+
+
+def test_a_version_that_is_none_is_refused(operator: Operator) -> None:
+    said = operator("update", "alice", "banana", "--yes")
+    assert (said.code, operator.text) == (1, FILE)
+
+
+def test_a_file_that_was_changed_meanwhile_is_left_alone(operator: Operator) -> None:
+    file = FleetFile(operator.file)
+    file.put("alice", "version", "2026.9.7")
+    operator.file.write_text(FILE + "# mine\n")
+    with pytest.raises(Refused, match="changed meanwhile"):
+        file.save()
+    assert operator.text == FILE + "# mine\n"
+
+
+def test_users_who_were_let_in_come_into_the_file(operator: Operator) -> None:
+    gateway = operator.world.host("alice").gateway
+    for user, code in ((7007, "HDMC3TZP"), (7008, "QRST2345")):
+        gateway.is_asked(user, code)
+        assert operator("pairing", "approve", code, "--yes").code == 0
+    said = operator("adopt", "alice", "users")
+    assert said.code == 0, said
+    assert operator.text == FILE.replace("[4242]", "[4242, 7007, 7008]")
+    assert "names all whom alice lets in" in operator("adopt", "alice", "users").out
+    assert operator("apply", "--yes").code == 0
+    assert operator("pairing", "list").out == "Nobody asks.\n"
+
+
+def test_a_host_that_cannot_be_asked_changes_no_file(operator: Operator) -> None:
+    operator.world.host("alice").fails.append(("read pairings", HostTimedOut("no answer")))
+    said = operator("adopt", "alice", "users")
+    assert (said.code, "no answer" in said.err, operator.text) == (4, True, FILE)
