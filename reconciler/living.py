@@ -8,15 +8,15 @@ from typing import TypeVar
 from reconciler import keys, messages, onboarding, reaching
 from reconciler.bots import Bots
 from reconciler.errors import FleetError
-from reconciler.model import Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Server
+from reconciler.model import Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
 from reconciler.ownership import settle
 from reconciler.pairings import Pairings
 from reconciler.planning import Planning
-from reconciler.ports import Clock, Host, Ports
+from reconciler.ports import Clock, Host, Ports, Session
 from reconciler.reaching import Lines
 from reconciler.steps.release import newest
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
-from reconciler.steps.work import address_of
+from reconciler.steps.work import TOKEN_GENERATION, address_of, uid_of
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Living(Planning):
         owned = settle(self.fleet, self._ports.cloud.servers(self.fleet_id))
         return dict.fromkeys(self.fleet.children) | {name: found.server for name, found in owned.items()}
 
-    def connect(self, server: Server, timeout: float = 15.0) -> Host:
+    def connect(self, server: Server, timeout: float = 15.0) -> Session:
         """An SSH connection with the pinned key. Raises HostError."""
         return self._ports.dialer.connect(self.address(server), timeout)
 
@@ -52,6 +52,10 @@ class Living(Planning):
     def note(self, event: str, **fields: Json) -> None:
         """A line in the journal, with who asks for it."""
         self._note(event, False, by=self._ports.operator, **fields)
+
+    def gateway_token(self, server: Server) -> Secret:
+        """What the gateway there asks of its clients. Raises HostError for a server that was not made by a fleet."""
+        return keys.gateway_token(self._ports.fleet_key, uid_of(server), TOKEN_GENERATION)
 
     def address(self, server: Server) -> HostAddress:
         """How a child is reached and known. Raises HostError when it has no address or no uid."""

@@ -113,21 +113,32 @@ class Cloud(Protocol):
 
 
 class Host(Protocol):
-    """An open connection to one host."""
+    """An open connection to one host, as far as steps need it."""
 
     def run(self, command: Command) -> Completed:
         """Run it; CommandFailed when `command.check` and it failed, HostTimedOut when it did not end."""
 
+    def close(self) -> None: ...
+
+
+class Session(Host, Protocol):
+    """The same for a person at a terminal."""
+
     def interact(self) -> int:
         """Hand the terminal over; the remote exit code."""
 
-    def close(self) -> None: ...
+    def forwarding(self, here: int, there: int) -> AbstractContextManager[None]:
+        """Inside, the port `here` of this machine's loopback leads to `there` on the host's own."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection still stands, as far as anybody knows."""
 
 
 class Dialer(Protocol):
     """Opens connections. Raises HostRefused, HostTimedOut, WrongHostKey or LoginRefused, each for its cause."""
 
-    def connect(self, address: HostAddress, timeout: float) -> Host: ...
+    def connect(self, address: HostAddress, timeout: float) -> Session: ...
 
 
 class Store(Protocol):

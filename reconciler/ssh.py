@@ -7,12 +7,13 @@ figures and the traps behind each line are in the performance notes. It must not
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import math
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -121,6 +122,17 @@ class FabricHost:
             raise HostTimedOut(f"{_where(self._address)}: the connection broke off", "Run it again.") from error
         finally:
             channel.close()
+
+    @contextlib.contextmanager
+    def forwarding(self, here: int, there: int) -> Iterator[None]:
+        """Whoever connects to the port `here` on this machine's loopback reaches `there` on the host's own."""
+        loopback = "127.0.0.1"
+        with self._connection.forward_local(here, there, remote_host=loopback, local_host=loopback):
+            yield
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._transport.is_active())
 
     def close(self) -> None:
         self._connection.close()  # type: ignore[no-untyped-call]

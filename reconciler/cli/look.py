@@ -68,7 +68,7 @@ def list_children(settings: Settings, selection: Selection, as_json: bool) -> in
 def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
     """A shell on a child's host, or one command there: fleet ssh alice -- sudo journalctl -n 20"""
     client = open_client(settings)
-    host = client.connect(_server(client, child))
+    host = client.connect(server_of(client, child))
     try:
         if not command:
             return host.interact()
@@ -86,7 +86,7 @@ def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
     return answer.exit_code
 
 
-def _server(client: FleetClient, child: str) -> Server:
+def server_of(client: FleetClient, child: str) -> Server:
     servers = {name: server for name, server in client.servers().items() if server is not None}
     if child in servers:
         return servers[child]

@@ -57,6 +57,7 @@ COMMANDS: Final = {
     "send": ("reconciler.cli.messages:send", "Let bots write to their users."),
     "exec": ("reconciler.cli.exec:execute", "Run a command on children's servers."),
     "ssh": ("reconciler.cli.look:ssh", "A shell on a child's server."),
+    "tunnel": ("reconciler.cli.tunnel:tunnel", "The control UI of a child's gateway in your browser."),
     "ssh-config": ("reconciler.cli.ssh_config:ssh_config", "Let plain ssh reach the children by their names."),
     "import": ("reconciler.cli.records:import_server", "Bring an existing server under the fleet."),
     "import legacy": ("reconciler.cli.files:import_legacy", "Write the fleet file of what the original scripts made."),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from reconciler.steps.backups import Memory
 
 SSH_PORT: Final = 22
+TOKEN_GENERATION: Final = 1
 CONNECT_TIMEOUT: Final = 10.0
 POSTPONE_EVERY: Final = 30.0  # seconds; the host waits five times as long
 
@@ -202,7 +203,7 @@ def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> M
         login_public_key=keys.login_public_key(*subject),
         host_private_key=keys.host_key(*subject),
         host_public_key=keys.host_public_key(*subject),
-        gateway_token=keys.gateway_token(ports.fleet_key, uid, 1),
+        gateway_token=keys.gateway_token(ports.fleet_key, uid, TOKEN_GENERATION),
         bot_token=None if spec.is_throwaway else ports.secrets.bot_token(spec.bot_token),
         model_key=_model_key(spec, ports),
         digest_key=keys.digest_key(ports.fleet_key, uid),

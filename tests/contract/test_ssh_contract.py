@@ -245,6 +245,38 @@ sys.exit(code)
 """
 
 
+def test_a_port_here_leads_to_one_there_as_long_as_it_shall(host: FabricHost) -> None:
+    """To several at once, and nowhere once it is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as free:
+        here: int = free.getsockname()[1]
+        free.close()
+        with host.forwarding(here, there.getsockname()[1]):
+            wait_until(lambda: answers(here))
+            there.accept()[0].close()
+            with (
+                socket.create_connection(("127.0.0.1", here)) as one,
+                socket.create_connection(("127.0.0.1", here)) as two,
+            ):
+                for end, words in ((one, b"one"), (two, b"two")):
+                    end.sendall(words)
+                ends = [there.accept()[0] for _ in range(2)]
+                assert sorted(end.recv(3) for end in ends) == [b"one", b"two"]
+                ends[0].sendall(b"back")
+                ends[1].sendall(b"back")
+                assert (one.recv(4), two.recv(4)) == (b"back", b"back")
+                for end in ends:
+                    end.close()
+        assert host.is_open
+        assert not answers(here)
+
+
+def test_a_connection_that_is_gone_is_not_open(server: Server) -> None:
+    host = FabricDialer().connect(server.address(), timeout=10)
+    assert host.is_open
+    host.close()
+    assert not host.is_open
+
+
 def test_an_interactive_session_has_a_terminal_and_gives_ours_back(server: Server, tmp_path: Path) -> None:
     facts = tmp_path / "facts.json"
     facts.write_text(json.dumps([server.port, server.login_key.private.reveal(), server.host_key.public]))

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import secrets
+import signal
 import subprocess
 import threading
 import time
@@ -180,6 +181,31 @@ def test_a_gateway_that_is_down_is_said_at_once(story: Story) -> None:
     said = story.operator.fleet("send", "ada", "--owner", "Hello", code=1)
     assert ("does not answer on loopback" in said, time.monotonic() - began < 20) == (True, True)
     story.operator.fleet("apply", "--yes", timeout=300)
+
+
+def test_the_control_ui_is_reached_through_a_tunnel(story: Story) -> None:
+    with subprocess.Popen(
+        [*FLEET, "tunnel", "ada"],
+        cwd=story.operator.directory,
+        env=story.operator.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as tunnel:
+        assert tunnel.stdout is not None
+        said = "".join(tunnel.stdout.readline() for _ in range(3))
+        address, link = re.findall(r"http://\S+", said)
+        assert httpx.get(f"{address}readyz", timeout=30).json()["ready"] is True
+        sent_on = httpx.get(link, timeout=30)
+        assert (sent_on.status_code, sent_on.headers["location"].startswith(f"{address}#token=")) == (302, True)
+        token = sent_on.headers["location"].partition("#token=")[2]
+        rpc = {"method": "channels.status", "params": {}}
+        allowed = httpx.post(
+            f"{address}api/v1/admin/rpc", json=rpc, headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+        assert (allowed.json()["ok"], httpx.get(link, timeout=30).status_code) == (True, 404)
+        tunnel.send_signal(signal.SIGINT)
+        assert (tunnel.wait(30), token in said) == (130, False)
 
 
 def test_a_command_runs_where_it_shall(story: Story) -> None:

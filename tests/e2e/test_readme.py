@@ -56,6 +56,7 @@ RUN: Final = {
     "fleet update bob 2026.9.6": 4,
     "fleet adopt alice users": 4,  # it has no server
     "fleet remove bob": 0,
+    "fleet tunnel alice": 64,  # it has no server
     "fleet onboard alice": 4,
     "fleet pairing list": 0,
     "fleet pairing approve alice HDMC3TZP --notify": 64,  # nobody asks

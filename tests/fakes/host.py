@@ -5,11 +5,12 @@ What no host would be asked (an unknown command, a file pulled away under a runn
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -44,6 +45,8 @@ class FakeHost(SimulatedHost):
         self.claims: Json = None
         self.says: dict[str, bytes] = {}
         self.programs: dict[str, Callable[[Command], Completed]] = {}
+        self.forwarded: list[tuple[int, int]] = []
+        self.lasts = 0
 
     def run(self, command: Command) -> Completed:
         self.tick()
@@ -75,6 +78,19 @@ class FakeHost(SimulatedHost):
 
     def interact(self) -> int:
         return 0
+
+    @contextlib.contextmanager
+    def forwarding(self, here: int, there: int) -> Iterator[None]:
+        """Nothing is sent on: `forwarded` are the ports while it lasts."""
+        self.forwarded.append((here, there))
+        yield
+        self.forwarded.remove((here, there))
+
+    @property
+    def is_open(self) -> bool:
+        """Until it has been asked as often as `lasts` says."""
+        self.lasts -= 1
+        return self.lasts >= 0
 
     def close(self) -> None:
         """Nothing is kept open."""

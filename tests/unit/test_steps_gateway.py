@@ -306,9 +306,6 @@ class Babbling:
     def run(self, command: Command) -> Completed:
         return Completed(0, self.answer, b"")
 
-    def interact(self) -> int:
-        return 0
-
     def close(self) -> None:
         pass
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,7 +30,7 @@ from reconciler.model import (
     PlanOptions,
     WorkspaceFile,
 )
-from reconciler.ports import Dialer, Host
+from reconciler.ports import Dialer, Session
 from reconciler.steps.finish import with_repairs
 from reconciler.steps.release import ensure_release
 from reconciler.steps.repairs import REPAIRS
@@ -64,7 +65,7 @@ def note(host: FakeHost) -> Any:
 class Watched:
     """A connection on which something happens right after a command has run."""
 
-    host: Host
+    host: Session
     then: Callable[[Command], None]
 
     def run(self, command: Command) -> Completed:
@@ -75,6 +76,13 @@ class Watched:
     def interact(self) -> int:
         return self.host.interact()
 
+    def forwarding(self, here: int, there: int) -> AbstractContextManager[None]:
+        return self.host.forwarding(here, there)
+
+    @property
+    def is_open(self) -> bool:
+        return self.host.is_open
+
     def close(self) -> None:
         self.host.close()
 
@@ -84,7 +92,7 @@ class WatchedDialer:
     dialer: Dialer
     then: Callable[[Command], None]
 
-    def connect(self, address: HostAddress, timeout: float) -> Host:
+    def connect(self, address: HostAddress, timeout: float) -> Session:
         return Watched(self.dialer.connect(address, timeout), self.then)
 
 
