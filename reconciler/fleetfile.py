@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from reconciler import wholefile
@@ -18,6 +17,9 @@ class FleetFile:
     """The fleet file at `path` and what it includes. Nothing is written before `save`. Raises ConfigError."""
 
     def __init__(self, path: Path) -> None:
+        if not path.is_file() and path.exists():
+            raise UsageProblem(f"{path} is no regular file, so it cannot be changed", "name one: --file PATH")
+        self.before = load_fleet(path)  # what is wrong already is mended first
         self._path = path
         self._of_child = {name: file.resolve() for name, file in files_of_children(path).items()}
         self._before: dict[Path, bytes] = {}
@@ -31,20 +33,30 @@ class FleetFile:
         self._now[file] = self._text(file).with_value(("children", name), dict(values))
         self._of_child[name] = file
 
-    def remove(self, name: str) -> None:
+    def remove(self, names: Iterable[str]) -> None:
         """Raises UsageProblem, Refused."""
-        file = self._file(name)
-        self._now[file] = self._text(file).without(("children", name))
+        for file, those in self._by_file(names).items():
+            self._now[file] = self._text(file).without(*(("children", name) for name in those))
 
-    def put(self, name: str, key: str, value: Json) -> None:
-        """One setting of a child. Raises UsageProblem, Refused."""
-        file = self._file(name)
-        self._now[file] = self._text(file).with_value(("children", name, key), value)
+    def put(self, names: Iterable[str], key: str, value: Json) -> None:
+        """One setting of each of these children. Raises UsageProblem, Refused."""
+        for file, those in self._by_file(names).items():
+            self._now[file] = self._text(file).with_values({("children", name, key): value for name in those})
 
-    def allow(self, name: str, user: int) -> None:
-        """One more whom the child lets in. Raises UsageProblem, Refused."""
-        file = self._file(name)
-        self._now[file] = self._text(file).with_item(("children", name, "users", "allowed"), user)
+    def allow(self, name: str, users: Iterable[int]) -> None:
+        """Whom the child lets in beside those of now, also those of its group. Raises UsageProblem, Refused."""
+        file, keys = self._file(name), ("children", name, "users", "allowed")
+        text = self._text(file)
+        if text.at(keys) is None:  # a list of its own is used instead of the group's
+            text = text.with_value(keys, [*self.fleet().children[name].users.allowed, *users])
+        else:
+            for user in users:
+                text = text.with_item(keys, user)
+        self._now[file] = text
+
+    @property
+    def changes_anything(self) -> bool:
+        return any(text.raw != self._before[file] for file, text in self._now.items())
 
     def fleet(self) -> Fleet:
         """As it will be. Raises ConfigError where that is not valid; the lines are those of the files to be."""
@@ -57,8 +69,12 @@ class FleetFile:
             shown = self._shown(file)
             yield from difflib.unified_diff(before, after, shown, shown, lineterm="")
 
-    def save(self) -> None:
-        """Each file whole or not at all; its mode stays, and a link to it. Raises Refused, ConfigError."""
+    def save(self) -> list[str]:
+        """The files that were written: each whole or not at all; its mode stays, and a link to it.
+
+        Raises Refused, ConfigError.
+        """
+        written = []
         for file in self._now:
             if self._read(file) != self._before[file]:
                 raise Refused(f"{self._shown(file)} was changed meanwhile, and is left as it is", "run this again")
@@ -66,13 +82,21 @@ class FleetFile:
             if text.raw == self._before[file]:
                 continue
             try:
-                wholefile.replace(file, text.raw, stat.S_IMODE(file.stat().st_mode))
+                wholefile.rewrite(file, text.raw)
             except OSError as error:
                 raise self._failure(file, f"cannot be written: {error.strerror}") from error
+            written.append(self._shown(file))
+        return written
+
+    def _by_file(self, names: Iterable[str]) -> dict[Path, list[str]]:
+        found: dict[Path, list[str]] = {}
+        for name in names:
+            found.setdefault(self._file(name), []).append(name)
+        return found
 
     def _file(self, name: str) -> Path:
         if name not in self._of_child:
-            raise UsageProblem(f"the fleet file declares no child {name}", "fleet list says which there are")
+            raise UsageProblem(f"the fleet file declares no child {name}", f"write it there first: fleet add {name}")
         return self._of_child[name]
 
     def _text(self, file: Path) -> Text:
@@ -89,6 +113,8 @@ class FleetFile:
 
     def _shown(self, file: Path) -> str:
         """As a person at the fleet file's place would call it."""
+        if file == self._path.resolve():
+            return str(self._path)
         top = self._path.resolve().parent
         return str(self._path.parent / file.relative_to(top)) if file.is_relative_to(top) else str(file)
 

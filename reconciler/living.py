@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from reconciler import keys, messages, onboarding, reaching
+from reconciler import keys, messages, onboarding
 from reconciler.bots import Bots
-from reconciler.errors import FleetError
+from reconciler.errors import FleetError, HostError
 from reconciler.model import Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
 from reconciler.ownership import settle
 from reconciler.pairings import Pairings
@@ -47,7 +47,8 @@ class Living(Planning):
 
     def on_each(self, names: Iterable[str], ask: Callable[[str, Host], T]) -> dict[str, T | FleetError]:
         """What `ask` makes of a connection to the host of each child; or why there is none. Raises CloudError."""
-        return reaching.on_each(names, self.servers(), self.connect, ask)
+        with self.lines(kept=False) as lines:
+            return lines.ask(names, ask)
 
     def note(self, event: str, **fields: Json) -> None:
         """A line in the journal, with who asks for it."""
@@ -66,12 +67,15 @@ class Living(Planning):
 
     def newest_version(self, names: Iterable[str]) -> str:
         """What `latest` means now, as the registry says it to the host of one of these. Raises HostError."""
-        registry = self._ports.endpoints.npm_registry
-        answers = self.on_each(sorted(names)[:1], lambda name, host: newest(host, registry))
-        [answer] = answers.values()
-        if isinstance(answer, FleetError):
-            raise answer
-        return answer
+        registry, wanted = self._ports.endpoints.npm_registry, sorted(names)
+        with self.lines(kept=False) as lines:
+            problem = "none of them has a server"
+            for name in (name for name in wanted if name not in lines.without_server(wanted)):
+                answer = lines.ask([name], lambda _, host: newest(host, registry))[name]
+                if not isinstance(answer, FleetError):
+                    return answer
+                problem = answer.summary
+        raise HostError(f"no host of them says what the newest version is: {problem}", "name the version")
 
     # --- bots and their users -----------------------------------------------------------------------------------
 
@@ -83,14 +87,15 @@ class Living(Planning):
         """What became of each, in their order. Raises CloudError."""
         return messages.send(letters, self.on_each, self._ports)
 
-    def welcomed(self, child: str, user: int) -> str:
-        """When this user got a first message of this child's bot, as far as the journal here knows; else empty."""
-        return onboarding.welcomed(self._ports, child, user)
+    def welcomed(self, child: str, user: int, bot: int) -> tuple[str, bool]:
+        """When this bot has written to this user first, and whether that is known to have arrived; or empty."""
+        return onboarding.welcomed(self._ports, child, user, bot)
 
-    def welcome(self, child: str, user: int, text: str, every: float, seconds: float) -> Delivery:
+    def welcome(self, child: str, user: int, text: str, bot: int, every: float, seconds: float) -> Delivery:
         """The first message, tried again each `every` seconds while Telegram refuses it. Raises UsageProblem."""
         until = self._ports.clock.monotonic() + seconds
-        return onboarding.welcome(self.fleet, child, user, text, self.on_each, self._ports, every, until)
+        with self.lines(kept=True) as lines:
+            return onboarding.welcome(self.fleet, child, user, text, bot, lines.ask, self._ports, every, until)
 
     def pairings(self, lines: Lines | None = None) -> Pairings:
         """Who asks to talk to the bots of children; over these connections, where some are kept."""
@@ -98,7 +103,7 @@ class Living(Planning):
 
     def lines(self, *, kept: bool) -> Lines:
         """Connections to the hosts of children, that stay open where they are `kept`. Raises CloudError."""
-        return Lines(self.servers(), self.connect, kept=kept)
+        return Lines(self.servers, self.connect, self._ports.clock, kept=kept)
 
     def _note(self, event: str, durable: bool = False, **fields: Json) -> None:
         clock = self._ports.clock

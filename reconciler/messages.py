@@ -54,7 +54,7 @@ def send(written: Iterable[Letter], on_each: OnEach, ports: Ports, *, failures_c
     answered = on_each(of_child, lambda name, host: _delivered(host, of_child[name], ports))
     found = [delivery for name, answer in answered.items() for delivery in _deliveries(of_child[name], answer)]
     for delivery in found:
-        if delivery.message or delivery.is_unclear or failures_count:
+        if failures_count or not delivery.is_refused:
             _note(delivery, ports)
     return found
 
@@ -141,7 +141,8 @@ def _delivery(letter: Letter, answer: Any) -> Delivery:
         advice = "ask its user before you send it again"
         return Delivery(letter.child, letter.user, "", problem[:_LONGEST_SAID], advice, is_unclear=True)
     text = f"not sent: {problem[:_LONGEST_SAID]}" if problem else "not sent, and the gateway does not say why"
-    return Delivery(letter.child, letter.user, problem=text, advice="has the user ever written to the bot?")
+    advice = "has the user ever written to the bot?"
+    return Delivery(letter.child, letter.user, problem=text, advice=advice, is_refused=True)
 
 
 def _note(delivery: Delivery, ports: Ports) -> None:

@@ -33,10 +33,15 @@ def whom(spec: ChildSpec, user: int | None) -> int | None:
     return candidates[0] if candidates else None
 
 
-def welcomed(ports: Ports, child: str, user: int) -> str:
-    """When that was done before, as far as this working directory knows; else empty. ISO 8601."""
+def welcomed(ports: Ports, child: str, user: int, bot: int) -> tuple[str, bool]:
+    """When that bot has written to them before, and whether it is known to have arrived; empty where it never has.
+
+    As far as this working directory knows. ISO 8601.
+    """
+    wanted = {"child": child, "user": user, "bot": bot}
     events = (it for it in ports.store.events() if it.event == EVENT)
-    return next((it.at for it in events if (it.fields.get("child"), it.fields.get("user")) == (child, user)), "")
+    found = [it for it in events if {key: it.fields.get(key) for key in wanted} == wanted]
+    return (found[-1].at, found[-1].fields.get("arrived") is True) if found else ("", False)
 
 
 def first_letter(fleet: Fleet, child: str, user: int, text: str) -> list[Letter]:
@@ -45,9 +50,9 @@ def first_letter(fleet: Fleet, child: str, user: int, text: str) -> list[Letter]
 
 
 def welcome(
-    fleet: Fleet, child: str, user: int, text: str, on_each: OnEach, ports: Ports, every: float, until: float
+    fleet: Fleet, child: str, user: int, text: str, bot: int, on_each: OnEach, ports: Ports, every: float, until: float
 ) -> Delivery:
-    """The gateway's answer to the first message to this user; tried again, until then, while there is none.
+    """The gateway's answer to the first message to this user; tried again, until then, while Telegram refuses it.
 
     A bot cannot write to whom it has never heard of: that is what there is to wait for. `until` is by the monotonic
     clock. Raises UsageProblem for a text that is none, CloudError.
@@ -56,10 +61,11 @@ def welcome(
     while True:
         is_last = ports.clock.monotonic() + every > until
         [delivery] = messages.send(written, on_each, ports, failures_count=is_last)
-        if delivery.message:
-            fields: dict[str, Json] = {"child": child, "user": user, "by": ports.operator}
+        if delivery.message or delivery.is_unclear:
+            fields: dict[str, Json] = {"child": child, "user": user, "bot": bot, "arrived": bool(delivery.message)}
+            fields["by"] = ports.operator
             at = ports.clock.now().isoformat()
             ports.store.append(Event(EVENT, at, ports.clock.token(), fields), durable=False)
-        if delivery.message or delivery.is_unclear or is_last:
+        if not delivery.is_refused or is_last:
             return delivery
         ports.clock.sleep(every)

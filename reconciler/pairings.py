@@ -6,6 +6,7 @@ What a host tells of people is said by strangers, and is not trusted to be anyth
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -13,12 +14,18 @@ from typing import Any, Final, cast
 from reconciler import commands
 from reconciler.errors import CommandFailed, FleetError, HostError, HostTimedOut, UsageProblem
 from reconciler.model import Access, Completed, Event, Fleet, Json, News, NewsKind, PairingRequest
+from reconciler.model.pairing import LIFE
 from reconciler.ports import Host, Ports
 from reconciler.steps.release import NODE_DIRECTORY
 
 OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]
 
 _LONGEST_SAID: Final = 300  # characters of what a gateway says
+_UNCLEAR: Final = "nobody can tell whether that was done"
+_LOOK: Final = "fleet pairing list {} says whether they still ask"
+_WRONG: Final = "fleet status {} says what is wrong"
+_CODE: Final = re.compile("[A-Z2-9]{4,16}")  # eight today, without those that look alike
+_USER: Final = re.compile("[1-9][0-9]{0,15}")
 
 
 class Pairings:
@@ -61,11 +68,11 @@ class Pairings:
     def _access(self, name: str, host: Host) -> Access:
         try:
             answer = json.loads(host.run(commands.read_pairings()).stdout)
-            asking = [it for told in answer["requests"] if (it := _request(name, told)) is not None]
+            asking = [it for told in answer["requests"] if (it := _request(name, told)).left > 0]
             approved = [user for user in answer["approved"] if isinstance(user, str)]
         except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise HostError("its host does not say who asks", f"fleet status {name} says what is wrong") from error
-        return Access(name, tuple(asking), self._strangers(name, approved))
+        return Access(name, tuple(asking), tuple(approved), self._strangers(name, approved))
 
     def _strangers(self, name: str, approved: Sequence[str]) -> tuple[str, ...]:
         spec = self._fleet.children.get(name)
@@ -80,12 +87,13 @@ class Pairings:
     def _answer(self, request: PairingRequest, verb: str, more: dict[str, Json]) -> dict[str, Any]:
         answered = self._on_each([request.child], lambda name, host: _told(request, host, verb, more))
         if isinstance(answer := answered[request.child], FleetError):
+            self._note("pairing-not-answered", request, answer=verb, problem=answer.summary)
             raise answer
         return cast(dict[str, Any], answer)
 
-    def _note(self, event: str, request: PairingRequest) -> None:
+    def _note(self, event: str, request: PairingRequest, **more: Json) -> None:
         clock = self._ports.clock
-        fields: dict[str, Json] = {"child": request.child, "user": request.user, "by": self._ports.operator}
+        fields = {"child": request.child, "user": request.user, "by": self._ports.operator, **more}
         self._ports.store.append(Event(event, clock.now().isoformat(), clock.token(), fields), durable=False)
 
 
@@ -122,41 +130,49 @@ def _known(before: Access | None, now: Access) -> Access:
     return replace(now, requests=before.requests) if now.problem and before is not None else now
 
 
-def _request(child: str, told: Any) -> PairingRequest | None:
-    """None of one that has expired, or that cannot be told how old it is: the gateway takes it for expired, too."""
-    age = told["age"]
-    if not isinstance(age, int | float):
-        return None
+def _request(child: str, told: Any) -> PairingRequest:
+    """ValueError for what no gateway has written: a code that people copy shall mean nothing to a shell."""
+    age, user, code = told["age"], str(told["user"]), str(told["code"])
+    age = float(age) if isinstance(age, int | float) else float(LIFE)  # as the gateway takes it: for expired
+    if not _CODE.fullmatch(code) or not _USER.fullmatch(user):
+        raise ValueError("no request of a Telegram user")
     given = " ".join(str(told[key]) for key in ("firstName", "lastName") if told[key])
     handle = f"@{told['username']}" if told["username"] else ""
-    request = PairingRequest(child, str(told["user"]), str(told["code"]), f"{given} {handle}".strip(), max(0.0, age))
-    return request if request.left > 0 else None
+    return PairingRequest(child, user, code, f"{given} {handle}".strip(), max(0.0, age))
 
 
 def _told(request: PairingRequest, host: Host, verb: str, more: dict[str, Json]) -> dict[str, Any]:
     """The gateway's own list says how it calls the request."""
     where: dict[str, Json] = {"channel": "telegram"}
-    for asked in _called(host, "channels.pairing.list", where, request).get("requests") or ():
+    known = _called(host, "channels.pairing.list", where, request).get("requests")
+    if not isinstance(known, list):
+        raise HostError("not done: the gateway does not say who asks", _WRONG.format(request.child))
+    for asked in known:
         if isinstance(asked, dict) and str(asked.get("senderId")) == request.user:
             account, number = asked.get("accountId"), asked.get("requestId")
             params = {**where, "accountId": account, "requestId": number, **more}
-            return _called(host, f"channels.pairing.{verb}", params, request)
+            answer = _called(host, f"channels.pairing.{verb}", params, request, changes=True)
+            if answer.get("requestId") != number:
+                raise HostError(f"{_UNCLEAR}: the gateway did not confirm it", _LOOK.format(request.child))
+            return answer
     raise HostError(f"{request.user} does not ask any more", "let them write to the bot again")
 
 
-def _called(host: Host, method: str, params: dict[str, Json], request: PairingRequest) -> dict[str, Any]:
+def _called(
+    host: Host, method: str, params: dict[str, Json], request: PairingRequest, *, changes: bool = False
+) -> dict[str, Any]:
     try:
         done = host.run(commands.call_by_cli(method, params, NODE_DIRECTORY))
     except HostTimedOut as error:
-        advice = f"fleet pairing list {request.child} says whether they still ask"
-        raise HostTimedOut(f"nobody can tell whether that was done: {error.summary}", advice) from error
+        summary = f"{_UNCLEAR}: {error.summary}" if changes else f"not done: {error.summary}"
+        raise HostTimedOut(summary, _LOOK.format(request.child)) from error
     answer = _json(done)
     if done.exit_code != 0:
         refusal = answer.get("error")
         said = refusal.get("message") if isinstance(refusal, dict) else None
         said = said if isinstance(said, str) else done.stderr.decode(errors="replace").strip()
         summary = f"not done: {said[:_LONGEST_SAID] or 'the gateway does not say why'}"
-        raise CommandFailed(summary, f"fleet status {request.child} says what is wrong")
+        raise CommandFailed(summary, _WRONG.format(request.child))
     return answer
 
 

@@ -9,17 +9,28 @@ from typing import Final, Self, TypeVar
 from reconciler.errors import FleetError, HostError
 from reconciler.model import Server
 from reconciler.parallel import in_parallel
-from reconciler.ports import Host
+from reconciler.ports import Clock, Host
 
 T = TypeVar("T")
 WORKERS: Final = 32  # connections at a time
+MOST_KEPT: Final = 200  # open files of a process are limited, often to 1,024
+LOOK_AGAIN: Final = 60.0  # seconds
 
 
 class Lines:
     """Connections that are `kept` open from one question to the next; one that fails is made anew for the next."""
 
-    def __init__(self, servers: Mapping[str, Server | None], connect: Callable[[Server], Host], *, kept: bool) -> None:
-        self._servers, self._connect, self._kept = servers, connect, kept
+    def __init__(
+        self,
+        look: Callable[[], Mapping[str, Server | None]],
+        connect: Callable[[Server], Host],
+        clock: Clock,
+        *,
+        kept: bool,
+    ) -> None:
+        """`look` lists the servers; again after a failure, for there may be another one. Raises what it raises."""
+        self._look, self._connect, self._clock, self._kept = look, connect, clock, kept
+        self._servers, self._looked, self._is_stale = look(), clock.monotonic(), False
         self._hosts: dict[str, Host] = {}
 
     def __enter__(self) -> Self:
@@ -36,15 +47,18 @@ class Lines:
     def ask(self, names: Iterable[str], ask: Callable[[str, Host], T]) -> dict[str, T | FleetError]:
         """What `ask` makes of the host of each child, by name and in threads; or why there is nothing."""
         wanted = tuple(names)
+        if self._is_stale and self._clock.monotonic() - self._looked >= LOOK_AGAIN:
+            self._servers, self._looked, self._is_stale = self._look(), self._clock.monotonic(), False
 
         def look(name: str) -> T | FleetError:
             try:
                 return ask(name, self._host(name))
             except FleetError as error:
                 self._hang_up(name)
+                self._is_stale = True
                 return error
             finally:
-                if not self._kept:
+                if not self._kept or len(self._hosts) > MOST_KEPT:
                     self._hang_up(name)
 
         return dict(zip(wanted, in_parallel(look, wanted, WORKERS), strict=True))
@@ -57,17 +71,6 @@ class Lines:
     def _hang_up(self, name: str) -> None:
         if (host := self._hosts.pop(name, None)) is not None:
             host.close()
-
-
-def on_each(
-    names: Iterable[str],
-    servers: Mapping[str, Server | None],
-    connect: Callable[[Server], Host],
-    ask: Callable[[str, Host], T],
-) -> dict[str, T | FleetError]:
-    """What `ask` makes of a connection to the host of each child, by name and in threads; or why there is none."""
-    with Lines(servers, connect, kept=False) as lines:
-        return lines.ask(names, ask)
 
 
 def _server_of(name: str, server: Server | None) -> Server:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,21 @@ def replace(path: Path, data: bytes, mode: int) -> None:
     On the disk when this returns. Raises OSError, with whatever was there still there.
     """
     with _written(path, data, mode) as fresh:
+        fresh.replace(path)
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    """`path` with exactly `data`; its mode and its owner stay. Raises OSError, with whatever was there still there.
+
+    PermissionError where nobody may write it, also for root, who may everything.
+    """
+    before = path.stat()
+    if not before.st_mode & 0o222:
+        raise PermissionError(errno.EACCES, "it is read-only", str(path))
+    with _written(path, data, 0o600) as fresh:
+        if os.geteuid() == 0:
+            os.chown(fresh, before.st_uid, before.st_gid)
+        fresh.chmod(stat.S_IMODE(before.st_mode))
         fresh.replace(path)
 
 

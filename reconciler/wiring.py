@@ -14,7 +14,7 @@ from reconciler.clock import SystemClock
 from reconciler.errors import SandboxError
 from reconciler.fleet import references
 from reconciler.managed.files import NODE_VERSION
-from reconciler.model import Bucket, Endpoints, Fleet, NodeDistribution, Provider, Secret
+from reconciler.model import Bucket, Endpoints, Event, Fleet, Json, NodeDistribution, Provider, Secret
 from reconciler.ports import Channel, Cloud, Ports, Secrets, Vault
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
@@ -101,6 +101,13 @@ def _vault(place: str | Bucket, home: Path, resolver: ReferenceSecrets) -> Vault
 def open_store(state_dir: Path) -> DirectoryStore:
     """The state directory alone, for who only reads what was done."""
     return DirectoryStore(state_dir, SystemClock())
+
+
+def note(store: DirectoryStore, event: str, **fields: Json) -> None:
+    """A line in the journal, with who asks for it, for who has nothing else but that directory."""
+    clock = SystemClock()
+    told = {**fields, "by": operator(os.environ)}
+    store.append(Event(event, clock.now().isoformat(), clock.token(), told), durable=True)
 
 
 def find_key(fleet: Fleet, allow_sources: str | None = None, allow_cmd: Sequence[str] = ()) -> tuple[Secret, str]:

@@ -1,167 +1,202 @@
 """Small changes to a YAML file that leave everything else in it as it is, byte for byte: comments, quotes, line ends.
 
-Positions are those of the reader (yamltext). A library that reads and writes whole files changes more than it was told
-to: of 44 odd scalars ruamel.yaml 0.19 in YAML 1.1 mode writes 14 otherwise, and `1_0.5` as another number.
+Positions are those of the reader (document.py). A library that reads and writes whole files changes more than it was
+told to: of 44 odd scalars ruamel.yaml 0.19 in YAML 1.1 mode writes 12 otherwise, and `1_0.5` as another number.
 
-What a change makes of the data is compared with what it was to make of it; so it is right, or there is none.
+What a change makes of the data, as the reader reads it, is compared with what it was to make of it: so it is right, or
+there is none. Where comments would get lost or come to stand by something else, there is none either.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from functools import cached_property
+from typing import Any, Final, TypeAlias
 
 import yaml
 
-from reconciler.errors import Refused
+from reconciler.document import Document, compose
+from reconciler.errors import ConfigError, Refused
 from reconciler.model import Json
-from reconciler.yamltext import MAX_NODES, root_map
+from reconciler.schema import is_free
 
 Keys: TypeAlias = tuple[str, ...]
+Splice: TypeAlias = tuple[int, int, str]  # from here to there comes this text
 
 STEP: Final = 2  # columns that a new level is indented by
+_ALIAS: Final = re.compile(r"\s*\*[^\s,\[\]{}]+")
 
 
-if TYPE_CHECKING:
-    from yaml import SafeLoader as _Base
-else:
-    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_Base):
-    """A lone `=` is text, as it is for the reader of fleet files."""
-
-
-def _text(loader: Any, node: Any) -> Any:
-    return loader.construct_scalar(node)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:value", _text)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Text:
     """A YAML file whose top is a map; `name` is what messages call it."""
 
     raw: bytes
     name: str
 
-    def with_value(self, keys: Keys, value: Json) -> Text:
-        """What is at these keys is `value` now; maps on the way there are made. Raises Refused, ConfigError."""
-        return self._proven(_Edit(self).put(keys, value), _with(self.data, keys, value))
+    def with_values(self, values: Mapping[Keys, Json]) -> Text:
+        """What is at these keys is this now; maps on the way there are made. No two come into the same new place.
 
-    def without(self, keys: Keys) -> Text:
-        """The entry is gone, with what stands in it; comments above it stay. Raises Refused, ConfigError."""
-        return self._proven(_Edit(self).drop(keys), _without(self.data, keys))
+        Raises Refused, ConfigError.
+        """
+        wanted, edit = self.data, _Edit(self)
+        for keys, value in values.items():
+            wanted = _with(wanted, keys, value)
+        return self._proven([edit.put(keys, value) for keys, value in values.items()], wanted)
+
+    def with_value(self, keys: Keys, value: Json) -> Text:
+        return self.with_values({keys: value})
+
+    def without(self, *entries: Keys) -> Text:
+        """These are gone, with what stands in them, and comments below that are indented by more. Raises Refused."""
+        there = [keys for keys in entries if self.has(keys)]
+        changed = self._without(there[:-1]) if len(there) > 1 else self
+        return changed._without(there[-1:])  # the last of a map leaves an empty one
 
     def with_item(self, keys: Keys, item: Json) -> Text:
         """The list there has one more at its end. Raises Refused, ConfigError."""
-        found = _at(self.data, keys)
+        found = self.at(keys)
         items = [*found, item] if isinstance(found, list) else [item]
-        return self._proven(_Edit(self).append(keys, item), _with(self.data, keys, items))
+        return self._proven([_Edit(self).append(keys, item)], _with(self.data, keys, items))
 
-    @property
-    def data(self) -> dict[str, Any]:
-        found: Any = yaml.load(self.raw, Loader=_Loader)  # noqa: S506  # it is a safe one
-        assert isinstance(found, dict)
+    def at(self, keys: Keys) -> Any:
+        """What is there; None where nothing is."""
+        found: Any = self.data
+        for name in keys:
+            found = found.get(name) if isinstance(found, dict) else None
         return found
 
-    def _proven(self, text: str, wanted: Mapping[str, Any]) -> Text:
-        mark = b"\xef\xbb\xbf" if self.raw.startswith(b"\xef\xbb\xbf") else b""
-        changed = Text(mark + text.encode(), self.name)
+    def has(self, keys: Keys) -> bool:
+        above = self.at(keys[:-1])
+        return isinstance(above, dict) and keys[-1] in above
+
+    @property
+    def data(self) -> dict[str, Json]:
+        return self.document.data
+
+    @cached_property
+    def document(self) -> Document:
+        """As the reader of fleet files has it. Raises ConfigError."""
+        return compose(self.raw, self.name, is_free)
+
+    def _without(self, entries: Iterable[Keys]) -> Text:
+        wanted, edit, splices = self.data, _Edit(self), list[Splice]()
+        for keys in entries:
+            wanted = _without(wanted, keys)
+            splices += edit.drop(keys)
+        return self._proven(splices, wanted)
+
+    def _proven(self, splices: Iterable[Splice], wanted: Mapping[str, Any]) -> Text:
+        mark, text = b"\xef\xbb\xbf", self.raw.decode("utf-8-sig")
+        for start, end, instead in sorted(splices, reverse=True):
+            text = text[:start] + instead + text[end:]
+        changed = Text((mark if self.raw.startswith(mark) else b"") + text.encode(), self.name)
         try:
             is_right = changed.data == wanted
-        except (yaml.YAMLError, AssertionError):
+        except ConfigError:
             is_right = False
         if not is_right:
-            raise Refused(f"{self.name} is written in a way that this cannot change", "change it by hand")
+            raise _refused(self.name)
         return changed
 
 
 class _Edit:
-    """One change of the text, by where its nodes stand."""
+    """Changes of the text, by where its nodes stand."""
 
     def __init__(self, before: Text) -> None:
+        self._name, self._nodes = before.name, before.document.nodes
         self._text = before.raw.decode("utf-8-sig")
-        self._root = root_map(before.raw, before.name, "", MAX_NODES)
         self._newline = "\r\n" if "\r\n" in self._text else "\n"
 
-    def put(self, keys: Keys, value: Json) -> str:
-        parent, rest = self._deepest(keys)
-        if not rest:
-            return self._replaced(_entry(parent, keys[-1])[1], value)
+    def put(self, keys: Keys, value: Json) -> Splice:
+        known = self._known(keys)
+        if known == keys and not (isinstance(value, dict) and self._is_empty(keys)):
+            return self._replaced(self._nodes[keys][1], value)
+        above = known if self._is_map(known) else known[:-1]
+        rest = keys[len(above) :]
         for name in reversed(rest[1:]):
             value = {name: value}
-        return self._added(parent, rest[0], value)
+        return self._added(above, rest[0], value)
 
-    def append(self, keys: Keys, item: Json) -> str:
-        parent, rest = self._deepest(keys)
-        node = None if rest else _entry(parent, keys[-1])[1]
+    def append(self, keys: Keys, item: Json) -> Splice:
+        node = self._nodes[keys][1] if keys in self._nodes else None
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             return self.put(keys, [item])
         last = node.value[-1]
         if node.flow_style:
-            return self._spliced(last.end_mark.index, last.end_mark.index, f", {_flow(item)}")
+            end = last.end_mark.index
+            return end, end, f", {_flow(item)}"
         end = self._line_end(self._end_of(last))
-        return self._spliced(end, end, f"{self._newline}{' ' * node.start_mark.column}- {_flow(item)}")
+        return end, end, f"{self._newline}{' ' * node.start_mark.column}- {_flow(item)}"
 
-    def drop(self, keys: Keys) -> str:
-        parent, rest = self._deepest(keys)
-        if rest:
-            return self._text
-        key, value = _entry(parent, keys[-1])
+    def drop(self, keys: Keys) -> list[Splice]:
+        key, value = self._nodes[keys]
+        above_key, parent = self._nodes[keys[:-1]][0], self._map(keys[:-1])
         if parent.flow_style:
-            return self._dropped_from_flow(parent, key, value)
+            return [self._dropped_from_flow(parent, key, value)]
         start, end = self._line_start(key.start_mark.index), self._line_end(self._end_of(value, key))
-        cut = self._spliced(start, min(len(self._text), end + len(self._newline)), "")
+        cut = start, self._next_line(self._with_comments(end, key.start_mark.column)), ""
         if len(parent.value) > 1 or len(keys) == 1:
-            return cut
-        above, _ = self._deepest(keys[:-1])  # nothing is left of the map
-        colon = self._colon(_entry(above, keys[-2])[0])
-        return f"{cut[:colon]} {{}}{cut[colon:]}"
+            return [cut]
+        colon = self._colon(above_key)  # nothing is left of the map
+        return [cut, (colon, colon, " {}")]
 
-    def _deepest(self, keys: Keys) -> tuple[yaml.MappingNode, Keys]:
-        """The map that lies furthest on the way, and the keys that are not in it yet; none where all are there."""
-        node = self._root
-        for number, name in enumerate(keys):
-            if not _has(node, name):
-                return node, keys[number:]
-            below = _entry(node, name)[1]
-            if number == len(keys) - 1:
-                break
-            if not isinstance(below, yaml.MappingNode) or not below.value:
-                return node, keys[number:]
-            node = below
-        return node, ()
+    def _known(self, keys: Keys) -> Keys:
+        """The part of the way that is there."""
+        return next(keys[:end] for end in range(len(keys), -1, -1) if keys[:end] in self._nodes)
 
-    def _replaced(self, node: yaml.Node, value: Json) -> str:
+    def _map(self, keys: Keys) -> yaml.MappingNode:
+        node = self._nodes[keys][1]
+        if not isinstance(node, yaml.MappingNode):
+            raise _refused(self._name)
+        return node
+
+    def _is_map(self, keys: Keys) -> bool:
+        """With something in it: what is added to an empty one, or to none, replaces that."""
+        node = self._nodes[keys][1]
+        return isinstance(node, yaml.MappingNode) and (bool(node.value) or not keys)
+
+    def _is_empty(self, keys: Keys) -> bool:
+        node = self._nodes[keys][1]
+        return not node.value if isinstance(node, yaml.CollectionNode) else node.tag.endswith(":null")
+
+    def _replaced(self, node: yaml.Node, value: Json) -> Splice:
         start, end = node.start_mark.index, self._end_of(node)
         lead = "" if self._text[start - 1] in " \t[{," else " "
-        return self._spliced(start, max(start, end), lead + _flow(value))
+        return start, max(start, end), lead + _flow(value)
 
-    def _added(self, parent: yaml.MappingNode, name: str, value: Json) -> str:
-        if _has(parent, name):  # there is nothing in it: null, or {}
-            return self._filled(parent, _entry(parent, name), value)
+    def _added(self, above: Keys, name: str, value: Json) -> Splice:
+        parent = self._map(above)
+        if (*above, name) in self._nodes:
+            if not self._is_empty((*above, name)):
+                raise _refused(self._name)
+            return self._filled(parent, self._nodes[*above, name], value)
+        last_key, last = parent.value[-1] if parent.value else (None, None)
         if parent.flow_style:
-            last = parent.value[-1][1] if parent.value else None
+            self._refuse_comments(parent)
             at = parent.start_mark.index + 1 if last is None else self._end_in_flow(last)
-            return self._spliced(at, at, f"{', ' if last is not None else ''}{_flow(name)}: {_flow(value)}")
-        key, last = parent.value[-1]
-        end = self._line_end(self._end_of(last, key))
-        return self._spliced(end, end, self._newline + self._block(name, value, parent.value[0][0].start_mark.column))
+            return at, at, f"{', ' if last is not None else ''}{_flow(name)}: {_flow(value)}"
+        if last is None:
+            raise _refused(self._name)
+        column = parent.value[0][0].start_mark.column
+        end = self._with_comments(self._line_end(self._end_of(last, last_key)), column)
+        return end, end, self._newline + self._block(name, value, column)
 
-    def _filled(self, parent: yaml.MappingNode, entry: tuple[yaml.Node, yaml.Node], value: Json) -> str:
+    def _filled(self, parent: yaml.MappingNode, entry: tuple[yaml.Node, yaml.Node], value: Json) -> Splice:
+        """There is nothing in it: null, or {}."""
         key, node = entry
         start, end = node.start_mark.index, self._end_of(node, key)
+        if isinstance(node, yaml.CollectionNode):
+            self._refuse_comments(node)
         if parent.flow_style or not isinstance(value, dict):
-            return self._spliced(start, max(start, end), f" {_flow(value)}" if start >= end else _flow(value))
+            return start, max(start, end), f" {_flow(value)}" if start >= end else _flow(value)
         column = key.start_mark.column + STEP
         lines = self._newline.join(self._block(name, one, column) for name, one in value.items())
         rest = self._line_end(max(start, end))
-        comment = self._text[max(start, end) : rest].rstrip()
-        return self._spliced(self._colon(key), rest, f"{comment and ' ' + comment.strip()}{self._newline}{lines}")
+        comment = self._text[max(start, end) : rest].strip()
+        return self._colon(key), rest, f"{comment and ' ' + comment}{self._newline}{lines}"
 
     def _block(self, name: str, value: Json, column: int) -> str:
         """`name: value` at this column; maps below each other, down to what fits on a line."""
@@ -170,21 +205,36 @@ class _Edit:
         below = (self._block(key, one, column + STEP) for key, one in value.items())
         return self._newline.join((f"{' ' * column}{_flow(name)}:", *below))
 
-    def _dropped_from_flow(self, parent: yaml.MappingNode, key: yaml.Node, value: yaml.Node) -> str:
+    def _dropped_from_flow(self, parent: yaml.MappingNode, key: yaml.Node, value: yaml.Node) -> Splice:
+        self._refuse_comments(parent)
         number = [entry[0] for entry in parent.value].index(key)
         start, end = key.start_mark.index, self._end_of(value, key)
         if number + 1 < len(parent.value):
             end = parent.value[number + 1][0].start_mark.index
         elif number:
             start = self._end_in_flow(parent.value[number - 1][1])
-        return self._spliced(start, end, "")
+        return start, end, ""
+
+    def _refuse_comments(self, node: yaml.Node) -> None:
+        """Nobody can tell to which entry of a flow map a comment in it belongs."""
+        text = self._text[node.start_mark.index : node.end_mark.index]
+        if "\n" in text and re.search(r"(^|\s)#", text):
+            raise _refused(self._name)
 
     def _colon(self, key: yaml.Node) -> int:
         """Right after it."""
-        return self._text.index(":", key.end_mark.index) + 1
+        found = self._text.find(":", key.end_mark.index)
+        if found < 0:
+            raise _refused(self._name)
+        return found + 1
 
     def _end_of(self, node: yaml.Node, key: yaml.Node | None = None) -> int:
         """Where what it says ends: what follows of comments and empty lines belongs to nobody."""
+        if key is not None and node.start_mark.index < key.start_mark.index:  # an alias: its node stands elsewhere
+            found = _ALIAS.match(self._text, self._colon(key))
+            if found is None:
+                raise _refused(self._name)
+            return found.end()
         if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
             last = node.value[-1]
             return self._end_of(last[1], last[0]) if isinstance(last, tuple) else self._end_of(last)
@@ -198,6 +248,19 @@ class _Edit:
         end = node.end_mark.index
         return int(end) if end == node.start_mark.index else self._end_of(node)
 
+    def _with_comments(self, end: int, column: int) -> int:
+        """The end of what follows on lines of their own that are indented by more: it is about what stands above."""
+        found, at = end, end
+        while (start := self._text.find("\n", at) + 1) and start < len(self._text):
+            at = self._line_end(start)
+            line = self._text[start:at]
+            if line.strip() and not line.lstrip().startswith("#"):
+                break
+            if line.strip() and len(line) - len(line.lstrip()) <= column:
+                break
+            found = at if line.strip() else found
+        return found
+
     def _line_start(self, index: int) -> int:
         return self._text.rfind("\n", 0, index) + 1
 
@@ -207,16 +270,13 @@ class _Edit:
         end = len(self._text) if found < 0 else found
         return end - 1 if self._text[end - 1 : end] == "\r" else end
 
-    def _spliced(self, start: int, end: int, text: str) -> str:
-        return self._text[:start] + text + self._text[end:]
+    def _next_line(self, end: int) -> int:
+        """Behind the end of a line that ends there."""
+        return end + len(re.match(r"\r?\n?", self._text[end : end + 2]).group())  # type: ignore[union-attr]
 
 
-def _has(node: yaml.MappingNode, name: str) -> bool:
-    return any(key.value == name for key, _ in node.value)
-
-
-def _entry(node: yaml.MappingNode, name: str) -> tuple[yaml.Node, yaml.Node]:
-    return next((key, value) for key, value in node.value if key.value == name)
+def _refused(name: str) -> Refused:
+    return Refused(f"{name} is written in a way that this cannot change", "change it by hand")
 
 
 def _is_small(value: Mapping[str, Json]) -> bool:
@@ -229,25 +289,14 @@ def _flow(value: Json) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _at(data: Any, keys: Sequence[str]) -> Any:
-    for name in keys:
-        data = data.get(name) if isinstance(data, dict) else None
-    return data
-
-
 def _with(data: Mapping[str, Any], keys: Keys, value: Json) -> dict[str, Any]:
-    changed = copy.deepcopy(dict(data))
-    place = changed
-    for name in keys[:-1]:
-        below = place.get(name)
-        place[name] = place = below if isinstance(below, dict) else {}
-    place[keys[-1]] = value
-    return changed
+    """Copies what lies on the way, and nothing else."""
+    below = data.get(keys[0])
+    changed = value if len(keys) == 1 else _with(below if isinstance(below, dict) else {}, keys[1:], value)
+    return {**data, keys[0]: changed}
 
 
 def _without(data: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
-    changed = copy.deepcopy(dict(data))
-    place = _at(changed, keys[:-1])
-    if isinstance(place, dict):
-        place.pop(keys[-1], None)
-    return changed
+    if len(keys) == 1:
+        return {key: value for key, value in data.items() if key != keys[0]}
+    return {**data, keys[0]: _without(data[keys[0]], keys[1:])}

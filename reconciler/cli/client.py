@@ -45,7 +45,12 @@ def declared_of(client: FleetClient, selection: Selection) -> tuple[str, ...]:
     if strangers := [name for name in chosen if name in selection.names and name not in client.fleet.children]:
         advice = "there is a server of it; to ask something of that, write it into the fleet file again"
         raise UsageProblem(f"the fleet file does not declare: {', '.join(strangers)}", advice)
-    return tuple(name for name in chosen if name in client.fleet.children)
+    declared = tuple(name for name in chosen if name in client.fleet.children)
+    if chosen and not declared:
+        raise UsageProblem(
+            f"the fleet file declares none of them: {', '.join(chosen)}", "fleet list shows who is there"
+        )
+    return declared
 
 
 def declared_names(client: FleetClient, patterns: Iterable[str], option: str) -> frozenset[str]:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.changes import consent, follow_moves, has_errors, run_plan, show_plan
-from reconciler.cli.client import declared_of, open_client
+from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
-from reconciler.errors import Refused, UsageProblem
-from reconciler.selection import Selection
+from reconciler.errors import ConfigError, Refused, UsageProblem
+from reconciler.selection import Selection, resolve
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
     from reconciler.fleetfile import FleetFile
     from reconciler.model import Json
 
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+
 
 @click.command()
 @click.argument("name")
 @click.option("--bot-token", metavar="REF", help="Where its bot's token is; else in file:secrets/NAME.token.")
-@click.option("--region", "regions", multiple=True, help="Where; the first that can be had is taken (repeatable).")
-@click.option("--server-type", "types", multiple=True, help="Which servers will do, likewise (repeatable).")
-@click.option("--version", help="Of OpenClaw.")
-@click.option("--group", help="The group that it belongs to.")
-@click.option("--owner", type=click.IntRange(1, 2**53), metavar="ID", help="Its owner's Telegram id.")
+@click.option("--region", "regions", multiple=True, metavar="REGION", help="The first that can be had (repeatable).")
+@click.option("--server-type", "types", multiple=True, metavar="TYPE", help="The first that can be had (repeatable).")
+@click.option("--version", metavar="VERSION", help="Of OpenClaw.")
+@click.option("--group", metavar="GROUP", help="The group that it belongs to.")
+@click.option("--owner", type=click.IntRange(1, 2**53), metavar="ID", help="Its owner's Telegram id, who is let in.")
+@dry_run_option
 @with_settings
 def add(
     settings: Settings,
@@ -38,41 +44,60 @@ def add(
     version: str | None,
     group: str | None,
     owner: int | None,
+    dry_run: bool,
 ) -> int:
-    """Write a child into the fleet file. What is not said comes from its group and from `defaults`."""
+    """Write a child into the fleet file: fleet add bob --owner 4242
+
+    What is not said comes from its group and from `defaults`. Nothing is made before you apply.
+    """
+    from reconciler.document import looks_secret
     from reconciler.fleetfile import FleetFile
 
+    if bot_token and looks_secret(bot_token):
+        raise UsageProblem("--bot-token is a secret itself, and not where it is", "fleet bot token CHILD takes it")
     values: dict[str, Json] = {
         "group": group,
         "region": _one_or_many(regions),
         "server_type": _one_or_many(types),
         "version": version,
         "bot": {"token": bot_token or f"file:secrets/{name}.token"},
-        "users": {"allowed": [owner], "owner": owner} if owner else None,
     }
     file = FleetFile(settings.file)
     file.add(name, {key: value for key, value in values.items() if value is not None})
-    file.fleet()
-    _saved(file)
+    with _not_written():
+        if owner:  # a list of its own is used instead of its group's
+            allowed = dict.fromkeys((*file.fleet().children[name].users.allowed, owner))
+            file.put([name], "users", {"allowed": [*allowed], "owner": owner})
+    _save(settings, file, dry_run, "child-added", (name,))
     click.echo(f"\nTo give it its bot, its server and its user: fleet onboard {name}")
     return 0
 
 
 @click.command()
 @with_selection(NONE_IS_REFUSED)
+@dry_run_option
+@click.option("--yes", "-y", is_flag=True, help="Several of them without asking.")
 @with_settings
-def remove(settings: Settings, selection: Selection) -> int:
-    """Take children out of the fleet file. Their servers go with the next apply, after a last copy of their memory."""
+def remove(settings: Settings, selection: Selection, dry_run: bool, yes: bool) -> int:
+    """Take children out of the fleet file. The next apply deletes their servers, after a last copy of their memory.
+
+    Needs neither secrets nor network.
+    """
     from reconciler.fleetfile import FleetFile
 
     refuse_empty(selection, "take out of the fleet file")
-    names = declared_of(open_client(settings), selection)
     file = FleetFile(settings.file)
-    for name in names:
-        file.remove(name)
-    file.fleet()
-    _saved(file)
-    click.echo(f"\nTo delete their servers, after a last copy of what they remember: fleet apply {' '.join(names)}")
+    names = resolve(selection, file.before.children, {})
+    if kept := [name for name in names if file.before.children[name].protect]:
+        raise Refused(
+            f"protected: {', '.join(kept)}", "set `protect: false` in the fleet file and apply, then take it out"
+        )
+    file.remove(names)
+    with whoever_reads() as output:
+        if len(names) > 1 and not dry_run:
+            consent(f"Take {len(names)} children out of the fleet file: {', '.join(names)}?", yes, output)
+        _save(settings, file, dry_run, "children-removed", names)
+        click.echo("\nThe next apply deletes what servers they have, after a last copy of their memory: fleet plan")
     return 0
 
 
@@ -82,74 +107,124 @@ def remove(settings: Settings, selection: Selection) -> int:
 @click.option("--yes", "-y", is_flag=True, help="Without asking.")
 @with_settings
 def update(settings: Settings, selection: Selection, version: str, yes: bool) -> int:
-    """Bring children to a version of OpenClaw: it is written into the fleet file, planned and applied.
+    """Bring children to a version of OpenClaw, in the fleet file and then there: fleet update alice 2026.9.6
 
-    fleet update alice 2026.9.6. The last word is the version; `latest` is the newest that there is now, and it is
-    written as what it is. Nothing is written unless you agree to the plan.
+    The last word is the version, or `latest` for the newest that there is now, which is written as what it is. It
+    becomes each child's own `version`, where that child is declared; then it is planned and applied. A lower version
+    goes back to a checkpoint, and the plan says what that loses. Nothing is written unless you agree.
     """
     from reconciler.fleetfile import FleetFile
 
     if selection.is_empty:
-        raise UsageProblem("nobody is named, or there is no version", "fleet update CHILD VERSION; or --all VERSION")
-    client = open_client(settings)
-    names = declared_of(client, selection)
-    exact = client.newest_version(names) if version == "latest" else version
+        raise UsageProblem(
+            f"{version} is taken for the version, and nobody is named", "fleet update CHILD VERSION; or --all VERSION"
+        )
     file = FleetFile(settings.file)
-    for name in names:
-        file.put(name, "version", exact)
+    names = resolve(selection, file.before.children, {})
+    if version != "latest":
+        _put_version(file, names, version)  # what is wrong with that needs no cloud to be said
+    client = open_client(settings)
+    if version == "latest":
+        version = client.newest_version(names)
+        _put_version(file, names, version)
     then = client.of(file.fleet())
     with whoever_reads() as output, then.lock("fleet update"):
         planned = then.plan(names)
-        click.echo("\n".join(file.diff()) or f"The fleet file says {exact} already.")
+        _show(file)
         show_plan(settings, planned)
         if planned.plan.is_refused or has_errors(planned):
             raise Refused("nothing was written, and nothing was changed", "mend what is said above")
+        if not file.changes_anything and planned.plan.is_empty:
+            return 0
         consent(f"Write this into {settings.file} and apply?", yes, output)
-        file.save()
-        then.note("version-written", children=[*names], version=exact)
+        _written(file)
+        then.note("version-written", children=[*names], version=version)
         follow_moves(then, planned)
         return run_plan(then, planned, settings) if not planned.plan.is_empty else 0
 
 
 @click.command()
 @click.argument("child")
-@click.argument("what", type=click.Choice(["users"]))
+@click.argument("what", type=click.Choice(["users"]), metavar="users")
+@dry_run_option
 @with_settings
-def adopt(settings: Settings, child: str, what: str) -> int:
-    """Write into the fleet file what a child's host has and the file does not: the users that somebody has let in."""
+def adopt(settings: Settings, child: str, what: str, dry_run: bool) -> int:
+    """Write into the fleet file what a child's host has and the file does not: fleet adopt alice users
+
+    The users whom somebody has let in come into its `users.allowed`, beside those that are there or that it has from
+    its group.
+    """
     from reconciler.fleetfile import FleetFile
 
     del what  # there is one thing so far
+    file = FleetFile(settings.file)
     client = open_client(settings)
     strangers = _let_in(client, child)
-    file = FleetFile(settings.file)
-    for user in strangers:
-        file.allow(child, user)
     if not strangers:
         click.echo(f"The fleet file names all whom {child} lets in.")
         return 0
-    file.fleet()
-    _saved(file)
-    client.note("users-adopted", child=child, users=[*strangers])
-    click.echo(f"\nThat is what holds already; to have the gateway's configuration say it, too: fleet apply {child}")
+    file.allow(child, strangers)
+    _save(settings, file, dry_run, "users-adopted", (child,))
+    click.echo(f"\nThey are let in already; to have the gateway's configuration say so, too: fleet apply {child}")
     return 0
+
+
+def _put_version(file: FleetFile, names: tuple[str, ...], version: str) -> None:
+    file.put(names, "version", version)
+    with _not_written():
+        file.fleet()
 
 
 def _let_in(client: FleetClient, child: str) -> list[int]:
     if child not in client.fleet.children:
-        raise UsageProblem(f"the fleet file declares no child {child}", "fleet list says which there are")
+        raise UsageProblem(f"the fleet file declares no child {child}", f"write it there first: fleet add {child}")
     [access] = client.pairings().look([child])
     if access.problem:
         raise Refused(access.problem, access.advice)
-    return [int(user) for user in access.strangers if user.isascii() and user.isdecimal()]
+    users = [int(user) for user in access.strangers if re.fullmatch(r"[1-9][0-9]{0,15}", user)]
+    if odd := sorted(set(access.strangers) - {*map(str, users)}):
+        from reconciler.render.text import harmless
+
+        click.echo(f"Left out, for they are no ids of Telegram users: {harmless(', '.join(odd))}", err=True)
+    return users
 
 
-def _saved(file: FleetFile) -> None:
+def _save(settings: Settings, file: FleetFile, dry_run: bool, event: str, children: tuple[str, ...]) -> None:
+    """Under the lock, so that of two who change it at once both are heard."""
+    from reconciler.wiring import note, open_store
+
+    with _not_written():
+        file.fleet()
+    _show(file)
+    if dry_run:
+        click.echo("\nNothing was written (--dry-run).")
+        return
+    store = open_store(settings.state_dir or settings.file.parent / "state")
+    with store.lock("fleet add, remove or adopt"):
+        _written(file)
+        note(store, event, children=[*children])
+
+
+def _show(file: FleetFile) -> None:
     from reconciler.render.text import harmless
 
     for line in file.diff():
         click.echo(harmless(line))
-    file.save()
+
+
+def _written(file: FleetFile) -> None:
+    if names := file.save():
+        click.echo(f"\nWritten: {', '.join(names)}")
+
+
+@contextlib.contextmanager
+def _not_written() -> Iterator[None]:
+    """What is wrong is said of the file as it would be; the one that is there is as it was."""
+    try:
+        yield
+    except ConfigError:
+        click.echo("Nothing was written: the fleet file would not be valid. As it would be:", err=True)
+        raise
 
 
 def _one_or_many(words: tuple[str, ...]) -> Json:

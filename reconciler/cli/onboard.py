@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,17 +28,18 @@ EVERY = 5.0  # seconds
 @click.option("--welcome", metavar="TEXT", help="The first message, a template as that of `fleet send`.")
 @click.option("--again", is_flag=True, help="Also who was welcomed before.")
 @click.option(
-    "--timeout", type=click.FloatRange(0), default=900, show_default=True, metavar="SECONDS", help="How long to wait."
+    "--timeout", type=click.IntRange(0), default=900, show_default="900", metavar="SECONDS", help="How long to wait."
 )
 @click.option("--yes", "-y", is_flag=True, help="Without asking; needs --user, or the one user that the file names.")
 @with_settings
 def onboard(
-    settings: Settings, child: str, user: int | None, welcome: str | None, again: bool, timeout: float, yes: bool
+    settings: Settings, child: str, user: int | None, welcome: str | None, again: bool, timeout: int, yes: bool
 ) -> int:
     """Bring a child to its user: bot, server, link, pairing, and a first message that has arrived.
 
     What is done already is passed over, so that it can be run again wherever it ended. A missing bot token is read
-    from standard input, or asked for without showing it. Exit code 3: the user has not come yet.
+    from standard input, or asked for without showing it. Exit code 3: the user has not come yet, or nobody can tell
+    whether the message has arrived.
     """
     from reconciler import onboarding
 
@@ -53,19 +55,28 @@ def onboard(
         identity = _bot(client, child, yes, output)
         if code := _applied(client, child, settings, yes, output):
             return code
-        if wanted is not None and not again and (at := client.welcomed(child, wanted)):
-            click.echo(f"{wanted} was welcomed on {at[:16].replace('T', ' ')} UTC; once more: --again")
-            return 0
+        at, arrived = client.welcomed(child, wanted, identity.id) if wanted is not None and not again else ("", False)
+        if at:
+            unclear = "" if arrived else ", and nobody can tell whether that has arrived"
+            click.echo(f"{wanted} was welcomed on {at[:16].replace('T', ' ')} UTC{unclear}; once more: --again")
+            return 0 if arrived else 3
         _show_link(identity, output)
-        return _Meeting(client, child, timeout, yes).welcome(wanted, text)
+        return _Meeting(client, child, identity, timeout, yes).welcome(wanted, text)
 
 
 def _bot(client: FleetClient, child: str, yes: bool, output: LastingOutput) -> BotIdentity:
+    from reconciler.render.text import harmless
+
+    missing = None
     try:
         return client.bots().identity(child)
     except (SecretError, TokenRefused) as error:
-        click.echo(f"{child} has no bot yet: {error.summary}.")
-    client.bots().place(child)
+        with contextlib.suppress(SecretError):
+            client.bots().place(child)
+            missing = error
+        if missing is None:  # nobody but a person can put it there
+            raise
+        click.echo(harmless(f"{child} has no bot yet: {error.summary}."))
     given = given_token()
     with client.lock("fleet onboard"):
         return give(client, child, given, yes, output)
@@ -100,8 +111,8 @@ def _show_link(identity: BotIdentity, output: LastingOutput) -> None:
 class _Meeting:
     """The wait for a user, up to a first message that has arrived."""
 
-    def __init__(self, client: FleetClient, child: str, timeout: float, yes: bool) -> None:
-        self._client, self._child, self._yes = client, child, yes
+    def __init__(self, client: FleetClient, child: str, bot: BotIdentity, timeout: float, yes: bool) -> None:
+        self._client, self._child, self._bot, self._yes = client, child, bot, yes
         self._until = client.clock.monotonic() + timeout
 
     @property
@@ -115,14 +126,14 @@ class _Meeting:
             click.echo("Nobody has come yet. Run this again, it goes on from here.", err=True)
             return 3
         click.echo(f"The first message waits for {user}.")
-        delivery = self._client.welcome(self._child, user, text, EVERY, self._left)
+        delivery = self._client.welcome(self._child, user, text, self._bot.id, EVERY, self._left)
         return self._told(user, delivery)
 
     def _is_let_in(self, user: int) -> bool:
         [access] = self._client.pairings().look([self._child])
         if access.problem:
             raise Refused(access.problem, access.advice)
-        return user in self._client.fleet.children[self._child].users.allowed or str(user) in access.strangers
+        return user in self._client.fleet.children[self._child].users.allowed or str(user) in access.let_in
 
     def _await_request(self, user: int | None) -> int | None:
         """Who was let in; None where nobody came. Others who ask are named and left waiting."""
@@ -161,5 +172,6 @@ class _Meeting:
         if delivery.is_unclear:
             click.echo(f"Sent, not confirmed: {harmless(delivery.problem)}.", err=True)
         else:
-            click.echo(f"{harmless(delivery.problem)}. Run this again, it goes on from here.", err=True)
+            advice = "" if delivery.is_refused else f" ({harmless(delivery.advice)})"
+            click.echo(f"{harmless(delivery.problem)}{advice}. Run this again, it goes on from here.", err=True)
         return 3

@@ -32,9 +32,9 @@ def pairing() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
 @with_settings
 def list_requests(settings: Settings, selection: Selection, as_json: bool) -> int:
-    """Who asks now, and who has been let in without being in the fleet file.
+    """Who asks now, and who else has been let in.
 
-    Exit code 3: somebody could not be asked.
+    Those are in no fleet file: `fleet adopt` writes them there. Exit code 3: somebody could not be asked.
     """
     from reconciler.render.pairings import access_json, request_table, stranger_lines
     from reconciler.render.text import json_text
@@ -98,11 +98,13 @@ def deny(settings: Settings, selection: Selection, code: str, yes: bool) -> int:
 
 @pairing.command()
 @with_selection(NONE_IS_ALL)
-@click.option("--every", type=click.FloatRange(1, 3600), default=5, show_default=True, help="Seconds between looks.")
-@click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="End after so long; else with Ctrl-C.")
+@click.option(
+    "--every", type=click.IntRange(1, 3600), default=5, show_default="5", metavar="SECONDS", help="Between looks."
+)
+@click.option("--timeout", type=click.IntRange(0), metavar="SECONDS", help="End after so long; else with Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Each change as a line of JSON.")
 @with_settings
-def watch(settings: Settings, selection: Selection, every: float, timeout: float | None, as_json: bool) -> int:
+def watch(settings: Settings, selection: Selection, every: int, timeout: int | None, as_json: bool) -> int:
     """Say who asks as soon as they do, over connections that stay open."""
     from reconciler.render.pairings import news_json, news_line
     from reconciler.render.text import json_text

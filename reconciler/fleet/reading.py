@@ -46,7 +46,7 @@ class Reader:
 
     def fleet_file(self, path: Path) -> bytes:
         """The fleet file itself, which may be a pipe. Raises FileNotFoundError, Unreadable."""
-        if (changed := self._instead.get(path.resolve())) is not None:
+        if self._instead and (changed := self._instead.get(path.resolve())) is not None:
             return self._counted("", changed)
         try:
             with path.open("rb") as file:

@@ -31,7 +31,8 @@ class Letter:
 class Delivery:
     """What became of a letter; of its text nothing is kept. `message` is the id that the gateway gives it.
 
-    Without one `problem` says why: it was not sent, or nobody can tell (`is_unclear`).
+    Without one `problem` says why: the gateway refused it (`is_refused`), nobody can tell (`is_unclear`), or the
+    gateway was not even asked.
     """
 
     child: str
@@ -40,3 +41,4 @@ class Delivery:
     problem: str = ""
     advice: str = ""
     is_unclear: bool = False
+    is_refused: bool = False

@@ -29,11 +29,12 @@ class PairingRequest:
 class Access:
     """What a child's gateway knows of people; or why that cannot be told.
 
-    `strangers` have been let in there and are not in the fleet file.
+    `let_in` are those whom somebody has let in there, `strangers` those of them that are not in the fleet file.
     """
 
     child: str
     requests: tuple[PairingRequest, ...] = ()
+    let_in: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
     problem: str = ""
     advice: str = ""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from reconciler.errors import HostTimedOut, Refused
+from reconciler.errors import HostTimedOut, LockHeld, Refused
 from reconciler.fleet import load_fleet
 from reconciler.fleetfile import FleetFile
+from reconciler.wiring import open_store
 from tests.fakes.command_line import CommandLine, Said
 from tests.fakes.fleets import FakeFleet
 
@@ -51,9 +55,12 @@ class Operator:
         self.world.specs = dict(load_fleet(self.file).children)
 
     def __call__(self, *arguments: str) -> Said:
-        said = self._line("--file", str(self.file), *arguments)
+        said = self.line(*arguments)
         self.read()
         return said
+
+    def line(self, *arguments: str) -> Said:
+        return self._line("--file", str(self.file), *arguments)
 
     @property
     def text(self) -> str:
@@ -91,7 +98,7 @@ def test_a_child_more_is_at_the_end_of_the_children(operator: Operator) -> None:
         (("carol",), 64, "more.yaml declares carol already"),
         (("Dora",), 1, "Dora"),
         (("dora", "--version", "banana"), 1, "banana"),
-        (("dora", "--bot-token", "123456789:AAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 1, "secret"),
+        (("dora", "--bot-token", "123456789:AAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 64, "is a secret itself"),
         (("dora", "--group", "nobody"), 1, "nobody"),
     ],
 )
@@ -105,7 +112,7 @@ def test_what_would_not_be_valid_is_not_written(
 
 def test_who_is_taken_out_leaves_the_others_as_they_were(operator: Operator) -> None:
     said = operator("remove", "bob")
-    assert (said.code, "fleet apply bob" in said.out) == (0, True)
+    assert (said.code, "fleet plan" in said.out) == (0, True)
     assert operator.text == FILE.replace("  bob: # the second\n    bot: {token: env:BOB}\n", "")
     assert operator.world.cloud.by_id, "nothing is deleted yet"
 
@@ -164,11 +171,52 @@ def test_a_version_that_is_none_is_refused(operator: Operator) -> None:
 
 def test_a_file_that_was_changed_meanwhile_is_left_alone(operator: Operator) -> None:
     file = FleetFile(operator.file)
-    file.put("alice", "version", "2026.9.7")
+    file.put(["alice"], "version", "2026.9.7")
     operator.file.write_text(FILE + "# mine\n")
     with pytest.raises(Refused, match="changed meanwhile"):
         file.save()
     assert operator.text == FILE + "# mine\n"
+
+
+def test_a_dry_run_writes_nothing(operator: Operator) -> None:
+    for arguments in (("add", "dora"), ("remove", "bob")):
+        said = operator(*arguments, "--dry-run")
+        assert (said.code, "Nothing was written (--dry-run)" in said.out, operator.text) == (0, True, FILE)
+
+
+def test_several_are_not_taken_out_without_consent(operator: Operator) -> None:
+    said = operator("remove", "--all")
+    assert (said.code, operator.text) == (4, FILE)
+    assert operator("remove", "alice", "bob", "--yes").code == 0
+    assert "children: {}" in operator.text
+
+
+def test_who_is_protected_is_not_taken_out(operator: Operator) -> None:
+    protected = FILE.replace("  bob: # the second\n", "  bob: # the second\n    protect: true\n")
+    operator.file.write_text(protected)
+    said = operator("remove", "bob")
+    assert (said.code, "protected: bob" in said.err, operator.text) == (4, True, protected)
+
+
+def test_an_owner_more_locks_nobody_of_the_group_out(operator: Operator) -> None:
+    operator.file.write_text(FILE + "groups: {eu: {users: {policy: allowlist, allowed: [1, 2]}}}\n")
+    assert operator("add", "dora", "--group", "eu", "--owner", "7").code == 0
+    assert operator.world.specs["dora"].users.allowed == (1, 2, 7)
+
+
+def test_who_is_adopted_locks_nobody_of_the_group_out(operator: Operator) -> None:
+    operator.file.write_text(FILE.replace("  version: 2026", "  users: {allowed: [1, 2]}\n  version: 2026"))
+    operator.read()
+    operator.world.host("bob").gateway.is_asked(7007, "HDMC3TZP")
+    assert operator("pairing", "approve", "HDMC3TZP", "--yes").code == 0
+    assert operator("adopt", "bob", "users").code == 0
+    assert operator.world.specs["bob"].users.allowed == (1, 2, 7007)
+
+
+def test_the_files_of_a_fleet_are_changed_without_secrets_or_a_cloud(operator: Operator) -> None:
+    assert operator("remove", "b*").code == 0
+    said = operator("update", "alice", "banana", "--yes")
+    assert (said.code, "Nothing was written" in said.err) == (1, True)
 
 
 def test_users_who_were_let_in_come_into_the_file(operator: Operator) -> None:
@@ -188,3 +236,56 @@ def test_a_host_that_cannot_be_asked_changes_no_file(operator: Operator) -> None
     operator.world.host("alice").fails.append(("read pairings", HostTimedOut("no answer")))
     said = operator("adopt", "alice", "users")
     assert (said.code, "no answer" in said.err, operator.text) == (4, True, FILE)
+
+
+def test_mode_and_owner_of_the_file_stay(operator: Operator) -> None:
+    operator.file.chmod(0o664)
+    os.chown(operator.file, 1234, 1235)
+    assert operator("add", "dora").code == 0
+    found = operator.file.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o664, 1234, 1235)
+
+
+def test_a_file_that_nobody_may_write_is_left_alone(operator: Operator) -> None:
+    operator.file.chmod(0o444)
+    said = operator("add", "dora")
+    assert (said.code, "cannot be written: it is read-only" in said.err, operator.text) == (1, True, FILE)
+
+
+@pytest.mark.parametrize("broken", ["children:\n- alice: {}\n", "children: |\n  text\n", "x: !ref y\n", "<<: x\n"])
+def test_a_file_that_is_not_valid_is_mended_first(operator: Operator, broken: str) -> None:
+    operator.file.write_text(f"fleet: demo\ncloud: {{provider: sandbox}}\n{broken}")
+    before = operator.text
+    said = operator.line("add", "dora")
+    assert (said.code, "bug" in said.err, operator.text) == (1, False, before)
+
+
+def test_a_pipe_is_not_changed(operator: Operator) -> None:
+    operator.file.unlink()
+    os.mkfifo(operator.file)
+    assert operator.line("remove", "bob").code == 64
+
+
+def test_of_two_who_write_at_once_both_are_heard(operator: Operator) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(10):
+            names = [f"d{number}", f"e{number}"]
+            list(pool.map(lambda name: until_written(operator.file, name), names))
+    assert {f"{kind}{number}" for kind in "de" for number in range(10)} <= load_fleet(operator.file).children.keys()
+
+
+def until_written(path: Path, name: str) -> None:
+    """As a person does who is told to run it again."""
+    while True:
+        file = FleetFile(path)
+        file.add(name, {"bot": {"token": f"env:{name}"}})
+        with contextlib.suppress(Refused, LockHeld), open_store(path.parent / "state").lock("test"):
+            file.save()
+            return
+
+
+def test_who_changes_the_file_is_in_the_journal(operator: Operator) -> None:
+    operator("add", "dora")
+    operator("remove", "bob")
+    events = [(it.event, it.fields.get("children")) for it in operator.world.ports().store.events()]
+    assert events[-2:] == [("child-added", ["dora"]), ("children-removed", ["bob"])]

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from reconciler.errors import HostTimedOut
+from reconciler.errors import CommandFailed, HostTimedOut
 from reconciler.model import AccessPolicy, SecretRef, Users
 from tests.fakes.clock import FakeClock
 from tests.fakes.command_line import CommandLine
@@ -198,3 +198,49 @@ def test_a_stranger_to_the_file_is_refused(fleet: CommandLine) -> None:
 def test_a_plan_that_nobody_agreed_to_is_not_run(fleet: CommandLine) -> None:
     said = fleet("onboard", "alice", "--user", "7007")
     assert (said.code, "1 to create" in said.out, fleet.world.cloud.by_id) == (4, True, {})
+
+
+def test_an_owner_who_was_let_in_by_code_is_known(applied: CommandLine) -> None:
+    applied.world.change("alice", users=Users(AccessPolicy.PAIRING, owner=7007))
+    applied.world.applied()
+    host(applied).gateway.is_asked(7007, CODE)
+    assert applied("pairing", "approve", CODE, "--yes").code == 0
+    assert applied("onboard", "alice", "--yes").code == 0
+    assert host(applied).messages == [(7007, HELLO)]
+
+
+def test_a_gateway_that_does_not_answer_is_said_at_once(applied: CommandLine) -> None:
+    applied.world.change("alice", users=Users(AccessPolicy.ALLOWLIST, (4242,)))
+    applied.world.applied()
+    host(applied).fails.append(("send messages", CommandFailed("the gateway does not answer on loopback")))
+    before = applied.world.clock.now()
+    said = applied("onboard", "alice", "--yes")
+    assert (said.code, "does not answer on loopback (fleet status alice" in said.err) == (3, True)
+    assert (applied.world.clock.now() - before).total_seconds() < 30
+
+
+def test_another_bot_has_welcomed_nobody(applied: CommandLine) -> None:
+    applied.world.change("alice", users=Users(AccessPolicy.ALLOWLIST, (4242,)))
+    applied.world.applied()
+    assert applied("onboard", "alice", "--yes").code == 0
+    applied.world.change("alice", bot_token=SecretRef("env", "ANOTHER"))
+    assert applied("onboard", "alice", "--yes").code == 0
+    assert host(applied).messages == [(4242, HELLO)] * 2
+
+
+def test_what_nobody_can_tell_of_is_not_sent_again_unasked(applied: CommandLine) -> None:
+    applied.world.change("alice", users=Users(AccessPolicy.ALLOWLIST, (4242,)))
+    applied.world.applied()
+    host(applied).fails.append(("send messages", HostTimedOut("the connection broke off")))
+    assert applied("onboard", "alice", "--yes").code == 3
+    said = applied("onboard", "alice", "--yes")
+    assert (said.code, "nobody can tell whether that has arrived" in said.out, host(applied).messages) == (3, True, [])
+    assert applied("onboard", "alice", "--yes", "--again").code == 0
+
+
+def test_a_token_from_elsewhere_is_not_asked_for(fleet: CommandLine) -> None:
+    """The environment's is for a person to mend; what Telegram says of it drives no terminal."""
+    mine = int(fleet.world.secrets.bot_token(fleet.world.specs["alice"].bot_token).reveal().partition(":")[0])
+    fleet.world.channel.revoked.add(mine)
+    said = fleet("onboard", "alice", "--yes", "--user", "7")
+    assert (said.code, "Telegram answered getMe with 401" in said.err, said.out) == (1, True, "")

