@@ -131,12 +131,14 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool) ->
     with whoever_reads() as output, then.lock("fleet update"):
         planned = then.plan(names)
         _show(file)
+        if not file.changes_anything:
+            click.echo(f"The fleet file says {version} already.")
         show_plan(settings, planned)
         if planned.plan.is_refused or has_errors(planned):
             raise Refused("nothing was written, and nothing was changed", "mend what is said above")
         if not file.changes_anything and planned.plan.is_empty:
             return 0
-        consent(f"Write this into {settings.file} and apply?", yes, output)
+        consent(f"Write this into {settings.file} and apply?" if file.changes_anything else "Apply this?", yes, output)
         _written(file)
         then.note("version-written", children=[*names], version=version)
         follow_moves(then, planned)
@@ -170,7 +172,8 @@ def adopt(settings: Settings, child: str, what: str, dry_run: bool) -> int:
 
 
 def _put_version(file: FleetFile, names: tuple[str, ...], version: str) -> None:
-    file.put(names, "version", version)
+    """Who has it already, from its group or by itself, is left as it is."""
+    file.put([name for name in names if file.before.children[name].version != version], "version", version)
     with _not_written():
         file.fleet()
 
@@ -206,10 +209,11 @@ def _save(settings: Settings, file: FleetFile, dry_run: bool, event: str, childr
 
 
 def _show(file: FleetFile) -> None:
+    from reconciler.document import looks_secret
     from reconciler.render.text import harmless
 
     for line in file.diff():
-        click.echo(harmless(line))
+        click.echo(f"{line[:1]} (not shown: it looks like a secret)" if looks_secret(line) else harmless(line))
 
 
 def _written(file: FleetFile) -> None:

@@ -157,6 +157,18 @@ def test_latest_is_written_as_what_it_is(operator: Operator) -> None:
     assert "carol: {bot: {token: env:CAROL}, version: 2026.9.8} # elsewhere" in operator.more.read_text()
 
 
+def test_who_has_the_version_already_is_left_as_it_is(operator: Operator) -> None:
+    said = operator("update", "--all", "2026.9.6", "--yes")
+    assert (said.code, "The fleet file says 2026.9.6 already." in said.out, operator.text) == (0, True, FILE)
+
+
+def test_a_secret_in_a_comment_beside_it_is_not_shown(operator: Operator) -> None:
+    token = "123456789:AAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    operator.file.write_text(FILE.replace("  bob: # the second", f"  # was {token}\n  bob: # the second ##vso[x]"))
+    said = operator("remove", "bob")
+    assert (said.code, token in said.out, "##vso[" in said.out) == (0, False, False)
+
+
 def test_nothing_is_written_without_consent(operator: Operator) -> None:
     said = operator("update", "alice", "2026.9.7")
     assert (said.code, operator.text, operator.more.read_text()) == (4, FILE, MORE)

@@ -241,6 +241,7 @@ def test_a_watch_finds_the_server_that_took_the_place_of_another(fleet: CommandL
         for found in client.pairings(lines).watch(("alice",), 5, 600):
             news.append((found.kind.value, found.request and found.request.code))
             if len(news) == 1:
+                host(fleet).fails.append(("read pairings", HostTimedOut("the connection broke off")))
                 del world.cloud.by_id[world.server("alice").id]
                 world.apply()
                 host(fleet).gateway.is_asked(7008, OTHER)
