@@ -16,7 +16,21 @@ from reconciler.commands.switching import PATIENCE
 from reconciler.errors import CloudError, FleetError, HostError, ProofFailed
 from reconciler.hindrances import Hindrances
 from reconciler.log import get_log
-from reconciler.model import LATEST, Action, Child, Event, Fleet, Hold, Json, Kind, Outcome, OutcomeCode, Plan, masked
+from reconciler.model import (
+    LATEST,
+    Action,
+    Child,
+    Event,
+    Fleet,
+    Hold,
+    Json,
+    Kind,
+    Outcome,
+    OutcomeCode,
+    Plan,
+    ReasonCode,
+    masked,
+)
 from reconciler.parallel import Gate, in_parallel
 from reconciler.ports import Ports
 from reconciler.soaking import soaked
@@ -145,6 +159,7 @@ def _work(
         quarantined=plan.quarantined,
         trees=trees,
         retries=action.retries,
+        restarts=action.kind is Kind.RESTART and action.reason.code is ReasonCode.ASKED,
         without_copy=action.without_copy,
         memory=memories.get(child.name),
         asleep=child.asleep,

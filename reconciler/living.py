@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from reconciler import keys, messages, onboarding
+from reconciler import commands, keys, messages, onboarding
 from reconciler.bots import Bots
 from reconciler.errors import FleetError, HostError
+from reconciler.managed import files
 from reconciler.model import Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
 from reconciler.ownership import settle
 from reconciler.pairings import Pairings
@@ -76,6 +77,17 @@ class Living(Planning):
                     return answer
                 problem = answer.summary
         raise HostError(f"no host of them says what the newest version is: {problem}", "name the version")
+
+    def stop(self, names: Iterable[str]) -> dict[str, FleetError | None]:
+        """The gateways of these end, after what they are at; None where that went well. Raises CloudError.
+
+        Nothing keeps them so: a boot, and the next apply, start them.
+        """
+        answers = self.on_each(names, lambda _, host: host.run(commands.stop_unit(files.UNIT)))
+        for name, answer in answers.items():
+            failure = {"problem": answer.summary} if isinstance(answer, FleetError) else {}
+            self.note("gateway-stopped" if not failure else "gateway-not-stopped", child=name, **failure)
+        return {name: answer if isinstance(answer, FleetError) else None for name, answer in answers.items()}
 
     # --- bots and their users -----------------------------------------------------------------------------------
 

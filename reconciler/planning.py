@@ -6,21 +6,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from reconciler.actions import restart
 from reconciler.engine import NO_MEMORIES
 from reconciler.errors import Refused
 from reconciler.keeper import Keeper
 from reconciler.losses import with_losses
 from reconciler.memories import awaking, made_empty, remembered, restore_of, undeclared, without_outlived
 from reconciler.model import (
+    Action,
     Backup,
     Child,
+    Diagnostic,
     Fleet,
+    Kind,
     Percent,
     Plan,
     PlanOptions,
     Reason,
     ReasonCode,
     Secret,
+    Severity,
     Sleep,
 )
 from reconciler.observe import observe
@@ -128,6 +133,23 @@ class Planning:
             if why := self.why_no_server(name):
                 raise Refused(f"{name} cannot wake: {why}", "change that first")
 
+    def plan_restart(self, names: Iterable[str]) -> Planned:
+        """The plan that starts the gateways of these children anew, and those anyway that do not run.
+
+        Of who has something else to be done that is said, and nothing is done.
+        """
+        planned = self._plan(self.fleet, names, PlanOptions(partial=True))
+        due = {action.child: action for action in planned.plan.actions}
+        asked = Reason(ReasonCode.ASKED, "asked for on the command line; the bot does not answer meanwhile")
+        actions, left = list[Action](), list[Diagnostic]()
+        for name, child in planned.children.items():
+            if (why := _why_no_restart(child, due.get(name), planned.plan)) is not None:
+                left.append(Diagnostic(Severity.REFUSED, f"{name} is not restarted: {why}", address=name))
+            else:
+                actions.append(due.get(name) or Action(Kind.RESTART, name, asked, restart.WAVE, monthly="0"))
+        made = replace(planned.plan, actions=tuple(actions), diagnostics=(*planned.plan.diagnostics, *left), shared=())
+        return replace(planned, plan=made)
+
     def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned:
         """The plan that brings the named children back to a checkpoint, the newest or the one with the id `to`.
 
@@ -200,3 +222,16 @@ class Planning:
         made = replace(made, diagnostics=(*made.diagnostics, *made_empty(made, told), *lost))
         made = with_losses(made, children, fleet, self._ports)
         return Planned(made, children, options, seen.trees, memories)
+
+
+def _why_no_restart(child: Child, due: Action | None, made: Plan) -> str | None:
+    """In words; None for one that runs, or does not and shall."""
+    if child.spec is None:
+        return "the fleet file does not declare it"
+    if due is not None and due.kind not in (Kind.START, Kind.RESTART):
+        return f"there is more to do, {due.kind}: fleet apply {child.name}"
+    if child.server is None or not child.spec.enabled:
+        return "it has no server that shall run"
+    if child.facts is None and due is None:
+        return next((it.summary for it in made.diagnostics if it.address == child.name), "its host does not answer")
+    return None

@@ -100,8 +100,9 @@ def ensure_config(work: Work) -> bool:
 def ensure_running(work: Work) -> bool:
     """The unit runs, and with what is on the disk now."""
     gateway = work.look().gateway
-    if gateway.is_running and not gateway.stale:
+    if gateway.is_running and not gateway.stale and not work.restarts:
         return False
+    work.restarts = False
     host = work.connection()
     host.run(commands.reset_failed(files.UNIT))
     host.run(commands.restart_unit(files.UNIT))

@@ -183,6 +183,17 @@ def test_a_gateway_that_is_down_is_said_at_once(story: Story) -> None:
     story.operator.fleet("apply", "--yes", timeout=300)
 
 
+def test_a_gateway_is_restarted_stopped_and_started(story: Story) -> None:
+    before = story.operator.status()["ada"]["gateway"]["starts"]
+    story.operator.fleet("restart", "ada", "--yes", timeout=300)
+    found = story.operator.status()["ada"]
+    assert (found["health"], found["gateway"]["starts"]) == ("HEALTHY", before + 1)
+    story.operator.fleet("stop", "ada", "--yes", timeout=300)
+    assert story.root("systemctl is-active openclaw-gateway", 3) == "inactive"
+    story.operator.fleet("start", "ada", "--yes", timeout=300)
+    assert story.operator.status()["ada"]["health"] == "HEALTHY"
+
+
 def test_the_control_ui_is_reached_through_a_tunnel(story: Story) -> None:
     with subprocess.Popen(
         [*FLEET, "tunnel", "ada"],

@@ -56,6 +56,9 @@ RUN: Final = {
     "fleet update bob 2026.9.6": 4,
     "fleet adopt alice users": 4,  # it has no server
     "fleet remove bob": 0,
+    "fleet restart alice": 1,  # it has no server
+    "fleet stop alice": 4,  # nobody says yes
+    "fleet start alice": 1,
     "fleet tunnel alice": 64,  # it has no server
     "fleet onboard alice": 4,
     "fleet pairing list": 0,

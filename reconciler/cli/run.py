@@ -1,0 +1,95 @@
+"""`fleet restart`, `start`, `stop`: gateways, and not their servers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import click
+
+from reconciler.cli.changes import consent, has_errors, show_plan
+from reconciler.cli.client import declared_of, open_client
+from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.output import show_lines, whoever_reads
+from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
+from reconciler.selection import Selection
+
+parallel_option = click.option(
+    "--max-parallel", default=4, show_default=True, type=click.IntRange(1, 128), help="Gateways at a time."
+)
+yes_option = click.option("--yes", "-y", is_flag=True, help="Without asking.")
+
+
+@click.command()
+@with_selection(NONE_IS_REFUSED)
+@parallel_option
+@yes_option
+@with_settings
+def restart(settings: Settings, selection: Selection, max_parallel: int, yes: bool) -> int:
+    """Start gateways anew: fleet restart alice. Each ends what it is at, and is proven healthy before the next begin.
+
+    Where one is not healthy within its time, those that have not begun stay as they are. Exit code 3: some were
+    restarted, 1: none.
+    """
+    return _run(settings, selection, "restart", max_parallel, yes)
+
+
+@click.command()
+@with_selection(NONE_IS_REFUSED)
+@parallel_option
+@yes_option
+@with_settings
+def start(settings: Settings, selection: Selection, max_parallel: int, yes: bool) -> int:
+    """Start gateways that do not run, and servers that are off; each is proven healthy before the next begin."""
+    return _run(settings, selection, "start", max_parallel, yes)
+
+
+@click.command()
+@with_selection(NONE_IS_REFUSED)
+@yes_option
+@with_settings
+def stop(settings: Settings, selection: Selection, yes: bool) -> int:
+    """End gateways, after what they are at. A boot starts them, and so does the next apply.
+
+    To keep one off, write `enabled: false` into the fleet file.
+    """
+    from reconciler.render.text import harmless
+
+    refuse_empty(selection, "stop")
+    client = open_client(settings)
+    names = declared_of(client, selection)
+    with whoever_reads() as output, client.lock("fleet stop"):
+        consent(f"Stop {', '.join(names)}? Nobody gets an answer then.", yes, output)
+        ended = client.stop(names)
+        for name, error in ended.items():
+            said = "stopped" if error is None else f"not stopped: {error.summary}"
+            click.secho(harmless(f"{name}: {said}"), fg=None if error is None else "red", color=settings.color)
+    failed = sum(error is not None for error in ended.values())
+    return 0 if not failed else 1 if failed == len(ended) else 3
+
+
+def _run(settings: Settings, selection: Selection, verb: str, parallel: int, yes: bool) -> int:
+    from reconciler.model import Kind, OutcomeCode
+    from reconciler.render.outcome import outcome_lines
+
+    refuse_empty(selection, verb)
+    client = open_client(settings)
+    with whoever_reads() as output, client.lock(f"fleet {verb}"):
+        planned = client.plan_restart(declared_of(client, selection))
+        if verb == "start":
+            some = tuple(action for action in planned.plan.actions if action.kind is Kind.START)
+            planned = replace(planned, plan=replace(planned.plan, actions=some))
+        show_plan(settings, planned)
+        if planned.plan.is_empty:
+            return 1 if has_errors(planned) else 0
+        consent(f"{verb.capitalize()} them?", yes, output)
+        to_come, outcomes, failed = iter(planned.plan.actions), [], False
+        while not failed and (group := tuple(islice(to_come, parallel))):
+            ended = client.apply(replace(planned, plan=replace(planned.plan, actions=group)), parallel)
+            outcomes += ended
+            failed = any(outcome.code is OutcomeCode.FAILED for outcome in ended)
+        show_lines(outcome_lines(outcomes), settings)
+        if rest := [action.child for action in to_come]:
+            click.echo(f"Not begun: {', '.join(rest)}", err=True)
+    done = sum(outcome.code is OutcomeCode.DONE for outcome in outcomes)
+    return 0 if done == len(outcomes) and not rest and not has_errors(planned) else 3 if done else 1

@@ -1,0 +1,91 @@
+"""`fleet restart`, `start`, `stop`: gateways end and start, each proven before the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import HostTimedOut
+from tests.fakes.command_line import CommandLine
+from tests.fakes.fleets import FakeFleet
+
+NAMES = ("alice", "bob", "carol", "dora")
+
+
+@pytest.fixture
+def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(FakeFleet(state, NAMES).applied(), capsys)
+
+
+def starts(fleet: CommandLine) -> dict[str, int]:
+    return {name: fleet.world.host(name).gateway.starts for name in NAMES}
+
+
+def test_a_gateway_starts_anew_and_nothing_else_changes(fleet: CommandLine) -> None:
+    before = starts(fleet)
+    said = fleet("restart", "alice", "--yes")
+    assert (said.code, "alice: restart done in" in said.out) == (0, True)
+    assert starts(fleet) == {**before, "alice": before["alice"] + 1}
+    assert fleet("plan", "--detailed-exitcode").code == 0
+
+
+def test_nobody_is_restarted_without_consent_or_a_name(fleet: CommandLine) -> None:
+    before = starts(fleet)
+    assert (fleet("restart", "alice").code, fleet("restart", "--yes").code, fleet("stop", "alice").code) == (4, 64, 4)
+    assert starts(fleet) == before
+
+
+def test_all_are_restarted_a_few_at_a_time(fleet: CommandLine) -> None:
+    before = starts(fleet)
+    said = fleet("restart", "--all", "--max-parallel", "2", "--yes")
+    assert (said.code, starts(fleet)) == (0, {name: count + 1 for name, count in before.items()})
+
+
+def test_where_one_is_not_healthy_the_rest_stays_as_it_is(fleet: CommandLine) -> None:
+    before = starts(fleet)
+    gateway = fleet.world.host("bob").gateway
+    gateway.flawed[str(gateway.version)] = "never ready"
+    said = fleet("restart", "--all", "--max-parallel", "1", "--yes")
+    assert (said.code, said.err) == (3, "Not begun: carol, dora\n")
+    assert "bob: restart failed: prove healthy: the gateway was not healthy within" in said.out, said
+    assert starts(fleet) == {**before, "alice": before["alice"] + 1, "bob": before["bob"] + 1}
+
+
+def test_who_has_more_to_do_is_named_and_left_alone(fleet: CommandLine) -> None:
+    before = starts(fleet)
+    fleet.world.change("alice", labels={"team": "red"})
+    fleet.world.change("bob", enabled=False)
+    del fleet.world.cloud.by_id[fleet.world.server("carol").id]
+    said = fleet("restart", "--all", "--yes")
+    assert said.code == 3
+    assert "alice is not restarted: there is more to do, update: fleet apply alice" in said.out
+    assert "bob is not restarted: there is more to do, stop" in said.out
+    assert "carol is not restarted: there is more to do, create" in said.out
+    assert fleet.world.host("dora").gateway.starts == before["dora"] + 1
+    assert fleet.world.host("alice").gateway.starts == before["alice"]
+
+
+def test_who_does_not_answer_is_named(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("alice").id] = HostTimedOut("no answer")
+    said = fleet("restart", "alice", "--yes")
+    assert (said.code, "alice is not restarted: " in said.out) == (1, True)
+
+
+def test_who_is_stopped_is_started_again(fleet: CommandLine) -> None:
+    said = fleet("stop", "alice", "bob", "--yes")
+    assert (said.code, said.out) == (0, "alice: stopped\nbob: stopped\n")
+    assert [fleet.world.host(name).gateway.active for name in NAMES] == ["inactive", "inactive", "active", "active"]
+    before = starts(fleet)
+    said = fleet("start", "--all", "--yes")
+    assert (said.code, [fleet.world.host(name).gateway.active for name in NAMES]) == (0, ["active"] * 4)
+    assert starts(fleet) == {**before, "alice": before["alice"] + 1, "bob": before["bob"] + 1}
+    assert fleet("start", "--all", "--yes").code == 0
+    events = [it.event for it in fleet.world.ports().store.events()]
+    assert events.count("gateway-stopped") == 2
+
+
+def test_who_cannot_be_stopped_keeps_nobody_else_from_it(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("alice").id] = HostTimedOut("no answer\x1b")
+    said = fleet("stop", "alice", "bob", "--yes")
+    assert (said.code, said.out) == (3, "alice: not stopped: no answer\\x1b\nbob: stopped\n")
