@@ -92,7 +92,7 @@ def _applied(client: FleetClient, child: str, settings: Settings, yes: bool, out
             return 0
         show_plan(settings, planned)
         if planned.plan.is_refused or has_errors(planned):
-            raise Refused(f"{child} is not onboarded before that is mended")
+            raise Refused(f"{child} is not onboarded like this", "mend what is said above, and run this again")
         consent("Apply this plan?", yes, output)
         follow_moves(client, planned)
         return run_plan(client, planned, settings)
