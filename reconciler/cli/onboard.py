@@ -45,7 +45,7 @@ def onboard(
 
     client = open_client(settings)
     if child not in client.fleet.children:
-        raise UsageProblem(f"the fleet file declares no child {child}", "write it there first")
+        raise UsageProblem(f"the fleet file declares no child {child}", f"write it there first: fleet add {child}")
     wanted = onboarding.whom(client.fleet.children[child], user)
     text = welcome or onboarding.WELCOME
     onboarding.first_letter(client.fleet, child, wanted or 1, text)  # before anything is done
@@ -138,12 +138,14 @@ class _Meeting:
     def _await_request(self, user: int | None) -> int | None:
         """Who was let in; None where nobody came. Others who ask are named and left waiting."""
         from reconciler.model import NewsKind
-        from reconciler.render.pairings import who
+        from reconciler.render.pairings import news_line, who
 
         click.echo(f"Waiting for {user or 'somebody'} to write to the bot; Ctrl-C ends that, and loses nothing.")
         with self._client.lines(kept=True) as lines:
             pairings = self._client.pairings(lines)
             for news in pairings.watch([self._child], EVERY, self._left):
+                if news.kind in (NewsKind.UNHEARD, NewsKind.HEARD):
+                    click.echo(news_line(news))
                 if news.kind is not NewsKind.ASKS or news.request is None:
                     continue
                 if user is not None and news.request.user != str(user):
