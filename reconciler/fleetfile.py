@@ -119,5 +119,5 @@ class FleetFile:
         return str(self._path.parent / file.relative_to(top)) if file.is_relative_to(top) else str(file)
 
     def _failure(self, file: Path, summary: str) -> ConfigError:
-        advice = "nothing was changed in it"
+        advice = "nothing was changed in it: see to its rights and to the disk, and run this again"
         return ConfigError([Diagnostic(Severity.ERROR, summary, advice, file=self._shown(file), line=0, column=0)])

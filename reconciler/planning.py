@@ -144,7 +144,7 @@ class Planning:
         actions, left = list[Action](), list[Diagnostic]()
         for name, child in planned.children.items():
             if (why := _why_no_restart(child, due.get(name), planned.plan)) is not None:
-                left.append(Diagnostic(Severity.REFUSED, f"{name} is not restarted: {why}", address=name))
+                left.append(Diagnostic(Severity.REFUSED, f"{name} is left as it is: {why}", address=name))
             else:
                 actions.append(due.get(name) or Action(Kind.RESTART, name, asked, restart.WAVE, monthly="0"))
         made = replace(planned.plan, actions=tuple(actions), diagnostics=(*planned.plan.diagnostics, *left), shared=())

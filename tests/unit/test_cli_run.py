@@ -59,9 +59,9 @@ def test_who_has_more_to_do_is_named_and_left_alone(fleet: CommandLine) -> None:
     del fleet.world.cloud.by_id[fleet.world.server("carol").id]
     said = fleet("restart", "--all", "--yes")
     assert said.code == 3
-    assert "alice is not restarted: there is more to do, update: fleet apply alice" in said.out
-    assert "bob is not restarted: there is more to do, stop" in said.out
-    assert "carol is not restarted: there is more to do, create" in said.out
+    assert "alice is left as it is: there is more to do, update: fleet apply alice" in said.out
+    assert "bob is left as it is: there is more to do, stop" in said.out
+    assert "carol is left as it is: there is more to do, create" in said.out
     assert fleet.world.host("dora").gateway.starts == before["dora"] + 1
     assert fleet.world.host("alice").gateway.starts == before["alice"]
 
@@ -69,7 +69,7 @@ def test_who_has_more_to_do_is_named_and_left_alone(fleet: CommandLine) -> None:
 def test_who_does_not_answer_is_named(fleet: CommandLine) -> None:
     fleet.world.dialer.silent[fleet.world.server("alice").id] = HostTimedOut("no answer")
     said = fleet("restart", "alice", "--yes")
-    assert (said.code, "alice is not restarted: " in said.out) == (1, True)
+    assert (said.code, "alice is left as it is: " in said.out) == (1, True)
 
 
 def test_who_is_stopped_is_started_again(fleet: CommandLine) -> None:
