@@ -99,7 +99,7 @@ def _applied(note: Json) -> Applied | None:
 def _checkpoints(notes: Any) -> Iterator[Checkpoint]:
     """Root's own notes, the oldest first: one that is not whole is no checkpoint."""
     whole = (note for note in notes if all(isinstance(note.get(name), str) for name in ("id", "version", "at")))
-    for note in sorted(whole, key=lambda note: str(note["id"])):
+    for note in sorted((note for note in whole if _is_moment(note["at"])), key=lambda note: str(note["id"])):
         size, archive = _number(note.get("size")), note.get("archive")
         yield Checkpoint(note["id"], note["version"], note["at"], size, archive if isinstance(archive, str) else "")
 
@@ -121,7 +121,7 @@ def _hold(note: Json) -> Hold | None:
     if not isinstance(note, dict):
         return None
     version, reason, at = (_text(note.get(name)) for name in ("version", "reason", "at"))
-    return Hold(version, reason or "", at or "") if version else None
+    return Hold(version, reason or "", at or "", note.get("is_suspect") is True) if version else None
 
 
 def _times(value: Json) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from reconciler import drilling, engine, importing, keys, planfile, recovery
-from reconciler.errors import Refused, VaultError
+from reconciler.errors import FleetError, Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
 from reconciler.living import Living
@@ -24,6 +24,7 @@ from reconciler.model import (
     Event,
     Fleet,
     Hold,
+    Kind,
     Outcome,
     Secret,
     Sleep,
@@ -41,6 +42,7 @@ from reconciler.wiring import Progress, build_ports, open_store
 __all__ = ["EVERYTHING", "NOTHING_SPECIAL", "FleetClient", "Planned", "Refreshed", "read_journal"]
 
 EVERYTHING = Selection()
+_COPYING: Final = (Kind.REPLACE, Kind.HIBERNATE)  # beside what goes over to another version
 _THERE: Final = "look at the place of `backup: to` in the fleet file"
 
 T = TypeVar("T")
@@ -121,9 +123,23 @@ class FleetClient(Living):
         """Run the plan. Raises Refused for a refused one, CloudError when what the fleet shares cannot be made."""
         if planned.plan.is_refused:
             raise Refused("the plan is refused, so nothing was changed", "see above for what stands against it")
-        return engine.apply(
+        outcomes = engine.apply(
             self.fleet, planned.plan, planned.children, self._ports, workers, planned.trees, planned.memories
         )
+        self._prune_after(outcomes)
+        return outcomes
+
+    def _prune_after(self, outcomes: Iterable[Outcome]) -> None:
+        """Of whom another backup was made on the way, what is too old goes. What fails here hides no outcome."""
+        names = [
+            it.action.child for it in outcomes if it.action.batch or it.action.kind in (Kind.REPLACE, Kind.HIBERNATE)
+        ]
+        if not names:
+            return
+        try:
+            self.keeper().prune(names)
+        except FleetError as error:
+            self._note("backups-not-pruned", error=error.summary)
 
     def begin_waking(self, planned: Planned) -> None:
         """From now on any apply goes on with it. The caller holds the lock. Raises CloudError, HostError."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from reconciler.errors import BackupDamaged
 from reconciler.ids import moment_of
-from reconciler.model import Backup, Purpose, Secret, Trial
+from reconciler.model import Backup, Hold, Purpose, Secret, Trial
 
 FORMAT: Final = 1
 LARGEST_NOTE: Final = 1 << 20  # bytes; no longer one is written, nor read
@@ -27,7 +27,7 @@ _TRIAL: Final = re.compile(
     r"-(?P<backup>none|\d{8}T\d{6}Z)-(?P<seconds>\d{1,9})-[0-9a-f]{32}"
 )
 _NAME: Final = re.compile(
-    r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?:-(?P<purpose>last|sleep|fork))?\.json"
+    r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?:-(?P<purpose>last|sleep|fork|earlier))?\.json"
 )
 
 
@@ -83,6 +83,8 @@ def write_note(backup: Backup, key: Secret) -> bytes:
     body = {"format": FORMAT, **asdict(backup)}
     if backup.purpose is Purpose.COPY:
         del body["purpose"]  # as it was before there were any, so an older tool reads it
+    if backup.held is None:
+        del body["held"]  # the same
     return (json.dumps({**body, "mac": _mac(body, key)}, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -119,7 +121,8 @@ def _backup_of(body: dict[str, Any]) -> Backup:
     """Before there were other purposes a note said only whether it is of a fork."""
     known = {key: value for key, value in body.items() if key != "is_fork"}
     purpose = Purpose.FORK if body.get("is_fork") else Purpose(body.get("purpose", Purpose.COPY))
-    return Backup(**{**known, "purpose": purpose})
+    held = Hold(**body["held"]) if body.get("held") else None
+    return Backup(**{**known, "purpose": purpose, "held": held})
 
 
 def trials_of(fleet: str, child: str = "") -> str:

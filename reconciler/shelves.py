@@ -78,7 +78,7 @@ class Shelves:
         Raises Refused where there is none, BackupDamaged where there is a newer one that cannot be read.
         """
         kept, shelf = self.kept(name), self._shelf(self._settings(name))
-        known = (it for it in kept.backups if (not it.is_fork if backup_id is None else it.id == backup_id))
+        known = (it for it in kept.backups if (not it.is_beside if backup_id is None else it.id == backup_id))
         found, names = next(known, None), (name, *former_names(self._fleet, name))
         if backup_id is None:
             there = max((last.id for it in names if (last := shelf.newest(it).get(it))), default="")

@@ -20,6 +20,7 @@ from reconciler.commands.backups import (
     drop_archive,
     find_state,
     make_archive,
+    pack_earlier,
     place_state,
     read_archive,
     receive_archive,
@@ -49,6 +50,7 @@ from reconciler.commands.probe import run_probe
 from reconciler.commands.release import fetch_archive, install_release, is_exact, newest_release, read_lockfile
 from reconciler.commands.switching import (
     begin_switch,
+    check_room,
     go_back,
     make_switch,
     postpone_return,
@@ -74,6 +76,7 @@ __all__ = [
     "ask_for_models",
     "begin_switch",
     "call_by_cli",
+    "check_room",
     "clear_strays",
     "confirm_access",
     "confirm_firewall",
@@ -100,6 +103,7 @@ __all__ = [
     "make_system_user",
     "make_way",
     "newest_release",
+    "pack_earlier",
     "place_state",
     "plain_units",
     "postpone_return",

@@ -22,6 +22,8 @@ from reconciler.commands.switching import (
     SPARE_MB,
     TOOLS,
     checkpoint_id,
+    is_aside_name,
+    is_checkpoint_id,
 )
 from reconciler.model import Command
 
@@ -81,6 +83,23 @@ holds=$(as_owner python3 -I -c "$summary" "$home")
 tar --numeric-owner -Scpf "$archive/state.tar" {LEFT_OUT} --exclude=./.openclaw/cache -C "$home" .
 tar --numeric-owner -df "$archive/state.tar" -C "$home" >&2
 finish "${{release##*/}}" "$holds"
+"""
+
+# What its host has kept of before: a checkpoint as it was packed, or a state that was set aside.
+_EARLIER: Final = f"""{_PLACES}
+summary=$1 place=$2 name=$3 version=$4; kept=$notes/$place/$name
+rm -rf -- "$archive"; make_room; mkdir -m 0700 "$archive"
+[ -d "$kept" ] || fail "there is no $name in $place"
+need $(($(du -sk -- "$kept" | cut -f1) * 3))
+if [ "$place" = checkpoints ]; then
+  ( cd "$kept"; sha256sum --check --status state.sha256 ) || fail "checkpoint $name is damaged"
+  cp -- "$kept/state.tar" "$archive/state.tar"
+else
+  tar --numeric-owner -Scpf "$archive/state.tar" {LEFT_OUT} --exclude=./.openclaw/cache -C "$kept" .
+fi
+as_owner mkdir -m 0700 then; as_owner tar -xf - -C then <"$archive/state.tar"
+holds=$(as_owner python3 -I -c "$summary" "$work/then")
+finish "$version" "$holds"
 """
 
 # What was said, by the rows of OpenClaw's transcripts. A gateway that runs writes them; to read does not disturb it.
@@ -162,7 +181,8 @@ must_be_stopped
 mkdir -p -m 0700 "$asides"
 need "$(du -sk -- "$copies/$1" | cut -f1)"; drop "$notes/next"; unpack "$1" "$notes/next"
 [ -n "$(find "$home" ! -type d -print -quit)" ] || rm -rf -- "$home"  # as our steps have made it
-set_aside "$home" "$1"; mv -T -- "$notes/next" "$home"; sync /var/lib
+release=$(readlink "$current" || true); set_aside "$home" "$1" "${{release##*/}}"
+mv -T -- "$notes/next" "$home"; sync /var/lib
 printf '%s\\n' "$2" >"$placed.part"; sync "$placed.part"; mv -fT -- "$placed.part" "$placed"
 sync "$notes"
 """
@@ -176,6 +196,14 @@ def make_archive(version: str, node_directory: str) -> Command:
 def copy_stopped() -> Command:
     """The same of a gateway that is stopped, whichever version was linked, and without a tool of it."""
     return exclusive("copy the state", _COPY, SUMMARY, timeout=MAKE_TIMEOUT)
+
+
+def pack_earlier(kept: str, version: str) -> Command:
+    """The same of what the host has kept of before: the checkpoint of this id, or what is set aside by this name."""
+    place = "checkpoints" if is_checkpoint_id(kept) else "asides"
+    if place == "asides" and not is_aside_name(kept):
+        raise ValueError(f"{kept!r} is no name of what was set aside, such as 20261126T184500Z@2026.9.7")
+    return exclusive("pack what was before", _EARLIER, SUMMARY, place, kept, exact(version), timeout=MAKE_TIMEOUT)
 
 
 def find_state() -> Command:

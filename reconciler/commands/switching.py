@@ -23,7 +23,7 @@ from reconciler.model import Command
 
 NOTES: Final = "/var/lib/openclaw-deploy"
 CHECKPOINTS: Final = f"{NOTES}/checkpoints"
-ASIDES: Final = f"{NOTES}/asides"  # states that were given up by going back
+ASIDES: Final = f"{NOTES}/asides"  # states that were given up by going back: ID@VERSION that had written it
 SWITCH: Final = f"{NOTES}/switch"
 HELD_PATH: Final = f"{NOTES}/held.json"
 RETURN_PATH: Final = "/usr/local/lib/openclaw-deploy/return"
@@ -57,12 +57,13 @@ uptime() { read -r up rest </proc/uptime; echo "${up%.*}"; }
 wait_for_word() { echo $(($(uptime) + $1)) >"$until.part"; mv -fT -- "$until.part" "$until"; }
 must_go_on() { [ -d "$switch" ] && [ ! -e "$switch/undone" ] || fail 'the host has gone back by itself'; }
 is_unknown() { [ $? = 5 ]; }  # what systemctl says of a unit that was removed: the next apply puts it there again
-# $1 path, $2 name of what is kept there of old: nothing is ever overwritten
+# $1 path, $2 checkpoint that came before it, $3 version that has written it: nothing is ever overwritten
 set_aside() {
   [ -e "$1" ] || return 0
-  name=$2; while [ -e "$asides/$name" ]; do name=$name+; done
+  name=$2${3:+@$3}; while [ -e "$asides/$name" ]; do name=$name+; done
   mv -T -- "$1" "$asides/$name"; sync "$asides"
 }
+has_aside() { [ -n "$(find "$asides" -maxdepth 1 -name "$1*" -print -quit 2>/dev/null)" ]; }
 # $1 path: whatever interrupts it, what is called by that name is whole
 drop() { rm -rf -- "$1.part"; [ ! -e "$1" ] || mv -T -- "$1" "$1.part"; rm -rf -- "$1.part"; }
 # $1 checkpoint, $2 directory to make
@@ -109,7 +110,7 @@ fi
 systemctl stop "$unit" || is_unknown
 if [ -e "$switch/made" ]; then
   if [ -d "$switch/home" ]; then
-    set_aside "$home" "$(cat "$switch/checkpoint")"
+    set_aside "$home" "$(cat "$switch/checkpoint")" "$(cat "$switch/target")"
     mv -T -- "$switch/home" "$home"; sync /var/lib
   fi
   link "$(cat "$switch/origin")"
@@ -133,7 +134,7 @@ mkdir -p -m 0700 "$copies" "$asides"
 ! mountpoint -q -- "$home" && [ "$(stat -c %d -- "$home" "$notes" "$asides" | sort -u | wc -l)" = 1 ] ||
   fail "$home and $notes are on file systems of their own: a state cannot be exchanged by a rename"
 rm -rf -- "$switch.part" "$switch.over" "$copies"/*.part
-[ ! -e "$copies/$1" ] && [ ! -e "$asides/$1" ] || fail "there is a checkpoint $1 already"
+[ ! -e "$copies/$1" ] && ! has_aside "$1" || fail "there is a checkpoint $1 already"
 mkdir -m 0700 "$switch.part"; : >"$switch.part/closed"
 printf '%s\\n' "$1" >"$switch.part/checkpoint"; printf '%s\\n' "$2" >"$switch.part/origin"
 printf '%s\\n' "$3" >"$switch.part/target"; printf '%s\\n' "$4" >"$switch.part/restore"
@@ -170,7 +171,7 @@ must_go_on; must_be_stopped; wait_for_word {PATIENCE}
 : >"$switch/made"; sync -f "$switch"
 if [ -d "$switch/next" ]; then
   [ -e "$switch/left" ] || mv -T -- "$home" "$switch/left"
-  set_aside "$home" "$(cat "$switch/checkpoint")"
+  set_aside "$home" "$(cat "$switch/checkpoint")" "$(cat "$switch/origin")"
   mv -T -- "$switch/next" "$home"; sync /var/lib
 fi
 link "$(cat "$switch/target")"
@@ -191,12 +192,29 @@ exec {RETURN_PATH} now
 """
 
 _STAY = f"""{TOOLS}
-if [ ! -d "$switch" ] && [ ! -e "$asides/$2" ] && [ "$(readlink "$current")" = "$releases/$3" ]; then exit 0; fi
+if [ ! -d "$switch" ] && ! has_aside "$2" && [ "$(readlink "$current")" = "$releases/$3" ]; then exit 0; fi
 must_go_on
 if [ "$1" -gt 0 ]; then keep "$1" "$notes/held.json"; else rm -f -- "$notes/held.json"; fi
 mv -T -- "$switch" "$switch.over"; sync "$notes"; rm -rf -- "$switch.over"
 systemctl stop --no-block "$timer"
 """
+
+
+# Before anybody is told of it, or waits. In kilobytes: $1 is for the release, $2 the checkpoint that is gone back to.
+# The state is there once more as an archive and twice as it is packed for that, or as a checkpoint and a way back.
+_ROOM = f"""{TOOLS}
+older=0; [ -z "$2" ] || older=$(du -sk -- "$copies/$2" | cut -f1)
+needed=$(($1 + older + $(du -sk -- "$home" | cut -f1) * 3 + spare * 1024))
+free=$(df -Pk -- "$notes" | tail -n 1 | awk '{{ print $4 }}')
+[ "$free" -ge "$needed" ] ||
+  fail "another version takes $((needed / 1024)) MB of disk, and $((free / 1024)) MB are left"
+"""
+
+
+def check_room(release_mb: int, restore: str | None = None) -> Command:
+    """Fails where a change of version would fill the disk, with the copies of the state that it takes."""
+    older = "" if restore is None else checkpoint_id(restore)
+    return script("check for room", _ROOM, str(release_mb * 1024), older, timeout=COPY_TIMEOUT)
 
 
 def begin_switch(checkpoint: str, origin: str, target: str, restore: str | None = None) -> Command:
@@ -245,6 +263,11 @@ def stay(checkpoint: str, target: str, held: bytes = b"") -> Command:
 
 def is_checkpoint_id(text: str) -> bool:
     return re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text) is not None
+
+
+def is_aside_name(text: str) -> bool:
+    """Of what was set aside: after the checkpoint that came before it, with the version that had written it."""
+    return re.fullmatch(r"[0-9]{8}T[0-9]{6}Z@[0-9A-Za-z.-]+\+*", text) is not None
 
 
 def checkpoint_id(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model.backup import (
+    BESIDE,
     Backup,
     BackupSettings,
     Bucket,
@@ -72,6 +73,7 @@ from reconciler.model.wanted import (
 )
 
 __all__ = [
+    "BESIDE",
     "EVERYWHERE",
     "LABEL_PREFIX",
     "LATEST",

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from reconciler.model.json import Json
+from reconciler.model.release import Hold
 from reconciler.model.secret import SecretRef
 
 
@@ -46,6 +48,10 @@ class Purpose(StrEnum):
     LAST = "last"  # before its server was deleted for good
     SLEEP = "sleep"  # before it went to sleep: nobody shall make the child a server without it
     FORK = "fork"  # of a server that was to succeed the child's, and was given up
+    EARLIER = "earlier"  # what its server had kept of before: a checkpoint, or a state that was set aside
+
+
+BESIDE: Final = (Purpose.FORK, Purpose.EARLIER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,9 @@ class Backup:
     """What is known of one without opening it.
 
     `at` is in ISO 8601 by the host's clock; `digest` and `size` are of the archive, `sealed_digest` and `sealed_size`
-    of what is kept. `holds` counts what is in it: rows by database and table, files and digest of the workspace. A fork
-    never stands for the child's memory unless a person names it.
+    of what is kept. `holds` counts what is in it: rows by database and table, files and digest of the workspace. One
+    that is beside the child's memory never stands for it unless a person names it. `held` is the version that the host
+    was brought back from.
     """
 
     id: str
@@ -70,10 +77,12 @@ class Backup:
     recipient: str
     holds: Mapping[str, Json] = field(default_factory=dict)
     purpose: Purpose = Purpose.COPY
+    held: Hold | None = None
 
     @property
-    def is_fork(self) -> bool:
-        return self.purpose is Purpose.FORK
+    def is_beside(self) -> bool:
+        """It is not what the child knew last, whenever it was kept."""
+        return self.purpose in BESIDE
 
 
 @dataclass(frozen=True, slots=True)

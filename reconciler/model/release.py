@@ -54,8 +54,12 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A version that this child was brought back from, and why. It is not tried again until a person says so."""
+    """A version that this child was brought back from, and why. It is not tried again until a person says so.
+
+    `is_suspect`: it did not get healthy there, so that version may be to blame, also for others.
+    """
 
     version: str
     reason: str
     at: str
+    is_suspect: bool = False

@@ -18,6 +18,7 @@ _WHY: Final = {
     Purpose.LAST: ", the last of its server",
     Purpose.SLEEP: ", to sleep",
     Purpose.FORK: ", a fork",
+    Purpose.EARLIER: ", of before, from its server",
 }
 __all__ = ["backup_json", "backup_table", "made_lines", "problem_lines", "size_text"]
 

@@ -27,6 +27,7 @@ from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.reshape import ensure_backups, ensure_renamed
 from reconciler.steps.spares import ensure_others_silent
 from reconciler.steps.switching import (
+    ensure_archive,
     ensure_checkpoint,
     ensure_gone_back,
     ensure_kept,
@@ -68,6 +69,7 @@ PUT: Final[tuple[Step, ...]] = (
     Step("fence", ensure_fenced),
     Step("memory", ensure_memory),
     Step("compare memory", ensure_same_memory),
+    Step("archive", ensure_archive),
     Step("checkpoint", ensure_checkpoint),
     Step("switch", ensure_switched),
     Step("config", ensure_config),

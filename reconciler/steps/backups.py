@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BufferedWriter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,11 +21,12 @@ from typing import Any, Final
 from reconciler import commands, keys
 from reconciler.commands.backups import PIECE
 from reconciler.commands.release import exact
-from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
+from reconciler.commands.switching import NOTES, is_aside_name
+from reconciler.errors import BackupDamaged, CommandFailed, HostError, Refused, VaultError
 from reconciler.fleet import former_names
 from reconciler.ids import ID_FORMAT, free_id, later_id, moment_of
 from reconciler.manifests import fitted
-from reconciler.model import Backup, BackupSettings, Checkpoint, Purpose, Secret
+from reconciler.model import Backup, BackupSettings, Checkpoint, Hold, Purpose, Secret
 from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
 from reconciler.steps.release import NODE_DIRECTORY
@@ -75,8 +76,57 @@ def make_last(work: Work, shelf: Shelf, settings: BackupSettings, purpose: Purpo
     return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings, purpose)
 
 
+def keep_earlier(work: Work, shelf: Shelf, settings: BackupSettings) -> list[Backup]:
+    """What a host has kept of before, its checkpoints and what was set aside there, is kept off it, each once.
+
+    Those of its checkpoints, the oldest first. Raises HostError, VaultError.
+    """
+    facts = work.facts if work.facts is not None else work.look()
+    known = shelf.of(work.name)[0]
+    found = [_keep_checkpoint(work, checkpoint, known, shelf, settings) for checkpoint in facts.checkpoints]
+    for name in filter(is_aside_name, facts.asides):
+        began, version = moment_of(name[:16]), name[17:].rstrip("+")
+        if began is not None:  # of several after one checkpoint each has a second of its own
+            at = (began + timedelta(seconds=name.count("+"))).isoformat()
+            _keep_earlier(work, name, Checkpoint(name[:16], version, at), known, shelf, settings)
+    return found
+
+
+def _keep_checkpoint(
+    work: Work, checkpoint: Checkpoint, known: list[Backup], shelf: Shelf, settings: BackupSettings
+) -> Backup:
+    there = (backup for backup in known if checkpoint.archive and backup.digest == checkpoint.archive)
+    return next(there, None) or _keep_earlier(work, checkpoint.id, checkpoint, known, shelf, settings)
+
+
+def _keep_earlier(
+    work: Work, kept: str, checkpoint: Checkpoint, known: list[Backup], shelf: Shelf, settings: BackupSettings
+) -> Backup:
+    """`kept` is its name on the host. Nothing writes there any more, so what is kept of it already is the same."""
+    uid, same = uid_of(work.existing()), (checkpoint.version, checkpoint.at)
+    there = (it for it in known if it.purpose is Purpose.EARLIER and it.uid == uid and (it.version, it.at) == same)
+    if (found := next(there, None)) is not None:
+        return found
+    host = work.connection()
+    try:
+        made = {**_made(host.run(commands.pack_earlier(kept, checkpoint.version)).stdout), "at": checkpoint.at}
+    except CommandFailed as error:
+        raise HostError(
+            f"what its host has kept of before, {kept}, cannot be copied off it: {error.summary}",
+            f"if nobody needs it: fleet ssh {work.name}, then take it away from under {NOTES}",
+        ) from error
+    name = free_id(datetime.strptime(checkpoint.id, ID_FORMAT).replace(tzinfo=UTC), shelf.ids(work.name))
+    return _carry(work, host, made, shelf, settings, Purpose.EARLIER, name)
+
+
 def _carry(
-    work: Work, host: Host, made: dict[str, Any], shelf: Shelf, settings: BackupSettings, purpose: Purpose
+    work: Work,
+    host: Host,
+    made: dict[str, Any],
+    shelf: Shelf,
+    settings: BackupSettings,
+    purpose: Purpose,
+    name: str | None = None,
 ) -> Backup:
     """From the host into the vault, sealed on its way, and read back; nothing is left of it on the host."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
@@ -89,10 +139,10 @@ def _carry(
             with sealed.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             made_now = Backup(
-                id=_new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
+                id=name or _new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
                 version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
                 sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
-                purpose=purpose,
+                purpose=purpose, held=None if purpose is Purpose.EARLIER else _own_hold(work),
             )  # fmt: skip
             backup = fitted(made_now, shelf.key)
             shelf.keep(backup, sealed)
@@ -105,6 +155,12 @@ def _carry(
     finally:
         host.run(commands.drop_archive())
     return backup
+
+
+def _own_hold(work: Work) -> Hold | None:
+    """What this host keeps away from; what the whole fleet does is noted at the cloud."""
+    held = work.facts.held if work.facts is not None else None
+    return None if held is None or held == work.quarantined.get(held.version) else held
 
 
 def export(work: Work, rate: int, target: Path) -> None:

@@ -7,13 +7,15 @@ from contextlib import suppress
 from reconciler import commands, keys
 from reconciler.commands.backups import PLACED
 from reconciler.errors import HostError, Refused
+from reconciler.fleet import former_names
 from reconciler.managed import files
-from reconciler.model import Purpose, ServerStatus, Sleep
+from reconciler.model import Backup, Purpose, ServerStatus, Sleep
 from reconciler.steps import backups
 from reconciler.steps.guards import reread
 from reconciler.steps.server import check_stock
 from reconciler.steps.shelf import shelf_of
 from reconciler.steps.sleeping import set_sleep
+from reconciler.steps.switching import keep_hold
 from reconciler.steps.versions import linked
 from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of, uid_of
 
@@ -31,6 +33,8 @@ def ensure_copy_to_sleep(work: Work) -> bool:
 def ensure_copy(work: Work, purpose: Purpose) -> bool:
     """Its gateway is stopped, and all that it remembers is kept off its host and read back: only then its server goes.
 
+    So is what the host has kept of before: its checkpoints, and what was set aside.
+
     Nothing is copied where no gateway has ever started, or of a server that serves no user; nor where a person has said
     so. Until the server is gone no boot starts the gateway; where it fails it starts again. Raises HostError,
     VaultError, Refused.
@@ -47,11 +51,13 @@ def ensure_copy(work: Work, purpose: Purpose) -> bool:
         work.starts_again = work.starts_again or not work.is_first or work.look().gateway.is_running
         if work.facts is not None and work.facts.switch is not None:
             host.run(commands.go_back())  # between two versions its state is in two places
-        host.run(commands.disable_unit(files.UNIT))
-        host.run(commands.stop_unit(files.UNIT))
         declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
         settings = declared.backup if declared is not None else work.fleet.backup
-        work.last_copy = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings, purpose)
+        shelf = shelf_of(settings, work.fleet, work.ports)
+        backups.keep_earlier(work, shelf, settings)  # while it still answers
+        host.run(commands.disable_unit(files.UNIT))
+        host.run(commands.stop_unit(files.UNIT))
+        work.last_copy = backups.make_last(work, shelf, settings, purpose)
     except Exception as error:  # whatever it was: its user waits for an answer
         _start(work)
         if work.is_first and isinstance(error, HostError):
@@ -139,8 +145,17 @@ def ensure_memory(work: Work) -> bool:
     backups.send(work.memory, work, checkpoint)
     host.run(commands.stop_unit(files.UNIT))  # a boot, or an apply that knew of no memory, may have started it
     host.run(commands.place_state(checkpoint, backup.digest))
-    work.look()
+    _keep_hold(work, backup)
     return True
+
+
+def _keep_hold(work: Work, backup: Backup) -> None:
+    """A version that the child was brought back from is not tried again because it has slept, or was made anew."""
+    is_its_own = backup.child in (work.name, *former_names(work.fleet, work.name)) and not work.existing().is_throwaway
+    facts = work.look()
+    if backup.held is not None and is_its_own and facts.held is None and not work.retries:
+        keep_hold(work, backup.held)
+        work.look()
 
 
 def ensure_asleep(work: Work) -> bool:

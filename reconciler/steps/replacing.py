@@ -33,7 +33,7 @@ from typing import Final
 from reconciler import commands
 from reconciler.errors import FleetError, HostError, ProofFailed
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, LATEST, STARTED, ChildSpec, Purpose, Server, ServerStatus
+from reconciler.model import LABEL_PREFIX, LATEST, STARTED, BackupSettings, ChildSpec, Purpose, Server, ServerStatus
 from reconciler.steps import backups
 from reconciler.steps.access import ensure_reachable
 from reconciler.steps.gateway import ensure_ready, ensure_running
@@ -41,10 +41,10 @@ from reconciler.steps.guards import deletable, present, when_unlocked
 from reconciler.steps.memory import ensure_copy, may_remember
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
-from reconciler.steps.shelf import shelf_of
+from reconciler.steps.shelf import Shelf, shelf_of
 from reconciler.steps.spares import beside, discard, make_silent, set_label, silence
-from reconciler.steps.switching import keep_hold
-from reconciler.steps.versions import has_no_way_down, is_held
+from reconciler.steps.switching import keep_hold, know_before
+from reconciler.steps.versions import is_held
 from reconciler.steps.versions import present as present_version
 from reconciler.steps.work import Work
 
@@ -91,11 +91,15 @@ def ensure_handed_over(work: Work) -> bool:
             power_down(old, server)
         return True
     old.starts_again = True
+    old.look()
+    know_before(work, old)
+    settings = work.declared().backup
+    shelf = shelf_of(settings, work.fleet, work.ports)
+    _carry_checkpoints(work, old, shelf, settings)
     silence(old)
     ensure_copy(old, Purpose.COPY)
     assert old.last_copy is not None, "it has a memory, and that is not given up"
-    settings = work.declared().backup
-    work.memory = backups.memory_of(old.last_copy, shelf_of(settings, work.fleet, work.ports), work.ports)
+    work.memory = backups.memory_of(old.last_copy, shelf, work.ports)
     return True
 
 
@@ -171,13 +175,13 @@ def _fits(spare: Server, spec: ChildSpec) -> bool:
 
 
 def _version_of_successor(work: Work) -> str | None:
-    """What the old server is kept at, its successor is: it has that one's reasons, and the state of that version.
+    """That of the state that it is given: it goes to another one afterwards, in its batch, with a proof of its own.
 
-    Else what the file says; None where only the new host can tell what that is.
+    Without that state what the file says, unless the old host holds that; None where only the new one can tell.
     """
     spec, facts = work.spec, work.facts
     assert spec is not None
-    if facts is not None and (is_held(spec, facts) or (not work.without_copy and has_no_way_down(spec, facts))):
+    if facts is not None and (is_held(spec, facts) or not work.without_copy):
         return present_version(facts)
     return None if spec.version == LATEST else spec.version
 
@@ -189,6 +193,17 @@ def _carry_hold(work: Work, old: Work) -> None:
         return
     if work.look().held != held:
         keep_hold(work, held)
+        work.look()
+
+
+def _carry_checkpoints(work: Work, old: Work, shelf: Shelf, settings: BackupSettings) -> None:
+    """The ways back go with the child, while its gateway answers; what was set aside is kept off its host only."""
+    for backup in backups.keep_earlier(old, shelf, settings):
+        there = work.facts.checkpoints if work.facts is not None else ()
+        if any(checkpoint.archive == backup.digest for checkpoint in there):
+            continue
+        memory = backups.memory_of(backup, shelf, work.ports)
+        backups.send(memory, work, backups.checkpoint_of(backup, there))
         work.look()
 
 

@@ -33,5 +33,5 @@ def surplus(
 
 def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> bool:
     """Whether the file wants another one by now."""
-    newest = max((datetime.fromisoformat(backup.at) for backup in backups if not backup.is_fork), default=None)
+    newest = max((datetime.fromisoformat(backup.at) for backup in backups if not backup.is_beside), default=None)
     return settings.every is not None and (newest is None or now - newest >= settings.every)

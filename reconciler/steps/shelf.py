@@ -27,7 +27,7 @@ from reconciler.manifests import (
     trials_of,
     write_note,
 )
-from reconciler.model import Backup, BackupSettings, Fleet, Purpose, Secret, Trial
+from reconciler.model import BESIDE, Backup, BackupSettings, Fleet, Purpose, Secret, Trial
 from reconciler.ports import Ports, Sealer, Vault
 
 
@@ -63,7 +63,7 @@ class Shelf:
         names = self.vault.names(f"{self.fleet}/{child}/" if child else f"{self.fleet}/")
         there, found = set(names), dict[str, Known]()
         for known in sorted(filter(None, map(known_of, names)), key=lambda known: known.id):
-            if known.purpose is Purpose.FORK:
+            if known.purpose in BESIDE:
                 continue
             found[known.child] = replace(known, is_given_up=given_up_name(known.stem, self.key) in there)
         return found

@@ -15,15 +15,17 @@ from typing import Final
 from reconciler import commands
 from reconciler.commands.switching import ASIDES, CHECKPOINTS, HELD_PATH
 from reconciler.diff import value_at
-from reconciler.errors import HostError, ProofFailed
+from reconciler.errors import CommandFailed, HostError, ProofFailed, VaultError
 from reconciler.ids import later_id
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
 from reconciler.model import Checkpoint, Hold, Switch
+from reconciler.steps import backups
 from reconciler.steps.gateway import ensure_ready, unproven, validate_candidate
+from reconciler.steps.shelf import shelf_of
 from reconciler.steps.system import install_files
 from reconciler.steps.telling import tell_users
-from reconciler.steps.versions import linked, present, way_down
+from reconciler.steps.versions import keeps_too_many, linked, present, way_down
 from reconciler.steps.work import Work
 
 ROOM_MB: Final = 1500  # a release takes 650 (facts on real gateways, section 1); copies are measured when they are made
@@ -63,26 +65,65 @@ def ensure_room(work: Work) -> bool:
         return False
     assert work.facts is not None
     facts = work.facts
-    if facts.disk_free_mb < ROOM_MB:
-        raise HostError(
-            f"another version takes {ROOM_MB} MB of disk, and {facts.disk_free_mb} MB are left", _NOTHING_CHANGED
-        )
+    target = way_down(work.declared().version, facts)
+    _check_disk(work, work.restore or (target.id if target else None))
     if facts.memory_free_mb < MEMORY_MB:
         raise HostError(
             f"installing takes {MEMORY_MB} MB of memory, and {facts.memory_free_mb} MB are left",
             f"{_NOTHING_CHANGED}; a larger server_type has more",
         )
-    work.was_healthy = not unproven(facts.gateway, linked(facts) or "")
-    work.errors_before = facts.gateway.errors
-    work.model_before = _model(work)
+    know_before(work, work)
     return False  # nothing that anybody waits for
 
 
-def ensure_checkpoint(work: Work) -> bool:
-    """The gateway is stopped and its state copied. Only now, that the new release has accepted its configuration."""
+def _check_disk(work: Work, restore: str | None) -> None:
+    try:
+        work.connection().run(commands.check_room(ROOM_MB, restore))
+    except CommandFailed as error:
+        raise HostError(error.summary, f"{_NOTHING_CHANGED}; make room, or have a larger server_type") from error
+
+
+def ensure_archive(work: Work) -> bool:
+    """What it knows is kept off its host before it goes to another version, by the release that has written it.
+
+    While its gateway runs, and when the new release has accepted its configuration. Not where a person goes back: there
+    it is set aside, and that is urgent. A gateway that is not healthy may have no tool that works: that must not keep
+    it from the version that mends it. Raises HostError, VaultError.
+    """
     if not _is_switching(work):
         return False
     validate_candidate(work)
+    if work.restore is not None or work.without_copy:
+        return False
+    settings = work.declared().backup
+    try:
+        backup = backups.make(work, shelf_of(settings, work.fleet, work.ports), settings)
+    except (HostError, VaultError) as error:
+        if error.temporary:
+            raise
+        if work.was_healthy:
+            raise HostError(
+                f"no backup could be made before it goes to another version: {error.summary}",
+                f"{error.advice}\n{_NOTHING_CHANGED}; to go without a backup: fleet apply --no-backup {work.name}",
+            ) from error
+        work.note("backup-not-made", durable=True, error=work.quoted(error.summary))
+        return False
+    work.note("backup-made", durable=True, backup=backup.id, version=backup.version)
+    return True
+
+
+def know_before(work: Work, old: Work) -> None:
+    """How the gateway of `old` is now, for the proof of what takes its place. Its host was just looked at."""
+    assert old.facts is not None
+    work.was_healthy = not unproven(old.facts.gateway, linked(old.facts) or "")
+    work.errors_before = old.facts.gateway.errors
+    work.model_before = _model(old)
+
+
+def ensure_checkpoint(work: Work) -> bool:
+    """The gateway is stopped and its state copied. Only now, that its configuration is accepted, and a backup kept."""
+    if not _is_switching(work):
+        return False
     switch = work.switch or _new_switch(work)
     work.may_switch(switch.target)
     if work.switch is None:  # else they were told before
@@ -144,8 +185,7 @@ def ensure_pruned(work: Work) -> bool:
     kept = kept_checkpoints(facts.checkpoints, most)
     asides = facts.asides[-most:]
     versions = {work.declared().version, linked(facts) or "", *(checkpoint.version for checkpoint in kept)} - {""}
-    too_many = len(kept) < len(facts.checkpoints) or len(asides) < len(facts.asides)
-    if facts.switch is not None or not (too_many or not versions.issuperset(facts.releases)):
+    if facts.switch is not None or not (keeps_too_many(facts, most) or not versions.issuperset(facts.releases)):
         return False
     work.connection().run(commands.clear_strays(CHECKPOINTS, "*", [checkpoint.id for checkpoint in kept]))
     work.connection().run(commands.clear_strays(ASIDES, "*", asides))
@@ -156,13 +196,15 @@ def ensure_pruned(work: Work) -> bool:
 def ensure_gone_back(work: Work) -> bool:
     """After a failure: the version before, with its state. The newer state is kept aside.
 
-    What failed is noted on the host, if what it led to may be to blame: then it is not tried again by itself.
+    What failed is noted on the host, unless it passes by itself: then it is not tried again before a person says so.
     """
     switch = work.switch
     assert switch is not None
     at = work.ports.clock.now().isoformat(timespec="seconds")
+    if work.failure and not work.is_suspect and work.look().switch is None:
+        work.failure = ""  # the host has gone back by itself: nobody knows what would have come of it
     work.note("go-back-intended", durable=True, **_words(switch), reason=work.failure)
-    held = _json(Hold(switch.target, work.failure, at)) if work.failure else b""
+    held = _json(Hold(switch.target, work.failure, at, work.is_suspect)) if work.failure else b""
     work.connection().run(commands.go_back(switch.origin, held))
     work.switch, work.restore, work.hold_afterwards, work.retries = None, None, None, False
     has_stayed = linked(work.look()) == switch.target != switch.origin  # the word that it may has arrived

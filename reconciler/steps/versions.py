@@ -82,6 +82,11 @@ def way_down(version: str, facts: HostFacts) -> Checkpoint | None:
     return next((found for found in reversed(facts.checkpoints) if found.version == version), None)
 
 
+def keeps_too_many(facts: HostFacts, most: int) -> bool:
+    """Checkpoints, or states that were set aside; during a switch nobody counts them."""
+    return facts.switch is None and max(len(facts.checkpoints), len(facts.asides)) > most
+
+
 def is_higher(version: str, than: str) -> bool:
     """Whether it surely came later. 2026.9.6-beta.1 comes before 2026.9.6, and 2026.9.6-1 after it."""
     return _rank(version) > _rank(than)

@@ -33,7 +33,7 @@ from reconciler.parallel import Gate
 from reconciler.ports import Host, Ports
 from reconciler.steps.repairs import leaving_alone
 from reconciler.steps.trees import Trees, wanted_tree
-from reconciler.steps.versions import pinned, with_quarantine
+from reconciler.steps.versions import pinned, present, with_quarantine
 
 if TYPE_CHECKING:
     from reconciler.steps.backups import Memory
@@ -71,6 +71,7 @@ class Work:
     left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
     is_first: bool = False  # no first apply has ended on the server yet; then its first host key is taken
     made_at: str | None = None  # the version of a server that is being made, where its host cannot tell
+    keeps_version: bool = False  # it goes to another one in its batch of a rollout, and not by this action
     switch: Switch | None = None  # to another version, on its way: a failure goes back
     restore: str | None = None  # the checkpoint that a person wants to go back to
     hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
@@ -95,7 +96,8 @@ class Work:
     was_healthy: bool = True  # before the switch
     errors_before: int | None = None  # that the gateway had written within the same time
     model_before: str = ""  # what the model's provider answered then
-    failure: str = ""  # what the switch is undone for, if what it led to may be to blame
+    failure: str = ""  # what the switch is undone for, where that does not pass by itself
+    is_suspect: bool = False  # the version that it led to may be to blame for it
     _postponed: float = 0.0
     _materials: Materials | None = None
     _overheard: set[Secret] = field(default_factory=set)  # what stands in the agent's own keys
@@ -107,7 +109,9 @@ class Work:
             return replace(self.spec, version=self.stays_at)
         if self.made_at is not None:
             return replace(self.spec, version=self.made_at)
-        return pinned(self.spec, self.facts)
+        spec = pinned(self.spec, self.facts)
+        there = present(self.facts) if self.keeps_version and self.facts is not None else None
+        return spec if there is None else replace(spec, version=there)
 
     def existing(self) -> Server:
         assert self.server is not None, "the step before this one makes the server"

@@ -19,7 +19,7 @@ CHILD, FIRST = "alice", "calm"
 
 # Steps with something to do only where a child gets another version or another server. tests/crash dies at every effect
 # of theirs, in memory, and test_kills.py at seeded moments over the wire.
-SWITCHING: Final = {"settle", "room", "checkpoint", "switch", "prove lasting", "keep", "prune"}
+SWITCHING: Final = {"settle", "room", "archive", "checkpoint", "switch", "prove lasting", "keep", "prune"}
 REMEMBERING: Final = {
     "silence others", "fence", "memory", "compare memory", "prove memory", "awake", "other servers", "rename",
     "bot profile",

@@ -26,6 +26,7 @@ from reconciler.sandbox.simulated.switching import (
 
 MADE: Final = f"{ARCHIVE}/state.tar.gz"
 RECEIVED: Final = f"{ARCHIVE}/received"
+_OUT: Final = f"{ARCHIVE}.then"
 
 
 def make(host: SimulatedHost, call: Call) -> bytes:
@@ -43,6 +44,21 @@ def copy(host: SimulatedHost, call: Call) -> bytes:
     if CURRENT not in host.links:
         raise Fails("no release is linked, so nobody knows which one wrote this state")
     return _pack(host, host.links[CURRENT].rpartition("/")[2])
+
+
+def pack_earlier(host: SimulatedHost, call: Call) -> bytes:
+    _, place, name, version = call.arguments
+    if not exists(host, f"{NOTES}/{place}/{name}"):
+        raise Fails(f"there is no {name} in {place}")
+    kept = f"{ASIDES}/{name}"
+    if place == "asides":
+        return _pack(host, version, kept)
+    remove_tree(host, _OUT)
+    unpack_tree(host, checked(host, name), _OUT)
+    try:
+        return _pack(host, version, _OUT)
+    finally:
+        remove_tree(host, _OUT)
 
 
 def place(host: SimulatedHost, call: Call) -> None:
@@ -70,7 +86,7 @@ def make_way(host: SimulatedHost, call: Call) -> None:
     checkpoint, _ = call.arguments
     make_directories(host, ASIDES, "0700")
     if any(path.startswith(f"{HOME}/") for path in (*host.files, *host.links)):
-        set_aside(host, checkpoint)
+        set_aside(host, checkpoint, host.links.get(CURRENT, "").rpartition("/")[2])
     remove_tree(host, HOME)
 
 
@@ -139,30 +155,30 @@ def _said(state: Json) -> int | None:
     return len(said) if isinstance(said, list) else None
 
 
-def _pack(host: SimulatedHost, version: str) -> bytes:
+def _pack(host: SimulatedHost, version: str, state: str = HOME) -> bytes:
     remove_tree(host, ARCHIVE)
     make_directories(host, ARCHIVE, "0700")
-    content = json.dumps(packed_home(host)).encode()
+    content = json.dumps(packed_home(host, state)).encode()
     host.files[MADE] = File(content)
     said: dict[str, Json] = {
         "at": datetime.fromtimestamp(host.now(), UTC).isoformat(timespec="seconds"),
         "version": version,
         "size": len(content),
         "digest": hashlib.sha256(content).hexdigest(),
-        "holds": _holds(host),
+        "holds": _holds(host, state),
     }
     return json.dumps(said).encode()
 
 
-def _holds(host: SimulatedHost) -> Json:
+def _holds(host: SimulatedHost, home: str = HOME) -> Json:
     """As the real summary counts: rows by table, and the workspace by its files."""
-    state = f"{HOME}/.openclaw/state/openclaw.sqlite"
+    state = f"{home}/.openclaw/state/openclaw.sqlite"
     found = host.read_json(state)
     said = len(found.get("said", [])) if isinstance(found, dict) else 0
-    workspace = sorted(path for path in host.files if path.startswith(f"{HOME}/workspace/"))
+    workspace = sorted(path for path in host.files if path.startswith(f"{home}/workspace/"))
     digest = hashlib.sha256()
     for path in workspace:
-        name = path.removeprefix(f"{HOME}/workspace/").encode()
+        name = path.removeprefix(f"{home}/workspace/").encode()
         digest.update(name + b"\0" + hashlib.sha256(host.content(path)).digest())
     return {
         "databases": {".openclaw/state/openclaw.sqlite": {"transcript_events": said}} if state in host.files else {},

@@ -95,7 +95,8 @@ def go_back(host: SimulatedHost, call: Call) -> None:
     host.files[f"{SWITCH}/undone"] = host.files[f"{SWITCH}/closed"] = File(b"")
     host.systemd.stop(switching.UNIT)
     if f"{SWITCH}/home" in host.directories and exists(host, f"{SWITCH}/made"):
-        switching.set_aside(host, host.content(f"{SWITCH}/checkpoint").decode().strip())
+        checkpoint, target = (host.content(f"{SWITCH}/{word}").decode().strip() for word in ("checkpoint", "target"))
+        switching.set_aside(host, checkpoint, target)
 
 
 def stay(host: SimulatedHost, call: Call) -> None:

@@ -34,6 +34,14 @@ LEFT_OUT: Final = ("/.cache", "/.npm")
 WORDS: Final = ("checkpoint", "origin", "target", "restore")
 
 
+def check_room(host: SimulatedHost, call: Call) -> None:
+    """Its states are of no size worth a word."""
+    release_kb, _ = call.arguments
+    if host.disk_free_mb * 1024 < int(release_kb):
+        needed, left = int(release_kb) // 1024, host.disk_free_mb
+        raise Fails(f"another version takes {needed} MB of disk, and {left} MB are left")
+
+
 def begin(host: SimulatedHost, call: Call) -> None:
     checkpoint, _, _, restore = call.arguments
     if exists(host, SWITCH):
@@ -46,7 +54,7 @@ def begin(host: SimulatedHost, call: Call) -> None:
         raise Fails("there is no state")
     make_directories(host, CHECKPOINTS, "0700")
     make_directories(host, ASIDES, "0700")
-    if exists(host, f"{CHECKPOINTS}/{checkpoint}") or exists(host, f"{ASIDES}/{checkpoint}"):
+    if exists(host, f"{CHECKPOINTS}/{checkpoint}") or _has_aside(host, checkpoint):
         raise Fails(f"there is a checkpoint {checkpoint} already")
     packed = checked(host, restore) if restore else None
     lay_down(host, call)
@@ -102,7 +110,7 @@ def make(host: SimulatedHost, call: Call) -> None:
     if f"{SWITCH}/next" in host.directories:
         if f"{SWITCH}/left" not in host.directories:
             move_tree(host, HOME, f"{SWITCH}/left")
-        set_aside(host, _word(host, "checkpoint"))
+        set_aside(host, _word(host, "checkpoint"), _word(host, "origin"))
         move_tree(host, f"{SWITCH}/next", HOME)
     host.links[CURRENT] = f"{RELEASES}/{_word(host, 'target')}"
     host.files.pop(f"{SWITCH}/closed", None)
@@ -135,7 +143,7 @@ def give_up(host: SimulatedHost) -> None:
             host.systemd.stop(UNIT)
         if exists(host, f"{SWITCH}/made"):
             if f"{SWITCH}/home" in host.directories:
-                set_aside(host, _word(host, "checkpoint"))
+                set_aside(host, _word(host, "checkpoint"), _word(host, "target"))
                 move_tree(host, f"{SWITCH}/home", HOME)
             host.links[CURRENT] = f"{RELEASES}/{_word(host, 'origin')}"
         if exists(host, f"{SWITCH}/held.json"):
@@ -148,11 +156,11 @@ def give_up(host: SimulatedHost) -> None:
         host.systemd.stop(RETURN_TIMER)
 
 
-def set_aside(host: SimulatedHost, name: str) -> None:
-    """What the gateway has now, if anything."""
+def set_aside(host: SimulatedHost, checkpoint: str, version: str) -> None:
+    """What the gateway has now, if anything, as that version has written it."""
     if HOME not in host.directories:
         return
-    name = f"{ASIDES}/{name}"
+    name = f"{ASIDES}/{checkpoint}@{version}" if version else f"{ASIDES}/{checkpoint}"
     while exists(host, name):
         name += "+"
     move_tree(host, HOME, name)
@@ -160,13 +168,17 @@ def set_aside(host: SimulatedHost, name: str) -> None:
 
 def stay(host: SimulatedHost, call: Call) -> None:
     _, checkpoint, target = call.arguments
-    is_over = SWITCH not in host.directories and not exists(host, f"{ASIDES}/{checkpoint}")
+    is_over = SWITCH not in host.directories and not _has_aside(host, checkpoint)
     if is_over and host.links.get(CURRENT) == f"{RELEASES}/{target}":
         return
     _must_go_on(host)
     note(host, call)
     remove_tree(host, SWITCH)
     host.systemd.stop(RETURN_TIMER)
+
+
+def _has_aside(host: SimulatedHost, checkpoint: str) -> bool:
+    return any(name.startswith(checkpoint) for name in names_in(host, ASIDES))
 
 
 def note(host: SimulatedHost, call: Call) -> None:
@@ -221,21 +233,21 @@ def checked(host: SimulatedHost, checkpoint: str) -> dict[str, Any]:
     return packed
 
 
-def packed_home(host: SimulatedHost) -> dict[str, Any]:
+def packed_home(host: SimulatedHost, home: str = HOME) -> dict[str, Any]:
     """The home with everything in it, by paths from there."""
 
     def ours(path: str) -> bool:
-        inner = path.removeprefix(HOME)
-        return (path == HOME or path.startswith(f"{HOME}/")) and not inner.startswith(LEFT_OUT)
+        inner = path.removeprefix(home)
+        return (path == home or path.startswith(f"{home}/")) and not inner.startswith(LEFT_OUT)
 
     return {
         "files": {
-            path.removeprefix(HOME): [file.content.decode("latin-1"), file.owner, file.mode]
+            path.removeprefix(home): [file.content.decode("latin-1"), file.owner, file.mode]
             for path, file in host.files.items()
             if ours(path)
         },
-        "directories": {path.removeprefix(HOME): [*rights] for path, rights in host.directories.items() if ours(path)},
-        "links": {path.removeprefix(HOME): target for path, target in host.links.items() if ours(path)},
+        "directories": {path.removeprefix(home): [*rights] for path, rights in host.directories.items() if ours(path)},
+        "links": {path.removeprefix(home): target for path, target in host.links.items() if ours(path)},
     }
 
 

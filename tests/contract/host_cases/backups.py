@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from reconciler.commands import (
     begin_switch,
+    check_room,
     copy_stopped,
     find_state,
     install_file,
     make_directory,
     make_switch,
+    pack_earlier,
     place_state,
     read_file,
     remove_file,
@@ -25,9 +27,9 @@ from reconciler.managed import files
 from reconciler.model import Json
 from tests.contract.host_cases.case import OURS, Case, Step, file, holding
 from tests.contract.host_cases.releases import HEALTHY, VERSION
-from tests.contract.host_cases.switching import COPY, ID, NOTE, NOW, ROOT, RUNNING, STOPPED, THEN, case
+from tests.contract.host_cases.switching import COPY, ID, LEFT, NOTE, NOW, ROOT, RUNNING, STOPPED, THEN, case
 
-ASIDE: Final = f"{ASIDES}/{ID}/.openclaw/NOTE.md"
+ASIDE: Final = f"{ASIDES}/{LEFT}/.openclaw/NOTE.md"
 SAYS: Final = re.compile(
     rb'\{"at": "[0-9T:+-]{25}", "version": "[^"]+", "size": [0-9]+, "digest": "[0-9a-f]{64}", "holds": \{.*\}\}\n?'
 )
@@ -41,7 +43,7 @@ GIVEN: Final[tuple[Step, ...]] = (
     install_file(NOTE, NOW, OURS, "0600"),
 )
 THERE: Final[dict[str, Json]] = {"checkpoints": [COPY]}
-SET_ASIDE: Final[dict[str, Json]] = {"checkpoints": [COPY], "asides": [ID]}
+SET_ASIDE: Final[dict[str, Json]] = {"checkpoints": [COPY], "asides": [LEFT]}
 
 
 def placed(name: str, does: tuple[Step, ...], versions: dict[str, Json], *last: int, **more: Any) -> Case:
@@ -98,6 +100,28 @@ CASES: Final = (
         1,
         sees=[(file(NOTE), holding(NOW, OURS, "0600"))],
     ),
+    placed(
+        "a checkpoint is packed as it lies there, and stays",
+        (pack_earlier(ID, VERSION),),
+        THERE,
+        says=SAYS,
+    ),
+    placed(
+        "what was set aside is packed as it lies there, and stays",
+        (_place, pack_earlier(LEFT, VERSION)),
+        SET_ASIDE,
+        says=SAYS,
+        sees=[(file(ASIDE), holding(NOW, OURS, "0600"))],
+    ),
+    placed(
+        "a damaged checkpoint is not packed",
+        (install_file(f"{CHECKPOINTS}/{ID}/state.tar", b"?", ROOT, "0600"), pack_earlier(ID, VERSION)),
+        THERE,
+        1,
+    ),
+    placed("what is not there is not packed", (pack_earlier("20200101T000000Z", VERSION),), THERE, 1),
+    placed("there is room for a change of version, also to a checkpoint", (check_room(1), check_room(1, ID)), THERE),
+    placed("more room than there is is missed", (check_room(1 << 30),), THERE, 1),
     placed(
         "no state is given in the midst of a switch",
         (begin_switch("20261126T190000Z", VERSION, VERSION), _place, remove_file("/var/lib/openclaw-deploy/switch")),

@@ -45,7 +45,8 @@ OLDER: Final = "20261120T080000Z"
 OTHER: Final = "20261126T190000Z"
 ROOT: Final = "root:root"
 NOTE: Final = f"{files.HOME}/.openclaw/NOTE.md"
-ASIDE: Final = f"{ASIDES}/{ID}/.openclaw/NOTE.md"
+LEFT: Final = f"{ID}@{VERSION}"
+ASIDE: Final = f"{ASIDES}/{LEFT}/.openclaw/NOTE.md"
 HELD: Final[Json] = {"version": "2026.9.9", "reason": "it never got ready", "at": "2026-11-26T18:47:00+00:00"}
 HELD_TEXT: Final = json.dumps(HELD).encode()
 THEN, NOW = b"as it was then", b"as it is now"
@@ -156,21 +157,21 @@ CASES: Final = (
     case(
         "who goes back has the state of then, and what came since is set aside",
         (_begin, _take, _make, _note_now, go_back(VERSION, HELD_TEXT), Ready()),
-        {"checkpoints": [COPY], "asides": [ID], "held": HELD},
+        {"checkpoints": [COPY], "asides": [LEFT], "held": HELD},
         sees=[(file(NOTE), holding(THEN, OURS, "0600")), (file(ASIDE), holding(NOW, OURS, "0600"))],
         gateway=TWICE,
     ),
     case(
         "who goes back twice goes back once, and why is kept also then",
         (_begin, _take, _make, _note_now, go_back(VERSION), Ready(), go_back(VERSION, HELD_TEXT)),
-        {"checkpoints": [COPY], "asides": [ID], "held": HELD},
+        {"checkpoints": [COPY], "asides": [LEFT], "held": HELD},
         sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
         gateway=TWICE,
     ),
     case(
         "who has gone back cannot stay",
         (_begin, _take, _make, go_back(VERSION), Ready(), _stay),
-        {"checkpoints": [COPY], "asides": [ID]},
+        {"checkpoints": [COPY], "asides": [LEFT]},
         gateway=TWICE,
         codes=codes(6, 1),
     ),
@@ -199,14 +200,14 @@ CASES: Final = (
             _note_now,
             *(begin_switch(ID, VERSION, VERSION, OLDER), _take, _make, go_back(VERSION), Ready()),
         ),
-        {"checkpoints": [OLD_COPY, COPY], "asides": [ID]},
+        {"checkpoints": [OLD_COPY, COPY], "asides": [LEFT]},
         sees=[(file(NOTE), holding(NOW, OURS, "0600")), (file(ASIDE), holding(THEN, OURS, "0600"))],
         gateway=TWICE,
     ),
     case(
         "a host that boots in the midst of a switch goes back at once",
         (_begin, _take, _make, _note_now, Reboot(), Wait(2 * RETURN_EVERY), Ready()),
-        {"checkpoints": [COPY], "asides": [ID]},
+        {"checkpoints": [COPY], "asides": [LEFT]},
         sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
         gateway=HEALTHY,
     ),
@@ -216,7 +217,7 @@ CASES: Final = (
             *(_begin, _take, _make, _note_now, install_file(f"{SWITCH}/undone", b"", ROOT, "0600")),
             *(Wait(3 * RETURN_EVERY), Ready()),
         ),
-        {"checkpoints": [COPY], "asides": [ID]},
+        {"checkpoints": [COPY], "asides": [LEFT]},
         sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
         gateway=TWICE,
     ),
@@ -248,7 +249,7 @@ PATIENT: Final = (
     case(
         "a host that hears nothing more goes back by itself",
         (_begin, _take, _make, _note_now, Wait(PATIENCE + 3 * RETURN_EVERY), Ready()),
-        {"checkpoints": [COPY], "asides": [ID]},
+        {"checkpoints": [COPY], "asides": [LEFT]},
         sees=[(file(NOTE), holding(THEN, OURS, "0600"))],
         gateway=TWICE,
     ),

@@ -1,0 +1,236 @@
+"""What a host has kept of before, and holds back, outlives its server; and an update leaves a copy elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler.commands.switching import ASIDES
+from reconciler.errors import CommandFailed
+from reconciler.managed import files
+from reconciler.model import Backup, OutcomeCode, PlanOptions, Purpose, Rollout
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeFile, FakeHost
+from tests.fakes.worlds import make_spec
+from tests.unit.test_steps_switching import after
+
+OLD: Final = "2026.9.6"
+NEW: Final = "2026.9.7"
+DOG, CAT = "my dog is called Bello", "my cat is called Mimi"
+MOVED: Final = PlanOptions(allow_replace=frozenset({"alice"}))
+SLEEPS: Final = PlanOptions(hibernate=frozenset({"alice"}))
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    """Alice went to NEW, was told something there, and a person went back: OLD runs, and NEW is held."""
+    world = FakeFleet(state, ("alice",)).applied()
+    world.host("alice").gateway.remember(DOG)
+    world.change("alice", version=NEW)
+    world.apply()
+    world.host("alice").gateway.remember(CAT)
+    world.clock.sleep(3600)
+    client = world.client()
+    with client.lock("fleet rollback"):
+        client.apply(client.plan_rollback(["alice"], None))
+    assert world.host("alice").gateway.memory == [DOG]
+    return world
+
+
+def linked(host: FakeHost) -> str:
+    return host.links[files.CURRENT].rpartition("/")[2]
+
+
+def kept(world: FakeFleet, purpose: Purpose) -> list[Backup]:
+    return [it for it in world.client().keeper().kept("alice").backups if it.purpose is purpose]
+
+
+def said(backup: Backup) -> int:
+    [tables] = backup.holds["databases"].values()  # type: ignore[union-attr]
+    return tables["transcript_events"]  # type: ignore[index,call-overload,return-value]
+
+
+def held(world: FakeFleet) -> str | None:
+    facts = world.client().plan().children["alice"].facts
+    return facts.held.version if facts and facts.held else None
+
+
+def wake(world: FakeFleet) -> None:
+    client = world.client()
+    planned = client.plan_waking({"alice": client.keeper().find("alice")})
+    client.begin_waking(planned)
+    assert all(outcome.code is OutcomeCode.DONE for outcome in client.apply(planned))
+
+
+def test_what_was_set_aside_and_the_checkpoints_are_kept_before_a_server_goes_to_sleep(world: FakeFleet) -> None:
+    assert world.apply(options=SLEEPS)[0].code is OutcomeCode.DONE
+    earlier = kept(world, Purpose.EARLIER)
+    assert sorted((it.version, said(it)) for it in earlier) == [(OLD, 1), (NEW, 2)]
+    keeper = world.client().keeper()
+    assert all(keeper.verify("alice", it) for it in earlier)
+    assert keeper.find("alice").purpose is Purpose.SLEEP  # what it knew last is what it wakes with
+    wake(world)
+    assert world.host("alice").gateway.memory == [DOG]
+
+
+def test_what_was_set_aside_comes_back_where_a_person_names_it(world: FakeFleet) -> None:
+    world.apply(options=SLEEPS)
+    wake(world)
+    newest = next(it for it in kept(world, Purpose.EARLIER) if said(it) == 2)
+    client = world.client()
+    with client.lock("fleet restore"):
+        client.keeper().send("alice", "alice", newest)
+        client.apply(client.plan_restore("alice", newest))
+    assert (linked(world.host("alice")), world.host("alice").gateway.memory) == (NEW, [DOG, CAT])
+
+
+def test_the_same_is_kept_once_however_often_it_is_tried(world: FakeFleet) -> None:
+    world.host("alice").fails = [("copy the state", CommandFailed("no space left on device"))]
+    assert world.apply(options=SLEEPS)[0].code is OutcomeCode.FAILED
+    assert world.host("alice").gateway.active == "active"
+    before = kept(world, Purpose.EARLIER)
+    assert world.apply(options=SLEEPS)[0].code is OutcomeCode.DONE
+    assert (len(before), kept(world, Purpose.EARLIER)) == (2, before)
+
+
+def test_a_gateway_answers_while_what_was_before_is_copied(world: FakeFleet) -> None:
+    seen: list[str] = []
+    host = world.host("alice")
+    after(host, "pack what was before", lambda: seen.append(host.gateway.active))
+    world.apply(options=SLEEPS)
+    assert seen == ["active"]
+
+
+def test_a_damaged_checkpoint_is_named_and_no_server_goes(world: FakeFleet) -> None:
+    host = world.host("alice")
+    copy = next(path for path in host.files if path.endswith("/state.tar"))
+    host.files[copy] = FakeFile(host.content(copy) + b"!")
+    [outcome] = world.apply(options=SLEEPS)
+    assert "is damaged" in outcome.error
+    assert "fleet" in outcome.advice
+    assert host.gateway.active == "active"
+
+
+def test_the_ways_back_go_with_a_child_to_its_new_server(world: FakeFleet) -> None:
+    def ways() -> set[str]:
+        facts = world.client().plan().children["alice"].facts
+        assert facts is not None
+        return {it.version for it in facts.checkpoints}
+
+    before = ways()
+    world.change("alice", regions=("hel1",))
+    assert world.apply(options=MOVED)[0].code is OutcomeCode.DONE
+    assert ways() >= before
+    assert any(said(it) == 2 for it in kept(world, Purpose.EARLIER))  # what was set aside stays a backup
+    assert not [path for path in world.host("alice").directories if path.rpartition("/")[0] == ASIDES]
+    world.change("alice", version=NEW)
+    client = world.client()
+    with client.lock("fleet rollback"):
+        client.apply(client.plan_rollback(["alice"], None))
+    assert (linked(world.host("alice")), world.host("alice").gateway.memory) == (NEW, [DOG, CAT])
+
+
+def test_what_a_person_gives_up_is_not_copied(world: FakeFleet) -> None:
+    del world.specs["alice"]
+    world.apply(options=PlanOptions(without_copy=frozenset({"alice"})))
+    assert kept(world, Purpose.EARLIER) == []
+
+
+def test_a_version_that_was_held_is_held_after_sleep(world: FakeFleet) -> None:
+    world.apply(options=SLEEPS)
+    wake(world)
+    assert (held(world), world.planned(), linked(world.host("alice"))) == (NEW, [], OLD)
+
+
+def test_a_version_that_was_held_is_held_by_who_is_made_anew_from_a_backup(world: FakeFleet) -> None:
+    spec = world.specs.pop("alice")
+    world.apply()
+    world.specs["alice"] = spec
+    wake(world)
+    assert (held(world), world.planned()) == (NEW, [])
+
+
+def test_what_another_child_holds_is_not_given_with_its_memory(world: FakeFleet) -> None:
+    [made] = world.client().keeper().create(["alice"])
+    assert made.backup is not None
+    world.specs["carol"] = make_spec("carol", server_type="cpx22")
+    client = world.client()
+    planned = client.plan_waking({"carol": made.backup})
+    client.begin_waking(planned)
+    assert all(outcome.code is OutcomeCode.DONE for outcome in client.apply(planned))
+    facts = world.client().plan().children["carol"].facts
+    assert facts is not None
+    assert facts.held is None
+
+
+@pytest.fixture
+def fresh(state: Path) -> FakeFleet:
+    world = FakeFleet(state, ("alice",)).applied()
+    world.host("alice").gateway.remember(DOG)
+    world.change("alice", version=NEW)
+    return world
+
+
+def test_an_update_leaves_a_copy_off_the_host_made_while_the_gateway_answers(fresh: FakeFleet) -> None:
+    host = fresh.host("alice")
+    seen: list[str] = []
+    after(host, "make an archive", lambda: seen.append(host.gateway.active))
+    assert fresh.apply()[0].code is OutcomeCode.DONE
+    [copy] = kept(fresh, Purpose.COPY)
+    assert (copy.version, said(copy), seen) == (OLD, 1, ["active"])
+    assert fresh.client().keeper().verify("alice", copy)
+
+
+def test_without_a_copy_nothing_changes_unless_a_person_says_so(fresh: FakeFleet) -> None:
+    host = fresh.host("alice")
+    starts = host.gateway.starts
+    host.fails = [("make an archive", CommandFailed("database disk image is malformed"))] * 2
+    [outcome] = fresh.apply()
+    assert "no backup could be made before it goes to another version: database disk image" in outcome.error
+    assert "nothing was changed" in outcome.advice
+    assert "fleet apply --no-backup alice" in outcome.advice
+    assert (linked(host), host.gateway.starts) == (OLD, starts)
+    given_up = PlanOptions(without_copy=frozenset({"alice"}))
+    [action] = fresh.client().plan(options=given_up).plan.actions
+    assert "no backup of it is made first (--no-backup)" in action.notes
+    assert fresh.apply(options=given_up)[0].code is OutcomeCode.DONE
+    assert (linked(host), kept(fresh, Purpose.COPY)) == (NEW, [])
+
+
+def test_storage_that_is_gone_stops_an_update_before_it_begins(fresh: FakeFleet) -> None:
+    fresh.vault.write_bytes(b"no directory")
+    [outcome] = fresh.apply()
+    assert "no backup could be made" in outcome.error
+    assert linked(fresh.host("alice")) == OLD
+
+
+def test_a_gateway_that_is_ill_is_updated_also_without_a_copy(fresh: FakeFleet) -> None:
+    host = fresh.host("alice")
+    host.gateway.channel_error = "conflict"
+    after(host, "make the switch", lambda: setattr(host.gateway, "channel_error", None))
+    host.fails = [("make an archive", CommandFailed("database disk image is malformed"))]
+    assert fresh.apply()[0].code is OutcomeCode.DONE
+    assert linked(host) == NEW
+    assert "backup-not-made" in {event.event for event in fresh.ports().store.events()}
+
+
+def test_copies_of_updates_do_not_pile_up(fresh: FakeFleet) -> None:
+    fresh.rollout = Rollout(soak=0)
+    fresh.change("alice", backup=replace(fresh.specs["alice"].backup, keep=2))
+    for number in range(7, 12):
+        fresh.change("alice", version=f"2026.9.{number}")
+        fresh.clock.sleep(3600)
+        assert fresh.apply()[0].code is OutcomeCode.DONE
+    assert [it.version for it in kept(fresh, Purpose.COPY)] == ["2026.9.10", "2026.9.9"]
+
+
+def test_no_user_is_told_and_nothing_stopped_where_there_is_no_room_for_its_memory(fresh: FakeFleet) -> None:
+    host = fresh.host("alice")
+    starts = host.gateway.starts
+    host.fails = [("check for room", CommandFailed("another version takes 9000 MB of disk, and 8000 MB are left"))] * 2
+    [outcome] = fresh.apply()
+    assert "another version takes 9000 MB of disk" in outcome.error
+    assert (host.gateway.starts, fresh.client().plan().children["alice"].facts.held) == (starts, None)  # type: ignore[union-attr]
