@@ -14,7 +14,7 @@ from typing import Final
 from reconciler.actions import steps_of
 from reconciler.commands.switching import PATIENCE
 from reconciler.errors import CloudError, FleetError, HostError, ProofFailed
-from reconciler.hindrances import Hindrances
+from reconciler.hindrances import Hindrances, held_by_hosts
 from reconciler.log import get_log
 from reconciler.model import (
     LATEST,
@@ -83,9 +83,8 @@ def apply(
         open_run(fleet, ports, run)
     outcomes: list[Outcome] = []
     works: list[Work] = []
-    hindrances = Hindrances(fleet, ports)
+    hindrances = Hindrances(fleet, ports, held=held_by_hosts(children.values()))
     known = Trees(dict(trees), children=children, marking=hindrances.marking)
-    last_batch = max((action.batch for action in plan.actions), default=0)
     for (_, batch), group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
         wave = [
             (it, _work(it, plan, fleet, children[it.child], ports, run, key_id, known, memories, making))
@@ -94,7 +93,7 @@ def apply(
         at_once = min(workers, fleet.rollout.max_parallel) if batch else workers
         ended = in_parallel(lambda pair: _run(*pair, children[pair[0].child], hindrances), wave, at_once)
         works += [work for _, work in wave]
-        if 0 < batch < last_batch:
+        if batch:
             pairs = list(zip((work for _, work in wave), ended, strict=True))
             ended = soaked(pairs, fleet.rollout.soak, ports.clock, hindrances, at_once)
         outcomes += ended
@@ -159,6 +158,7 @@ def _work(
         quarantined=plan.quarantined,
         trees=trees,
         retries=action.retries,
+        keeps_version=_keeps_version(action, child),
         restarts=action.kind is Kind.RESTART and action.reason.code is ReasonCode.ASKED,
         without_copy=action.without_copy,
         memory=memories.get(child.name),
@@ -171,6 +171,12 @@ def _work(
         retired=child.retired,
         making=making,
     )
+
+
+def _keeps_version(action: Action, child: Child) -> bool:
+    """Only in a batch of a rollout, or because a person goes back, does a gateway that has run get another version."""
+    is_new = action.kind is Kind.CREATE and not child.retired
+    return not (action.batch or action.rollback or is_new)
 
 
 def _given_up(action: Action, ports: Ports) -> Hold | None:
@@ -188,7 +194,7 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
     steps: list[tuple[str, float]] = []
     work.note("action-started", kind=action.kind, reason=action.reason.code)
     try:
-        hindrances.check(work, child)
+        hindrances.check(work, child, action)
         work.may_switch = work.may_switch if work.retries else hindrances.check_version
         for step in planned:
             current = step.name
@@ -218,10 +224,12 @@ def _bring_back(
     """A switch has failed: the version and the state of before, then everything else that the file says."""
     assert work.switch is not None
     origin, target = work.switch.origin, work.switch.target
-    # Only of a gateway that did not get healthy anybody can say that its version was to blame; the rest is tried again.
-    if isinstance(failure, ProofFailed) and work.switch.is_made:
+    # What passes by itself is tried again; whatever else it was, nobody makes its users wait for that again unasked.
+    if not failure.temporary:
         work.failure = masked(f"{step}: {failure.summary}", work.secrets)
-    is_suspect = bool(work.failure) and work.was_healthy and is_higher(target, origin)
+    # Only of a gateway that did not get healthy anybody can say that its version was to blame.
+    has_failed = isinstance(failure, ProofFailed) and work.switch.is_made
+    work.is_suspect = is_suspect = has_failed and work.was_healthy and is_higher(target, origin)
     told = (
         hindrances.quarantine(work, target, step) if is_suspect else ""
     )  # first: whatever kills us, nobody goes there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -23,13 +23,15 @@ class Hindrances:
 
     fleet: Fleet
     ports: Ports
+    held: Mapping[str, frozenset[str]] = field(default_factory=dict)  # the same of earlier runs, by their hosts
     failed: dict[str, list[Work]] = field(default_factory=dict)  # by version, who had to be brought back from it
+    stumbled: dict[str, str] = field(default_factory=dict)  # who has failed in its batch, at whatever, and at what
     before: dict[str, str | None] = field(default_factory=dict)  # the marks of earlier runs in the place of ours
     marking: Lock = field(default_factory=Lock)  # a firewall's labels are replaced as a whole
     full: LimitExceeded | None = None  # the project: no further server is asked for
     holders: dict[str, str] = field(default_factory=dict)  # by a bot's number, the child that could not be stopped
 
-    def check(self, work: Work, child: Child) -> None:
+    def check(self, work: Work, child: Child, action: Action) -> None:
         """Raises LimitExceeded or Refused for what cannot go well any more."""
         if self.full is not None and work.server is None:
             raise LimitExceeded(f"not tried, the project is full: {self.full.summary}", self.full.advice)
@@ -39,6 +41,8 @@ class Hindrances:
             raise Refused(summary, f"mend what keeps {holder} from stopping, then apply again")
         if child.spec is not None and not work.retries:
             self.check_version(child.spec.version)
+        if action.batch:
+            self._check_rollout()
 
     def check_version(self, version: str) -> None:
         """Raises Refused where too many have failed with it in this run. Asked once more just before a switch."""
@@ -48,7 +52,19 @@ class Hindrances:
                 summary = f"not tried, {version} has failed on {first} and is quarantined"
                 raise Refused(summary, "plan again: what else differs is mended with the version that is there")
 
+    def _check_rollout(self) -> None:
+        """Raises Refused where too many before it have failed, at whatever: nobody has shown then that it goes well."""
+        with self.marking:
+            stumbled = dict(self.stumbled)
+        if len(stumbled) >= self.fleet.rollout.max_failures:
+            name, why = next(reversed(stumbled.items()))
+            summary = f"not tried, {name} has failed before it in this rollout: {why}"
+            raise Refused(summary, f"mend {name} first, or name another version for it; then apply again")
+
     def note(self, failure: FleetError, action: Action, child: Child) -> None:
+        if action.batch:
+            with self.marking:
+                self._stumble(child.name, failure.summary)
         if isinstance(failure, LimitExceeded):
             self.full = self.full or failure
         if action.kind is Kind.STOP:
@@ -63,7 +79,8 @@ class Hindrances:
         with self.marking:
             failed = self.failed.setdefault(version, [])
             failed.append(work)
-            if version in self.before or len(failed) < self.fleet.rollout.max_failures:
+            self._stumble(work.name, work.failure)
+            if version in self.before or self._failures(version) < self.fleet.rollout.max_failures:
                 return ""
             self.before[version] = None
             work.note("quarantine-intended", durable=True, version=version, reason=work.failure)
@@ -74,10 +91,18 @@ class Hindrances:
         with self.marking:
             failed = self.failed[version]
             failed.remove(work)
-            if version not in self.before or len(failed) >= self.fleet.rollout.max_failures:
+            if version not in self.before or self._failures(version) >= self.fleet.rollout.max_failures:
                 return ""
             before = self.before.pop(version)
             return self._try(lambda: set_mark(self.fleet, self.ports, version, before), work, version)
+
+    def _stumble(self, name: str, why: str) -> None:
+        if len(self.stumbled) < self.fleet.rollout.max_failures:  # who is not tried for them is no other failure
+            self.stumbled[name] = why
+
+    def _failures(self, version: str) -> int:
+        """How many children have failed with it, of those that this run knows."""
+        return len({work.name for work in self.failed[version]} | self.held.get(version, frozenset()))
 
     def _mark(self, work: Work, version: str, step: str) -> None:
         value = mark_of(self.ports.clock.now(), work.name, step)
@@ -94,3 +119,13 @@ class Hindrances:
                     return f"whether {version} is quarantined could not be noted at the cloud: {error.summary}"
                 self.ports.clock.sleep(MARK_PAUSE)
         return ""
+
+
+def held_by_hosts(children: Iterable[Child]) -> dict[str, frozenset[str]]:
+    """By version, whose hosts hold it because it did not get healthy there, in whichever run. Pure."""
+    found = dict[str, frozenset[str]]()
+    for child in children:
+        held = child.facts.held if child.facts else None
+        if held is not None and held.is_suspect:
+            found[held.version] = found.get(held.version, frozenset()) | {child.name}
+    return found

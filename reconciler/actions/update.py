@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.actions.conditions import is_locked_out, shall_run
-from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
+from reconciler.model import Change, Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import CONVERGE, Step
 from reconciler.steps.comparison import differences_at_cloud, to_mend
 from reconciler.steps.notes import to_note
 from reconciler.steps.reshape import ensure_renamed
+from reconciler.steps.versions import keeps_too_many
 
 KIND: Final = Kind.UPDATE
 SYMBOL: Final = "~"
@@ -33,7 +34,7 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if child.leftovers:
         return Reason(ReasonCode.UNFINISHED, _unended(child), (*found, *to_note(child)))
     if not found:
-        return _unfinished(child) or _unnoted(child)
+        return _unfinished(child) or _unnoted(child) or _crowded(child)
     found = (*found, *to_note(child))
     if all(change.drift for change in found):
         return Reason(ReasonCode.DRIFTED, "drift: changed outside, not in the fleet file", found)
@@ -53,6 +54,15 @@ def _unfinished(child: Child) -> Reason | None:
     if applied is not None and applied.is_finished:
         return None
     return Reason(ReasonCode.UNFINISHED, "the host has no note of a finished apply")
+
+
+def _crowded(child: Child) -> Reason | None:
+    """Copies are pruned at each change of version; a lower number in the file is not made to wait for one."""
+    if child.spec is None or child.facts is None or not keeps_too_many(child.facts, child.spec.update.keep):
+        return None
+    there = max(len(child.facts.checkpoints), len(child.facts.asides))
+    change = Change("update.keep", there, child.spec.update.keep)
+    return Reason(ReasonCode.CHANGED, "more is kept of its versions before than the fleet file says", (change,))
 
 
 def _unnoted(child: Child) -> Reason | None:

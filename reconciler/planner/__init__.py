@@ -31,7 +31,7 @@ from reconciler.planner.bots import bot_obstacles
 from reconciler.planner.judging import judge
 from reconciler.planner.policy import breaches
 from reconciler.planner.requests import requests_of_apply
-from reconciler.planner.rollout import in_batches
+from reconciler.planner.rollout import in_batches, waiting_for_canaries
 from reconciler.planner.stock import retired_notes
 from reconciler.planner.versions import gathered
 from reconciler.steps.comparison import NETWORKS
@@ -63,7 +63,8 @@ def plan(
     children = _hindered(dict(sorted(children.items())), others, situation)
     judged = {name: judge(child, situation) for name, child in children.items()}
     found = [judgement.action for judgement in judged.values() if judgement.action is not None]
-    actions = tuple(in_batches(fleet.rollout, found, children))
+    waiting = waiting_for_canaries(fleet.rollout, found, children, situation)
+    actions = tuple(in_batches(fleet.rollout, (it for it in found if it.child not in waiting), children))
     servers = _each_once((*others, *(server for child in children.values() for server in _servers_of(child))))
     used = firewalls_in_use(fleet, (*others, *_staying(children, actions)))
     shared = _without_removals_of(used, shared) if _touches_shared(actions, servers, options) else ()
@@ -78,6 +79,7 @@ def plan(
         (
             *breaches(fleet, children.values(), actions, sum(not it.is_throwaway for it in servers), options),
             *gathered((it for judgement in judged.values() for it in judgement.diagnostics), quarantined),
+            *waiting.values(),
             *retired_notes(children.values(), catalog),
             *_too_many_requests(requests, options),
         ),

@@ -72,6 +72,7 @@ def _completed(action: Action, child: Child, situation: Situation) -> Action:
         *notices.about_action(aimed, child, situation),
         *versions.about_switch(aimed, child, situation),
         *versions.about_waking(child, situation),
+        *versions.about_version(aimed, child),
     )
     notes = (*action.notes, *about)
     return replace(aimed, monthly=money.as_text(amount), notes=notes)

@@ -108,7 +108,7 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
             f"it was ordered before {money.PRICE_RISE:%Y-%m-%d} and may cost less than its list price now; "
             "after this the present list price is charged"
         )
-    if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE:
+    if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE and action.without_copy:
         yield f"the new server gets the newest OpenClaw of that moment{_present_release(child)}"
     kept = child.spec and money.has_backups_afterwards(action, child.spec, child.server)
     if action.kind is Kind.HIBERNATE:

@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Final
 
-from reconciler.model import Action, Child, Percent, Rollout
-from reconciler.steps.versions import present
+from reconciler.actions.conditions import shall_run
+from reconciler.model import Action, Child, Diagnostic, Kind, Percent, Rollout, Severity, Situation
+from reconciler.planner.stock import few
+from reconciler.steps.versions import pinned, present
+
+_SWITCHING: Final = (Kind.UPDATE, Kind.RESIZE)  # all others leave a gateway that has run at its version
 
 
 def in_batches(rollout: Rollout, actions: Iterable[Action], children: Mapping[str, Child]) -> list[Action]:
@@ -24,9 +29,49 @@ def in_batches(rollout: Rollout, actions: Iterable[Action], children: Mapping[st
 
 def is_switch(action: Action, child: Child) -> bool:
     """Whether a gateway that has run goes over to another version, and no person has asked for that one alone."""
-    if action.rollback or child.facts is None or child.facts.applied is None or present(child.facts) is None:
+    if action.kind not in _SWITCHING or action.rollback or child.facts is None or child.spec is None:
         return False
-    return any(change.path == "release.version" for change in action.reason.changes)
+    return present(child.facts) not in (None, pinned(child.spec, child.facts).version)
+
+
+def waiting_for_canaries(
+    rollout: Rollout, actions: Iterable[Action], children: Mapping[str, Child], situation: Situation
+) -> dict[str, Diagnostic]:
+    """By child, why it is not brought to another version now: one that goes there first cannot go, and is not there."""
+    if isinstance(rollout.canaries, int):
+        return {}
+    moving = {action.child for action in actions if is_switch(action, children[action.child])}
+    missing = dict[str, list[str]]()
+    for name, child in children.items():
+        if _is_canary(rollout.canaries, name) and name not in moving and _is_awaited(child, situation):
+            assert child.spec is not None
+            missing.setdefault(child.spec.version, []).append(name)
+    found = dict[str, Diagnostic]()
+    for name in sorted(moving):
+        spec = children[name].spec
+        if spec is not None and spec.version in missing and not _is_canary(rollout.canaries, name):
+            found[name] = _waits(name, spec.version, missing[spec.version], (spec.file, spec.line))
+    return found
+
+
+def _is_awaited(child: Child, situation: Situation) -> bool:
+    """It has a gateway that shall be at the version of the file, and nobody has seen it there.
+
+    Of what is held back there, by its host or by the whole fleet, the number of failures decides.
+    """
+    if child.spec is None or child.server is None or child.is_unfinished or not shall_run(child, situation):
+        return False
+    return child.facts is None or present(child.facts) != pinned(child.spec, child.facts).version
+
+
+def _waits(name: str, version: str, canaries: list[str], at: tuple[str, int]) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{name} waits with all that it needs: {few(canaries)} of the canaries shall run on {version} first",
+        "see what keeps them from it: `fleet plan` says so; or name other `canaries` in `rollout`",
+        name,
+        *at,
+    )
 
 
 def _batches(rollout: Rollout, names: list[str]) -> Iterable[list[str]]:
@@ -43,4 +88,8 @@ def _canaries(rollout: Rollout, names: list[str]) -> list[str]:
     """Those that the file names, or the first so many."""
     if isinstance(rollout.canaries, int):
         return names[: rollout.canaries]
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in rollout.canaries)]
+    return [name for name in names if _is_canary(rollout.canaries, name)]
+
+
+def _is_canary(patterns: tuple[str, ...], name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -10,6 +10,7 @@ from typing import Final
 from reconciler.actions.conditions import shall_run
 from reconciler.errors import Refused
 from reconciler.model import (
+    LATEST,
     Action,
     Checkpoint,
     Child,
@@ -17,6 +18,7 @@ from reconciler.model import (
     Diagnostic,
     Hold,
     HostFacts,
+    Kind,
     Rollback,
     Severity,
     Situation,
@@ -57,6 +59,8 @@ def is_quarantined(child: Child, situation: Situation) -> Diagnostic | None:
     held = situation.quarantined.get(child.spec.version) if child.spec else None
     if held is None or not shall_run(child, situation) or wakes(child) or child.name in situation.options.retry:
         return None
+    if child.server is not None and child.name not in situation.options.without_copy:
+        return None  # its new server gets its memory, and the version of that
     return _diagnostic(
         child,
         f"{child.name} is not made: OpenClaw {held.version} is quarantined{_since(held.at)}",
@@ -114,7 +118,21 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
             yield "what it remembers now stays on its host, as a checkpoint"
         else:
             yield f"it goes back to the checkpoint of {at} UTC, and does not know any more what came since ({age})"
+    if action.without_copy and not action.rollback:
+        yield "no backup of it is made first (--no-backup)"
     yield f"silent for about half a minute, twice; back to {now} with its memory if {target} fails its proof"
+
+
+def about_version(action: Action, child: Child) -> Iterator[str]:
+    """What makes or starts a server leaves a gateway that has run at its version: another one is a step of its own."""
+    if action.kind is Kind.REPLACE and child.spec and child.facts and not action.without_copy:
+        target, now = pinned(child.spec, child.facts).version, present(child.facts)
+        if now is not None and now != target:
+            yield f"it moves with OpenClaw {now}; the apply after this one brings it to {target}"
+    noted = child.record.version if child.record else None
+    is_blind = action.kind in (Kind.START, Kind.RESIZE) and child.facts is None
+    if child.spec and is_blind and noted not in (None, child.spec.version) and child.spec.version != LATEST:
+        yield f"it starts with OpenClaw {noted}; the apply after this one brings it to {child.spec.version}"
 
 
 def older_state(action: Action, child: Child) -> Checkpoint | None:

@@ -36,7 +36,7 @@ def who_is_held_is_told_and_waits(world: World, plan: Plan) -> None:
             assert found.detail.endswith(copies)
             assert plan.sync[name] is Sync.PENDING or any(action.child == name for action in plan.actions)
         else:
-            assert not own
+            assert [found.address for found in own] == ([name] if _waits(world, plan, name, it) else [])
 
 
 def who_shall_not_run_is_told_of_no_version(world: World, plan: Plan) -> None:
@@ -78,7 +78,8 @@ def who_wakes_does_so_on_the_version_of_then(world: World, plan: Plan) -> None:
 def who_can_go_does(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         is_kept = _is_held(world, it) or _is_lower(it)
-        if not (is_kept or it.moves) and it.linked is not None and it.linked != _target(it) and it.going is None:
+        is_kept = is_kept or it.moves or _waits(world, plan, name, it)
+        if not is_kept and it.linked is not None and it.linked != _target(it) and it.going is None:
             assert _goes_to(plan, name) == _target(it)
 
 
@@ -87,7 +88,19 @@ def who_moves_goes_down_to_its_copy_first(world: World, plan: Plan) -> None:
         if it.moves:
             goes_down = it.copy == it.wants and VERSIONS.index(it.wants) < VERSIONS.index(it.linked or it.wants)
             kinds = [action.kind for action in plan.actions if action.child == name]
-            assert kinds == [Kind.UPDATE if goes_down else Kind.REPLACE]
+            waits = goes_down and _waits(world, plan, name, it)
+            assert kinds == ([] if waits else [Kind.UPDATE if goes_down else Kind.REPLACE])
+
+
+def nobody_goes_before_a_canary_that_does_not(world: World, plan: Plan) -> None:
+    for name, it in _seen(world):
+        told = [found.summary for found in plan.diagnostics if found.address == name and " waits " in found.summary]
+        acts = [action for action in plan.actions if action.child == name]
+        if _waits(world, plan, name, it):
+            assert not acts
+            assert told == [_why(world, plan, name, it)]
+        else:
+            assert not told
 
 
 def who_goes_is_told_what_that_means(world: World, plan: Plan) -> None:
@@ -126,7 +139,7 @@ def another_version_goes_in_turn(world: World, plan: Plan) -> None:
     places = [(action.wave, action.batch, action.child) for action in plan.actions]
     assert places == sorted(places)
     turn = [action for action in plan.actions if action.batch]
-    assert {action.child for action in turn} == {action.child for action in plan.actions if _moves(world, plan, action)}
+    assert {action.child for action in turn} == {action.child for action in plan.actions if _moves(world, action)}
     if not turn:
         return
     batches = [[action.child for action in group] for _, group in groupby(turn, key=lambda action: action.batch)]
@@ -136,7 +149,7 @@ def another_version_goes_in_turn(world: World, plan: Plan) -> None:
     if isinstance(rollout.canaries, int):
         first = names[: rollout.canaries]
     else:
-        first = [name for name in names if name == "bea" or name.startswith("e")]
+        first = [name for name in names if _is_canary(name)]
     rest = [name for name in names if name not in first]
     size = rollout.batch.of(len(names)) if isinstance(rollout.batch, Percent) else rollout.batch
     wanted = [rest[start : start + size] for start in range(0, len(rest), size)]
@@ -153,6 +166,7 @@ LAWS: Final = (
     who_wakes_does_so_on_the_version_of_then,
     who_can_go_does,
     who_moves_goes_down_to_its_copy_first,
+    nobody_goes_before_a_canary_that_does_not,
     who_goes_is_told_what_that_means,
     who_is_asked_to_go_back_does_so_because_of_that,
     another_tree_is_drift_of_the_same_version_alone,
@@ -208,6 +222,48 @@ def _changes(plan: Plan, name: str) -> list[Change]:
     return [change for action in plan.actions if action.child == name for change in action.reason.changes]
 
 
-def _moves(world: World, plan: Plan, action: Action) -> bool:
+def _moves(world: World, action: Action) -> bool:
     it = dict(_seen(world)).get(action.child)
-    return it is not None and it.asked != "rollback" and _goes_to(plan, action.child) is not None
+    return it is not None and action.kind is not Kind.REPLACE and _is_switch(world, it)
+
+
+def _is_switch(world: World, it: Minded) -> bool:
+    """It shall be at another version than it is at, or was by its last apply where its link leads nowhere."""
+    is_kept = _is_held(world, it) or _is_lower(it)
+    return it.asked != "rollback" and not is_kept and _present(it) != it.wants
+
+
+def _is_canary(name: str) -> bool:
+    """Of the rollouts that name any."""
+    return name == "bea" or name.startswith("e")
+
+
+def _missing(world: World, plan: Plan, version: str) -> list[str]:
+    """The canaries that shall go to this version, and do not."""
+    if isinstance(world.rollout.canaries, int):
+        return []
+    goes = {action.child for action in plan.actions if action.kind is Kind.UPDATE and action.rollback is None}
+    found = []
+    for name, it in zip(NAMES, world.children, strict=False):
+        is_there = it.there == "silent" or (it.there == "seen" and not _is_at_home(world, it) and name not in goes)
+        if _is_canary(name) and _target(it) == version and is_there:
+            found.append(name)
+    return found
+
+
+def _is_at_home(world: World, it: Minded) -> bool:
+    is_kept = _is_held(world, it) or _is_lower(it)
+    return _present(it) == (_present(it) if is_kept else _target(it))
+
+
+def _waits(world: World, plan: Plan, name: str, it: Minded) -> bool:
+    goes_down = it.copy == it.wants and VERSIONS.index(it.wants) < VERSIONS.index(it.linked or it.wants)
+    would_go = _is_switch(world, it) and (goes_down or not it.moves)
+    if it.going is not None:  # on its way already: there may be nothing more to do
+        return any(found.address == name and " waits " in found.summary for found in plan.diagnostics)
+    return would_go and not _is_canary(name) and bool(_missing(world, plan, it.wants))
+
+
+def _why(world: World, plan: Plan, name: str, it: Minded) -> str:
+    names = " and ".join(_missing(world, plan, it.wants))
+    return f"{name} waits with all that it needs: {names} of the canaries shall run on {it.wants} first"

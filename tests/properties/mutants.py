@@ -47,7 +47,8 @@ SPEAKING: Final = frozenset(
         *("planner/notices._change_text", "planner/notices._diagnostic"),
         # tests/unit/test_steps_switching.py has what it refuses
         *("planner/versions.rollback_of", "planner/versions._there_are", "planner/versions._since"),
-        "planner/versions.about_waking",
+        *("planner/versions.about_waking", "planner/versions.about_version", "planner/rollout._waits"),
+        "actions/update._crowded",  # tests/unit/test_rollouts.py
         *("planner/versions._age", "planner/versions._diagnostic"),
         # what a replacement has left: tests/unit/test_replacing.py and tests/crash/test_replacing.py have what is done
         *("ownership.Owned.servers", "ownership._too_many_successors"),

@@ -84,6 +84,11 @@ def every_child() -> Iterator[World]:
         yield World((Minded(at, wants, copy=copy, moves=True),))
     for rollout in ROLLOUTS:
         yield World((Minded(LOW, MIDDLE),) * len(NAMES), None, rollout)
+        for canary in (Minded(None, MIDDLE, there="silent"), Minded(LOW, MIDDLE, moves=True), Minded(LOW, HIGH)):
+            yield World((Minded(LOW, MIDDLE), canary, Minded(MIDDLE, MIDDLE), Minded(LOW, HIGH)), None, rollout)
+        yield World((Minded(LOW, MIDDLE), Minded(LOW, MIDDLE, held=True)), None, rollout)
+        yield World((Minded(LOW, MIDDLE), Minded(None, MIDDLE, there="none")), None, rollout)
+        yield World((Minded(LOW, MIDDLE), Minded(LOW, MIDDLE, there="unwanted")), None, rollout)
         yield World((Minded(LOW, LOW), *(Minded(LOW, MIDDLE, copy=LOW),) * 3, Minded(HIGH, HIGH)), None, rollout)
 
 

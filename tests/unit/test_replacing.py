@@ -199,7 +199,7 @@ def test_who_sleeps_after_a_replacement_that_went_back_wakes_with_its_own_memory
     [outcome] = world.apply(options=PlanOptions(hibernate=frozenset({"alice"})))
     assert (outcome.code, servers(world)) == (OutcomeCode.DONE, [])
     keeper = world.client().keeper()
-    assert [backup.is_fork for backup in keeper.kept("alice").backups] == [True, False, False]
+    assert [backup.is_beside for backup in keeper.kept("alice").backups] == [True, False, False]
     own = keeper.find("alice")
     assert world.client().asleep()["alice"].backup == own.id
     assert own.holds["databases"] == {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}
@@ -249,7 +249,7 @@ def test_a_label_taken_away_by_hand_starts_no_second_gateway_and_loses_nothing(
     assert new.id not in world.cloud.by_id
     assert len(polling(world)) == 1
     assert DOG in polling(world)[0].gateway.memory
-    assert [backup.is_fork for backup in world.client().keeper().kept("alice").backups].count(True) == 1
+    assert [backup.is_beside for backup in world.client().keeper().kept("alice").backups].count(True) == 1
 
 
 def test_who_is_switched_off_then_leaves_no_gateway_behind(world: FakeFleet) -> None:
@@ -348,6 +348,8 @@ def test_a_hold_outlives_an_apply_that_dies(kept_back: FakeFleet, last: str) -> 
 def test_a_hold_that_a_person_ends_is_not_carried(kept_back: FakeFleet) -> None:
     options = PlanOptions(allow_replace=frozenset({"alice"}), retry=frozenset({"alice"}))
     assert replaced(kept_back, options).code is OutcomeCode.DONE
+    assert runs(kept_back) == (VERSION, [DOG])
+    assert kept_back.apply()[0].code is OutcomeCode.DONE
     assert runs(kept_back) == (NEWER, [DOG])
     assert kept_back.planned() == []
 

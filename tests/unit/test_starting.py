@@ -37,9 +37,9 @@ def test_who_was_switched_on_again_lets_in_nobody_who_has_gone_from_the_file(wor
     assert world.planned() == []
 
 
-def test_another_version_comes_with_the_start(world: FakeFleet) -> None:
+def test_another_version_comes_after_the_start(world: FakeFleet) -> None:
     world.change("alice", enabled=True, version="2026.10.1")
-    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.DONE]
+    assert [str(world.apply()[0].action.kind) for _ in range(2)] == ["start", "update"]
     assert world.planned() == []
 
 

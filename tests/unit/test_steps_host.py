@@ -653,14 +653,17 @@ def test_latest_is_the_newest_when_a_child_is_made_and_no_reason_to_change_it(st
     assert world.store.records()["alice"].version == host.gateway.version
 
 
-def test_a_new_server_for_a_child_of_latest_gets_the_newest_of_that_moment(state: Path) -> None:
+@pytest.mark.parametrize(("without_copy", "version"), [(frozenset({"alice"}), "2026.9.6"), (frozenset(), "2026.9.5")])
+def test_a_new_server_for_a_child_of_latest_gets_the_newest_of_that_moment_or_what_its_memory_is_of(
+    state: Path, without_copy: frozenset[str], version: str
+) -> None:
     world = FakeFleet(state, ("alice",))
     world.change("alice", version="2026.9.5")
     world.applied()
     world.change("alice", version=LATEST, image="debian-13")
-    [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset(("alice",))))
+    [outcome] = world.apply(options=PlanOptions(allow_replace=frozenset({"alice"}), without_copy=without_copy))
     assert (outcome.action.kind, outcome.code) == (Kind.REPLACE, OutcomeCode.DONE)
-    assert note(world.host("alice"))["version"] == "2026.9.6"
+    assert note(world.host("alice"))["version"] == version
 
 
 @pytest.mark.parametrize("said", ["", "latest", "2026.9.6/../..", "<html>", "2026.9.6\n2026.9.7"])

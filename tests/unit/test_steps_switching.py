@@ -113,7 +113,7 @@ def test_a_lower_version_goes_back_to_the_checkpoint(world: FakeFleet) -> None:
     world.change("alice", version=OLD)
     [action] = world.client().plan().plan.actions
     assert "goes back to the checkpoint" in action.notes[0]
-    assert "60 min" in action.notes[0]
+    assert "61 min" in action.notes[0]  # a minute of them its batch was watched
     [outcome] = world.apply()
     assert outcome.code is OutcomeCode.DONE, outcome
     assert (linked(host), host.gateway.version, host.gateway.memory) == (OLD, OLD, ["my dog is called Bello"])
@@ -399,12 +399,15 @@ def test_a_disk_that_fills_up_during_the_proof_blames_no_version(
         return
     assert f"the disk has {left} MB left" in outcome.error
     assert f"alice is back at {OLD}, and healthy" in outcome.advice
+    assert "not tried again by itself" in outcome.advice
     planned = world.client().plan()
-    assert (linked(host), planned.plan.quarantined, planned.children["alice"].facts.held) == (OLD, {}, None)  # type: ignore[union-attr]
-    [outcome] = world.apply()
+    assert (linked(host), planned.plan.quarantined, planned.plan.actions) == (OLD, {}, ())
+    assert f"the disk has {left} MB left" in planned.plan.diagnostics[0].detail
+    again = PlanOptions(retry=frozenset({"alice"}))
+    [outcome] = world.apply(options=again)
     assert "another version takes 1500 MB of disk" in outcome.error
     host.disk_free_mb = 30_000
-    assert world.apply()[0].code is OutcomeCode.DONE
+    assert world.apply(options=again)[0].code is OutcomeCode.DONE
     assert linked(host) == NEW
 
 

@@ -1,0 +1,191 @@
+"""Who goes over to another version, when, and what keeps others from it: on a fleet in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler.errors import CommandFailed, HostTimedOut
+from reconciler.managed import files
+from reconciler.model import OutcomeCode, Percent, Plan, PlanOptions, Policy, Rollout
+from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeHost
+from tests.unit.test_steps_switching import after
+
+OLD: Final = "2026.9.6"
+NEW: Final = "2026.9.7"
+NAMES: Final = ("alice", "bob", "carol")
+MOVED: Final = PlanOptions(allow_replace=True)
+
+
+@pytest.fixture
+def world(state: Path) -> FakeFleet:
+    return FakeFleet(state, NAMES).applied()
+
+
+def to_new(world: FakeFleet, names: Iterable[str] = NAMES) -> None:
+    for name in names:
+        world.change(name, version=NEW)
+
+
+def linked(host: FakeHost) -> str:
+    return host.links[files.CURRENT].rpartition("/")[2]
+
+
+def versions(world: FakeFleet) -> list[str]:
+    return [linked(world.host(name)) for name in world.names]
+
+
+def batches(plan: Plan) -> list[tuple[str, str, int]]:
+    return [(str(action.kind), action.child, action.batch) for action in plan.actions]
+
+
+def withdraw_key(world: FakeFleet) -> None:
+    for host in world.dialer.hosts.values():
+        host.models = "403"
+
+
+def test_another_server_and_another_version_are_one_after_the_other(world: FakeFleet) -> None:
+    """Else no canary would have tried that version, and nothing would be held where it fails."""
+    world.rollout, world.policy = Rollout(canaries=1, batch=1), Policy(max_destroys=100)
+    for name in NAMES:
+        world.change(name, version=NEW, regions=("hel1",))
+        world.host(name).gateway.remember(name)
+    planned = world.client().plan(options=MOVED).plan
+    assert batches(planned) == [("replace", name, 0) for name in NAMES]
+    assert f"it moves with OpenClaw {OLD}; the apply after this one brings it to {NEW}" in planned.actions[0].notes
+    assert all(outcome.code is OutcomeCode.DONE for outcome in world.apply(options=MOVED))
+    assert versions(world) == [OLD] * 3
+    assert batches(world.client().plan().plan) == [("update", name, place) for place, name in enumerate(NAMES, 1)]
+    assert all(outcome.code is OutcomeCode.DONE for outcome in world.apply())
+    assert versions(world) == [NEW] * 3
+    assert [world.host(name).gateway.memory for name in NAMES] == [[name] for name in NAMES]
+
+
+def test_a_server_that_was_off_starts_with_its_version_and_goes_to_another_in_its_batch(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=1, batch=1)
+    for name in NAMES:
+        world.change(name, enabled=False)
+    world.apply()
+    for name in NAMES:
+        world.change(name, enabled=True, version=NEW)
+        world.host(name).gateway.flawed = {NEW: "exits"}
+    planned = world.client().plan().plan
+    assert batches(planned) == [("start", name, 0) for name in NAMES]
+    assert f"it starts with OpenClaw {OLD}; the apply after this one brings it to {NEW}" in planned.actions[0].notes
+    world.apply()
+    assert versions(world) == [OLD] * 3
+    started = [world.host(name).gateway.starts for name in NAMES]
+    assert [outcome.code for outcome in world.apply(workers=1)] == [OutcomeCode.FAILED] * 3
+    assert list(world.client().quarantined()) == [NEW]
+    assert [world.host(name).gateway.starts for name in NAMES][1:] == started[1:]  # not tried, so never stopped
+
+
+def test_nobody_follows_a_canary_that_has_failed_at_whatever(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=("alice",), batch=5)
+    to_new(world)
+    world.host("alice").fails = [("take a checkpoint", CommandFailed("no space left on device"))] * 3
+    alice, bob, carol = world.apply()
+    assert "no space left on device" in alice.error
+    assert bob.error.startswith("not tried, alice has failed before it in this rollout: no space left on device")
+    assert carol.error == bob.error
+    assert versions(world) == [OLD] * 3
+    assert world.client().quarantined() == {}
+
+
+def test_as_many_may_fail_before_that_as_the_file_says(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=1, batch=1, max_failures=2)
+    to_new(world)
+    world.host("alice").fails = [("take a checkpoint", CommandFailed("no space left on device"))] * 3
+    assert [outcome.code for outcome in world.apply()] == [OutcomeCode.FAILED, OutcomeCode.DONE, OutcomeCode.DONE]
+    assert versions(world) == [OLD, NEW, NEW]
+
+
+def test_nobody_goes_before_a_named_canary_that_cannot(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=("a*",), batch=5)
+    to_new(world)
+    world.change("carol", version=OLD, labels={"team": "red"})
+    world.dialer.silent[world.server("alice").id] = HostTimedOut("no answer")
+    plan = world.client().plan().plan
+    assert batches(plan) == [("update", "carol", 0)]  # what concerns no version goes on
+    waits = [found for found in plan.diagnostics if found.address == "bob"]
+    assert [found.summary for found in waits] == [
+        f"bob waits with all that it needs: alice of the canaries shall run on {NEW} first"
+    ]
+    world.dialer.silent.clear()
+    assert [place for _, _, place in batches(world.client().plan().plan)] == [0, 1, 2]
+
+
+def test_a_canary_that_is_brought_back_keeps_the_others_only_as_the_file_says(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=("alice",), batch=1, max_failures=2)
+    to_new(world)
+    world.host("alice").gateway.flawed = {NEW: "exits"}
+    world.apply()
+    assert versions(world) == [OLD, NEW, NEW]
+    world.change("bob", version="2026.9.8")  # held is only what failed
+    assert [child for _, child, _ in batches(world.client().plan().plan)] == ["bob"]
+
+
+def test_failures_of_several_applies_count_together(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=1, batch=1, max_failures=2)
+    for name in NAMES:
+        world.host(name).gateway.flawed = {NEW: "exits"}
+    to_new(world, ("alice",))
+    world.apply()
+    assert world.client().quarantined() == {}
+    to_new(world, ("bob",))
+    world.apply()
+    assert list(world.client().quarantined()) == [NEW]
+    to_new(world, ("carol",))
+    assert world.planned() == []
+
+
+def test_what_a_person_gave_up_counts_as_no_failure(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=1, batch=1, max_failures=2)
+    to_new(world, ("alice",))
+    world.apply()
+    client = world.client()
+    with client.lock("fleet rollback"):
+        client.apply(client.plan_rollback(["alice"], None))
+    world.host("bob").gateway.flawed = {NEW: "exits"}
+    to_new(world, ("bob",))
+    world.apply()
+    assert world.client().quarantined() == {}
+
+
+def test_a_rollout_of_one_is_watched_too(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=0, batch=Percent(100), soak=600)
+    to_new(world, ("alice",))
+    alice = world.host("alice")
+    after(alice, "end the switch", lambda: setattr(alice.gateway, "channel_error", "conflict"))
+    [outcome] = world.apply()
+    assert "it was healthy, and is not 600 s later: Telegram: conflict" in outcome.error
+    assert list(world.client().quarantined()) == [NEW]
+
+
+def test_a_new_server_is_asked_for_its_model_before_the_old_one_goes(world: FakeFleet) -> None:
+    old = world.server("alice").id
+    world.change("alice", regions=("hel1",))
+    after(world.host("alice"), "read the archive", lambda: withdraw_key(world))
+    [outcome] = world.apply(options=MOVED)
+    assert "the model's provider took the key before, and answers 403 now" in outcome.error
+    assert world.server("alice").id == old
+
+
+def test_fewer_checkpoints_in_the_file_are_a_change_of_their_own(world: FakeFleet) -> None:
+    for version in (NEW, "2026.9.8"):
+        world.change("alice", version=version)
+        world.apply()
+    world.change("alice", update=replace(world.specs["alice"].update, keep=1))
+    [action] = world.client().plan().plan.actions
+    assert action.reason.text == "more is kept of its versions before than the fleet file says"
+    starts = world.host("alice").gateway.starts
+    assert world.apply()[0].code is OutcomeCode.DONE
+    facts = world.client().plan().children["alice"].facts
+    assert facts is not None
+    assert [checkpoint.version for checkpoint in facts.checkpoints] == [NEW]
+    assert (world.planned(), world.host("alice").gateway.starts) == ([], starts)
