@@ -29,7 +29,7 @@ from reconciler.parallel import in_parallel
 from reconciler.shelves import Shelves
 from reconciler.steps import Work, backups
 from reconciler.steps.backups import Memory
-from reconciler.steps.retention import is_due, surplus
+from reconciler.steps.retention import is_due, left_over, surplus
 from reconciler.steps.runs import fleet_firewalls
 from reconciler.steps.sleeping import asleep_by_name, note_sleep
 from reconciler.steps.work import uid_of
@@ -174,10 +174,11 @@ class Keeper(Shelves):
             return _not_pruned(outcome, error)
 
     def _prune(self, name: str, needed: Collection[tuple[str, str]]) -> tuple[Backup, ...]:
-        settings = self._settings(name)
+        settings, now = self._settings(name), self._ports.clock.now()
         shelf, kept = self._shelf(settings), self.kept(name)
-        gone = surplus(kept.backups, settings, self._ports.clock.now(), needed)
-        for backup in gone:
+        gone = surplus(kept.backups, settings, now, needed)
+        halves = [half for known in self.names_of(name) for half in shelf.halves(known)]
+        for backup in (*gone, *left_over(halves, kept.backups, settings, now, needed)):
             shelf.drop(backup)
         return tuple(gone)
 

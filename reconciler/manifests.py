@@ -70,6 +70,17 @@ def known_of(name: str) -> Known | None:
     return Known(found["child"], found["id"], Purpose(found["purpose"] or Purpose.COPY), name.removesuffix(NOTE))
 
 
+def half_of(name: str) -> Backup | None:
+    """What the name of a sealed file tells of a backup, and no more of it; None where it is the file of none."""
+    found = _NAME.fullmatch(f"{name.removesuffix(SEALED)}{NOTE}") if name.endswith(SEALED) else None
+    moment = moment_of(found["id"]) if found else None
+    if found is None or moment is None:
+        return None
+    purpose = Purpose(found["purpose"] or Purpose.COPY)
+    known = found["id"], found["fleet"], found["child"], found["uid"]
+    return Backup(*known, "", moment.isoformat(), 0, "", 0, "", "", purpose=purpose)
+
+
 def given_up_name(stem: str, key: Secret) -> str:
     """Of the file that says so of the backup of this stem: nobody waits any more for what went to sleep with it.
 

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from reconciler.model import Backup, BackupSettings, Purpose
+
+ABANDONED: Final = timedelta(days=1)  # after which nobody goes on with what is half there
 
 
 def surplus(
@@ -29,6 +32,22 @@ def surplus(
             if number and (is_too_old or is_too_much) and (backup.child, backup.id) not in needed:
                 gone.append(backup)
     return gone
+
+
+def left_over(
+    halves: Iterable[Backup],
+    backups: Iterable[Backup],
+    settings: BackupSettings,
+    now: datetime,
+    needed: Collection[tuple[str, str]] = (),
+) -> list[Backup]:
+    """Those that are only half there, and would not be kept either if they were whole, among these that are.
+
+    None of the last day: somebody else may be about to write its note.
+    """
+    halves = [half for half in halves if now - datetime.fromisoformat(half.at) > ABANDONED]
+    gone = surplus([*backups, *halves], settings, now, needed)
+    return [half for half in halves if half in gone]
 
 
 def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> bool:

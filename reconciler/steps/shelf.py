@@ -18,6 +18,7 @@ from reconciler.manifests import (
     SEALED,
     Known,
     given_up_name,
+    half_of,
     is_note,
     known_of,
     name_trial,
@@ -117,13 +118,19 @@ class Shelf:
                 f"take another one: fleet backup list {backup.child}",
             )
 
+    def halves(self, child: str) -> list[Backup]:
+        """Of the child of this name, what is sealed and has no note: it was cut off while it was made, or removed."""
+        names = set(self.vault.names(f"{self.fleet}/{child}/"))
+        found = filter(None, map(half_of, sorted(names)))
+        return [half for half in found if f"{stem_of(half)}{NOTE}" not in names]
+
     def drop(self, backup: Backup) -> None:
-        """Its note first: what is half gone is no backup."""
+        """Its note first: what is half gone is no backup. What is sealed last: by that it is found again."""
         stem = stem_of(backup)
-        for name in (f"{stem}{NOTE}", f"{stem}{SEALED}"):
-            self.vault.remove(name)
+        self.vault.remove(f"{stem}{NOTE}")
         if backup.purpose is Purpose.SLEEP:
             self.vault.remove(given_up_name(stem, self.key))
+        self.vault.remove(f"{stem}{SEALED}")
 
     def note_trial(self, trial: Trial) -> None:
         """The last drill of this child, and the last that was proven, are what is kept."""

@@ -19,7 +19,7 @@ from reconciler.errors import BackupDamaged, CloudUnavailable, HostTimedOut, Ref
 from reconciler.keeper import Keeper
 from reconciler.manifests import NOTE
 from reconciler.model import Backup, BackupSettings, OutcomeCode, Purpose, Secret, Sleep
-from reconciler.steps.retention import is_due, surplus
+from reconciler.steps.retention import is_due, left_over, surplus
 from reconciler.steps.sleeping import note_sleep
 from reconciler.vaults.directory import DirectoryVault
 from tests.fakes.fleets import FakeFleet
@@ -387,6 +387,30 @@ def test_what_is_kept_is_counted_and_aged_and_the_newest_always_stays() -> None:
     assert of(1, 2, 40, settings=BackupSettings(keep=7, max_age=timedelta(days=30))) == [40]
     assert of(100, 200, settings=BackupSettings(keep=7, max_age=timedelta(days=30))) == [200]
     assert of(settings=BackupSettings()) == []
+
+
+def test_what_is_only_half_there_goes_when_it_would_go_as_a_whole() -> None:
+    now = FakeFleet(Path("/nowhere")).clock.now()
+    template = Backup("", "demo", "alice", "0a", "2026.9.6", "", 1, "", 1, "", "")
+    hours = {"6": 1, "5": 2, "4": 23, "3": 25, "2": 50, "1": 900}
+    found = {
+        name: replace(template, id=name, at=(now - timedelta(hours=age)).isoformat()) for name, age in hours.items()
+    }
+
+    def gone(
+        halves: str, whole: str, settings: BackupSettings, needed: frozenset[tuple[str, str]] = frozenset()
+    ) -> str:
+        listed = left_over(map(found.__getitem__, halves), map(found.__getitem__, whole), settings, now, needed)
+        return "".join(half.id for half in listed)
+
+    two = BackupSettings(keep=2)
+    assert gone("321", "65", two) == "321"
+    assert gone("543", "6", two) == ""  # somebody may be about to write the notes of these two
+    assert gone("432", "65", two) == "32"
+    assert gone("2", "3", two) == ""
+    assert gone("21", "3", BackupSettings(max_age=timedelta(days=30))) == "1"
+    assert gone("3", "2", BackupSettings(keep=1)) == ""  # nothing is newer than it
+    assert gone("321", "65", two, frozenset({("alice", "2")})) == "31"
 
 
 def test_a_fork_takes_the_place_of_no_backup_and_makes_none_undue() -> None:
