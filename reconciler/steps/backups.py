@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import BufferedWriter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,12 +21,11 @@ from typing import Any, Final
 from reconciler import commands, keys
 from reconciler.commands.backups import PIECE
 from reconciler.commands.release import exact
-from reconciler.commands.switching import NOTES, is_aside_name
-from reconciler.errors import BackupDamaged, CommandFailed, HostError, Refused, VaultError
+from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
 from reconciler.fleet import former_names
 from reconciler.ids import ID_FORMAT, free_id, later_id, moment_of
 from reconciler.manifests import fitted
-from reconciler.model import Backup, BackupSettings, Checkpoint, Hold, Purpose, Secret
+from reconciler.model import Backup, BackupSettings, Checkpoint, Command, Hold, Purpose, Secret
 from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
 from reconciler.steps.release import NODE_DIRECTORY
@@ -66,60 +65,19 @@ def identity_for(backup: Backup, ports: Ports, given: Secret | None = None) -> S
 
 def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
     """A new backup of a child that runs, kept and read back. Raises HostError, VaultError."""
-    host, made = _archive(work)
-    return _carry(work, host, made, shelf, settings, Purpose.COPY)
+    making, host = _making(work), work.connection()
+    with archive(host, making) as made:
+        return carry(work, host, made, shelf, settings, Purpose.COPY)
 
 
 def make_last(work: Work, shelf: Shelf, settings: BackupSettings, purpose: Purpose) -> Backup:
     """The same of a child whose gateway is stopped, without a tool of its release. Raises HostError, VaultError."""
     host = work.connection()
-    return _carry(work, host, _made(host.run(commands.copy_stopped()).stdout), shelf, settings, purpose)
+    with archive(host, commands.copy_stopped()) as made:
+        return carry(work, host, made, shelf, settings, purpose)
 
 
-def keep_earlier(work: Work, shelf: Shelf, settings: BackupSettings) -> list[Backup]:
-    """What a host has kept of before, its checkpoints and what was set aside there, is kept off it, each once.
-
-    Those of its checkpoints, the oldest first. Raises HostError, VaultError.
-    """
-    facts = work.facts if work.facts is not None else work.look()
-    known = shelf.of(work.name)[0]
-    found = [_keep_checkpoint(work, checkpoint, known, shelf, settings) for checkpoint in facts.checkpoints]
-    for name in filter(is_aside_name, facts.asides):
-        began, version = moment_of(name[:16]), name[17:].rstrip("+")
-        if began is not None:  # of several after one checkpoint each has a second of its own
-            at = (began + timedelta(seconds=name.count("+"))).isoformat()
-            _keep_earlier(work, name, Checkpoint(name[:16], version, at), known, shelf, settings)
-    return found
-
-
-def _keep_checkpoint(
-    work: Work, checkpoint: Checkpoint, known: list[Backup], shelf: Shelf, settings: BackupSettings
-) -> Backup:
-    there = (backup for backup in known if checkpoint.archive and backup.digest == checkpoint.archive)
-    return next(there, None) or _keep_earlier(work, checkpoint.id, checkpoint, known, shelf, settings)
-
-
-def _keep_earlier(
-    work: Work, kept: str, checkpoint: Checkpoint, known: list[Backup], shelf: Shelf, settings: BackupSettings
-) -> Backup:
-    """`kept` is its name on the host. Nothing writes there any more, so what is kept of it already is the same."""
-    uid, same = uid_of(work.existing()), (checkpoint.version, checkpoint.at)
-    there = (it for it in known if it.purpose is Purpose.EARLIER and it.uid == uid and (it.version, it.at) == same)
-    if (found := next(there, None)) is not None:
-        return found
-    host = work.connection()
-    try:
-        made = {**_made(host.run(commands.pack_earlier(kept, checkpoint.version)).stdout), "at": checkpoint.at}
-    except CommandFailed as error:
-        raise HostError(
-            f"what its host has kept of before, {kept}, cannot be copied off it: {error.summary}",
-            f"if nobody needs it: fleet ssh {work.name}, then take it away from under {NOTES}",
-        ) from error
-    name = free_id(datetime.strptime(checkpoint.id, ID_FORMAT).replace(tzinfo=UTC), shelf.ids(work.name))
-    return _carry(work, host, made, shelf, settings, Purpose.EARLIER, name)
-
-
-def _carry(
+def carry(
     work: Work,
     host: Host,
     made: dict[str, Any],
@@ -128,7 +86,7 @@ def _carry(
     purpose: Purpose,
     name: str | None = None,
 ) -> Backup:
-    """From the host into the vault, sealed on its way, and read back; nothing is left of it on the host."""
+    """From the host into the vault, sealed on its way, and read back."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
     try:
         with TemporaryDirectory() as place:
@@ -152,8 +110,6 @@ def _carry(
         raise VaultError(
             f"a backup could not be written here: {error.strerror}", "make room for temporary files"
         ) from error
-    finally:
-        host.run(commands.drop_archive())
     return backup
 
 
@@ -165,15 +121,12 @@ def _own_hold(work: Work) -> Hold | None:
 
 def export(work: Work, rate: int, target: Path) -> None:
     """`target`, which must not be there, is what the child remembers now, plain. Raises HostError, OSError."""
-    host, made = _archive(work)
-    try:
-        with _whole(target) as file:
-            reader = FromHost(host, made["size"], rate, work.ports.clock)
-            while piece := reader.read(PIECE):
-                file.write(piece)
-            _check_arrival(reader, made["digest"])
-    finally:
-        host.run(commands.drop_archive())
+    making, host = _making(work), work.connection()
+    with archive(host, making) as made, _whole(target) as file:
+        reader = FromHost(host, made["size"], rate, work.ports.clock)
+        while piece := reader.read(PIECE):
+            file.write(piece)
+        _check_arrival(reader, made["digest"])
 
 
 def verify(shelf: Shelf, backup: Backup, identity: Secret | None) -> None:
@@ -250,12 +203,21 @@ def _new_id(work: Work, shelf: Shelf) -> str:
     return found
 
 
-def _archive(work: Work) -> tuple[Host, dict[str, Any]]:
-    """An archive of this version lies on the host, and what the host says of it."""
-    version, host = linked(work.look()), work.connection()
+def _making(work: Work) -> Command:
+    """What makes an archive by the tool of the release that is there. Raises HostError."""
+    version = linked(work.look())
     if version is None:
         raise HostError(f"no whole release is on {work.name}", f"apply first: fleet apply {work.name}")
-    return host, _made(host.run(commands.make_archive(version, NODE_DIRECTORY)).stdout)
+    return commands.make_archive(version, NODE_DIRECTORY)
+
+
+@contextmanager
+def archive(host: Host, making: Command) -> Iterator[dict[str, Any]]:
+    """What the host says of its archive; nothing is left of it there, nor of one that did not get whole."""
+    try:
+        yield _made(host.run(making).stdout)
+    finally:
+        host.run(commands.drop_archive())
 
 
 def _check_arrival(reader: FromHost, digest: str) -> None:

@@ -11,6 +11,7 @@ from reconciler.fleet import former_names
 from reconciler.managed import files
 from reconciler.model import Backup, Purpose, ServerStatus, Sleep
 from reconciler.steps import backups
+from reconciler.steps.earlier import keep_earlier
 from reconciler.steps.guards import reread
 from reconciler.steps.server import check_stock
 from reconciler.steps.shelf import shelf_of
@@ -54,7 +55,7 @@ def ensure_copy(work: Work, purpose: Purpose) -> bool:
         declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
         settings = declared.backup if declared is not None else work.fleet.backup
         shelf = shelf_of(settings, work.fleet, work.ports)
-        backups.keep_earlier(work, shelf, settings)  # while it still answers
+        keep_earlier(work, shelf, settings)  # while it still answers
         host.run(commands.disable_unit(files.UNIT))
         host.run(commands.stop_unit(files.UNIT))
         work.last_copy = backups.make_last(work, shelf, settings, purpose)

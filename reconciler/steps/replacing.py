@@ -36,6 +36,7 @@ from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, LATEST, STARTED, BackupSettings, ChildSpec, Purpose, Server, ServerStatus
 from reconciler.steps import backups
 from reconciler.steps.access import ensure_reachable
+from reconciler.steps.earlier import keep_earlier
 from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, when_unlocked
 from reconciler.steps.memory import ensure_copy, may_remember
@@ -198,7 +199,7 @@ def _carry_hold(work: Work, old: Work) -> None:
 
 def _carry_checkpoints(work: Work, old: Work, shelf: Shelf, settings: BackupSettings) -> None:
     """The ways back go with the child, while its gateway answers; what was set aside is kept off its host only."""
-    for backup in backups.keep_earlier(old, shelf, settings):
+    for backup in keep_earlier(old, shelf, settings):
         there = work.facts.checkpoints if work.facts is not None else ()
         if any(checkpoint.archive == backup.digest for checkpoint in there):
             continue
