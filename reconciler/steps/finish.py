@@ -75,7 +75,8 @@ def ensure_recorded(work: Work) -> bool:
     write_applied(work, applied)
     if work.is_first:  # after it: with the label `unfinished` goes what lets its first host key in
         _ensure_labels(work, declared_before)
-    work.ports.store.save(_record(work, applied))
+    if not spec.is_throwaway:  # nobody asks for its record within its hour, nor would clear it away later
+        work.ports.store.save(_record(work, applied))
     work.is_first = False
     work.facts = replace(work.facts, applied=applied)
     return True
