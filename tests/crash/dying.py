@@ -1,7 +1,7 @@
 """A process that ends at one moment of its work, in memory: its ports count effects, and one of them is the last.
 
-An effect is a write to the cloud, a command on a host, a line in the journal, a record. Reads change nothing, so dying
-around them is dying around the effect before.
+An effect is a write to the cloud, a command on a host, a file in a vault, a line in the journal, a record. Reads change
+nothing, so dying around them is dying around the effect before.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final, cast
 
 from reconciler.api import NOTHING_SPECIAL, FleetClient
-from reconciler.errors import ChannelUnavailable, CloudUnavailable, FleetError, HostTimedOut
-from reconciler.model import Command, Outcome, PlanOptions, Secret, Sync
-from reconciler.ports import Channel, Cloud, Dialer, Store
+from reconciler.errors import ChannelUnavailable, CloudUnavailable, FleetError, HostTimedOut, VaultError
+from reconciler.model import Bucket, Command, Outcome, PlanOptions, Secret, Sync
+from reconciler.ports import Channel, Cloud, Dialer, Store, Vault
 from reconciler.sandbox.simulated.table import execute_half
 from reconciler.steps.server import CREATE_TIMEOUT
+from reconciler.vaults.directory import PART
 from tests.fakes.fleets import FakeFleet
 
 CLOUD_WRITES: Final = frozenset(
@@ -62,7 +64,7 @@ class Effect:
 
 @dataclass
 class Fate:
-    """Something happens at the `moment`-th effect (from 0). A process that is dead has no effect any more."""
+    """Something happens at the `moment`-th effect (from 0). A process that is dead does not even look any more."""
 
     moment: int | None = None
     how: How = How.BEFORE
@@ -73,12 +75,15 @@ class Fate:
 
     def carry_out(self, effect: Effect) -> Any:
         with self.turns.turn(self) if self.turns else nullcontext():
-            if self.dead:
-                raise Died
+            self.check()
             self.met = len(self.effects) == self.moment or self.met
             is_it = len(self.effects) == self.moment
             self.effects.append(effect.name)
             return self._happen(effect) if is_it else effect.whole()
+
+    def check(self) -> None:
+        if self.dead:
+            raise Died
 
     def _happen(self, effect: Effect) -> Any:
         if self.how is How.HALF:
@@ -155,9 +160,12 @@ class Doomed:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
+        if callable(method):
+            self._fate.check()
         return self._counted(name, method) if name in self._writes else method
 
     def connect(self, *arguments: Any) -> Any:
+        self._fate.check()
         return DoomedHost(self._inner.connect(*arguments), self._fate)
 
     def _counted(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -173,6 +181,7 @@ class Doomed:
 class DoomedHost(Doomed):
     def run(self, command: Command) -> Any:
         if command.name.startswith(READS):
+            self._fate.check()
             return self._inner.run(command)
         effect = Effect(
             command.name,
@@ -227,18 +236,52 @@ class DoomedChannel(Doomed):
         self._fate.carry_out(effect)
 
 
-def apply_until(
-    world: FakeFleet, fate: Fate, options: PlanOptions = NOTHING_SPECIAL, workers: int = 1
-) -> list[Outcome]:
-    """One process, one child after the other unless there are turns; its outcomes if it lives."""
+class DoomedVault(Doomed):
+    """Half of what is put is the part that nobody counts as a file."""
+
+    def __init__(self, world: FakeFleet, fate: Fate, place: str | Bucket) -> None:
+        super().__init__(world.ports().vault(place), fate)
+        self._directory = world.state.parent / str(place)
+
+    def put(self, name: str, source: Path) -> None:
+        def arrive() -> None:
+            part = self._directory / f"{name}{PART}"
+            part.parent.mkdir(parents=True, exist_ok=True)
+            content = source.read_bytes()
+            part.write_bytes(content[: len(content) // 2])
+
+        self._carry_out(f"put {_what(name)}", lambda: self._inner.put(name, source), arrive)
+
+    def remove(self, name: str) -> None:
+        self._carry_out(f"remove {_what(name)}", lambda: self._inner.remove(name), lambda: None)
+
+    def _carry_out(self, name: str, whole: Callable[[], None], half: Callable[[], None]) -> None:
+        self._fate.carry_out(Effect(name, whole, half, VaultError("no answer")))
+
+
+def _what(name: str) -> str:
+    """The kind of file: of a name in a vault all else says when it was made, and of whom."""
+    return "the note of a drill" if "/_drills/" in name else name.rpartition(".")[2]
+
+
+def doomed(world: FakeFleet, fate: Fate) -> FleetClient:
+    """A process whose every effect counts."""
     ports = replace(
         world.ports(),
         cloud=cast(Cloud, Doomed(world.cloud, fate, CLOUD_WRITES)),
         dialer=cast(Dialer, Doomed(world.dialer, fate)),
         store=cast(Store, DoomedStore(world, fate)),
+        vault=lambda place: cast(Vault, DoomedVault(world, fate, place)),
         channel=lambda: cast(AbstractContextManager[Channel], DoomedChannel(world, fate)),
     )
-    client = FleetClient(world.fleet(), ports)
+    return FleetClient(world.fleet(), ports)
+
+
+def apply_until(
+    world: FakeFleet, fate: Fate, options: PlanOptions = NOTHING_SPECIAL, workers: int = 1
+) -> list[Outcome]:
+    """One process, one child after the other unless there are turns; its outcomes if it lives."""
+    client = doomed(world, fate)
     with client.lock("fleet apply"), suppress(Died):
         return client.apply(client.plan(options=options), workers)
     return []

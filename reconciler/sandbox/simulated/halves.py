@@ -6,11 +6,14 @@ Each half is a moment that the command's own script has: what it removes first, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
+from reconciler.commands.backups import ARCHIVE
 from reconciler.commands.switching import SWITCH
 from reconciler.sandbox.simulated import access, backups, storage, switching, system
-from reconciler.sandbox.simulated.calls import Call
+from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.disk import File, exists, located, parents, part_of, remove_tree
 from reconciler.sandbox.simulated.first_boot import HOST_KEY, NO_FIREWALL
 from reconciler.sandbox.simulated.host import SimulatedHost
@@ -105,6 +108,20 @@ def stay(host: SimulatedHost, call: Call) -> None:
         switching.note(host, call)
 
 
+def make_archive(host: SimulatedHost, call: Call) -> None:
+    """The archive is being written."""
+    backups.make(host, call)
+    whole = host.files.pop(backups.MADE).content
+    host.files[f"{ARCHIVE}/state.tar"] = File(whole[: len(whole) // 2])
+
+
+def receive_archive(host: SimulatedHost, call: Call) -> None:
+    """The piece arrives."""
+    half = replace(call, stdin=call.stdin[: len(call.stdin) // 2])
+    with suppress(Fails):
+        backups.receive(host, half)
+
+
 def copy_state(host: SimulatedHost, call: Call) -> None:
     """The archive lies there, and nobody has heard of it."""
     backups.copy(host, call)
@@ -127,6 +144,8 @@ HALVES: Final[dict[Callable[..., object], Half]] = {
     switching.make: make_switch,
     switching.go_back: go_back,
     switching.stay: stay,
+    backups.make: make_archive,
+    backups.receive: receive_archive,
     backups.copy: copy_state,
     backups.place: place_state,
     access.rotate_host_key: rotate_host_key,
