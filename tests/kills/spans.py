@@ -17,8 +17,10 @@ from tests.fakes.works import make_work
 
 CHILD, FIRST = "alice", "calm"
 
-# Steps with something to do only where a child gets another version or another server. tests/crash dies at every effect
-# of theirs, in memory, and test_kills.py at seeded moments over the wire.
+# Steps with something to do only where a child gets another version, another server, a memory, a new name or a bot's
+# profile, or is a throw-away: "fence", "compare memory" and "prove memory" are of those alone. tests/crash dies at all
+# of their effects, in memory (of throw-aways: test_keeping.py), and test_kills.py at seeded moments over the wire, as
+# far as another version or another server needs them.
 SWITCHING: Final = {"settle", "room", "archive", "checkpoint", "switch", "prove lasting", "keep", "prune"}
 REMEMBERING: Final = {
     "silence others", "fence", "memory", "compare memory", "prove memory", "awake", "other servers", "rename",
