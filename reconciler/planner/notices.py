@@ -115,6 +115,8 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
         yield f"{_copied_to_sleep(action)}; its address goes"
     if action.kind in (Kind.DESTROY, Kind.REPLACE):
         yield from _about_memory(action, child)
+    if action.kind in (Kind.HIBERNATE, Kind.DESTROY, Kind.REPLACE):
+        yield from _about_earlier(action, child)
     if child.spec and action.kind not in (Kind.HIBERNATE, Kind.DESTROY) and child.server.backups and not kept:
         yield "switching the cloud's backups off deletes those there are"
 
@@ -138,6 +140,21 @@ def _about_memory(action: Action, child: Child) -> Iterator[str]:
         yield "if its gateway has ever started, a last copy of what it was told is kept and read back first"
     elif child.server and not child.is_unfinished and not child.server.is_throwaway:
         yield f"a last copy of its memory is kept and read back first: fleet backup list {child.name}"
+
+
+def _about_earlier(action: Action, child: Child) -> Iterator[str]:
+    facts = child.facts
+    if facts is None or action.without_copy or not (facts.checkpoints or facts.asides):
+        return
+    copies, asides = len(facts.checkpoints), len(facts.asides)
+    what = [f"{copies} checkpoint{'s' if copies > 1 else ''}"] if copies else []
+    what += (
+        [f"{asides} state{'s' if asides > 1 else ''} that {'were' if asides > 1 else 'was'} set aside"]
+        if asides
+        else []
+    )
+    moves = "; the checkpoints go with it" if action.kind is Kind.REPLACE and facts.checkpoints else ""
+    yield f"what its host keeps of before is kept as backups as well: {' and '.join(what)}{moves}"
 
 
 def _about_expiry(child: Child, expires: datetime, situation: Situation) -> Iterator[Diagnostic]:

@@ -49,7 +49,7 @@ def stays_at_version(child: Child, situation: Situation) -> Diagnostic | None:
             child,
             f"{child.name} stays at {linked(facts)}: there is no way down to {spec.version}",
             f"no checkpoint of {spec.version} is on it, and an older release does not start on a newer one's state\n"
-            f"{_there_are(facts)}",
+            f"{_there_are(facts)}; a backup of that version is put back by: fleet restore {child.name} --from ID",
         )
     return None
 

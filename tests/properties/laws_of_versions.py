@@ -33,7 +33,7 @@ def who_is_held_is_told_and_waits(world: World, plan: Plan) -> None:
             [found] = own
             assert found.summary == f"{name} stays at {_present(it)}: there is no way down to {it.wants}"
             copies = "checkpoints are there of: 2026.9.5" if it.copy else "there are no checkpoints on it"
-            assert found.detail.endswith(copies)
+            assert f"\n{copies}; a backup of that version" in found.detail
             assert plan.sync[name] is Sync.PENDING or any(action.child == name for action in plan.actions)
         else:
             assert [found.address for found in own] == ([name] if _waits(world, plan, name, it) else [])

@@ -45,6 +45,7 @@ SPEAKING: Final = frozenset(
     {
         *("planner/policy._says", "planner/policy._servers", "planner/stock.few"),
         *("planner/notices._change_text", "planner/notices._diagnostic"),
+        "planner/notices._about_earlier",  # tests/unit/test_kept_before.py
         # tests/unit/test_steps_switching.py has what it refuses
         *("planner/versions.rollback_of", "planner/versions._there_are", "planner/versions._since"),
         *("planner/versions.about_waking", "planner/versions.about_version", "planner/rollout._waits"),

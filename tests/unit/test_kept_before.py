@@ -66,6 +66,8 @@ def wake(world: FakeFleet) -> None:
 
 
 def test_what_was_set_aside_and_the_checkpoints_are_kept_before_a_server_goes_to_sleep(world: FakeFleet) -> None:
+    [action] = world.client().plan(options=SLEEPS).plan.actions
+    assert "what its host keeps of before is kept as backups as well: 2 checkpoints" in action.notes
     assert world.apply(options=SLEEPS)[0].code is OutcomeCode.DONE
     earlier = kept(world, Purpose.EARLIER)
     assert sorted((it.version, said(it)) for it in earlier) == [(OLD, 1), (NEW, 2)]
@@ -76,7 +78,21 @@ def test_what_was_set_aside_and_the_checkpoints_are_kept_before_a_server_goes_to
     assert world.host("alice").gateway.memory == [DOG]
 
 
-def test_what_was_set_aside_comes_back_where_a_person_names_it(world: FakeFleet) -> None:
+def test_what_a_version_that_failed_was_told_is_kept_too(fresh: FakeFleet) -> None:
+    """It was silenced before it was proven; its user may have had an answer by then."""
+    host = fresh.host("alice")
+    host.gateway.flawed = {NEW: "second start"}
+    after(host, "read ", lambda: None)
+    fresh.apply()
+    [action] = fresh.client().plan(options=SLEEPS).plan.actions
+    before = "what its host keeps of before is kept as backups as well: 1 checkpoint and 1 state that was set aside"
+    assert before in action.notes
+    assert fresh.apply(options=SLEEPS)[0].code is OutcomeCode.DONE
+    assert sorted(it.version for it in kept(fresh, Purpose.EARLIER)) == [OLD, NEW]
+    assert all(fresh.client().keeper().verify("alice", it) for it in kept(fresh, Purpose.EARLIER))
+
+
+def test_what_was_before_comes_back_where_a_person_names_it(world: FakeFleet) -> None:
     world.apply(options=SLEEPS)
     wake(world)
     newest = next(it for it in kept(world, Purpose.EARLIER) if said(it) == 2)
