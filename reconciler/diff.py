@@ -81,7 +81,13 @@ def _differing_paths(before: Json, after: Json) -> list[tuple[str, ...]]:
     # deepdiff costs 0.13 s to import and is needed only when something differs.
     from deepdiff import DeepDiff
 
-    tree = DeepDiff(_comparable(before), _comparable(after), view="tree", ignore_numeric_type_changes=True)
+    tree = DeepDiff(
+        _comparable(before),
+        _comparable(after),
+        view="tree",
+        ignore_numeric_type_changes=True,
+        ignore_private_variables=False,  # a key is nobody's private one for two underscores at its beginning
+    )
     found = {_map_part(item.path(output_format="list")) for items in tree.values() for item in items}
     return sorted(found)
 

@@ -13,7 +13,7 @@ from reconciler.diff import apply_patch, changes, digest, list_paths, merge_patc
 from reconciler.model import Json
 
 # No nulls: in a merge patch they mean "delete" (RFC 7386), so no document that is patched may contain one.
-KEYS = st.text(st.sampled_from("ab.é\"'[] 0"), max_size=3)
+KEYS = st.text(st.sampled_from("ab.é\"'[] 0_"), max_size=3)
 SCALARS = st.booleans() | st.integers(-3, 3) | st.text(max_size=3)
 VALUES: st.SearchStrategy[Json] = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
@@ -89,6 +89,10 @@ def test_a_whole_number_is_the_same_with_a_point() -> None:
     assert same({"a": [1.0]}, {"a": [1]})
     assert [change.path for change in changes("it", {"a": 1, "b": 1}, {"a": 1.0, "b": 2})] == ["it.b"]
     assert merge_patch({"a": 1}, {"a": 1.0}) == {}
+
+
+def test_a_key_with_underscores_is_a_key() -> None:
+    assert [change.path for change in changes("it", {"a": {"__b": 1}}, {"a": {"__b": 2}})] == ["it.a.__b"]
 
 
 def test_a_list_is_one_value() -> None:
