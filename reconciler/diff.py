@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model import Change, Json
+
+# json.dumps would make one at each call.
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(value: Json) -> str:
     """SHA-256 of the canonical JSON text: equal values have equal digests, whatever their key order."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
 
 
 def same(one: Json, other: Json) -> bool:
     """Whether they are one JSON value. To Python True is 1, which it is not in JSON; 1.0 is 1 in both."""
-    return one == other and _comparable(one) == _comparable(other)
+    return one == other and _same_booleans(one, other)
 
 
 def changes(name: str, before: Json, after: Json, *, secret: bool = False, drift: bool = False) -> tuple[Change, ...]:
@@ -29,7 +31,7 @@ def changes(name: str, before: Json, after: Json, *, secret: bool = False, drift
         return (Change(name, None, None, secret=True, drift=drift),)
     return tuple(
         Change(".".join((name, *path)), value_at(before, path), value_at(after, path), drift=drift)
-        for path in _differing_paths(before, after)
+        for path in sorted(_differing_paths(before, after))
     )
 
 
@@ -77,7 +79,29 @@ def value_at(value: Json, path: Iterable[str]) -> Json:
     return value
 
 
-def _differing_paths(before: Json, after: Json) -> list[tuple[str, ...]]:
+def _same_booleans(one: Json, other: Json) -> bool:
+    """Of two values that are equal to Python."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_same_booleans(part, other[key]) for key, part in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return all(map(_same_booleans, one, other))
+    return isinstance(one, bool) == isinstance(other, bool)
+
+
+def _differing_paths(before: Json, after: Json) -> Iterator[tuple[str, ...]]:
+    """Of two maps with the same keys each value is looked at by itself: deepdiff takes long, even with what is equal.
+
+    Of others it needs all: with few keys in common it tells the maps as a whole, and not key by key.
+    """
+    if not isinstance(before, dict) or not isinstance(after, dict) or before.keys() != after.keys():
+        yield from _told_by_deepdiff(before, after)
+        return
+    for key, part in before.items():
+        if not same(part, after[key]):
+            yield from ((key, *path) for path in _differing_paths(part, after[key]))
+
+
+def _told_by_deepdiff(before: Json, after: Json) -> set[tuple[str, ...]]:
     # deepdiff costs 0.13 s to import and is needed only when something differs.
     from deepdiff import DeepDiff
 
@@ -88,8 +112,7 @@ def _differing_paths(before: Json, after: Json) -> list[tuple[str, ...]]:
         ignore_numeric_type_changes=True,
         ignore_private_variables=False,  # a key is nobody's private one for two underscores at its beginning
     )
-    found = {_map_part(item.path(output_format="list")) for items in tree.values() for item in items}
-    return sorted(found)
+    return {_map_part(item.path(output_format="list")) for items in tree.values() for item in items}
 
 
 def _comparable(value: Json) -> Any:
