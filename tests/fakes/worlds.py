@@ -132,10 +132,11 @@ def make_facts(
         "boot_id": "b0",
         "clock": NOW.timestamp(),
         "architecture": "x86_64",
-        "applied": Applied("0.1.0", "spec", digests(values), "2026-11-01T00:00:00+00:00"),
         "disk_free_mb": 30_000,
         "memory_free_mb": 2_000,
     }
+    if "applied" not in changes:
+        defaults["applied"] = Applied("0.1.0", "spec", digests(values), "2026-11-01T00:00:00+00:00")
     return HostFacts(managed=managed, gateway=GatewayFacts(**fields), **(defaults | changes))
 
 

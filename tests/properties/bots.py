@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Any, Final
 
@@ -92,7 +93,9 @@ worlds: Final = st.lists(st.sampled_from(EVERY), min_size=1, max_size=len(NAMES)
 )
 
 
+@cache
 def _child(name: str, holder: Holder) -> Child:
+    """Made once: the same child is in many worlds, and nobody changes a value."""
     spec: dict[str, Any] = {
         "enabled": holder.state not in ("off", "stuck", "leaving"),
         "expires": NOW if holder.state in ("expired", "leaving") else None,

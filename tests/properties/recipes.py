@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -190,7 +191,9 @@ near: Final = st.builds(lambda base, faults: replace(base, **dict(faults)), st.s
 recipes: Final = st.one_of(near, near, wild)
 
 
+@lru_cache(maxsize=2_000)
 def prepare_child(name: str, recipe: Recipe) -> Child:
+    """Made once: the same child is in many worlds, and nobody changes a value."""
     child = make_child(name, _case(recipe))
     if recipe.status == "initializing" and child.server and recipe.there:
         child = replace(child, server=replace(child.server, created=LONG_AGO if recipe.old else NOW))
