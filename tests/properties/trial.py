@@ -28,9 +28,10 @@ def first_broken(examples: int, module: str) -> str:
     try:
         for subject in (closest, *others):
             _search(subject, examples // FEWER)
+        _every_fault(closest)
         for subject in (closest, *(it for it in others if it.is_quick)):
             _search(subject, examples)
-        for subject in SUBJECTS:
+        for subject in others:
             _every_fault(subject)
         for subject in others:
             _search(subject, examples)
