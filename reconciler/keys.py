@@ -105,6 +105,7 @@ def plan_key(key: Secret) -> Secret:
     return Secret(_derive(key, "plan file").hex())
 
 
+@lru_cache(REMEMBERED)
 def backup_key(key: Secret) -> Secret:
     """64 hex digits, the HMAC key of what is noted beside backups."""
     return Secret(_derive(key, "backup note").hex())
@@ -140,6 +141,7 @@ def cloud_key(key: Secret) -> str:
     return _ssh_public_text(_derive(key, "cloud key without a private half"))
 
 
+@lru_cache(REMEMBERED)
 def sandbox_bot_token(key: Secret, reference: SecretRef) -> Secret:
     """A made-up Telegram bot token, `<10 digits>:<35 characters>`; the same for the same reference."""
     made = _derive(key, "sandbox bot token", str(reference), length=40)
@@ -147,6 +149,7 @@ def sandbox_bot_token(key: Secret, reference: SecretRef) -> Secret:
     return Secret(f"{digits}:{_base64url(made[8:])[:35]}")
 
 
+@lru_cache(REMEMBERED)
 def sandbox_model_key(key: Secret, reference: SecretRef) -> Secret:
     """A made-up model key, `sk-ant-sandbox-` and 43 characters; the same for the same reference."""
     return Secret("sk-ant-sandbox-" + _base64url(_derive(key, "sandbox model key", str(reference))))

@@ -7,6 +7,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from reconciler.model import Json
@@ -137,6 +138,7 @@ def _without_secrets(value: Any, name: str) -> Any:
     return "(inline secret)" if is_written_out and _is_secret(name) else value
 
 
+@lru_cache(1_000)
 def _is_secret(name: str) -> bool:
     return SECRET_KEYS.search(re.sub("[^a-z0-9]", "", name.lower())) is not None
 
