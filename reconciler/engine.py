@@ -246,7 +246,7 @@ def _bring_back(
             _run_step(following, work, steps)
     except Exception as error:
         why = _known(error)
-        if is_suspect:
+        if work.failure:
             told = _acquit(work, target, hindrances)
         ill = f"{work.name} is back at {origin}, and not healthy there either: {why.summary}"
         return HostError(failure.summary, _lines(ill, why.advice, told))
@@ -277,7 +277,7 @@ def _acquit(work: Work, version: str, hindrances: Hindrances) -> str:
         forget_hold(work)
     except HostError:
         work.note("hold-not-forgotten", version=version)  # it does no harm: --retry ends it
-    return hindrances.acquit(work, version)
+    return hindrances.acquit(work, version) if work.is_suspect else ""
 
 
 def _lines(*texts: str) -> str:

@@ -21,7 +21,8 @@ def soaked(
 
     It is not brought back: what it was told meanwhile would be lost, so a person decides.
     """
-    clock.sleep(seconds)
+    if any(outcome.code is OutcomeCode.DONE for _, outcome in batch):
+        clock.sleep(seconds)
 
     def look(pair: tuple[Work, Outcome]) -> Outcome:
         work, outcome = pair

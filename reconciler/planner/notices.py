@@ -148,11 +148,8 @@ def _about_earlier(action: Action, child: Child) -> Iterator[str]:
         return
     copies, asides = len(facts.checkpoints), len(facts.asides)
     what = [f"{copies} checkpoint{'s' if copies > 1 else ''}"] if copies else []
-    what += (
-        [f"{asides} state{'s' if asides > 1 else ''} that {'were' if asides > 1 else 'was'} set aside"]
-        if asides
-        else []
-    )
+    if asides:
+        what.append(f"{asides} states that were set aside" if asides > 1 else "1 state that was set aside")
     moves = "; the checkpoints go with it" if action.kind is Kind.REPLACE and facts.checkpoints else ""
     yield f"what its host keeps of before is kept as backups as well: {' and '.join(what)}{moves}"
 

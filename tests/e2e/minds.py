@@ -44,7 +44,12 @@ class Story:
 
     def declare(self, version: str, **changes: object) -> None:
         child = {**CHILD, "version": version, **changes}
-        fleet = {"fleet": self.operator.directory.name, "cloud": {"provider": "sandbox"}, "children": {"ada": child}}
+        fleet = {
+            "fleet": self.operator.directory.name,
+            "cloud": {"provider": "sandbox"},
+            "rollout": {"soak": 5},
+            "children": {"ada": child},
+        }
         (self.operator.directory / "fleet.yaml").write_text(yaml.safe_dump(fleet, sort_keys=False))
 
     def root(self, text: str, code: int | None = 0) -> str:

@@ -226,7 +226,7 @@ def test_a_backup_is_made_while_the_gateway_answers(story: Story) -> None:
     said = story.operator.fleet("backup", "create", "ada", timeout=300)
     assert " rows, " in said
     assert story.operator.status()["ada"]["gateway"]["starts"] == started
-    (sealed,) = story.sealed()
+    sealed = story.sealed()[-1]  # those before are of its updates
     assert b"Bello" not in sealed.read_bytes()
     assert "opens, and is what its host has made" in story.operator.fleet("backup", "verify", "ada")
     found = json.loads(story.operator.fleet("backup", "list", "--json"))["ada"]["backups"]
@@ -236,7 +236,7 @@ def test_a_backup_is_made_while_the_gateway_answers(story: Story) -> None:
 
 
 def test_one_flipped_byte_of_a_backup_is_found_and_nothing_is_touched(story: Story) -> None:
-    (sealed,) = story.sealed()
+    sealed = story.sealed()[-1]  # those before are of its updates
     whole = sealed.read_bytes()
     sealed.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
     assert "is damaged" in story.operator.fleet("backup", "verify", "ada", code=1)
@@ -248,7 +248,8 @@ def test_one_flipped_byte_of_a_backup_is_found_and_nothing_is_touched(story: Sto
 
 def test_who_was_destroyed_is_made_anew_and_remembers_all_of_it(story: Story) -> None:
     story.tell("remember that my fish is called Wanda")
-    story.operator.fleet("destroy", "ada", "--yes")
+    assert "of before is kept as backups as well" in story.operator.fleet("destroy", "ada", "--yes", timeout=900)
+    assert "of before, from its server" in story.operator.fleet("backup", "list", "ada")
     story.operator.fleet("restore", "ada", "--yes", timeout=900)
     assert story.version() == ("HEALTHY", OLDER)
     earlier = story.tell("what is my dog called?")
