@@ -8,6 +8,7 @@ from typing import TypeVar
 from reconciler import commands, keys, messages, onboarding
 from reconciler.bots import Bots
 from reconciler.errors import FleetError, HostError
+from reconciler.logs import Logs
 from reconciler.managed import files
 from reconciler.model import Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
 from reconciler.ownership import settle
@@ -112,6 +113,10 @@ class Living(Planning):
     def pairings(self, lines: Lines | None = None) -> Pairings:
         """Who asks to talk to the bots of children; over these connections, where some are kept."""
         return Pairings(self.fleet, self._ports, lines.ask if lines else self.on_each)
+
+    def logs(self, lines: Lines) -> Logs:
+        """What gateways and their units have written, over these connections."""
+        return Logs(self.fleet, self._ports, lines.servers, lines.ask)
 
     def lines(self, *, kept: bool) -> Lines:
         """Connections to the hosts of children, that stay open where they are `kept`. Raises CloudError."""

@@ -40,6 +40,11 @@ class Lines:
         for name in tuple(self._hosts):
             self._hang_up(name)
 
+    @property
+    def servers(self) -> Mapping[str, Server | None]:
+        """As they were listed."""
+        return self._servers
+
     def without_server(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those of them that have none, so that nobody can be asked."""
         return tuple(name for name in names if self._servers.get(name) is None)

@@ -15,6 +15,7 @@ from reconciler.errors import UsageProblem
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
     from reconciler.model import Secret
+    from reconciler.reaching import Lines
     from reconciler.selection import Selection
 
 
@@ -88,3 +89,11 @@ def _progress(child: str, step: str, seconds: float, *, beside: bool = False) ->
     from reconciler.render.text import seconds_text
 
     click.echo(f"  {child}: {step} ({seconds_text(seconds)})", err=beside)
+
+
+def asked_of(lines: Lines, names: tuple[str, ...], selection: Selection) -> tuple[str, ...]:
+    """Those with a server, and who is named: of the others it is said that they have none, and that is no failure."""
+    missing = [name for name in lines.without_server(names) if name not in selection.names]
+    if missing:
+        click.echo(f"Not asked, for want of a server: {', '.join(missing)}", err=True)
+    return tuple(name for name in names if name not in missing)

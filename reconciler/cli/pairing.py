@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.changes import consent
-from reconciler.cli.client import declared_of, open_client
+from reconciler.cli.client import asked_of, declared_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, with_selection
@@ -17,7 +17,6 @@ from reconciler.selection import Selection
 if TYPE_CHECKING:
     from reconciler.model import PairingRequest
     from reconciler.pairings import Pairings
-    from reconciler.reaching import Lines
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Without asking.")
 
@@ -41,7 +40,7 @@ def list_requests(settings: Settings, selection: Selection, as_json: bool) -> in
 
     client = open_client(settings)
     with client.lines(kept=False) as lines:
-        looked = client.pairings(lines).look(_asked(lines, declared_of(client, selection), selection))
+        looked = client.pairings(lines).look(asked_of(lines, declared_of(client, selection), selection))
     if as_json:
         click.echo(json_text({access.child: access_json(access) for access in looked}))
         return 3 if any(access.problem for access in looked) else 0
@@ -111,7 +110,7 @@ def watch(settings: Settings, selection: Selection, every: int, timeout: int | N
 
     client = open_client(settings)
     with client.lines(kept=True) as lines:
-        names = _asked(lines, declared_of(client, selection), selection)
+        names = asked_of(lines, declared_of(client, selection), selection)
         if not names:
             raise UsageProblem("none of them has a server", "fleet list says who has one")
         for news in client.pairings(lines).watch(names, every, timeout):
@@ -124,13 +123,5 @@ def _sought(settings: Settings, selection: Selection, code: str) -> tuple[Pairin
 
     client = open_client(settings)
     with client.lines(kept=False) as lines:
-        found = find(client.pairings(lines).look(_asked(lines, declared_of(client, selection), selection)), code)
+        found = find(client.pairings(lines).look(asked_of(lines, declared_of(client, selection), selection)), code)
     return client.pairings(), found
-
-
-def _asked(lines: Lines, names: tuple[str, ...], selection: Selection) -> tuple[str, ...]:
-    """Those with a server, and who is named: of the others it is said that they have none, and that is no failure."""
-    missing = [name for name in lines.without_server(names) if name not in selection.names]
-    if missing:
-        click.echo(f"Not asked, for want of a server: {', '.join(missing)}", err=True)
-    return tuple(name for name in names if name not in missing)

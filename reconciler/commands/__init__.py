@@ -44,6 +44,7 @@ from reconciler.commands.gateway import (
     send_messages,
     validate_config,
 )
+from reconciler.commands.logs import read_logs
 from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
 from reconciler.commands.pairing import call_by_cli, read_pairings
 from reconciler.commands.probe import run_probe
@@ -110,6 +111,7 @@ __all__ = [
     "read_archive",
     "read_file",
     "read_lockfile",
+    "read_logs",
     "read_pairings",
     "receive_archive",
     "refresh_packages",

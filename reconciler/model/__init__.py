@@ -50,6 +50,7 @@ from reconciler.model.decision import (
 from reconciler.model.execution import Command, Completed, Event, HostAddress, Outcome, OutcomeCode
 from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Record, Silence
 from reconciler.model.json import Json
+from reconciler.model.logs import ChildLog, LogLine, LogPlace, LogRequest, LogSource
 from reconciler.model.messages import Delivery, Letter, Recipients
 from reconciler.model.pairing import Access, News, NewsKind, PairingRequest
 from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
@@ -96,6 +97,7 @@ __all__ = [
     "CheckedBot",
     "Checkpoint",
     "Child",
+    "ChildLog",
     "ChildSpec",
     "Command",
     "Completed",
@@ -118,6 +120,10 @@ __all__ = [
     "KeptBackups",
     "Kind",
     "Letter",
+    "LogLine",
+    "LogPlace",
+    "LogRequest",
+    "LogSource",
     "MadeBackup",
     "ModelSettings",
     "News",

@@ -133,6 +133,20 @@ def test_a_message_arrives_and_has_a_number(story: Story) -> None:
     assert message["text"] == "Dear 4242, I am ada: $(reboot) <code>id</code> 'x' \u2728"
 
 
+def test_its_log_says_what_came_each_line_once_and_no_secret(story: Story) -> None:
+    story.tell("good evening")
+    said = story.operator.fleet("logs", "ada", "--since", "1h", "--grep", "Inbound message|Started ")
+    lines = said.splitlines()
+    assert [line for line in lines if "systemd: Started" in line]
+    inbound = [line for line in lines if f"telegram:{USER}" in line]
+    assert len(inbound) == len({line[:19] for line in inbound})  # the journal has them, too
+    everything = story.operator.fleet("logs", "ada", "-n", "2000", "--json")
+    found = [json.loads(line) for line in everything.splitlines()]
+    assert {it["source"] for it in found} == {"gateway", "journal"}
+    assert [it["at"] for it in found] == sorted(it["at"] for it in found)
+    assert story.token not in everything
+
+
 def test_a_stranger_is_let_in_by_the_code_and_becomes_no_owner(story: Story) -> None:
     request = asks(story, STRANGER)
     [told] = story.sandbox.replies(story.token, STRANGER)  # once by itself, and once in the command of OpenClaw's own

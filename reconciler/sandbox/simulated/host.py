@@ -62,6 +62,8 @@ class SimulatedHost:
         self.newest_release = "2026.9.6"  # what the registry calls latest
         self.dependency = "1.0.0"  # the newest version of what OpenClaw depends on
         self.messages: list[tuple[int, str]] = []  # what its bot was made to tell users
+        self.log: list[dict[str, Any]] = []  # what its gateway has logged: {"at", "level", "name", "text"}
+        self.journal: list[dict[str, Any]] = []  # the same of the journal, whose levels are numbers
         self.models = "200"  # what its provider answers
         self.invalid_config = ""  # why the release refuses every configuration
         self.disk_free_mb = 30_000

@@ -11,7 +11,18 @@ from typing import Final
 from reconciler import commands
 from reconciler.commands import importing
 from reconciler.model import Command, Completed, Secret
-from reconciler.sandbox.simulated import access, arrival, backups, pairing, probe, releases, storage, switching, system
+from reconciler.sandbox.simulated import (
+    access,
+    arrival,
+    backups,
+    logs,
+    pairing,
+    probe,
+    releases,
+    storage,
+    switching,
+    system,
+)
 from reconciler.sandbox.simulated.calls import Call, Fails, read_call
 from reconciler.sandbox.simulated.halves import HALVES
 from reconciler.sandbox.simulated.host import SimulatedHost
@@ -71,6 +82,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
     (commands.read_pairings(), pairing.read_pairings),
+    (commands.read_logs(1, None), logs.read_logs),
     (commands.call_by_cli("method", {}, "/path"), pairing.call_by_cli),
     (commands.send_messages(()), releases.send_messages),
     (commands.send_message("http://host", (), ""), releases.send_message),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Final
 
 from reconciler.commands import (
@@ -11,6 +12,7 @@ from reconciler.commands import (
     install_file,
     install_release,
     make_system_user,
+    read_logs,
     read_pairings,
     send_messages,
     validate_config,
@@ -65,6 +67,15 @@ CASES: Final = (
     Case("a gateway that is not there uses no tools", [send_messages([{"tool": "message", "args": {}}])], codes=[1]),
     Case("a gateway that is not there lets nobody in",
          [call_by_cli("channels.pairing.list", {}, NO_NODE)], codes=[1]),
+    Case(
+        "nothing was logged where no gateway has ever run",
+        [read_logs(10, None)],
+        says=re.compile(
+            rb'\{"now": [0-9.]+, "log": \{"entries": \[\], "cursor": (?:null|0), "is_cut": false\}, '
+            rb'"journal": \{"entries": \[\], "cursor": (?:null|0), "is_cut": false\}\}\n?'
+        ),
+        is_fresh=True,
+    ),
     Case("nobody asks where no gateway has ever run", [read_pairings()], codes=[1], is_fresh=True),
     Case(
         "a configuration cannot be judged without Node",

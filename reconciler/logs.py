@@ -1,0 +1,163 @@
+"""The logs of children: OpenClaw's own and the journal in the order of time, each line once and without its secrets.
+
+The gateway prints what it logs, so most of the journal is in its log as well: what both have within some seconds is
+shown by the log, which knows its level.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from reconciler import commands, keys
+from reconciler.errors import FleetError, HostError, SecretError
+from reconciler.model import ChildLog, Fleet, LogLine, LogPlace, LogRequest, LogSource, Secret, Server
+from reconciler.ports import Host, Ports
+from reconciler.redaction import Redactor
+from reconciler.steps.work import TOKEN_GENERATION
+
+OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]
+
+_WRONG: Final = "fleet status {} says what is wrong"
+_TOGETHER: Final = 3.0  # seconds between what the gateway logs and what the journal has of it, at most
+_REMEMBERED: Final = 2000  # lines of which the other copy may still come
+# As the gateway prints it: 2026-11-22T07:26:34.913+00:00 [gateway] ready
+_PRINTED: Final = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+ )?(?:\[[^\]]{1,60}\] )?")
+_COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_LEVELS: Final = {0: "FATAL", 1: "FATAL", 2: "FATAL", 3: "ERROR", 4: "WARN"}  # of syslog; the others say nothing
+
+
+class Logs:
+    """`on_each` asks the hosts of children; `servers` are theirs, by which the secrets derive that are looked for."""
+
+    def __init__(self, fleet: Fleet, ports: Ports, servers: Mapping[str, Server | None], on_each: OnEach) -> None:
+        self._fleet, self._ports, self._servers, self._on_each = fleet, ports, servers, on_each
+        self._readers = dict[str, _Reader]()
+
+    def read(self, names: Iterable[str], wanted: LogRequest) -> list[ChildLog]:
+        """Of each child, in order; what goes wrong with one is said of that one. Raises CloudError."""
+        found = self._on_each(names, lambda name, host: self._reader(name).read(host, wanted))
+        return [_of(name, answer) for name, answer in sorted(found.items())]
+
+    def follow(self, names: Iterable[str], wanted: LogRequest, every: float) -> Iterator[list[ChildLog]]:
+        """The same, and then what comes, by a look each `every` seconds, without end. Raises CloudError.
+
+        A host that is silent for a while has lost nothing when it answers again.
+        """
+        names = tuple(names)
+        yield self.read(names, wanted)
+        while True:
+            self._ports.clock.sleep(every)
+            yield self.read(names, replace(wanted, lines=None))
+
+    def _reader(self, name: str) -> _Reader:
+        if name not in self._readers:
+            known, unknown = self._secrets(name)
+            self._readers[name] = _Reader(name, known, unknown)
+        return self._readers[name]
+
+    def _secrets(self, name: str) -> tuple[list[Secret], tuple[str, ...]]:
+        """What its host was trusted with; and the references of what nobody here can resolve."""
+        found, unknown = list[Secret](), list[str]()
+        server, spec, resolve = self._servers.get(name), self._fleet.children.get(name), self._ports.secrets
+        if server is not None and server.uid is not None:
+            subject = self._ports.fleet_key, server.uid
+            found += [keys.gateway_token(*subject, TOKEN_GENERATION), keys.digest_key(*subject)]
+            found.append(keys.host_key(*subject, self._fleet.ssh_generation))
+        if spec is not None and not spec.is_throwaway:
+            for kind, reference in ((resolve.bot_token, spec.bot_token), (resolve.model_key, spec.model.key)):
+                try:
+                    found.append(kind(reference))
+                except SecretError:
+                    unknown.append(str(reference))
+        return found, tuple(unknown)
+
+
+class _Reader:
+    """One child's logs from look to look."""
+
+    def __init__(self, child: str, known: Iterable[Secret], unknown: tuple[str, ...]) -> None:
+        self._child, self._unknown = child, unknown
+        self._redactors = {source: Redactor(known) for source in LogSource}  # a key may go over many lines of one
+        self._place: LogPlace | None = None
+        self._seen = deque[tuple[str, float, LogSource]](maxlen=_REMEMBERED)
+
+    def read(self, host: Host, wanted: LogRequest) -> ChildLog:
+        """What there is, or what has come since the look before. Raises HostError."""
+        place = self._place
+        # What a pattern leaves over nobody can tell before the secrets are out of it: a pattern must not find those.
+        lines = wanted.lines if wanted.pattern is None else None
+        age = wanted.age.total_seconds() if wanted.age is not None else None
+        since = place.now if place is not None else None
+        cursors = {"log": place.log, "journal": place.journal} if place is not None else {}
+        asked = commands.read_logs(lines, since, None if place else age, errors=wanted.errors, **cursors)
+        try:
+            answer: Any = json.loads(host.run(asked).stdout)
+            told = [
+                *(_entry(LogSource.GATEWAY, it) for it in answer["log"]["entries"]),
+                *(_entry(LogSource.JOURNAL, it) for it in answer["journal"]["entries"]),
+            ]
+            place = LogPlace(float(answer["now"]), answer["log"]["cursor"], answer["journal"]["cursor"])
+            is_cut = answer["log"]["is_cut"] is True or answer["journal"]["is_cut"] is True
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise HostError("its host does not say what was logged", _WRONG.format(self._child)) from error
+        if self._place is not None:  # a file that is gone has no cursor, and the next one begins anew
+            place = LogPlace(place.now, place.log, place.journal or self._place.journal)
+        self._place = place
+        shown = [line for line in self._once(told) if wanted.pattern is None or wanted.pattern.search(line.text)]
+        kept = shown if wanted.lines is None else shown[max(0, len(shown) - wanted.lines) :]
+        return ChildLog(self._child, tuple(kept), place, is_cut, self._unknown)
+
+    def _once(self, told: Iterable[LogLine]) -> Iterator[LogLine]:
+        """In the order of time, without secrets; of what both have said, the first."""
+        ordered = sorted(_timed(told), key=lambda it: (it[0], it[1].source is LogSource.JOURNAL))
+        for at, line in ordered:
+            text = _PRINTED.sub("", _COLORS.sub("", line.text)).strip()
+            if line.source is LogSource.JOURNAL and line.name == "systemd":
+                text = line.text  # systemd's own words are nobody else's
+            if (twin := self._twin(text, at, line.source)) is not None:
+                self._seen.remove(twin)
+                continue
+            self._seen.append((text, at, line.source))
+            yield replace(
+                line, child=self._child, text=self._redactors[line.source].line(_COLORS.sub("", line.text).rstrip())
+            )
+
+    def _twin(self, text: str, at: float, source: LogSource) -> tuple[str, float, LogSource] | None:
+        for known in reversed(self._seen):
+            if known[2] is not source and known[0] == text and abs(known[1] - at) <= _TOGETHER:
+                return known
+            if at - known[1] > 2 * _TOGETHER:
+                break
+        return None
+
+
+def _timed(told: Iterable[LogLine]) -> Iterator[tuple[float, LogLine]]:
+    """Each with its moment; what has none came right after the line before it."""
+    before = dict.fromkeys(LogSource, 0.0)
+    for line in told:
+        if line.at is not None:
+            before[line.source] = line.at.timestamp()
+        yield before[line.source], line
+
+
+def _entry(source: LogSource, said: Any) -> LogLine:
+    """What a host says of one line; raises what _Reader.read takes for no answer."""
+    at = datetime.fromtimestamp(float(said["at"]), UTC) if said["at"] is not None else None
+    level = said["level"]
+    word = _LEVELS.get(level, "") if source is LogSource.JOURNAL else level
+    texts = [cast(Any, it) for it in (word, said["name"], said["text"])]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("no text")
+    return LogLine("", at, source, *texts)
+
+
+def _of(name: str, answer: ChildLog | FleetError) -> ChildLog:
+    if isinstance(answer, FleetError):
+        return ChildLog(name, problem=answer.summary, advice=answer.advice)
+    return answer
