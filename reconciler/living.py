@@ -7,15 +7,18 @@ from typing import TypeVar
 
 from reconciler import commands, keys, messages, onboarding
 from reconciler.bots import Bots
+from reconciler.costs import costs_of, with_spending
 from reconciler.errors import FleetError, HostError
 from reconciler.logs import Logs
 from reconciler.managed import files
-from reconciler.model import Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
+from reconciler.model import Costs, Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
+from reconciler.models import spending
 from reconciler.ownership import settle
 from reconciler.pairings import Pairings
 from reconciler.planning import Planning
 from reconciler.ports import Clock, Host, Ports, Session
 from reconciler.reaching import Lines
+from reconciler.selection import Selection, resolve
 from reconciler.steps.release import newest
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
 from reconciler.steps.work import TOKEN_GENERATION, address_of, uid_of
@@ -113,6 +116,20 @@ class Living(Planning):
     def pairings(self, lines: Lines | None = None) -> Pairings:
         """Who asks to talk to the bots of children; over these connections, where some are kept."""
         return Pairings(self.fleet, self._ports, lines.ask if lines else self.on_each)
+
+    def costs(self, selection: Selection, *, models: bool = False) -> Costs:
+        """What the servers of these cost in a month; with `models` also what their gateways have counted this month.
+
+        Raises CloudError, UsageProblem for a name that nobody has.
+        """
+        owned = settle(self.fleet, self._ports.cloud.servers(self.fleet_id))
+        names = resolve(selection, self.fleet.children, {name: found.server for name, found in owned.items()})
+        catalog = self._ports.cloud.catalog()
+        found = costs_of(self.fleet, {name: owned[name] for name in names if name in owned}, catalog)
+        if not models:
+            return found
+        running = [name for name in names if name in self.fleet.children and name in owned and owned[name].server]
+        return with_spending(found, spending(self.fleet, running, self.on_each, self._ports.clock.now()))
 
     def logs(self, lines: Lines) -> Logs:
         """What gateways and their units have written, over these connections."""

@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "start": ("reconciler.cli.run:start", "Start gateways that do not run."),
     "stop": ("reconciler.cli.run:stop", "End gateways, until somebody starts them."),
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
+    "cost": ("reconciler.cli.cost:cost", "What the fleet costs in a month."),
     "logs": ("reconciler.cli.logs:logs", "What gateways and their units have written."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),
     "add": ("reconciler.cli.edit:add", "Write a child into the fleet file."),

@@ -35,6 +35,8 @@ def server(data: Answer) -> Server:
         ipv4=data["public_net"]["ipv4"] is not None,
         backups=data["backup_window"] is not None,
         disk_gb=int(data["primary_disk_size"]),
+        outgoing=int(data["outgoing_traffic"] or 0),
+        included=int(data["included_traffic"] or 0),
     )
 
 
@@ -116,6 +118,7 @@ def _server_type(data: Answer, now: datetime) -> ServerType:
         monthly=_monthly(data["prices"]),
         retired=frozenset(location["name"] for location in locations if _is_retired(location, now)),
         disk_gb=int(data["disk"]),
+        traffic={price["location"]: _amount(price["price_per_tb_traffic"]["net"]) for price in data["prices"]},
     )
 
 

@@ -30,6 +30,7 @@ from reconciler.model.cloud import (
     ServerStatus,
     ServerType,
 )
+from reconciler.model.cost import Costs, CostSum, ServerCost, Spending
 from reconciler.model.decision import (
     POLICY,
     Action,
@@ -101,6 +102,8 @@ __all__ = [
     "ChildSpec",
     "Command",
     "Completed",
+    "CostSum",
+    "Costs",
     "Delivery",
     "Diagnostic",
     "Drill",
@@ -147,6 +150,7 @@ __all__ = [
     "Secret",
     "SecretRef",
     "Server",
+    "ServerCost",
     "ServerRequest",
     "ServerStatus",
     "ServerType",
@@ -154,6 +158,7 @@ __all__ = [
     "Silence",
     "Situation",
     "Sleep",
+    "Spending",
     "Switch",
     "Sync",
     "Trial",

@@ -49,6 +49,8 @@ class Server:
     ipv4: bool = True  # has a public IPv4, which has a price
     backups: bool = False
     disk_gb: int = 0  # its disk as it is, which a resize may have kept; 0 where the cloud does not say
+    outgoing: int = field(default=0, compare=False)  # bytes that it has sent in this month
+    included: int = field(default=0, compare=False)  # bytes of them that its price has in it
 
     def label(self, name: str) -> str | None:
         """The value of our own label `openclaw-deploy/<name>`."""
@@ -181,6 +183,7 @@ class ServerType:
     monthly: Mapping[str, str]  # decimal string, account currency
     retired: frozenset[str] = frozenset()
     disk_gb: int = 0
+    traffic: Mapping[str, str] = field(default_factory=dict)  # per region, of a TB beyond what is included
 
 
 @dataclass(frozen=True, slots=True)

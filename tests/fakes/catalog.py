@@ -40,4 +40,5 @@ def _server_type(name: str, sold_out: Set[tuple[str, str]]) -> ServerType:
         dict.fromkeys(REGIONS, price),
         frozenset(REGIONS) if is_retired else frozenset(),
         disk,
+        dict.fromkeys(REGIONS, "1.00"),
     )

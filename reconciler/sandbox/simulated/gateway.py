@@ -34,6 +34,7 @@ class SimulatedGateway:
     def __init__(self, host: SimulatedHost) -> None:
         self.suppress_at_start: list[str] = []
         self.channel_error: str | None = None
+        self.spent: Json = 0.0  # US dollars on models, this month
         self.wrong: dict[str, Json] = {}
         self.knows_not: tuple[str, ...] = ()
         self.flawed: dict[str, str] = {}  # version -> exits, second start, never ready
@@ -196,6 +197,9 @@ class SimulatedGateway:
         account: Json = {"probe": {"bot": {"username": f"bot{number}"}}}
         return granted({"channelAccounts": {"telegram": [account]}})
 
+    def _usage_cost(self, parameters: Any) -> Json:
+        return granted({"totals": {"totalCost": self.spent}, "cacheStatus": {"status": "fresh"}})
+
     def _start_channel(self, parameters: Any) -> Json:
         self.suppressed.remove(parameters["channel"])
         return granted({})
@@ -270,6 +274,7 @@ def schema_of(version: str) -> int:
 METHODS: Final = {
     "channels.status": SimulatedGateway._channels_status,
     "channels.start": SimulatedGateway._start_channel,
+    "usage.cost": SimulatedGateway._usage_cost,
     "config.get": SimulatedGateway._get_config,
     "config.patch": SimulatedGateway._patch_config,
 }

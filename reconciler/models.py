@@ -1,0 +1,39 @@
+"""What gateways have spent on models in this calendar month, as they count it themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from reconciler import commands
+from reconciler.errors import FleetError, HostError
+from reconciler.model import Fleet, Spending
+from reconciler.ports import Host
+
+OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]
+
+
+def spending(fleet: Fleet, names: Iterable[str], on_each: OnEach, now: datetime) -> dict[str, Spending]:
+    """By child; what goes wrong with one is said of that one. Raises CloudError."""
+    period = {"mode": "specific", "startDate": f"{now:%Y-%m}-01", "endDate": f"{now:%Y-%m-%d}", "agentScope": "all"}
+
+    def ask(name: str, host: Host) -> Spending:
+        limit = fleet.children[name].model.spend_limit
+        try:
+            said: Any = json.loads(host.run(commands.gateway_rpc("usage.cost", dict(period))).stdout)
+            amount = Decimal(str(said["payload"]["totals"]["totalCost"]))
+            is_complete = said["payload"]["cacheStatus"]["status"] == "fresh"
+        except (ValueError, RecursionError, KeyError, TypeError, InvalidOperation) as error:
+            raise HostError("its gateway does not say what it has spent", f"fleet status {name}") from error
+        if not amount.is_finite():
+            raise HostError("its gateway does not say what it has spent", f"fleet status {name}")
+        return Spending(amount, limit, is_complete)
+
+    answers = on_each(names, ask)
+    return {
+        name: Spending(problem=answer.summary) if isinstance(answer, FleetError) else answer
+        for name, answer in answers.items()
+    }
