@@ -160,6 +160,7 @@ def _work(
         retries=action.retries,
         keeps_version=_keeps_version(action, child),
         restarts=action.kind is Kind.RESTART and action.reason.code is ReasonCode.ASKED,
+        reboots=action.reboots,
         without_copy=action.without_copy,
         memory=memories.get(child.name),
         asleep=child.asleep,

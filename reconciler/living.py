@@ -93,6 +93,14 @@ class Living(Planning):
             self.note("gateway-stopped" if not failure else "gateway-not-stopped", child=name, **failure)
         return {name: answer if isinstance(answer, FleetError) else None for name, answer in answers.items()}
 
+    def reboot_reasons(self, names: Iterable[str]) -> dict[str, str | FleetError]:
+        """In a host's own words, why it needs to boot anew; empty where it does not. Raises CloudError."""
+
+        def ask(name: str, host: Host) -> str:
+            return host.run(commands.find_reboot_reason()).stdout.decode("utf-8", "replace").strip()[:300]
+
+        return self.on_each(names, ask)
+
     # --- bots and their users -----------------------------------------------------------------------------------
 
     def bots(self) -> Bots:

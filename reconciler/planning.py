@@ -25,6 +25,7 @@ from reconciler.model import (
     Reason,
     ReasonCode,
     Secret,
+    ServerStatus,
     Severity,
     Sleep,
 )
@@ -133,20 +134,23 @@ class Planning:
             if why := self.why_no_server(name):
                 raise Refused(f"{name} cannot wake: {why}", "change that first")
 
-    def plan_restart(self, names: Iterable[str]) -> Planned:
+    def plan_restart(self, names: Iterable[str], *, reboots: bool = False) -> Planned:
         """The plan that starts the gateways of these children anew, and those anyway that do not run.
 
-        Of who has something else to be done that is said, and nothing is done.
+        With `reboots`, their servers. Of who has something else to be done that is said, and nothing is done.
         """
         planned = self._plan(self.fleet, names, PlanOptions(partial=True))
         due = {action.child: action for action in planned.plan.actions}
-        asked = Reason(ReasonCode.ASKED, "asked for on the command line; the bot does not answer meanwhile")
+        what = "its server boots anew, and " if reboots else ""
+        asked = Reason(ReasonCode.ASKED, f"asked for on the command line; {what}the bot does not answer meanwhile")
         actions, left = list[Action](), list[Diagnostic]()
         for name, child in planned.children.items():
             if (why := _why_no_restart(child, due.get(name), planned.plan)) is not None:
                 left.append(Diagnostic(Severity.REFUSED, f"{name} is left as it is: {why}", address=name))
             else:
-                actions.append(due.get(name) or Action(Kind.RESTART, name, asked, restart.WAVE, monthly="0"))
+                anew = Action(Kind.RESTART, name, asked, restart.WAVE, monthly="0", reboots=reboots)
+                is_off = child.server is not None and child.server.status is ServerStatus.OFF
+                actions.append(anew if reboots and not is_off else due.get(name) or anew)
         made = replace(planned.plan, actions=tuple(actions), diagnostics=(*planned.plan.diagnostics, *left), shared=())
         return replace(planned, plan=made)
 

@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "restart": ("reconciler.cli.run:restart", "Start gateways anew, a few at a time, each proven before the next."),
     "start": ("reconciler.cli.run:start", "Start gateways that do not run."),
     "stop": ("reconciler.cli.run:stop", "End gateways, until somebody starts them."),
+    "reboot": ("reconciler.cli.run:reboot", "Boot servers anew, a few at a time, where they need it."),
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
     "cost": ("reconciler.cli.cost:cost", "What the fleet costs in a month."),
     "logs": ("reconciler.cli.logs:logs", "What gateways and their units have written."),

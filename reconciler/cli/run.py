@@ -1,9 +1,10 @@
-"""`fleet restart`, `start`, `stop`: gateways, and not their servers."""
+"""`fleet restart`, `start`, `stop`: gateways, and not their servers; `fleet reboot`: their servers."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_lines, whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.selection import Selection
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
 
 parallel_option = click.option(
     "--max-parallel", default=4, show_default=True, type=click.IntRange(1, 128), help="Gateways at a time."
@@ -46,6 +50,21 @@ def start(settings: Settings, selection: Selection, max_parallel: int, yes: bool
 
 @click.command()
 @with_selection(NONE_IS_REFUSED)
+@click.option("--if-required", is_flag=True, help="Those alone whose host says that it needs it.")
+@parallel_option
+@yes_option
+@with_settings
+def reboot(settings: Settings, selection: Selection, if_required: bool, max_parallel: int, yes: bool) -> int:
+    """Boot servers anew, a few at a time: fleet reboot --all --if-required
+
+    Each gateway ends what it is at, and is proven healthy before the next servers begin. A host needs it when an
+    update says so, or a newer kernel than the one that runs is installed.
+    """
+    return _run(settings, selection, "reboot", max_parallel, yes, if_required=if_required)
+
+
+@click.command()
+@with_selection(NONE_IS_REFUSED)
 @yes_option
 @with_settings
 def stop(settings: Settings, selection: Selection, yes: bool) -> int:
@@ -68,20 +87,26 @@ def stop(settings: Settings, selection: Selection, yes: bool) -> int:
     return 0 if not failed else 1 if failed == len(ended) else 3
 
 
-def _run(settings: Settings, selection: Selection, verb: str, parallel: int, yes: bool) -> int:
+def _run(
+    settings: Settings, selection: Selection, verb: str, parallel: int, yes: bool, *, if_required: bool = False
+) -> int:
     from reconciler.model import Kind, OutcomeCode
     from reconciler.render.outcome import outcome_lines
 
     refuse_empty(selection, verb)
     client = open_client(settings)
     with whoever_reads() as output, client.lock(f"fleet {verb}"):
-        planned = client.plan_restart(declared_of(client, selection))
+        names = declared_of(client, selection)
+        unknown = 0
+        if if_required:
+            names, unknown = _needing(client, names)
+        planned = client.plan_restart(names, reboots=verb == "reboot")
         if verb == "start":
             some = tuple(action for action in planned.plan.actions if action.kind is Kind.START)
             planned = replace(planned, plan=replace(planned.plan, actions=some))
         show_plan(settings, planned)
         if planned.plan.is_empty:
-            return 1 if has_errors(planned) else 0
+            return 1 if has_errors(planned) or unknown else 0
         consent(f"{verb.capitalize()} them?", yes, output)
         to_come, outcomes, failed = iter(planned.plan.actions), [], False
         while not failed and (group := tuple(islice(to_come, parallel))):
@@ -92,4 +117,23 @@ def _run(settings: Settings, selection: Selection, verb: str, parallel: int, yes
         if rest := [action.child for action in to_come]:
             click.echo(f"Not begun: {', '.join(rest)}", err=True)
     done = sum(outcome.code is OutcomeCode.DONE for outcome in outcomes)
-    return 0 if done == len(outcomes) and not rest and not has_errors(planned) else 3 if done else 1
+    is_whole = done == len(outcomes) and not rest and not has_errors(planned) and not unknown
+    return 0 if is_whole else 3 if done else 1
+
+
+def _needing(client: FleetClient, names: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
+    """Those whose host says so, and of how many nobody knows."""
+    from reconciler.errors import FleetError
+    from reconciler.render.text import harmless
+
+    needs, unknown = list[str](), 0
+    for name, why in sorted(client.reboot_reasons(names).items()):
+        if isinstance(why, FleetError):
+            unknown += 1
+            click.echo(f"{name}: nobody knows whether it needs that: {harmless(why.summary)}", err=True)
+        elif why:
+            needs.append(name)
+            click.echo(f"{name} needs it: {harmless(why)}")
+    if not needs:
+        click.echo("No host says that it needs it.")
+    return tuple(needs), unknown

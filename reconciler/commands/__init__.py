@@ -45,7 +45,13 @@ from reconciler.commands.gateway import (
     validate_config,
 )
 from reconciler.commands.logs import read_logs
-from reconciler.commands.packages import install_packages, refresh_packages, repair_packages, wait_for_cloud_init
+from reconciler.commands.packages import (
+    find_reboot_reason,
+    install_packages,
+    refresh_packages,
+    repair_packages,
+    wait_for_cloud_init,
+)
 from reconciler.commands.pairing import call_by_cli, read_pairings
 from reconciler.commands.probe import run_probe
 from reconciler.commands.release import fetch_archive, install_release, is_exact, newest_release, read_lockfile
@@ -88,6 +94,7 @@ __all__ = [
     "drop_archive",
     "enable_unit",
     "fetch_archive",
+    "find_reboot_reason",
     "find_state",
     "forget_config_backups",
     "gateway_rpc",

@@ -60,3 +60,22 @@ def install_packages(names: Sequence[str]) -> Command:
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name):
             raise ValueError(f"{name!r} is not a package name")
     return exclusive(f"install {', '.join(names)}", _INSTALL, *names, timeout=600)
+
+
+# What an update leaves behind where unattended-upgrades or the like is installed; and a kernel that only a boot starts.
+_REBOOT: Final = """
+if [ -e /run/reboot-required ]; then
+  names=$(sort -u /run/reboot-required.pkgs 2>/dev/null | head -n 20 | tr '\\n' ' ' || true)
+  echo "an update asks for it${names:+: ${names% }}"
+  exit 0
+fi
+running=$(uname -r); flavour=$(printf '%s' "$running" | sed 's/^[0-9.-]*//')
+newest=$(find /boot -maxdepth 1 -name 'vmlinuz-*' 2>/dev/null | sed 's|.*/vmlinuz-||' |
+  awk -v end="$flavour" '{ rest = $0; sub(/^[0-9.-]*/, "", rest); if (rest == end) print }' | sort -V | tail -n 1)
+if [ -n "$newest" ] && [ "$newest" != "$running" ]; then echo "Linux $newest is installed, and $running runs"; fi
+"""
+
+
+def find_reboot_reason() -> Command:
+    """Prints why the host needs to boot anew; nothing where it does not."""
+    return script("look whether a reboot is due", _REBOOT)

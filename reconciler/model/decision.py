@@ -81,6 +81,7 @@ class Action:
     retries: bool = False  # it goes to a version that is held, because a person says so
     rollback: Rollback | None = None
     without_copy: bool = False  # its memory goes with its server, because a person says so
+    reboots: bool = False  # its server boots anew, because a person says so
     batch: int = 0  # within its wave; what goes over to another version does so in batches from 1 on
 
 

@@ -19,7 +19,7 @@ from reconciler.steps.gateway import (
 )
 from reconciler.steps.memory import ensure_awake, ensure_memory
 from reconciler.steps.networks import ensure_ssh_from, ensure_way_in
-from reconciler.steps.power import ensure_powered
+from reconciler.steps.power import ensure_powered, ensure_rebooted
 from reconciler.steps.profile import ensure_profile
 from reconciler.steps.proving import ensure_nothing_forgotten, ensure_same_memory
 from reconciler.steps.release import ensure_node, ensure_release
@@ -87,7 +87,7 @@ PUT: Final[tuple[Step, ...]] = (
 )
 
 # Of a gateway whose host was just looked at. It applies nothing, so it records nothing.
-START: Final[tuple[Step, ...]] = (*_REACH, *_PROVE)
+START: Final[tuple[Step, ...]] = (*_REACH, Step("reboot", ensure_rebooted), *_PROVE)
 _PREPARE: Final = (
     *_REACH,
     Step("begin", ensure_begun),  # before anything that differs is mended, at the cloud too

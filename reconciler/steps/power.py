@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from reconciler.errors import HostError, HostRefused, HostTimedOut
 from reconciler.model import Server, ServerStatus
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.work import Work
 
 POWER_TIMEOUT: Final = 120.0  # seconds for an action that switches
+BOOT_PATIENCE: Final = 300.0  # seconds from the button to a host that answers; systemd gives a unit 90 to stop
 OFF_PATIENCE: Final = 120.0  # seconds from the power button to OFF; systemd gives a unit 90 to stop
 _PAUSES: Final = (2.0, 10.0)  # between looks, from and to
 
@@ -23,6 +25,35 @@ def ensure_powered(work: Work) -> bool:
     cloud.wait(when_unlocked(work, lambda: cloud.power_on(server.id)), POWER_TIMEOUT)
     work.server = replace(server, status=ServerStatus.RUNNING)
     return True
+
+
+def ensure_rebooted(work: Work) -> bool:
+    """Its server has booted anew, where a person wants that; what ran on it was told to end, and the host answers."""
+    if not work.reboots:
+        return False
+    server, clock, cloud = work.existing(), work.ports.clock, work.ports.cloud
+    before = work.look().boot_id
+    work.note("reboot-intended", durable=True, server=server.id, name=server.name)
+    work.hang_up()
+    cloud.wait(when_unlocked(work, lambda: cloud.reboot(server.id)), POWER_TIMEOUT)
+    deadline = clock.monotonic() + BOOT_PATIENCE
+    while not _has_booted(work, before):
+        if clock.monotonic() > deadline:
+            raise HostError(
+                f"it has not booted anew in {BOOT_PATIENCE:.0f} s",
+                f"fleet status {work.name} says whether it answers; its console at the cloud says more",
+            )
+        clock.sleep(_PAUSES[0])
+    work.reboots = False
+    return True
+
+
+def _has_booted(work: Work, before: str) -> bool:
+    try:
+        return work.look().boot_id != before
+    except (HostRefused, HostTimedOut):
+        work.hang_up()
+        return False
 
 
 def ensure_off(work: Work) -> bool:

@@ -77,6 +77,7 @@ class Work:
     hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
     retries: bool = False  # a person wants what is held to be tried again
     restarts: bool = False  # a person wants the gateway to start anew, whatever it runs with
+    reboots: bool = False  # a person wants its server to boot anew
     stays_at: str | None = None  # the version that a switch has gone back to
     without_copy: bool = False  # its memory goes with its server, because a person says so
     last_copy: Backup | None = None  # what its server was deleted after

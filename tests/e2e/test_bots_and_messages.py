@@ -208,6 +208,17 @@ def test_a_gateway_is_restarted_stopped_and_started(story: Story) -> None:
     assert story.operator.status()["ada"]["health"] == "HEALTHY"
 
 
+def test_its_server_boots_anew_where_it_needs_that(story: Story) -> None:
+    assert "No host says that it needs it." in story.operator.fleet("reboot", "ada", "--if-required", "--yes")
+    before = story.root("cat /proc/sys/kernel/random/boot_id")
+    story.root("touch /run/reboot-required")
+    said = story.operator.fleet("reboot", "ada", "--if-required", "--yes", timeout=600)
+    assert "ada needs it: an update asks for it" in said
+    assert story.root("cat /proc/sys/kernel/random/boot_id") != before
+    assert story.root("ls /run/reboot-required 2>/dev/null; true") == ""
+    assert story.operator.status()["ada"]["health"] == "HEALTHY"
+
+
 def test_the_control_ui_is_reached_through_a_tunnel(story: Story) -> None:
     with subprocess.Popen(
         [*FLEET, "tunnel", "ada"],

@@ -9,6 +9,7 @@ import pytest
 from reconciler.errors import HostTimedOut
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeFile
 
 NAMES = ("alice", "bob", "carol", "dora")
 
@@ -89,3 +90,56 @@ def test_who_cannot_be_stopped_keeps_nobody_else_from_it(fleet: CommandLine) -> 
     fleet.world.dialer.silent[fleet.world.server("alice").id] = HostTimedOut("no answer\x1b")
     said = fleet("stop", "alice", "bob", "--yes")
     assert (said.code, said.out) == (3, "alice: not stopped: no answer\\x1b\nbob: stopped\n")
+
+
+def boots(fleet: CommandLine) -> dict[str, int]:
+    return {name: fleet.world.host(name).boots for name in NAMES}
+
+
+def needs_reboot(fleet: CommandLine, child: str, *packages: str) -> None:
+    files = {"/run/reboot-required": "", "/run/reboot-required.pkgs": "".join(f"{name}\n" for name in packages)}
+    fleet.world.host(child).files |= {path: FakeFile(text.encode()) for path, text in files.items()}
+
+
+def test_a_server_boots_anew_and_its_gateway_is_proven(fleet: CommandLine) -> None:
+    before = boots(fleet)
+    said = fleet("reboot", "alice", "--yes")
+    assert (said.code, "alice: restart done in" in said.out) == (0, True), said
+    assert "its server boots anew" in said.out
+    assert boots(fleet) == {**before, "alice": before["alice"] + 1}
+    assert fleet("plan", "--detailed-exitcode").code == 0
+
+
+def test_those_alone_boot_anew_that_need_it(fleet: CommandLine) -> None:
+    before = boots(fleet)
+    needs_reboot(fleet, "bob", "linux-image-amd64")
+    said = fleet("reboot", "--all", "--if-required", "--yes")
+    assert (said.code, "bob needs it: an update asks for it: linux-image-amd64" in said.out) == (0, True), said
+    assert boots(fleet) == {**before, "bob": before["bob"] + 1}
+    said = fleet("reboot", "--all", "--if-required", "--yes")
+    assert (said.code, said.out.splitlines()[0]) == (0, "No host says that it needs it.")
+    assert boots(fleet) == {**before, "bob": before["bob"] + 1}
+
+
+def test_who_cannot_be_asked_whether_it_needs_that_is_named(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("carol").id] = HostTimedOut("no answer")
+    needs_reboot(fleet, "bob")
+    said = fleet("reboot", "--all", "--if-required", "--yes")
+    assert said.code == 3
+    assert "carol: nobody knows whether it needs that: no answer" in said.err
+
+
+def test_where_one_does_not_come_back_the_rest_stays_as_it_is(fleet: CommandLine) -> None:
+    before = boots(fleet)
+    bob = fleet.world.host("bob")
+    bob.boot = lambda: None  # type: ignore[method-assign]
+    said = fleet("reboot", "--all", "--max-parallel", "1", "--yes")
+    assert (said.code, said.err) == (3, "Not begun: carol, dora\n")
+    assert "bob: restart failed: reboot: it has not booted anew in 300 s" in said.out
+    assert boots(fleet) == {**before, "alice": before["alice"] + 1}
+
+
+def test_no_server_boots_without_consent_or_a_name(fleet: CommandLine) -> None:
+    before = boots(fleet)
+    assert (fleet("reboot", "alice").code, fleet("reboot", "--yes").code) == (4, 64)
+    assert boots(fleet) == before

@@ -27,6 +27,14 @@ def refresh_packages(host: SimulatedHost, call: Call) -> None:
     del host, call
 
 
+def find_reboot_reason(host: SimulatedHost, call: Call) -> bytes:
+    del call
+    if "/run/reboot-required" not in host.files:
+        return b""
+    names = " ".join(sorted({*host.content("/run/reboot-required.pkgs").decode().split()}))
+    return f"an update asks for it{f': {names}' if names else ''}\n".encode()
+
+
 def install_packages(host: SimulatedHost, call: Call) -> None:
     if host.packages_interrupted:
         raise Fails("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.", 100)

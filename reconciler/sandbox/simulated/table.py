@@ -81,6 +81,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.count_entries(ID), backups.count),
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
+    (commands.find_reboot_reason(), system.find_reboot_reason),
     (commands.read_pairings(), pairing.read_pairings),
     (commands.read_logs(1, None), logs.read_logs),
     (commands.call_by_cli("method", {}, "/path"), pairing.call_by_cli),

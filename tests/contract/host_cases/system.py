@@ -8,6 +8,8 @@ from reconciler.commands import (
     apply_firewall,
     confirm_firewall,
     daemon_reload,
+    find_reboot_reason,
+    install_file,
     install_packages,
     refresh_packages,
     repair_packages,
@@ -28,6 +30,16 @@ THERE_RULES: Final = (*HERE_RULES, "22/tcp from 2001:db8::/32")
 PAST_THE_REVERT: Final = Wait(70)
 
 CASES: Final = (
+    Case("a fresh machine needs no reboot", [find_reboot_reason()], says=b"", is_fresh=True),
+    Case(
+        "what asks for a reboot is named",
+        [
+            install_file("/run/reboot-required", b"*** System restart required ***\n", "root:root", "0644"),
+            install_file("/run/reboot-required.pkgs", b"linux-base\nlinux-base\nlibc6\n", "root:root", "0644"),
+            find_reboot_reason(),
+        ],
+        says=b"an update asks for it: libc6 linux-base\n",
+    ),
     Case(
         "a fresh machine has the image's packages and no firewall",
         [wait_for_cloud_init(60)],
