@@ -47,20 +47,24 @@ def ensure_copy(work: Work, purpose: Purpose) -> bool:
         return False
     if not may_remember(work):
         return False
+    is_stopped = work.starts_again  # by whoever has silenced it for this
     try:
         host = work.connection()
         work.starts_again = work.starts_again or not work.is_first or work.look().gateway.is_running
         if work.facts is not None and work.facts.switch is not None:
             host.run(commands.go_back())  # between two versions its state is in two places
+            work.look()
         declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
         settings = declared.backup if declared is not None else work.fleet.backup
         shelf = shelf_of(settings, work.fleet, work.ports)
         keep_earlier(work, shelf, settings)  # while it still answers
+        is_stopped = True
         host.run(commands.disable_unit(files.UNIT))
         host.run(commands.stop_unit(files.UNIT))
         work.last_copy = backups.make_last(work, shelf, settings, purpose)
     except Exception as error:  # whatever it was: its user waits for an answer
-        _start(work)
+        if is_stopped:
+            _start(work)
         if work.is_first and isinstance(error, HostError):
             raise _not_copied(work, error) from error
         raise

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from reconciler.commands.switching import ASIDES
-from reconciler.errors import CommandFailed
+from reconciler.commands.switching import ASIDES, SWITCH
+from reconciler.errors import CommandFailed, HostTimedOut
 from reconciler.managed import files
 from reconciler.model import Backup, OutcomeCode, PlanOptions, Purpose, Rollout
 from tests.fakes.fleets import FakeFleet
@@ -124,10 +124,23 @@ def test_a_damaged_checkpoint_is_named_and_no_server_goes(world: FakeFleet) -> N
     host = world.host("alice")
     copy = next(path for path in host.files if path.endswith("/state.tar"))
     host.files[copy] = FakeFile(host.content(copy) + b"!")
+    starts = host.gateway.starts
     [outcome] = world.apply(options=SLEEPS)
     assert "is damaged" in outcome.error
     assert "fleet" in outcome.advice
-    assert host.gateway.active == "active"
+    assert (host.gateway.active, host.gateway.starts) == ("active", starts)  # nobody has waited for that
+
+
+def test_what_a_switch_leaves_that_is_undone_for_the_copy_is_kept_too(fresh: FakeFleet) -> None:
+    host = fresh.host("alice")
+    host.fails = [("prove", HostTimedOut("gone"))]
+    after(host, "make the switch", lambda: setattr(host, "fails", [("", HostTimedOut("gone"))] * 12))
+    fresh.apply()
+    host.fails = []
+    assert host.read_json(f"{SWITCH}/held.json") is None
+    assert SWITCH in host.directories
+    assert fresh.apply(options=SLEEPS)[0].code is OutcomeCode.DONE
+    assert NEW in {it.version for it in kept(fresh, Purpose.EARLIER)}
 
 
 def test_the_ways_back_go_with_a_child_to_its_new_server(world: FakeFleet) -> None:
