@@ -44,7 +44,8 @@ def sum_table(costs: Costs, by: str) -> Sheet:
 
 def notes(costs: Costs) -> Iterator[str]:
     """What a person should know of these numbers."""
-    yield f"A month at the list prices of now, net, in {costs.currency}. TRAFFIC: sent beyond what is included, so far."
+    yield f"A month at the list prices of now, net, in {costs.currency}; IPV4 and BACKUPS are in MONTH."
+    yield "TRAFFIC is what was sent this month beyond what is included."
     off = [row.child for row in costs.rows if row.server.status is ServerStatus.OFF]
     if off:
         names = ", ".join(map(harmless, off))
@@ -58,8 +59,8 @@ def notes(costs: Costs) -> Iterator[str]:
         yield f"{old} of them were ordered before the prices rose, and may cost less."
     if costs.typical is not None:
         kind, region, each = costs.typical
-        further = ", ".join(f"{count} for {each * count:.2f} ({each * count * 12:.2f} a year)" for count in FLEETS)
-        yield f"Children as most in the fleet file are ({harmless(kind)} in {harmless(region)}): {further}."
+        yield f"Children as most in the fleet file are ({harmless(kind)} in {harmless(region)}):"
+        yield from (f"  {count:>3}: {each * count:.2f} a month, {each * count * 12:.2f} a year" for count in FLEETS)
 
 
 def cost_json(costs: Costs, by: str) -> dict[str, Json]:
