@@ -26,7 +26,6 @@ from reconciler.offers import needs_new_server
 from reconciler.planner import money
 from reconciler.steps.comparison import left_alone
 from reconciler.steps.repairs import REPAIRS
-from reconciler.steps.versions import pinned
 
 SOON: Final = timedelta(days=7)
 
@@ -109,7 +108,7 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
             "after this the present list price is charged"
         )
     if child.spec and child.spec.version == LATEST and action.kind is Kind.REPLACE and action.without_copy:
-        yield f"the new server gets the newest OpenClaw of that moment{_present_release(child)}"
+        yield "the new server gets the newest OpenClaw of that moment"
     kept = child.spec and money.has_backups_afterwards(action, child.spec, child.server)
     if action.kind is Kind.HIBERNATE:
         yield f"{_copied_to_sleep(action)}; its address goes"
@@ -187,12 +186,6 @@ def _kept(child: Child, why: str, what: str, instead: str) -> Diagnostic:
         said = "still protected, for the fleet file's `protect: false` is not applied yet"
         how = f"take the protection from the server first: fleet apply {child.name}"
     return _diagnostic(Severity.REFUSED, child, f"{child.name}{why} is {said}: {what}", how)
-
-
-def _present_release(child: Child) -> str:
-    assert child.spec is not None
-    version = pinned(child.spec, child.facts).version
-    return "" if version == LATEST else f"; this one has {version}"
 
 
 def _monthly(server: Server, catalog: Catalog | None) -> str:

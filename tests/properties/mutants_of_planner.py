@@ -262,8 +262,6 @@ PLANNER: Final = (
         ("if asleep.backup else", "if True else"),
         ("and child.server.backups and not kept:", "and child.server.backups:"),
         ("and child.server.backups and not kept:", "and not kept:"),
-        ('return "" if version == LATEST else f"; this', 'return f"; this'),
-        ('return "" if version == LATEST else f"; this one has {version}"', 'return ""'),
         ("if amount is None or catalog is None:", "if catalog is None:"),
     ),
     *of(
