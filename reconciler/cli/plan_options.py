@@ -37,7 +37,8 @@ no_backup_option = click.option(
     "--no-backup",
     multiple=True,
     metavar="CHILD",
-    help="What this child remembers may be lost with its server: no last copy is made (repeatable).",
+    help="What this child remembers may be lost: no copy is made before its server goes, or before an update "
+    "(repeatable).",
 )
 
 
