@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from reconciler import commands, keys, messages, onboarding
+from reconciler import commands, events, keys, messages, onboarding
 from reconciler.bots import Bots
 from reconciler.costs import costs_of, with_spending
 from reconciler.errors import FleetError, HostError
 from reconciler.logs import Logs
 from reconciler.managed import files
-from reconciler.model import Costs, Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
+from reconciler.model import Activity, Costs, Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
 from reconciler.models import spending
 from reconciler.ownership import settle
 from reconciler.pairings import Pairings
@@ -138,6 +138,12 @@ class Living(Planning):
             return found
         running = [name for name in names if name in self.fleet.children and name in owned and owned[name].server]
         return with_spending(found, spending(self.fleet, running, self.on_each, self._ports.clock.now()))
+
+    def activities(
+        self, names: Iterable[str], lines: Lines, count: int, *, texts: bool, every: float
+    ) -> Iterator[list[Activity]]:
+        """What happens between bots and their users, and then what comes, over these connections. Raises CloudError."""
+        return events.follow(names, count, lines.ask, self._ports.clock, every, texts=texts)
 
     def logs(self, lines: Lines) -> Logs:
         """What gateways and their units have written, over these connections."""

@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "stop": ("reconciler.cli.run:stop", "End gateways, until somebody starts them."),
     "reboot": ("reconciler.cli.run:reboot", "Boot servers anew, a few at a time, where they need it."),
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
+    "events": ("reconciler.cli.events:events", "Whether messages come and go, and the last of them."),
     "cost": ("reconciler.cli.cost:cost", "What the fleet costs in a month."),
     "logs": ("reconciler.cli.logs:logs", "What gateways and their units have written."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),

@@ -27,6 +27,7 @@ from reconciler.commands.backups import (
     summarize_state,
     unpack_archive,
 )
+from reconciler.commands.events import read_messages
 from reconciler.commands.files import (
     clear_strays,
     install_file,
@@ -119,6 +120,7 @@ __all__ = [
     "read_file",
     "read_lockfile",
     "read_logs",
+    "read_messages",
     "read_pairings",
     "receive_archive",
     "refresh_packages",

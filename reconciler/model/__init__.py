@@ -48,6 +48,7 @@ from reconciler.model.decision import (
     Sync,
     Verdict,
 )
+from reconciler.model.events import Activity, Channel, Message
 from reconciler.model.execution import Command, Completed, Event, HostAddress, Outcome, OutcomeCode
 from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Record, Silence
 from reconciler.model.json import Json
@@ -87,6 +88,7 @@ __all__ = [
     "Access",
     "AccessPolicy",
     "Action",
+    "Activity",
     "Applied",
     "Backup",
     "BackupSettings",
@@ -95,6 +97,7 @@ __all__ = [
     "Bucket",
     "Catalog",
     "Change",
+    "Channel",
     "CheckedBot",
     "Checkpoint",
     "Child",
@@ -128,6 +131,7 @@ __all__ = [
     "LogRequest",
     "LogSource",
     "MadeBackup",
+    "Message",
     "ModelSettings",
     "News",
     "NewsKind",

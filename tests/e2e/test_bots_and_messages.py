@@ -133,6 +133,17 @@ def test_a_message_arrives_and_has_a_number(story: Story) -> None:
     assert message["text"] == "Dear 4242, I am ada: $(reboot) <code>id</code> 'x' \u2728"
 
 
+def test_that_messages_come_and_go_is_seen(story: Story) -> None:
+    story.tell("good afternoon")
+    told = json.loads(story.operator.fleet("events", "ada", "-n", "50", "--json"))
+    assert (told["channel"]["connected"], told["silence"], told["problem"]) == (True, None, None)
+    assert told["channel"]["inbound"] is not None
+    assert {it["role"] for it in told["messages"]} == {"user", "assistant"}
+    assert all(it["session"] for it in told["messages"])
+    assert all(it["text"] is None for it in told["messages"])
+    assert "good afternoon" in story.operator.fleet("events", "ada", "--texts")
+
+
 def test_its_log_says_what_came_each_line_once_and_no_secret(story: Story) -> None:
     story.tell("good evening")
     said = story.operator.fleet("logs", "ada", "--since", "1h", "--grep", "Inbound message|Started ")

@@ -64,6 +64,7 @@ RUN: Final = {
     "fleet pairing list": 0,
     "fleet pairing approve alice HDMC3TZP --notify": 64,  # nobody asks
     'fleet send alice --owner "Hello, I am your assistant."': 1,
+    "fleet events alice -n 50": 1,  # it has no server
     "fleet cost": 0,
     "fleet cost --by region": 0,
     "fleet logs alice --since 1h --errors": 1,  # it has no server

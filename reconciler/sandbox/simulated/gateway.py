@@ -34,6 +34,7 @@ class SimulatedGateway:
     def __init__(self, host: SimulatedHost) -> None:
         self.suppress_at_start: list[str] = []
         self.channel_error: str | None = None
+        self.heard: dict[str, Json] = {"connected": True}  # of Telegram
         self.spent: Json = 0.0  # US dollars on models, this month
         self.wrong: dict[str, Json] = {}
         self.knows_not: tuple[str, ...] = ()
@@ -194,7 +195,7 @@ class SimulatedGateway:
     def _channels_status(self, parameters: Any) -> Json:
         path = self._config_at("channels", "telegram", "tokenFile")
         number = self._host.content(str(path)).decode("utf-8", "replace").partition(":")[0]
-        account: Json = {"probe": {"bot": {"username": f"bot{number}"}}}
+        account: Json = {"probe": {"bot": {"username": f"bot{number}"}}, **self.heard}
         return granted({"channelAccounts": {"telegram": [account]}})
 
     def _usage_cost(self, parameters: Any) -> Json:

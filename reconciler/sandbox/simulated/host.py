@@ -64,6 +64,7 @@ class SimulatedHost:
         self.messages: list[tuple[int, str]] = []  # what its bot was made to tell users
         self.log: list[dict[str, Any]] = []  # what its gateway has logged: {"at", "level", "name", "text"}
         self.journal: list[dict[str, Any]] = []  # the same of the journal, whose levels are numbers
+        self.talk: list[dict[str, Any]] = []  # {"id", "at", "role", "session", "length", "text"}
         self.models = "200"  # what its provider answers
         self.invalid_config = ""  # why the release refuses every configuration
         self.disk_free_mb = 30_000

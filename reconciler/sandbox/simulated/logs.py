@@ -7,10 +7,11 @@ import re
 from typing import Any, Final
 
 from reconciler.model import Json
-from reconciler.sandbox.simulated.calls import Call
+from reconciler.sandbox.simulated.calls import Call, Fails
 from reconciler.sandbox.simulated.host import SimulatedHost
 
 Entry = dict[str, Any]
+HOME: Final = "/var/lib/openclaw"
 _SERIOUS: Final = ("ERROR", "FATAL")
 
 
@@ -23,6 +24,16 @@ def read_logs(host: SimulatedHost, call: Call) -> bytes:
         "journal": _told(host, host.journal, of_journal, lambda it: _is_ill(it, of_journal["ill"])),
     }
     return json.dumps(answer).encode()
+
+
+def read_messages(host: SimulatedHost, call: Call) -> bytes:
+    """What a test says that was said."""
+    if HOME not in host.directories:
+        raise Fails("no gateway has ever run here")
+    wanted = json.loads(call.arguments[1])
+    found = [it for it in host.talk if it["at"] >= wanted["since"]]
+    kept = found[max(0, len(found) - wanted["count"]) :]
+    return json.dumps([{**it, "text": it["text"] if wanted["texts"] else None} for it in kept]).encode()
 
 
 def _is_ill(entry: Entry, pattern: str) -> bool:

@@ -84,6 +84,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.find_reboot_reason(), system.find_reboot_reason),
     (commands.read_pairings(), pairing.read_pairings),
     (commands.read_logs(1, None), logs.read_logs),
+    (commands.read_messages(1), logs.read_messages),
     (commands.call_by_cli("method", {}, "/path"), pairing.call_by_cli),
     (commands.send_messages(()), releases.send_messages),
     (commands.send_message("http://host", (), ""), releases.send_message),

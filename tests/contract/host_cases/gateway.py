@@ -13,6 +13,7 @@ from reconciler.commands import (
     install_release,
     make_system_user,
     read_logs,
+    read_messages,
     read_pairings,
     send_messages,
     validate_config,
@@ -76,6 +77,7 @@ CASES: Final = (
         ),
         is_fresh=True,
     ),
+    Case("nothing was said where no gateway has ever run", [read_messages(10)], codes=[1], is_fresh=True),
     Case("nobody asks where no gateway has ever run", [read_pairings()], codes=[1], is_fresh=True),
     Case(
         "a configuration cannot be judged without Node",
