@@ -17,6 +17,7 @@ from reconciler.steps.gateway import (
     ensure_secrets,
     ensure_unit,
 )
+from reconciler.steps.lasting import ensure_lasting
 from reconciler.steps.memory import ensure_awake, ensure_memory
 from reconciler.steps.networks import ensure_ssh_from, ensure_way_in
 from reconciler.steps.power import ensure_powered, ensure_rebooted
@@ -31,7 +32,6 @@ from reconciler.steps.switching import (
     ensure_checkpoint,
     ensure_gone_back,
     ensure_kept,
-    ensure_lasting,
     ensure_pruned,
     ensure_room,
     ensure_settled,

@@ -39,12 +39,13 @@ from reconciler.steps.access import ensure_reachable
 from reconciler.steps.earlier import keep_earlier
 from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, when_unlocked
+from reconciler.steps.lasting import know_before
 from reconciler.steps.memory import ensure_copy, may_remember
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
 from reconciler.steps.shelf import Shelf, shelf_of
 from reconciler.steps.spares import beside, discard, make_silent, set_label, silence
-from reconciler.steps.switching import keep_hold, know_before
+from reconciler.steps.switching import keep_hold
 from reconciler.steps.versions import is_held
 from reconciler.steps.versions import present as present_version
 from reconciler.steps.work import Work

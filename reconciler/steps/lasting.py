@@ -1,0 +1,110 @@
+"""The proof that a gateway lasts: a while, a second start, a model that answers, and no burst of errors.
+
+Asked of another version, and of another server before the old one goes: of what there is a way back from.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler import commands
+from reconciler.errors import HostError, ProofFailed
+from reconciler.managed import files
+from reconciler.managed.config import BASE_URL_OF_PROVIDER
+from reconciler.steps.gateway import ensure_ready, unproven
+from reconciler.steps.versions import linked
+from reconciler.steps.work import Work
+
+LOOK_EVERY: Final = 5.0
+BAD_LOOKS: Final = 3  # so many in a row, and it is not healthy
+LEAST_MB: Final = 200  # of disk: with less a gateway is ready and answers nobody (facts on real gateways, section 5)
+BURST: Final = 20  # errors: a start in bad surroundings writes a few, a release that cannot work some with each try
+TIMES_BEFORE: Final = 3  # so many times what the version before has written is clearly more
+QUESTIONS: Final = 3  # to a model's provider, which may be busy
+_TAKEN: Final = "200"
+
+
+def ensure_lasting(work: Work) -> bool:
+    """It stays healthy for a while, and starts a second time: the first start may succeed and the next one fail."""
+    succeeds = work.before is not None or (bool(work.retired) and work.is_first)
+    if work.switch is None and not succeeds:
+        return False
+    _soak(work)
+    _check_model(work)
+    work.connection().run(commands.reset_failed(files.UNIT))
+    work.connection().run(commands.restart_unit(files.UNIT))
+    ensure_ready(work)
+    _refuse_burst(work)
+    work.is_proven = succeeds
+    return True
+
+
+def know_before(work: Work, old: Work) -> None:
+    """How the gateway of `old` is now, for the proof of what takes its place. Its host was just looked at."""
+    assert old.facts is not None
+    work.was_healthy = not unproven(old.facts.gateway, linked(old.facts) or "")
+    work.errors_before = old.facts.gateway.errors
+    work.model_before = _model(old)
+
+
+def _soak(work: Work) -> None:
+    """Raises ProofFailed. One look may come at a bad moment; several in a row, or an end of the process, may not."""
+    assert work.facts is not None
+    clock, soak = work.ports.clock, work.declared().update.soak
+    until, restarts, bad = clock.monotonic() + soak, work.facts.gateway.restarts, 0
+    while clock.monotonic() < until or bad:
+        clock.sleep(LOOK_EVERY)
+        work.keep_going()
+        facts = work.look()
+        if facts.disk_free_mb < LEAST_MB:
+            raise HostError(f"the disk has {facts.disk_free_mb} MB left: nobody is answered with that", "make room")
+        gateway = facts.gateway
+        _refuse_burst(work)
+        missing = unproven(gateway, work.declared().version)
+        bad = bad + 1 if missing else 0
+        if bad == BAD_LOOKS or gateway.restarts > restarts:
+            why = missing[0] if missing else "it ended, and was started again"
+            raise ProofFailed(
+                f"the gateway did not stay healthy for {soak} s: {why}",
+                f"`fleet ssh {work.name}`, then `sudo journalctl -u {files.UNIT} -n 50`",
+            )
+
+
+def _refuse_burst(work: Work) -> None:
+    """Raises ProofFailed. What a gateway has always written is no fault of the new version; unknown is no proof."""
+    assert work.facts is not None
+    before, now = work.errors_before, work.facts.gateway.errors
+    if before is None or now is None or now < BURST or now <= before * TIMES_BEFORE:
+        return
+    raise ProofFailed(
+        f"the gateway writes errors: {now} since its start, and {before} in the minutes before the switch",
+        f"`fleet ssh {work.name}`, then `sudo grep ERROR {files.LOG_PATH} | tail`",
+    )
+
+
+def _check_model(work: Work) -> None:
+    """The model's provider takes its key, if it did so before: a gateway that no model answers is of no use.
+
+    It is asked by us and not by the gateway, so no version is to blame.
+    """
+    if work.model_before != _TAKEN:
+        return
+    for _ in range(QUESTIONS):
+        answer = _model(work)
+        if answer == _TAKEN:
+            return
+        work.ports.clock.sleep(LOOK_EVERY)
+        work.keep_going()
+    raise HostError(
+        f"the model's provider took the key before, and answers {answer} now",
+        "look whether it is down, or the key was withdrawn meanwhile",
+    )
+
+
+def _model(work: Work) -> str:
+    """What its provider answers to the key on the host; empty where nobody knows how to ask it."""
+    provider = work.declared().model.provider
+    url = work.ports.endpoints.model_base_url or BASE_URL_OF_PROVIDER.get(provider)
+    if url is None:
+        return ""
+    return work.quoted(work.connection().run(commands.ask_for_models(url, provider)).stdout.decode().strip())[:80]
