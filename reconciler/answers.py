@@ -35,6 +35,7 @@ def parse_answer(printed: bytes) -> HostFacts:
             asides=_texts(answer["versions"]["asides"]),
             switch=_switch(answer["versions"]["switch"]),
             held=_hold(answer["versions"]["held"]),
+            noted=_hold(answer["versions"]["held"]),
             releases=_texts(answer["versions"]["releases"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:

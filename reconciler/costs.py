@@ -25,14 +25,25 @@ KEYS: Final[Mapping[str, Callable[[ServerCost], str]]] = {
 }
 
 
-def costs_of(fleet: Fleet, owned: Mapping[str, Owned], catalog: Catalog) -> Costs:
-    """Of all servers of these children, by child."""
-    rows = [
-        _row(fleet, name, server, _role(fleet, name, found, server), catalog)
-        for name, found in sorted(owned.items())
-        for server in found.servers
-    ]
-    return Costs(catalog.currency, tuple(rows), _typical(fleet, catalog))
+def costs_of(fleet: Fleet, servers: Iterable[Server], owned: Mapping[str, Owned], catalog: Catalog) -> Costs:
+    """Of all of them, each once, by child; where it is in doubt whose one is, by the name that it has itself."""
+    rows = []
+    for server in servers:
+        owner = owner_of(server, owned)
+        role = _role(fleet, owner, owned[owner], server) if owner in owned else "in doubt: fleet plan says why"
+        rows.append(_row(fleet, owner, server, role, catalog))
+    return Costs(catalog.currency, tuple(sorted(rows, key=_place)), _typical(fleet, catalog))
+
+
+def owner_of(server: Server, owned: Mapping[str, Owned]) -> str:
+    """The child that it belongs to; what it calls itself where that is in doubt."""
+    owners = [name for name, found in sorted(owned.items()) if any(it.id == server.id for it in found.servers)]
+    sure = [name for name in owners if owned[name].obstacle is None]
+    return next(iter((*sure, *owners)), server.child or server.name)
+
+
+def _place(row: ServerCost) -> tuple[str, bool, int]:
+    return row.child, bool(row.role), row.server.id
 
 
 def with_spending(costs: Costs, spending: Mapping[str, Spending]) -> Costs:

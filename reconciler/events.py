@@ -30,7 +30,12 @@ def follow(
 ) -> Iterator[list[Activity]]:
     """The same, and then only the messages that come, by a look each `every` seconds, without end."""
     names = tuple(names)
-    found, last, seen = look(names, count, on_each, texts=texts), dict[str, float](), dict[str, frozenset[str]]()
+    began = clock.now().timestamp()
+    found, last, seen = (
+        look(names, count, on_each, texts=texts),
+        dict.fromkeys(names, began),
+        dict[str, frozenset[str]](),
+    )
     while True:
         for activity in found:
             if activity.messages:
@@ -41,7 +46,7 @@ def follow(
         clock.sleep(every)
 
         def ask(name: str, host: Host) -> Activity:
-            return _activity(name, host, _MOST_NEW, last.get(name, 0.0), texts)
+            return _activity(name, host, _MOST_NEW, last[name], texts)
 
         answers = on_each(names, ask)
         found = [_without(_of(name, answer), seen.get(name, frozenset())) for name, answer in sorted(answers.items())]
@@ -62,7 +67,7 @@ def _activity(name: str, host: Host, count: int, since: float, texts: bool) -> A
     try:
         told: Any = json.loads(host.run(commands.read_messages(count, since, texts=texts)).stdout)
         messages = tuple(_message(name, it) for it in told)
-    except (ValueError, RecursionError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, OverflowError, OSError) as error:
         raise HostError("its host does not say what was said", _WRONG.format(name)) from error
     return Activity(name, channel, messages, silence)
 
@@ -74,7 +79,16 @@ def _channel(name: str, host: Host) -> Channel:
         account: Any = json.loads(said)["payload"]["channelAccounts"]["telegram"][0]
         connected, failure = account.get("connected"), account.get("lastError")
         inbound, outbound, since, moved = (_moment(account.get(key)) for key in _TIMES)
-    except (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+    except (
+        ValueError,
+        RecursionError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        OSError,
+    ) as error:
         raise HostError("its gateway says nothing of Telegram", _WRONG.format(name)) from error
     is_connected = connected if isinstance(connected, bool) else None
     return Channel(is_connected, inbound, outbound, since, moved, str(failure)[:300] if failure else "")
@@ -91,8 +105,8 @@ def _moment(milliseconds: Any) -> datetime | None:
 def _message(child: str, said: Any) -> Message:
     """Raises what _activity takes for no answer."""
     texts = said["id"], said["role"], said["session"]
-    if not all(isinstance(it, str) for it in texts):
-        raise TypeError("no text")
+    if not all(isinstance(it, str) for it in texts) or said["role"] not in ("user", "assistant"):
+        raise TypeError("no message")
     at = datetime.fromtimestamp(float(said["at"]), UTC)
     text = None if said["text"] is None else str(said["text"])
     return Message(child, texts[0], at, texts[1], texts[2], int(said["length"]), text)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from reconciler import commands, events, keys, messages, onboarding
 from reconciler.bots import Bots
-from reconciler.costs import costs_of, with_spending
+from reconciler.costs import costs_of, owner_of, with_spending
 from reconciler.errors import FleetError, HostError
 from reconciler.logs import Logs
 from reconciler.managed import files
@@ -130,10 +130,14 @@ class Living(Planning):
 
         Raises CloudError, UsageProblem for a name that nobody has.
         """
-        owned = settle(self.fleet, self._ports.cloud.servers(self.fleet_id))
-        names = resolve(selection, self.fleet.children, {name: found.server for name, found in owned.items()})
+        servers = self._ports.cloud.servers(self.fleet_id)
+        owned = settle(self.fleet, servers)
+        owners = {server.id: owner_of(server, owned) for server in servers}
+        there = {owners[server.id]: server for server in servers} | {name: it.server for name, it in owned.items()}
+        names = resolve(selection, self.fleet.children, there)
         catalog = self._ports.cloud.catalog()
-        found = costs_of(self.fleet, {name: owned[name] for name in names if name in owned}, catalog)
+        meant = [server for server in servers if owners[server.id] in names]
+        found = costs_of(self.fleet, meant, owned, catalog)
         if not models:
             return found
         running = [name for name in names if name in self.fleet.children and name in owned and owned[name].server]

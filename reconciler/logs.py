@@ -25,6 +25,7 @@ OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any 
 
 _WRONG: Final = "fleet status {} says what is wrong"
 _TOGETHER: Final = 3.0  # seconds between what the gateway logs and what the journal has of it, at most
+_LONGEST: Final = 4000  # characters of a line: no host is asked for longer ones
 _REMEMBERED: Final = 2000  # lines of which the other copy may still come
 # As the gateway prints it: 2026-11-22T07:26:34.913+00:00 [gateway] ready
 _PRINTED: Final = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+ )?(?:\[[^\]]{1,60}\] )?")
@@ -82,8 +83,9 @@ class _Reader:
     """One child's logs from look to look."""
 
     def __init__(self, child: str, known: Iterable[Secret], unknown: tuple[str, ...]) -> None:
-        self._child, self._unknown = child, unknown
+        self._child, self._unknown, known = child, unknown, tuple(known)
         self._redactors = {source: Redactor(known) for source in LogSource}  # a key may go over many lines of one
+        self._names = Redactor(known)
         self._place: LogPlace | None = None
         self._seen = deque[tuple[str, float, LogSource]](maxlen=_REMEMBERED)
 
@@ -104,12 +106,12 @@ class _Reader:
             ]
             place = LogPlace(float(answer["now"]), answer["log"]["cursor"], answer["journal"]["cursor"])
             is_cut = answer["log"]["is_cut"] is True or answer["journal"]["is_cut"] is True
-        except (ValueError, RecursionError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError, OverflowError, OSError) as error:
             raise HostError("its host does not say what was logged", _WRONG.format(self._child)) from error
         if self._place is not None:  # a file that is gone has no cursor, and the next one begins anew
             place = LogPlace(place.now, place.log, place.journal or self._place.journal)
         self._place = place
-        shown = [line for line in self._once(told) if wanted.pattern is None or wanted.pattern.search(line.text)]
+        shown = [line for line in self._once(told) if wanted.pattern is None or _matches(wanted.pattern, line)]
         kept = shown if wanted.lines is None else shown[max(0, len(shown) - wanted.lines) :]
         return ChildLog(self._child, tuple(kept), place, is_cut, self._unknown)
 
@@ -124,9 +126,9 @@ class _Reader:
                 self._seen.remove(twin)
                 continue
             self._seen.append((text, at, line.source))
-            yield replace(
-                line, child=self._child, text=self._redactors[line.source].line(_COLORS.sub("", line.text).rstrip())
-            )
+            mask = self._redactors[line.source].line
+            plain = _COLORS.sub("", line.text).rstrip()
+            yield replace(line, child=self._child, name=self._names.line(line.name), text=mask(plain))
 
     def _twin(self, text: str, at: float, source: LogSource) -> tuple[str, float, LogSource] | None:
         for known in reversed(self._seen):
@@ -135,6 +137,11 @@ class _Reader:
             if at - known[1] > 2 * _TOGETHER:
                 break
         return None
+
+
+def _matches(pattern: re.Pattern[str], line: LogLine) -> bool:
+    """As a person sees it, or its text alone."""
+    return bool(pattern.search(line.text) or pattern.search(f"{line.level} {line.name}: {line.text}"))
 
 
 def _timed(told: Iterable[LogLine]) -> Iterator[tuple[float, LogLine]]:
@@ -148,13 +155,16 @@ def _timed(told: Iterable[LogLine]) -> Iterator[tuple[float, LogLine]]:
 
 def _entry(source: LogSource, said: Any) -> LogLine:
     """What a host says of one line; raises what _Reader.read takes for no answer."""
-    at = datetime.fromtimestamp(float(said["at"]), UTC) if said["at"] is not None else None
+    try:
+        at = datetime.fromtimestamp(float(said["at"]), UTC) if said["at"] is not None else None
+    except (ValueError, OverflowError, OSError):
+        at = None  # a moment that there is not
     level = said["level"]
     word = _LEVELS.get(level, "") if source is LogSource.JOURNAL else level
     texts = [cast(Any, it) for it in (word, said["name"], said["text"])]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("no text")
-    return LogLine("", at, source, *texts)
+    return LogLine("", at, source, *(text[:_LONGEST] for text in texts))
 
 
 def _of(name: str, answer: ChildLog | FleetError) -> ChildLog:

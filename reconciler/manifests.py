@@ -27,7 +27,7 @@ _TRIAL: Final = re.compile(
     r"-(?P<backup>none|\d{8}T\d{6}Z)-(?P<seconds>\d{1,9})-[0-9a-f]{32}"
 )
 _NAME: Final = re.compile(
-    r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?:-(?P<purpose>last|sleep|fork|earlier))?\.json"
+    r"(?P<fleet>[^/]+)/(?P<child>[^/]+)/(?P<id>\d{8}T\d{6}Z)-(?P<uid>[0-9a-f]+)(?:-(?P<purpose>update|last|sleep|fork|earlier))?\.json"
 )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from reconciler import commands
 from reconciler.errors import FleetError, HostError
 from reconciler.model import Fleet, Spending
 from reconciler.ports import Host
+
+_MOST: Final = 10**9  # US dollars in a month
 
 OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]
 
@@ -24,12 +26,10 @@ def spending(fleet: Fleet, names: Iterable[str], on_each: OnEach, now: datetime)
         limit = fleet.children[name].model.spend_limit
         try:
             said: Any = json.loads(host.run(commands.gateway_rpc("usage.cost", dict(period))).stdout)
-            amount = Decimal(str(said["payload"]["totals"]["totalCost"]))
+            amount = _amount(said["payload"]["totals"]["totalCost"])
             is_complete = said["payload"]["cacheStatus"]["status"] == "fresh"
-        except (ValueError, RecursionError, KeyError, TypeError, InvalidOperation) as error:
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise HostError("its gateway does not say what it has spent", f"fleet status {name}") from error
-        if not amount.is_finite():
-            raise HostError("its gateway does not say what it has spent", f"fleet status {name}")
         return Spending(amount, limit, is_complete)
 
     answers = on_each(names, ask)
@@ -37,3 +37,10 @@ def spending(fleet: Fleet, names: Iterable[str], on_each: OnEach, now: datetime)
         name: Spending(problem=answer.summary) if isinstance(answer, FleetError) else answer
         for name, answer in answers.items()
     }
+
+
+def _amount(said: Any) -> Decimal:
+    """US dollars; raises ValueError for what can be none."""
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said < _MOST:
+        raise ValueError("no amount")
+    return Decimal(str(said))

@@ -43,17 +43,22 @@ _QUOTED: Final = re.compile(
     rf"(?P<said>{_CALLED}(?:{_QUOTE})?\s*[:=]\s*(?P<quote>{_QUOTE}){_SCHEMES})(?P<secret>.{{6,4000}}?)(?P<end>(?P=quote))",
     re.IGNORECASE,
 )
-_BARE: Final = re.compile(rf"(?P<said>{_CALLED}\s*[:=]\s*{_SCHEMES})(?P<secret>[^\s\"',;&\\]{{8,}})", re.IGNORECASE)
+_BARE: Final = re.compile(rf"(?P<said>{_CALLED}\s*[:=]\s*{_SCHEMES})(?P<secret>[^\s\"',;&\\]{{4,}})", re.IGNORECASE)
 _SCHEME: Final = re.compile(
     r"(?P<said>\b(?:bearer|basic|x-api-key:?)\s+)(?P<secret>[A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE
 )
 _USER: Final = re.compile(
-    r"(?P<said>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://)(?P<secret>[^\s/@\"']+:[^\s/@\"']+)(?P<end>@)", re.IGNORECASE
+    r"(?P<said>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://)(?P<secret>[^\s/\"'?]{0,200}:[^\s/\"'?]{1,200})(?P<end>@)",
+    re.IGNORECASE,
 )
-_PEM: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)
-_PEM_BEGINS: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_PEM_ENDS: Final = re.compile(r"^.*?-----END [A-Z ]*PRIVATE KEY-----")
-_OF_KEY: Final = re.compile(r"(?:^|\s)[A-Za-z0-9+/=]{10,}$|: ")  # of a key's own lines; its headers have a colon
+_COOKIE: Final = re.compile(r"(?P<said>\bcookie:\s*)(?P<secret>.{4,4000})", re.IGNORECASE)
+_BEGIN, _END = r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----", r"-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
+_PEM: Final = re.compile(rf"{_BEGIN}.*?(?:{_END}|$)", re.DOTALL)
+_PEM_BEGINS: Final = re.compile(_BEGIN)
+_PEM_ENDS: Final = re.compile(rf"^.*?{_END}")
+_OF_KEY: Final = re.compile(r"(?:^|\s)[A-Za-z0-9+/=]{10,}$|(?:^|\s)(?:Proc-Type|DEK-Info|Version|Comment): ")
+# A line of a key whose first line nobody has seen: nothing else is as long, and mixed like that.
+_ALONE: Final = re.compile(r"(?<!\S)(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/]{40,}={0,2}$")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{10,}={0,2}")
 _HEX: Final = re.compile(r"\b(?:[0-9A-Fa-f]{2}){16,}\b")
 _WORD: Final = re.compile(r"(?<![^\s\"'])[^\s\"'%]*%[0-9A-Fa-f]{2}[^\s\"']*")
@@ -73,8 +78,8 @@ class Redactor:
         """The same, with *** for each secret."""
         if self._is_within_key:
             end = _PEM_ENDS.match(text)
-            if end is None and _OF_KEY.search(text):
-                return MASK
+            if end is None and (not text.strip() or _OF_KEY.search(text)):
+                return MASK if text.strip() else text
             self._is_within_key, text = False, text if end is None else MASK + text[end.end() :]
         begins = list(_PEM_BEGINS.finditer(text))
         self._is_within_key = bool(begins) and _PEM_ENDS.search(text[begins[-1].end() :]) is None
@@ -84,8 +89,8 @@ class Redactor:
         for written in self._known:
             text = text.replace(written, MASK)
         text = _BASE64.sub(lambda found: MASK if self._has_known(found[0]) else found[0], text)
-        text = _LOOKS.sub(MASK, text)
-        for pattern in (_QUOTED, _BARE, _SCHEME, _USER):
+        text = _ALONE.sub(MASK, _LOOKS.sub(MASK, text))
+        for pattern in (_COOKIE, _QUOTED, _BARE, _SCHEME, _USER):
             text = pattern.sub(_after_its_name, text)
         for chunk, decode in ((_BASE64, _from_base64), (_HEX, _from_hex), (_WORD, _from_url)):
             text = chunk.sub(lambda found, decode=decode: self._encoded(found[0], decode(found[0])), text)  # type: ignore[misc]
@@ -124,13 +129,19 @@ def _in_base64(value: str) -> Iterator[str]:
 
 
 def _after_its_name(found: re.Match[str]) -> str:
-    """What is called a token may be their number, or a word of a sentence: those stay."""
-    named, secret = found["said"].lower(), found["secret"]
-    is_assigned = named.rstrip().endswith(("=", '"', "'")) and not secret.isdigit()
-    is_certain = is_assigned or "://" in named or any(word in named for word in ("passw", "passphrase", "secret"))
-    if MASK in secret or not (is_certain or _looks_random(secret)):
+    """What is called a token may be their number, a file, or a word of a sentence: those stay."""
+    named, secret = found["said"].lower().rstrip(), found["secret"]
+    masked = f"{found['said']}{MASK}{found.groupdict().get('end') or ''}"
+    if "://" in named or named.endswith("cookie:"):
+        return masked
+    if secret == MASK or secret.startswith(("/", "./", "${", "$(")) or (secret.isdigit() and "passw" not in named):
         return found[0]
-    return f"{found['said']}{MASK}{found.groupdict().get('end') or ''}"
+    is_assigned = named.endswith(("=", '"', "'")) or "authorization" in named
+    is_password = "passw" in named or "passphrase" in named
+    is_word = re.fullmatch(r"[A-Za-z-]+[.,:;!)]?", secret) is not None
+    if is_assigned and (len(secret) >= _SHORTEST or is_password):
+        return masked
+    return masked if (is_password and not is_word) or (len(secret) >= _SHORTEST and _looks_random(secret)) else found[0]
 
 
 def _looks_random(text: str) -> bool:

@@ -35,5 +35,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
 
 
 def _others(child: Child, situation: Situation) -> tuple[Change, ...]:
-    """What comes with it. Of one that is off only the cloud tells."""
-    return (*to_mend(child, situation), *to_note(child)) if child.facts else differences_at_cloud(child)
+    """What comes with it. Of one that is off only the cloud tells. Another version comes with the apply after it."""
+    if child.facts is None:
+        return differences_at_cloud(child)
+    found = (*to_mend(child, situation), *to_note(child))
+    return tuple(change for change in found if not change.path.startswith("release."))

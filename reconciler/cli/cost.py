@@ -32,6 +32,8 @@ def cost(settings: Settings, selection: Selection, by: str | None, models: bool,
         raise UsageProblem("--json and --csv are two ways to say the same", "give one of them")
     if as_csv and by:
         raise UsageProblem("--csv has a line for each server", "sum them up there, or use --by without --csv")
+    if by and models and not as_json:
+        raise UsageProblem("--by sums up servers, and --models is of each gateway", "give one of them, or --json")
     client = open_client(settings)
     costs = client.costs(selection, models=models)
     if as_json:

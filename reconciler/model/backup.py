@@ -45,6 +45,7 @@ class Purpose(StrEnum):
     """Why a backup was made. Each is counted for itself where backups are removed, so none pushes another out."""
 
     COPY = "copy"  # by a person, or by the pass on schedule
+    UPDATE = "update"  # before it went to another version
     LAST = "last"  # before its server was deleted for good
     SLEEP = "sleep"  # before it went to sleep: nobody shall make the child a server without it
     FORK = "fork"  # of a server that was to succeed the child's, and was given up

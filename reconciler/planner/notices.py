@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.actions.conditions import has_expired, is_asleep, is_protected, shall_go, shall_run
+from reconciler.commands.switching import is_aside_name
 from reconciler.model import (
     LATEST,
     Action,
@@ -143,13 +144,13 @@ def _about_memory(action: Action, child: Child) -> Iterator[str]:
 
 def _about_earlier(action: Action, child: Child) -> Iterator[str]:
     facts = child.facts
-    if facts is None or action.without_copy or not (facts.checkpoints or facts.asides):
+    copies, asides = (len(facts.checkpoints), sum(map(is_aside_name, facts.asides))) if facts is not None else (0, 0)
+    if action.without_copy or not (copies or asides):
         return
-    copies, asides = len(facts.checkpoints), len(facts.asides)
     what = [f"{copies} checkpoint{'s' if copies > 1 else ''}"] if copies else []
     if asides:
         what.append(f"{asides} states that were set aside" if asides > 1 else "1 state that was set aside")
-    moves = "; the checkpoints go with it" if action.kind is Kind.REPLACE and facts.checkpoints else ""
+    moves = "; the checkpoints go with it" if action.kind is Kind.REPLACE and copies else ""
     yield f"what its host keeps of before is kept as backups as well: {' and '.join(what)}{moves}"
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Final
 
 from reconciler.actions.conditions import shall_run
 from reconciler.model import Action, Child, Diagnostic, Kind, Percent, Rollout, Severity, Situation
 from reconciler.planner.stock import few
 from reconciler.steps.versions import pinned, present
-
-_SWITCHING: Final = (Kind.UPDATE, Kind.RESIZE)  # all others leave a gateway that has run at its version
 
 
 def in_batches(rollout: Rollout, actions: Iterable[Action], children: Mapping[str, Child]) -> list[Action]:
@@ -29,7 +26,7 @@ def in_batches(rollout: Rollout, actions: Iterable[Action], children: Mapping[st
 
 def is_switch(action: Action, child: Child) -> bool:
     """Whether a gateway that has run goes over to another version, and no person has asked for that one alone."""
-    if action.kind not in _SWITCHING or action.rollback or child.facts is None or child.spec is None:
+    if action.kind is not Kind.UPDATE or action.rollback or child.facts is None or child.spec is None:
         return False
     return present(child.facts) not in (None, pinned(child.spec, child.facts).version)
 

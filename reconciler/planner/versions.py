@@ -125,10 +125,12 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
 
 def about_version(action: Action, child: Child) -> Iterator[str]:
     """What makes or starts a server leaves a gateway that has run at its version: another one is a step of its own."""
-    if action.kind is Kind.REPLACE and child.spec and child.facts and not action.without_copy:
+    is_moved = action.kind is Kind.REPLACE and not action.without_copy
+    if (is_moved or action.kind is Kind.RESIZE) and child.spec and child.facts:
         target, now = pinned(child.spec, child.facts).version, present(child.facts)
         if now is not None and now != target:
-            yield f"it moves with OpenClaw {now}; the apply after this one brings it to {target}"
+            goes_on = "moves" if is_moved else "goes on"
+            yield f"it {goes_on} with OpenClaw {now}; the apply after this one brings it to {target}"
     noted = child.record.version if child.record else None
     is_blind = action.kind in (Kind.START, Kind.RESIZE) and child.facts is None
     if child.spec and is_blind and noted not in (None, child.spec.version) and child.spec.version != LATEST:

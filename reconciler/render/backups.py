@@ -15,6 +15,7 @@ from reconciler.render.versions import moment, size_text
 
 _WHY: Final = {
     Purpose.COPY: "",
+    Purpose.UPDATE: ", before an update",
     Purpose.LAST: ", the last of its server",
     Purpose.SLEEP: ", to sleep",
     Purpose.FORK: ", a fork",

@@ -46,7 +46,7 @@ def notes(costs: Costs) -> Iterator[str]:
     """What a person should know of these numbers."""
     yield f"A month at the list prices of now, net, in {costs.currency}; IPV4 and BACKUPS are in MONTH."
     yield "TRAFFIC is what was sent this month beyond what is included."
-    off = [row.child for row in costs.rows if row.server.status is ServerStatus.OFF]
+    off = [row.child for row in costs.rows if row.server.status is ServerStatus.OFF and not row.role]
     if off:
         names = ", ".join(map(harmless, off))
         yield f"Off, and just as dear: {names}. `fleet hibernate` ends that, and keeps the memory."

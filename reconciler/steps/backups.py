@@ -25,7 +25,7 @@ from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
 from reconciler.fleet import former_names
 from reconciler.ids import ID_FORMAT, free_id, later_id, moment_of
 from reconciler.manifests import fitted
-from reconciler.model import Backup, BackupSettings, Checkpoint, Command, Hold, Purpose, Secret
+from reconciler.model import Backup, BackupSettings, Checkpoint, Command, Purpose, Secret
 from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
 from reconciler.steps.release import NODE_DIRECTORY
@@ -63,11 +63,11 @@ def identity_for(backup: Backup, ports: Ports, given: Secret | None = None) -> S
     return given or (keys.backup_identity(ports.fleet_key) if is_ours else None)
 
 
-def make(work: Work, shelf: Shelf, settings: BackupSettings) -> Backup:
+def make(work: Work, shelf: Shelf, settings: BackupSettings, purpose: Purpose = Purpose.COPY) -> Backup:
     """A new backup of a child that runs, kept and read back. Raises HostError, VaultError."""
     making, host = _making(work), work.connection()
     with archive(host, making) as made:
-        return carry(work, host, made, shelf, settings, Purpose.COPY)
+        return carry(work, host, made, shelf, settings, purpose)
 
 
 def make_last(work: Work, shelf: Shelf, settings: BackupSettings, purpose: Purpose) -> Backup:
@@ -88,6 +88,7 @@ def carry(
 ) -> Backup:
     """From the host into the vault, sealed on its way, and read back."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
+    held = work.facts.noted if work.facts is not None and purpose is not Purpose.EARLIER else None
     try:
         with TemporaryDirectory() as place:
             sealed, again = Path(place) / "sealed", Path(place) / "again"
@@ -100,7 +101,7 @@ def carry(
                 id=name or _new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
                 version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
                 sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
-                purpose=purpose, held=None if purpose is Purpose.EARLIER else _own_hold(work),
+                purpose=purpose, held=held,
             )  # fmt: skip
             backup = fitted(made_now, shelf.key)
             shelf.keep(backup, sealed)
@@ -111,12 +112,6 @@ def carry(
             f"a backup could not be written here: {error.strerror}", "make room for temporary files"
         ) from error
     return backup
-
-
-def _own_hold(work: Work) -> Hold | None:
-    """What this host keeps away from; what the whole fleet does is noted at the cloud."""
-    held = work.facts.held if work.facts is not None else None
-    return None if held is None or held == work.quarantined.get(held.version) else held
 
 
 def export(work: Work, rate: int, target: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from reconciler import commands
 from reconciler.commands.switching import NOTES, is_aside_name
 from reconciler.errors import CommandFailed, HostError
+from reconciler.fleet import former_names
 from reconciler.ids import ID_FORMAT, free_id, moment_of
 from reconciler.model import Backup, BackupSettings, Checkpoint, Purpose
 from reconciler.steps import backups
@@ -20,7 +21,8 @@ def keep_earlier(work: Work, shelf: Shelf, settings: BackupSettings) -> list[Bac
     Those of its checkpoints, the oldest first. Raises HostError, VaultError.
     """
     facts = work.facts if work.facts is not None else work.look()
-    known = shelf.of(work.name)[0]
+    names = (work.name, *former_names(work.fleet, work.name))
+    known = [backup for name in names for backup in shelf.of(name)[0]]
     found = [_keep_checkpoint(work, checkpoint, known, shelf, settings) for checkpoint in facts.checkpoints]
     for name in filter(is_aside_name, facts.asides):
         began, version = moment_of(name[:16]), name[17:].rstrip("+")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler import commands
-from reconciler.errors import HostError, ProofFailed
+from reconciler.errors import HostError, HostTimedOut, ProofFailed
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
 from reconciler.steps.gateway import ensure_ready, unproven
@@ -22,6 +22,7 @@ BURST: Final = 20  # errors: a start in bad surroundings writes a few, a release
 TIMES_BEFORE: Final = 3  # so many times what the version before has written is clearly more
 QUESTIONS: Final = 3  # to a model's provider, which may be busy
 _TAKEN: Final = "200"
+_REFUSED: Final = ("401", "403")
 
 
 def ensure_lasting(work: Work) -> bool:
@@ -95,7 +96,8 @@ def _check_model(work: Work) -> None:
             return
         work.ports.clock.sleep(LOOK_EVERY)
         work.keep_going()
-    raise HostError(
+    kind = HostError if answer in _REFUSED else HostTimedOut  # whatever else it is passes by itself
+    raise kind(
         f"the model's provider took the key before, and answers {answer} now",
         "look whether it is down, or the key was withdrawn meanwhile",
     )

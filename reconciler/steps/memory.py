@@ -144,23 +144,26 @@ def ensure_memory(work: Work) -> bool:
         return False
     host, backup = work.connection(), work.memory.backup
     if host.run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip() == backup.digest:
-        return False
+        return _keep_hold(work, backup)
     work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
     checkpoint = backups.checkpoint_of(backup, work.facts.checkpoints if work.facts is not None else ())
     backups.send(work.memory, work, checkpoint)
     host.run(commands.stop_unit(files.UNIT))  # a boot, or an apply that knew of no memory, may have started it
     host.run(commands.place_state(checkpoint, backup.digest))
+    work.look()
     _keep_hold(work, backup)
     return True
 
 
-def _keep_hold(work: Work, backup: Backup) -> None:
+def _keep_hold(work: Work, backup: Backup) -> bool:
     """A version that the child was brought back from is not tried again because it has slept, or was made anew."""
     is_its_own = backup.child in (work.name, *former_names(work.fleet, work.name)) and not work.existing().is_throwaway
-    facts = work.look()
-    if backup.held is not None and is_its_own and facts.held is None and not work.retries:
-        keep_hold(work, backup.held)
-        work.look()
+    assert work.facts is not None
+    if backup.held is None or not is_its_own or work.facts.noted is not None or work.retries:
+        return False
+    keep_hold(work, backup.held)
+    work.look()
+    return True
 
 
 def ensure_asleep(work: Work) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from reconciler.errors import HostError, HostRefused, HostTimedOut
+from reconciler.errors import HostError
 from reconciler.model import Server, ServerStatus
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.work import Work
@@ -32,26 +32,29 @@ def ensure_rebooted(work: Work) -> bool:
     if not work.reboots:
         return False
     server, clock, cloud = work.existing(), work.ports.clock, work.ports.cloud
-    before = work.look().boot_id
-    work.note("reboot-intended", durable=True, server=server.id, name=server.name)
-    work.hang_up()
-    cloud.wait(when_unlocked(work, lambda: cloud.reboot(server.id)), POWER_TIMEOUT)
+    if work.booted_before is None:  # else its button was pressed, and what came of that was not heard
+        before = work.look().boot_id
+        work.note("reboot-intended", durable=True, server=server.id, name=server.name)
+        work.hang_up()
+        pressed = when_unlocked(work, lambda: cloud.reboot(server.id))
+        work.booted_before = before
+        cloud.wait(pressed, POWER_TIMEOUT)
     deadline = clock.monotonic() + BOOT_PATIENCE
-    while not _has_booted(work, before):
+    while not _has_booted(work, work.booted_before):
         if clock.monotonic() > deadline:
             raise HostError(
                 f"it has not booted anew in {BOOT_PATIENCE:.0f} s",
                 f"fleet status {work.name} says whether it answers; its console at the cloud says more",
             )
         clock.sleep(_PAUSES[0])
-    work.reboots = False
+    work.reboots, work.booted_before = False, None
     return True
 
 
 def _has_booted(work: Work, before: str) -> bool:
     try:
         return work.look().boot_id != before
-    except (HostRefused, HostTimedOut):
+    except HostError:  # whatever it says while it goes down and comes up
         work.hang_up()
         return False
 

@@ -190,10 +190,10 @@ def _version_of_successor(work: Work) -> str | None:
 
 def _carry_hold(work: Work, old: Work) -> None:
     """What the old host keeps away from, the new one does. What the whole fleet does is noted at the cloud already."""
-    held = old.facts.held if old.facts else None
-    if held is None or held == work.quarantined.get(held.version):
+    held = old.facts.noted if old.facts else None
+    if held is None or work.retries:
         return
-    if work.look().held != held:
+    if work.look().noted != held:
         keep_hold(work, held)
         work.look()
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from reconciler.model import Backup, BackupSettings, Purpose
@@ -23,7 +23,7 @@ def surplus(
     an old name, however often it is copied, pushes out nothing that only the server before has known.
     """
     ordered, gone = sorted(backups, key=lambda backup: backup.id, reverse=True), list[Backup]()
-    for purpose in Purpose:
+    for purpose in (it for it in Purpose if it is not Purpose.EARLIER):
         servers = set[str]()
         for number, backup in enumerate(it for it in ordered if it.purpose is purpose):
             is_too_old = settings.max_age is not None and now - datetime.fromisoformat(backup.at) > settings.max_age
@@ -31,7 +31,27 @@ def surplus(
             servers.add(backup.uid)
             if number and (is_too_old or is_too_much) and (backup.child, backup.id) not in needed:
                 gone.append(backup)
-    return gone
+    return [*gone, *_of_before(ordered, settings, now, needed)]
+
+
+def _of_before(
+    ordered: list[Backup], settings: BackupSettings, now: datetime, needed: Collection[tuple[str, str]]
+) -> Iterator[Backup]:
+    """What servers had kept of before stays as long as what they knew last: it is old from the beginning."""
+    last = dict[str, str]()
+    for backup in ordered:
+        last[backup.uid] = max(last.get(backup.uid, ""), backup.at, key=_moment)
+    kept = sorted(last, key=lambda uid: _moment(last[uid]), reverse=True)[: settings.keep]
+    for backup in ordered:
+        age = now - _moment(last[backup.uid])
+        is_too_old = settings.max_age is not None and age > settings.max_age
+        is_surplus = is_too_old or backup.uid not in kept
+        if backup.purpose is Purpose.EARLIER and is_surplus and (backup.child, backup.id) not in needed:
+            yield backup
+
+
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at) if at else datetime.min.replace(tzinfo=UTC)
 
 
 def left_over(

@@ -18,7 +18,7 @@ from reconciler.diff import value_at
 from reconciler.errors import CommandFailed, HostError, VaultError
 from reconciler.ids import later_id
 from reconciler.managed import files
-from reconciler.model import Checkpoint, Hold, Switch
+from reconciler.model import Checkpoint, Hold, Purpose, Switch
 from reconciler.steps import backups
 from reconciler.steps.gateway import unproven, validate_candidate
 from reconciler.steps.lasting import know_before
@@ -72,9 +72,10 @@ def ensure_room(work: Work) -> bool:
 
 def _check_disk(work: Work, restore: str | None) -> None:
     try:
-        work.connection().run(commands.check_room(ROOM_MB, restore))
+        is_there = work.facts is not None and work.declared().version in work.facts.releases
+        work.connection().run(commands.check_room(0 if is_there else ROOM_MB, restore))
     except CommandFailed as error:
-        raise HostError(error.summary, f"{_NOTHING_CHANGED}; make room, or have a larger server_type") from error
+        raise HostError(error.summary, f"{_NOTHING_CHANGED}; make room on its disk: fleet ssh {work.name}") from error
 
 
 def ensure_archive(work: Work) -> bool:
@@ -91,14 +92,14 @@ def ensure_archive(work: Work) -> bool:
         return False
     settings = work.declared().backup
     try:
-        backup = backups.make(work, shelf_of(settings, work.fleet, work.ports), settings)
+        backup = backups.make(work, shelf_of(settings, work.fleet, work.ports), settings, Purpose.UPDATE)
     except (HostError, VaultError) as error:
-        if error.temporary:
+        if work.was_healthy and error.temporary:
             raise
         if work.was_healthy:
             raise HostError(
                 f"no backup could be made before it goes to another version: {error.summary}",
-                f"{error.advice}\n{_NOTHING_CHANGED}; to go without a backup: fleet apply --no-backup {work.name}",
+                f"{error.advice}\n{_NOTHING_CHANGED}; without a backup: fleet apply --no-backup {work.name}".strip(),
             ) from error
         work.note("backup-not-made", durable=True, error=work.quoted(error.summary))
         return False
@@ -138,7 +139,10 @@ def ensure_kept(work: Work) -> bool:
     """The host does not go back any more."""
     if work.switch is None:
         return False
-    switch, held = work.switch, _json(work.hold_afterwards) if work.hold_afterwards else b""
+    switch, noted = work.switch, work.facts.noted if work.facts is not None else None
+    still_held = noted if noted is not None and noted.version != work.switch.target else None
+    kept = work.hold_afterwards or still_held
+    held = _json(kept) if kept else b""
     work.connection().run(commands.stay(switch.checkpoint, switch.target, held))
     work.note("switched", durable=True, **_words(switch))
     work.switch, work.restore, work.hold_afterwards = None, None, None
@@ -150,7 +154,7 @@ def ensure_pruned(work: Work) -> bool:
     """No more copies than the file says, and no releases but theirs and the present one."""
     assert work.facts is not None
     facts, most = work.facts, work.declared().update.keep
-    kept = kept_checkpoints(facts.checkpoints, most)
+    kept = kept_checkpoints(facts.checkpoints, most, linked(facts) or "")
     asides = facts.asides[-most:]
     versions = {work.declared().version, linked(facts) or "", *(checkpoint.version for checkpoint in kept)} - {""}
     if facts.switch is not None or not (keeps_too_many(facts, most) or not versions.issuperset(facts.releases)):
@@ -187,13 +191,17 @@ def new_id(work: Work) -> str:
     return later_id(work.ports.clock.now(), known)
 
 
-def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int) -> tuple[Checkpoint, ...]:
+def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int, now: str = "") -> tuple[Checkpoint, ...]:
     """Those that are not pruned, the oldest first: of each version the newest, and then the newest of all.
 
-    So tries that fail again and again do not push out the only way down.
+    So tries that fail again and again do not push out the only way down; nor does a copy of what runs `now`.
     """
     newest = {checkpoint.version: checkpoint.id for checkpoint in checkpoints}
-    ranked = sorted(checkpoints, key=lambda found: (found.id == newest[found.version], found.id), reverse=True)
+
+    def rank(found: Checkpoint) -> tuple[bool, bool, str]:
+        return found.id == newest[found.version], found.version != now, found.id
+
+    ranked = sorted(checkpoints, key=rank, reverse=True)
     return tuple(sorted(ranked[:most], key=lambda found: found.id))
 
 

@@ -78,6 +78,7 @@ class Work:
     retries: bool = False  # a person wants what is held to be tried again
     restarts: bool = False  # a person wants the gateway to start anew, whatever it runs with
     reboots: bool = False  # a person wants its server to boot anew
+    booted_before: str | None = None  # the boot that was to end, since its button was pressed
     stays_at: str | None = None  # the version that a switch has gone back to
     without_copy: bool = False  # its memory goes with its server, because a person says so
     last_copy: Backup | None = None  # what its server was deleted after

@@ -254,8 +254,10 @@ def to_note(recipe: Recipe) -> list[str]:
 
 
 def comes_with_a_resize(name: str, recipe: Recipe, options: PlanOptions) -> bool:
-    """Of a host that nobody has looked at only the cloud tells what differs."""
-    return any(to_mend(name, recipe, options)) if is_seen(recipe) else differs_at_cloud(recipe)
+    """Of a host that nobody has looked at only the cloud tells what differs. Another version comes after it."""
+    if not is_seen(recipe):
+        return differs_at_cloud(recipe)
+    return any(path != "version" for paths in to_mend(name, recipe, options) for path in paths)
 
 
 def differs_at_cloud(recipe: Recipe) -> bool:

@@ -40,7 +40,7 @@ LAWS: Final[tuple[Law, ...]] = (
     laws_of_words.each_child_stands_to_the_file_as_its_world_says,
     laws_of_words.every_action_says_why,
     laws_of_words.a_secret_is_in_no_output,
-    laws_of_actions.a_resize_brings_all_other_changes_along,
+    laws_of_actions.a_resize_brings_all_other_changes_along_but_a_version,
     laws_of_actions.whose_each_thing_is_gets_noted,
     laws_of_actions.what_is_not_the_files_stays,
     laws_of_words.each_action_says_what_it_changes_in_the_bill,

@@ -164,7 +164,7 @@ def what_is_aimed_at_is_the_first_that_can_be_had(case: Case, plan: Plan) -> Non
             assert aim == (None, None)
 
 
-def a_resize_brings_all_other_changes_along(case: Case, plan: Plan) -> None:
+def a_resize_brings_all_other_changes_along_but_a_version(case: Case, plan: Plan) -> None:
     for action, recipe in _actions(case, plan):
         if action.kind is Kind.RESIZE:
             first, *others = [change.path for change in changes(action)]

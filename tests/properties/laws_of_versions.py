@@ -128,6 +128,14 @@ def who_is_asked_to_go_back_does_so_because_of_that(world: World, plan: Plan) ->
             assert (action.kind, action.reason.code) == (Kind.UPDATE, ReasonCode.ASKED)
 
 
+def what_is_kept_beyond_the_file_is_pruned(world: World, plan: Plan) -> None:
+    """Where nothing else is to be done; in the midst of a switch nobody counts."""
+    for name, it in _seen(world):
+        found = [(change.before, change.after) for change in _changes(plan, name) if change.path == "update.keep"]
+        is_idle = bool(it.crowd) and it.going is None and not _is_switch(world, it)
+        assert found == ([(4, 3)] if is_idle else [])
+
+
 def another_tree_is_drift_of_the_same_version_alone(world: World, plan: Plan) -> None:
     for name, it in _seen(world):
         found = [change.drift for change in _changes(plan, name) if change.path == "release.tree"]
@@ -169,6 +177,7 @@ LAWS: Final = (
     nobody_goes_before_a_canary_that_does_not,
     who_goes_is_told_what_that_means,
     who_is_asked_to_go_back_does_so_because_of_that,
+    what_is_kept_beyond_the_file_is_pruned,
     another_tree_is_drift_of_the_same_version_alone,
     another_version_goes_in_turn,
 )

@@ -41,6 +41,7 @@ class Minded:
     moves: bool = False  # to another region, which is allowed
     coming: str = LOW  # the version that it is on its way from
     holds_another: bool = False  # its host has a note of a version that nobody wants
+    crowd: str = ""  # more than the file says are kept there: copies, or asides
     broken: str = ""  # the release that is linked: not whole, or the link leads elsewhere
 
     @property
@@ -82,6 +83,7 @@ def every_child() -> Iterator[World]:
         yield World((it, Minded(MIDDLE, HIGH)), it.wants)
     for at, wants, copy in product(VERSIONS, VERSIONS, (None, LOW)):
         yield World((Minded(at, wants, copy=copy, moves=True),))
+        yield World((Minded(at, wants, moves=True),), wants)
     for rollout in ROLLOUTS:
         yield World((Minded(LOW, MIDDLE),) * len(NAMES), None, rollout)
         for canary in (Minded(None, MIDDLE, there="silent"), Minded(LOW, MIDDLE, moves=True), Minded(LOW, HIGH)):
@@ -112,6 +114,8 @@ EVERY: Final = (
     + [Minded(at, wants, held=True, there="unwanted") for at, wants in product(VERSIONS, VERSIONS)]
     + [Minded(None, wants, there="none", asked="retry") for wants in VERSIONS]
     + [Minded(at, wants, holds_another=True) for at, wants in product(VERSIONS, VERSIONS)]
+    + [Minded(MIDDLE, MIDDLE, crowd=crowd) for crowd in ("copies", "asides")]
+    + [Minded(MIDDLE, MIDDLE, going=MIDDLE, coming=MIDDLE, crowd=crowd) for crowd in ("copies", "asides")]
     + [Minded(at, wants, copy=wants) for at, wants in product(VERSIONS, VERSIONS)]
     + [Minded(at, LOW, HIGH, going=LOW, coming=HIGH) for at in (LOW, HIGH)]
     + [
@@ -120,6 +124,7 @@ EVERY: Final = (
     ]
     + [Minded(at, wants, tree=tree) for at, wants, tree in product(VERSIONS, VERSIONS, ("same", "other", "none"))]
 )
+CROWD: Final = tuple(Checkpoint(f"2026112{day}T080000Z", "2026.9.1", MADE, 1) for day in range(4))  # three are kept
 ROLLOUTS: Final = (
     Rollout(),
     Rollout(canaries=0, batch=2),
@@ -152,7 +157,8 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
     facts = replace(
         child.facts,
         managed={**child.facts.managed, "release": {**_as_map(child.facts.managed["release"]), **release}},
-        checkpoints=(copy_of(it),) if it.copy else (),
+        checkpoints=(copy_of(it),) if it.copy else CROWD if it.crowd == "copies" else (),
+        asides=tuple(f"{copy.id}@{copy.version}" for copy in CROWD) if it.crowd == "asides" else (),
         held=hold(it.wants) if it.held else hold("2026.9.1") if it.holds_another else None,
         switch=Switch(it.coming, it.going, "20261126T120000Z", is_made=True) if it.going else None,
     )

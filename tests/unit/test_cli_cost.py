@@ -55,6 +55,16 @@ def test_what_is_off_or_left_or_nobodys_costs_as_well_and_is_named(fleet: Comman
     assert "43.88" in said
 
 
+def test_a_server_counts_once_whoever_it_may_be_of(fleet: CommandLine) -> None:
+    label = "openclaw-deploy/child"
+    alice = fleet.world.server("alice")
+    twin = replace(alice, id=4711, name="demo-bob-2", labels={**alice.labels, label: "bob"})
+    fleet.world.cloud.add(twin)
+    told = json.loads(fleet("cost", "--json").out)
+    assert sorted(it["id"] for it in told["servers"]) == sorted(fleet.world.cloud.by_id)
+    assert told["in_all"]["servers"] == 3
+
+
 def test_traffic_beyond_what_is_included_has_a_price(fleet: CommandLine) -> None:
     change_server(fleet, "alice", outgoing=22 * TERABYTE, included=20 * TERABYTE)
     assert cells(fleet)["alice"][5] == "2.00"
@@ -140,7 +150,7 @@ def test_models_are_counted_by_their_gateways(fleet: CommandLine) -> None:
     assert found["in all"][-1] == "12.35"
 
 
-@pytest.mark.parametrize("spent", ["much", None, float("nan"), {}])
+@pytest.mark.parametrize("spent", ["much", None, float("nan"), {}, "9e999999", -5, True])
 def test_who_does_not_say_so_is_named(fleet: CommandLine, spent: Json) -> None:
     fleet.world.host("alice").gateway.spent = spent
     fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("no answer")
@@ -156,3 +166,4 @@ def test_who_does_not_say_so_is_named(fleet: CommandLine, spent: Json) -> None:
 def test_two_ways_to_say_the_same_are_one_too_many(fleet: CommandLine) -> None:
     assert fleet("cost", "--json", "--csv").code == 64
     assert fleet("cost", "--by", "group", "--csv").code == 64
+    assert fleet("cost", "--by", "group", "--models").code == 64

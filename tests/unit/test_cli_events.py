@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -95,7 +95,11 @@ def test_json_is_a_line_for_each_child(fleet: CommandLine) -> None:
     assert (found[0]["messages"][0]["text"], found[0]["messages"][0]["length"]) == (None, 5)
 
 
-@pytest.mark.parametrize("answer", [b"", b"{}", b"[1]", b'[{"id": 1}]', b"[" * 100_000])
+ODD_ROLE: Final = b'[{"id": "a", "role": "system", "session": "", "at": 1, "length": 1, "text": null}]'
+ODD_TIME: Final = b'[{"id": "a", "role": "user", "session": "", "at": 1e17, "length": 1, "text": null}]'
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"[1]", b'[{"id": 1}]', b"[" * 100_000, ODD_ROLE, ODD_TIME])
 def test_an_answer_that_is_none_is_said(fleet: CommandLine, answer: bytes) -> None:
     original = host(fleet).run
 
@@ -131,6 +135,16 @@ def test_what_a_gateway_says_of_its_channel_is_trusted_to_be_nothing(fleet: Comm
 
 def test_nobody_in_particular_is_refused(fleet: CommandLine) -> None:
     assert fleet("events").code == 64
+
+
+def test_who_wants_none_of_before_sees_what_comes_alone(fleet: CommandLine) -> None:
+    says(host(fleet), "before", ago=5)
+    client = fleet.world.client()
+    with client.lines(kept=True) as lines:
+        looks = client.activities(["alice"], lines, 0, texts=True, every=2.0)
+        assert [it.text for activity in next(looks) for it in activity.messages] == []
+        says(host(fleet), "now")
+        assert [it.text for activity in next(looks) for it in activity.messages] == ["now"]
 
 
 def test_who_follows_sees_each_message_once(fleet: CommandLine) -> None:

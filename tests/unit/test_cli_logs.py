@@ -74,6 +74,25 @@ def test_secrets_of_the_child_are_masked_however_they_are_written(fleet: Command
     assert said.out.count("***") == 3
 
 
+def test_a_secret_in_a_name_is_masked_too(fleet: CommandLine) -> None:
+    token = fleet.world.ports().secrets.bot_token(fleet.world.specs["alice"].bot_token).reveal()
+    host(fleet).log.append({"at": host(fleet).now(), "level": "INFO", "name": token, "text": "hello"})
+    assert fleet("logs", "alice").out.endswith("INFO  ***: hello\n")
+
+
+def test_a_pattern_finds_what_is_seen(fleet: CommandLine) -> None:
+    logged(host(fleet), "sent", "ERROR")
+    for pattern in ("ERROR", "^ERROR telegram", "telegram: sent", "^sent$"):
+        assert "sent" in fleet("logs", "alice", "--grep", pattern).out
+
+
+@pytest.mark.parametrize("at", [1e17, -1e17, -62135630000.0, 1e99])
+def test_a_moment_that_there_is_not_is_none(fleet: CommandLine, at: float) -> None:
+    host(fleet).log.append({"at": at, "level": "INFO", "name": "telegram", "text": "ready"})
+    said = fleet("logs", "alice")
+    assert (said.code, "telegram: ready" in said.out) == (0, True), said
+
+
 def test_a_pattern_cannot_ask_what_a_secret_is(fleet: CommandLine) -> None:
     token = fleet.world.ports().secrets.bot_token(fleet.world.specs["alice"].bot_token).reveal()
     logged(host(fleet), f"bot {token}")

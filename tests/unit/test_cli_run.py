@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from reconciler.errors import HostTimedOut
+from reconciler.errors import CloudUnavailable, HostTimedOut
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile
@@ -143,3 +144,18 @@ def test_no_server_boots_without_consent_or_a_name(fleet: CommandLine) -> None:
     before = boots(fleet)
     assert (fleet("reboot", "alice").code, fleet("reboot", "--yes").code) == (4, 64)
     assert boots(fleet) == before
+
+
+def test_a_server_boots_once_though_nobody_hears_that_its_button_was_pressed(fleet: CommandLine) -> None:
+    before = boots(fleet)
+    cloud = fleet.world.cloud
+    waited, failures = cloud.wait, [CloudUnavailable("no answer")]
+
+    def wait(actions: Sequence[int], timeout: float) -> None:
+        waited(actions, timeout)
+        if failures:
+            raise failures.pop()
+
+    cloud.wait = wait  # type: ignore[method-assign,assignment]
+    assert fleet("reboot", "alice", "--yes").code == 0
+    assert boots(fleet) == {**before, "alice": before["alice"] + 1}

@@ -208,7 +208,7 @@ def test_an_update_leaves_a_copy_off_the_host_made_while_the_gateway_answers(fre
     seen: list[str] = []
     after(host, "make an archive", lambda: seen.append(host.gateway.active))
     assert fresh.apply()[0].code is OutcomeCode.DONE
-    [copy] = kept(fresh, Purpose.COPY)
+    [copy] = kept(fresh, Purpose.UPDATE)
     assert (copy.version, said(copy), seen) == (OLD, 1, ["active"])
     assert fresh.client().keeper().verify("alice", copy)
 
@@ -226,7 +226,7 @@ def test_without_a_copy_nothing_changes_unless_a_person_says_so(fresh: FakeFleet
     [action] = fresh.client().plan(options=given_up).plan.actions
     assert "no backup of it is made first (--no-backup)" in action.notes
     assert fresh.apply(options=given_up)[0].code is OutcomeCode.DONE
-    assert (linked(host), kept(fresh, Purpose.COPY)) == (NEW, [])
+    assert (linked(host), kept(fresh, Purpose.UPDATE)) == (NEW, [])
 
 
 def test_storage_that_is_gone_stops_an_update_before_it_begins(fresh: FakeFleet) -> None:
@@ -253,7 +253,7 @@ def test_copies_of_updates_do_not_pile_up(fresh: FakeFleet) -> None:
         fresh.change("alice", version=f"2026.9.{number}")
         fresh.clock.sleep(3600)
         assert fresh.apply()[0].code is OutcomeCode.DONE
-    assert [it.version for it in kept(fresh, Purpose.COPY)] == ["2026.9.10", "2026.9.9"]
+    assert [it.version for it in kept(fresh, Purpose.UPDATE)] == ["2026.9.10", "2026.9.9"]
 
 
 def test_no_user_is_told_and_nothing_stopped_where_there_is_no_room_for_its_memory(fresh: FakeFleet) -> None:
