@@ -23,7 +23,7 @@ MODULES: Final = (
 # What these ask that decides nothing about a plan: values and words, what is written on hosts, and steps, which act.
 ASKED: Final = frozenset(
     {
-        *("__init__", "commands/__init__", "errors", "model/__init__", "diff"),
+        *("__init__", "commands/__init__", "commands/switching", "errors", "model/__init__", "diff"),
         *("managed/__init__", "managed/config", "managed/files", "managed/workspace"),
         *(
             "steps/__init__",
