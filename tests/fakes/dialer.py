@@ -41,7 +41,9 @@ class FakeDialer:
 
     def connect(self, address: HostAddress, timeout: float) -> FakeHost:
         self.met.append(address)
-        server = next((server for server in self._cloud.by_id.values() if server.address == address.address), None)
+        server = next(
+            (server for server in tuple(self._cloud.by_id.values()) if server.address == address.address), None
+        )
         if server is None or server.status is not ServerStatus.RUNNING:
             raise HostTimedOut(f"no answer from {address.address}")
         if not self._cloud.lets_in(server, self.source, address.port):
@@ -60,7 +62,7 @@ class FakeDialer:
 
     def of(self, child: str) -> FakeHost:
         """The host of the child of this name; where there are several, of the one that is the child's for who looks."""
-        servers = [server for server in self._cloud.by_id.values() if server.child == child]
+        servers = [server for server in tuple(self._cloud.by_id.values()) if server.child == child]
         own = min(servers, key=lambda server: (server.is_retired, server.is_successor))
         return self.hosts[own.id]
 
