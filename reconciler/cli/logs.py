@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.ages import age_of
 from reconciler.cli.client import asked_of, declared_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_lines
@@ -28,11 +29,10 @@ class _Age(click.ParamType[timedelta]):
     name = "age"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        found = re.fullmatch(r"([0-9]{1,6})([smhdw])", str(value))
+        found = age_of(str(value))
         if found is None:
             self.fail(f"{value!r} is no time such as 30m, 1h or 2d", param, ctx)
-        units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-        return timedelta(**{units[found[2]]: int(found[1])})
+        return found
 
 
 class _Pattern(click.ParamType[re.Pattern[str]]):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.ages import age_of
 from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_lines, whoever_reads
@@ -17,8 +18,6 @@ from reconciler.errors import UsageProblem
 from reconciler.selection import Selection
 
 _HOST_KEY = re.compile(r"ssh-ed25519 (AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43})(?: .*)?")  # 32 bytes of key
-_AGO = re.compile(r"([1-9][0-9]{0,5})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _NO_HOST_KEY = """\
 without the server's host key nobody can tell whether it is the server that answers
 log in to its console at the cloud, run: cat /etc/ssh/ssh_host_ed25519_key.pub
@@ -139,8 +138,8 @@ def _ask_passphrase() -> str:
 def _moment(since: str | None) -> datetime | None:
     if since is None:
         return None
-    if ago := _AGO.fullmatch(since):
-        return _before_now(timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
+    if (ago := age_of(since)) is not None:
+        return _before_now(ago)
     try:
         moment = datetime.fromisoformat(since)
     except ValueError as error:
