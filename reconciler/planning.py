@@ -134,6 +134,42 @@ class Planning:
             if why := self.why_no_server(name):
                 raise Refused(f"{name} cannot wake: {why}", "change that first")
 
+    def plan_rebuild(self, names: Iterable[str], without_copy: Iterable[str] = ()) -> Planned:
+        """The plan that gives each of the named children a new server, as the file has it, with its memory.
+
+        Those in `without_copy` are given their newest backup instead, if there is one, on the version of that: their
+        old hosts are not asked for anything. Of who has something else to be done first that is said, and nothing is
+        done. Raises Refused, BackupDamaged, VaultError.
+        """
+        names, given_up = tuple(names), frozenset(without_copy)
+        self._refuse_protected(names)
+        keeper = Keeper(self.fleet, self._ports)
+        newest, problems = keeper.newest(given_up) if given_up else ({}, {})
+        for name, problem in problems.items():
+            raise Refused(f"{name} is not rebuilt: nobody can tell its backups: {problem}", "mend that first")
+        backups = {name: keeper.find(name) for name in given_up if name in newest}
+        memories = {name: keeper.memory(backup.child, backup) for name, backup in backups.items()}
+        specs = {name: replace(self.fleet.children[name], version=it.version) for name, it in backups.items()}
+        options = PlanOptions(
+            partial=True,
+            allow_replace=frozenset(names),
+            rebuild={name: backups.get(name) for name in names},
+            without_copy=given_up,
+            max_destroys=len(names) if self.fleet.policy.max_destroys is None else None,
+        )
+        fleet = replace(self.fleet, children={**self.fleet.children, **specs})
+        planned = self._plan(fleet, names, options, memories)
+        self._refuse_protected_servers(planned)
+        due = {action.child: action for action in planned.plan.actions}
+        left = [
+            Diagnostic(Severity.REFUSED, f"{name} is not rebuilt: {why}", address=name)
+            for name, child in planned.children.items()
+            if (why := _why_no_rebuild(child, due.get(name)))
+        ]
+        actions = tuple(action for action in planned.plan.actions if action.kind is Kind.REPLACE)
+        made = replace(planned.plan, actions=actions, diagnostics=(*planned.plan.diagnostics, *left))
+        return replace(planned, plan=made)
+
     def plan_restart(self, names: Iterable[str], *, reboots: bool = False) -> Planned:
         """The plan that starts the gateways of these children anew, and those anyway that do not run.
 
@@ -226,6 +262,17 @@ class Planning:
         made = replace(made, diagnostics=(*made.diagnostics, *made_empty(made, told), *lost))
         made = with_losses(made, children, fleet, self._ports)
         return Planned(made, children, options, seen.trees, memories)
+
+
+def _why_no_rebuild(child: Child, due: Action | None) -> str:
+    """In words; empty for one that is, and where the plan says it already."""
+    if child.spec is None or child.server is None:
+        return "it has no server that the fleet file declares"
+    if due is not None and due.kind is not Kind.REPLACE:
+        return f"there is something else to do first, {due.kind}: fleet apply {child.name}"
+    if due is None and (not child.spec.enabled or child.asleep is not None):
+        return "the fleet file, or its sleep, says that it shall not run"
+    return ""
 
 
 def _why_no_restart(child: Child, due: Action | None, made: Plan) -> str | None:

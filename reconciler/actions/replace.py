@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.actions.conditions import is_locked_out, is_protected, shall_run
+from reconciler.actions.conditions import is_locked_out, is_off, is_protected, shall_run
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.offers import needs_new_server
 from reconciler.steps import PREPARE, PUT, Step
@@ -36,18 +36,25 @@ NOTES: Final = (
 
 
 def reason(child: Child, situation: Situation) -> Reason | None:
-    """The file says what only another server can have, it is allowed, and nobody protects this one."""
+    """The file says what only another server can have, or a person asks; allowed, and not protected against."""
     if not shall_run(child, situation) or not situation.options.may_replace(child.name):
         return None
     is_moved = child.name not in situation.options.without_copy
-    if is_moved and (is_locked_out(child) or _goes_down(child)):
+    if is_moved and (is_locked_out(child) or _goes_down(child) or _starts_first(child)):
         return None
-    if child.retired:
+    if child.server is None or child.retired:
         return None  # one after the other
-    changes = needs_new_server(child, situation.catalog)
-    if not changes or is_protected(child):
+    changes, is_asked = needs_new_server(child, situation.catalog), child.name in situation.options.rebuild
+    if not (changes or is_asked) or is_protected(child):
         return None
+    if is_asked:
+        return Reason(ReasonCode.ASKED, "asked for on the command line; it gets a new server", changes)
     return Reason(ReasonCode.CHANGED, "only a new server can have what the fleet file says", changes)
+
+
+def _starts_first(child: Child) -> bool:
+    """It is off, and what it knows cannot be copied from there; of an unfinished one its host is asked for that."""
+    return is_off(child) and child.facts is None and not child.is_unfinished
 
 
 def _goes_down(child: Child) -> bool:

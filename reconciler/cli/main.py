@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "start": ("reconciler.cli.run:start", "Start gateways that do not run."),
     "stop": ("reconciler.cli.run:stop", "End gateways, until somebody starts them."),
     "reboot": ("reconciler.cli.run:reboot", "Boot servers anew, a few at a time, where they need it."),
+    "rebuild": ("reconciler.cli.rebuild:rebuild", "Give children a new server, with their memory."),
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
     "events": ("reconciler.cli.events:events", "Whether messages come and go, and the last of them."),
     "cost": ("reconciler.cli.cost:cost", "What the fleet costs in a month."),

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from reconciler.model.backup import Sleep
+from reconciler.model.backup import Backup, Sleep
 from reconciler.model.cloud import Catalog
 from reconciler.model.json import Json
 from reconciler.model.release import Hold, Rollback
@@ -127,9 +127,10 @@ class PlanOptions:
     `allow_replace` names the children whose server may be replaced; True means every one. `repair` names children whose
     often repaired keys are mended once more, `retry` children for which a version that is held is tried again,
     `rollback` those that go back to a checkpoint, `without_copy` those whose memory may go with their server,
-    `hibernate` those that shall sleep, and `waking` those that shall wake, and from which backup. `partial` says that
-    only some children were asked for. `max_destroys` is used instead of the file's. `requests_left` is what the cloud's
-    rate limit allows at once; None where nobody knows.
+    `hibernate` those that shall sleep, `rebuild` those that shall have a new server whatever theirs is like, and with
+    which backup where their memory does not move, and `waking` those that shall wake, and from which backup. `partial`
+    says that only some children were asked for. `max_destroys` is used instead of the file's. `requests_left` is what
+    the cloud's rate limit allows at once; None where nobody knows.
     """
 
     allow_replace: frozenset[str] | bool = frozenset()
@@ -138,6 +139,7 @@ class PlanOptions:
     rollback: Mapping[str, Rollback] = field(default_factory=dict)
     without_copy: frozenset[str] = frozenset()
     hibernate: frozenset[str] = frozenset()
+    rebuild: Mapping[str, Backup | None] = field(default_factory=dict)
     waking: Mapping[str, Sleep] = field(default_factory=dict)
     partial: bool = False
     max_destroys: int | Percent | None = None

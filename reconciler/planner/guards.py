@@ -72,7 +72,7 @@ def _is_given_up(child: Child, situation: Situation) -> bool:
 
 def _may_give_up(child: Child, situation: Situation) -> bool:
     allowed = situation.options.may_replace(child.name) and not is_protected(child)
-    return allowed and bool(needs_new_server(child, situation.catalog))
+    return allowed and (child.name in situation.options.rebuild or bool(needs_new_server(child, situation.catalog)))
 
 
 def _host_obstacle(child: Child, may_give_up: bool) -> Diagnostic | None:

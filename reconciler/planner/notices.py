@@ -13,6 +13,7 @@ from reconciler.commands.switching import is_aside_name
 from reconciler.model import (
     LATEST,
     Action,
+    Backup,
     Catalog,
     Change,
     Child,
@@ -114,7 +115,7 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     if action.kind is Kind.HIBERNATE:
         yield f"{_copied_to_sleep(action)}; its address goes"
     if action.kind in (Kind.DESTROY, Kind.REPLACE):
-        yield from _about_memory(action, child)
+        yield from _about_memory(action, child, situation.options.rebuild.get(child.name))
     if action.kind in (Kind.HIBERNATE, Kind.DESTROY, Kind.REPLACE):
         yield from _about_earlier(action, child)
     if child.spec and action.kind not in (Kind.HIBERNATE, Kind.DESTROY) and child.server.backups and not kept:
@@ -127,9 +128,16 @@ def _copied_to_sleep(action: Action) -> str:
     return "a copy of its memory is kept and read back first"
 
 
-def _about_memory(action: Action, child: Child) -> Iterator[str]:
-    """Whether anything is left of it. Of one where no gateway ever started, or that serves no user, nothing is."""
-    if action.without_copy:
+def _about_memory(action: Action, child: Child, given: Backup | None) -> Iterator[str]:
+    """Whether anything is left of it. Of one where no gateway ever started, or that serves no user, nothing is.
+
+    `given` is the backup that its new gateway gets, where its memory is not copied now.
+    """
+    if given is not None:
+        at = f"{given.at[:16].replace('T', ' ')} UTC"
+        yield f"it gets the backup {given.id}, what it remembered at {at}, on OpenClaw {given.version}"
+        yield "what it remembers since then is lost for good: no copy of it is made (--no-backup)"
+    elif action.without_copy:
         yield "what it remembers is lost for good: no copy of it is made (--no-backup)"
     elif action.kind is Kind.REPLACE:
         yield "its gateway is stopped, its memory copied and read back, and given to the new one before that starts"

@@ -26,8 +26,8 @@ def keep_earlier(work: Work, shelf: Shelf, settings: BackupSettings) -> list[Bac
     found = [_keep_checkpoint(work, checkpoint, known, shelf, settings) for checkpoint in facts.checkpoints]
     for name in filter(is_aside_name, facts.asides):
         began, version = moment_of(name[:16]), name[17:].rstrip("+")
-        if began is not None:  # of several after one checkpoint each has a second of its own
-            at = (began + timedelta(seconds=name.count("+"))).isoformat()
+        if began is not None:  # of several after one checkpoint each has a time of its own, and another than that
+            at = (began + timedelta(seconds=name.count("+"), microseconds=1)).isoformat()
             _keep_earlier(work, name, Checkpoint(name[:16], version, at), known, shelf, settings)
     return found
 

@@ -5,12 +5,14 @@ Asked of another version, and of another server before the old one goes: of what
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from reconciler import commands
 from reconciler.errors import HostError, HostTimedOut, ProofFailed
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
+from reconciler.model import LABEL_PREFIX, Server
 from reconciler.steps.gateway import ensure_ready, unproven
 from reconciler.steps.versions import linked
 from reconciler.steps.work import Work
@@ -21,6 +23,8 @@ LEAST_MB: Final = 200  # of disk: with less a gateway is ready and answers nobod
 BURST: Final = 20  # errors: a start in bad surroundings writes a few, a release that cannot work some with each try
 TIMES_BEFORE: Final = 3  # so many times what the version before has written is clearly more
 QUESTIONS: Final = 3  # to a model's provider, which may be busy
+BEFORE: Final = LABEL_PREFIX + "before"
+_WORDS_BEFORE: Final = re.compile(r"errors-(?P<errors>[0-9]{1,9}|unknown)\.model-(?P<model>taken|not-taken)")
 _TAKEN: Final = "200"
 _REFUSED: Final = ("401", "403")
 
@@ -30,6 +34,8 @@ def ensure_lasting(work: Work) -> bool:
     succeeds = work.before is not None or (bool(work.retired) and work.is_first)
     if work.switch is None and not succeeds:
         return False
+    if work.before is None and work.retired and work.is_first:
+        _recall_before(work, work.retired[0])
     _soak(work)
     _check_model(work)
     work.connection().run(commands.reset_failed(files.UNIT))
@@ -48,6 +54,24 @@ def know_before(work: Work, old: Work) -> None:
     work.model_before = _model(old)
 
 
+def labels_of_before(work: Work) -> dict[str, str]:
+    """What `know_before` has found, for a label of the server that is retired: the next apply may be another's.
+
+    Empty where nobody has looked, for its memory was given up.
+    """
+    if not work.model_before and work.errors_before is None:
+        return {}
+    errors = "unknown" if work.errors_before is None else work.errors_before
+    return {BEFORE: f"errors-{errors}.model-{'taken' if work.model_before == _TAKEN else 'not-taken'}"}
+
+
+def _recall_before(work: Work, old: Server) -> None:
+    found = _WORDS_BEFORE.fullmatch(old.labels.get(BEFORE, ""))
+    if found is not None:
+        work.errors_before = int(found["errors"]) if found["errors"].isdecimal() else None
+        work.model_before = _TAKEN if found["model"] == "taken" else ""
+
+
 def _soak(work: Work) -> None:
     """Raises ProofFailed. One look may come at a bad moment; several in a row, or an end of the process, may not."""
     assert work.facts is not None
@@ -58,7 +82,10 @@ def _soak(work: Work) -> None:
         work.keep_going()
         facts = work.look()
         if facts.disk_free_mb < LEAST_MB:
-            raise HostError(f"the disk has {facts.disk_free_mb} MB left: nobody is answered with that", "make room")
+            raise HostError(
+                f"the disk has {facts.disk_free_mb} MB left: nobody is answered with that",
+                f"make room on it: `fleet ssh {work.name}`, then `sudo du -xh / | sort -h | tail`",
+            )
         gateway = facts.gateway
         _refuse_burst(work)
         missing = unproven(gateway, work.declared().version)

@@ -39,7 +39,7 @@ from reconciler.steps.access import ensure_reachable
 from reconciler.steps.earlier import keep_earlier
 from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, when_unlocked
-from reconciler.steps.lasting import know_before
+from reconciler.steps.lasting import BEFORE, know_before, labels_of_before
 from reconciler.steps.memory import ensure_copy, may_remember
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
@@ -109,7 +109,8 @@ def ensure_retired(work: Work) -> bool:
     """The commit point: from here on the successor is the child's server, for everybody who looks."""
     old = _before(work)
     server = deletable(old) or present(old)
-    old.server = when_unlocked(old, lambda: work.ports.cloud.set_labels(server.id, {**server.labels, RETIRED: "true"}))
+    labels = {**server.labels, **labels_of_before(work), RETIRED: "true"}
+    old.server = when_unlocked(old, lambda: work.ports.cloud.set_labels(server.id, labels))
     set_label(work, {SUCCESSOR: STARTED})
     work.is_quiet = False
     return True
@@ -218,5 +219,5 @@ def _disable_if_it_answers(work: Work) -> None:
 def _unretired(work: Work, server: Server) -> Server:
     if not server.is_retired:
         return server
-    labels = {name: value for name, value in server.labels.items() if name != RETIRED}
+    labels = {name: value for name, value in server.labels.items() if name not in (RETIRED, BEFORE)}
     return when_unlocked(work, lambda: work.ports.cloud.set_labels(server.id, labels))

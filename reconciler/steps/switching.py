@@ -16,17 +16,17 @@ from reconciler import commands
 from reconciler.commands.switching import ASIDES, CHECKPOINTS, HELD_PATH
 from reconciler.diff import value_at
 from reconciler.errors import CommandFailed, HostError, VaultError
-from reconciler.ids import later_id
+from reconciler.ids import ID_FORMAT, later_id
 from reconciler.managed import files
-from reconciler.model import Checkpoint, Hold, Purpose, Switch
+from reconciler.model import Backup, Checkpoint, Hold, Purpose, Switch
 from reconciler.steps import backups
 from reconciler.steps.gateway import unproven, validate_candidate
 from reconciler.steps.lasting import know_before
-from reconciler.steps.shelf import shelf_of
+from reconciler.steps.shelf import Shelf, shelf_of
 from reconciler.steps.system import install_files
 from reconciler.steps.telling import tell_users
 from reconciler.steps.versions import keeps_too_many, linked, present, way_down
-from reconciler.steps.work import Work
+from reconciler.steps.work import Work, uid_of
 
 ROOM_MB: Final = 1500  # a release takes 650 (facts on real gateways, section 1); copies are measured when they are made
 MEMORY_MB: Final = 700  # npm's peak, beside a running gateway (the same)
@@ -92,7 +92,8 @@ def ensure_archive(work: Work) -> bool:
         return False
     settings = work.declared().backup
     try:
-        backup = backups.make(work, shelf_of(settings, work.fleet, work.ports), settings, Purpose.UPDATE)
+        shelf = shelf_of(settings, work.fleet, work.ports)
+        backup = _archive_of_this_run(work, shelf) or backups.make(work, shelf, settings, Purpose.UPDATE)
     except (HostError, VaultError) as error:
         if work.was_healthy and error.temporary:
             raise
@@ -105,6 +106,21 @@ def ensure_archive(work: Work) -> bool:
         return False
     work.note("backup-made", durable=True, backup=backup.id, version=backup.version)
     return True
+
+
+def _archive_of_this_run(work: Work, shelf: Shelf) -> Backup | None:
+    """Where this step has begun before: what it kept then, though nobody heard that it came to its end."""
+    since = work.archiving_since
+    if since is None:
+        work.archiving_since = f"{work.ports.clock.now():{ID_FORMAT}}"
+        return None
+    uid, version = uid_of(work.existing()), linked(work.look())
+    there = (it for it in shelf.of(work.name)[0] if it.purpose is Purpose.UPDATE and it.id >= since)
+    found = next((it for it in there if (it.uid, it.version) == (uid, version)), None)
+    if found is not None:
+        backups.verify(shelf, found, None)
+        work.connection().run(commands.drop_archive())
+    return found
 
 
 def ensure_checkpoint(work: Work) -> bool:

@@ -263,3 +263,40 @@ def test_no_user_is_told_and_nothing_stopped_where_there_is_no_room_for_its_memo
     [outcome] = fresh.apply()
     assert "another version takes 9000 MB of disk" in outcome.error
     assert (host.gateway.starts, fresh.client().plan().children["alice"].facts.held) == (starts, None)  # type: ignore[union-attr]
+
+
+def test_what_is_set_aside_of_the_version_of_its_checkpoint_is_kept_beside_that(state: Path) -> None:
+    """By going back within a version; the checkpoint knows of the dog alone."""
+    world = FakeFleet(state, ("alice",)).applied()
+    world.host("alice").gateway.remember(DOG)
+    backup = world.client().keeper().create(["alice"])[0].backup
+    assert backup is not None
+    world.clock.sleep(3600)
+    host = world.host("alice")
+
+    def goes_wrong() -> None:
+        host.gateway.remember(CAT)
+        host.gateway.channel_error = "conflict"
+
+    after(host, "make the switch", goes_wrong)
+    client = world.client()
+    with client.lock("fleet restore"):
+        planned = client.plan_restore("alice", backup)
+        client.keeper().send("alice", "alice", backup)
+        [outcome] = client.apply(planned)
+    assert outcome.code is OutcomeCode.FAILED
+    facts = world.client().plan().children["alice"].facts
+    assert facts is not None
+    [aside] = facts.asides
+    host.gateway.channel_error = ""
+    world.apply(options=SLEEPS)
+    assert sorted(said(it) for it in kept(world, Purpose.EARLIER)) == [1, 2], (aside, facts.checkpoints)
+
+
+def test_an_archive_whose_end_nobody_heard_of_is_made_once(state: Path) -> None:
+    world = FakeFleet(state, ("alice",)).applied()
+    world.host("alice").gateway.remember(DOG)
+    world.change("alice", version=NEW)
+    world.host("alice").fails = [("drop the archive", HostTimedOut("gone", "again"))] * 2
+    [outcome] = world.apply()
+    assert (outcome.code, len(kept(world, Purpose.UPDATE))) == (OutcomeCode.DONE, 1)

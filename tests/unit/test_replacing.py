@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from reconciler.errors import HostError, HostTimedOut, InvalidRequest
-from reconciler.model import Action, Outcome, OutcomeCode, PlanOptions, Purpose, Server, ServerStatus
+from reconciler.model import Action, Kind, Outcome, OutcomeCode, PlanOptions, Purpose, Server, ServerStatus
 from reconciler.render.backups import backup_table
 from tests.crash.dying import Effect, Fate, How, apply_until
 from tests.fakes.fleets import FakeFleet
@@ -454,3 +454,37 @@ def test_a_successor_that_somebody_deletes_leaves_the_old_server_to_go_on(world:
     assert is_as_before(world, old.id)
     assert not world.server("alice").is_retired
     assert world.planned() == []
+
+
+@pytest.mark.parametrize("what", ["model", "errors"])
+def test_who_goes_on_past_the_commit_knows_how_the_old_one_was(world: FakeFleet, what: str) -> None:
+    """An apply that has died knew it, and the next one is proven by the same."""
+    world.host("alice").gateway.errors_of[VERSION] = 3
+    dies_after(world, "enable openclaw-gateway")
+    [old] = [server for server in servers(world) if server.is_retired]
+    assert old.label("before") == "errors-3.model-taken"
+    [new] = [server for server in servers(world) if not server.is_retired]
+    if what == "model":
+        world.dialer.hosts[new.id].models = "403"
+    else:
+        world.dialer.hosts[new.id].gateway.errors_of[VERSION] = 30
+    [outcome] = world.apply()
+    assert ("took the key before, and answers 403 now" if what == "model" else "writes errors: 30") in outcome.error
+    assert old.id in world.cloud.by_id
+
+
+def test_what_the_old_one_was_like_is_no_label_of_a_server_that_is_the_childs_again(world: FakeFleet) -> None:
+    world.dialer.flawed = {VERSION: "second start"}
+    assert replaced(world).code is OutcomeCode.FAILED
+    assert {"retired", "before"}.isdisjoint(name.rpartition("/")[2] for name in world.server("alice").labels)
+
+
+def test_who_is_off_starts_before_it_is_replaced(world: FakeFleet) -> None:
+    """What it knows cannot be copied from a server that is off."""
+    world.change("alice", enabled=False)
+    world.apply()
+    world.change("alice", enabled=True)
+    assert planned(world, ALLOWED).kind is Kind.START
+    assert planned(world, GIVEN_UP).kind is Kind.REPLACE
+    world.apply(options=ALLOWED)
+    assert planned(world, ALLOWED).kind is Kind.REPLACE

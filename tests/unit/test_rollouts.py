@@ -10,8 +10,9 @@ from typing import Final
 import pytest
 
 from reconciler.errors import CommandFailed, HostTimedOut
+from reconciler.hindrances import held_by_hosts
 from reconciler.managed import files
-from reconciler.model import OutcomeCode, Percent, Plan, PlanOptions, Policy, Rollout
+from reconciler.model import Child, Hold, OutcomeCode, Percent, Plan, PlanOptions, Policy, Rollout
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 from tests.unit.test_steps_switching import after
@@ -189,3 +190,10 @@ def test_fewer_checkpoints_in_the_file_are_a_change_of_their_own(world: FakeFlee
     assert facts is not None
     assert [checkpoint.version for checkpoint in facts.checkpoints] == [NEW]
     assert (world.planned(), world.host("alice").gateway.starts) == ([], starts)
+
+
+def test_a_version_that_the_fleet_keeps_away_from_does_not_hide_what_a_host_has_noted(world: FakeFleet) -> None:
+    """Whose file names a quarantined version holds that one; its own failure with another counts all the same."""
+    hold, other = Hold(NEW, "it was not ready", "2026-11-01T00:00:00+00:00", True), Hold("2026.9.8", "", "")
+    facts = replace(world.client().plan().children["alice"].facts, noted=hold, held=other)  # type: ignore[type-var]
+    assert held_by_hosts([Child("alice", facts=facts)]) == {NEW: frozenset({"alice"})}
