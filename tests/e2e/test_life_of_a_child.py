@@ -1,6 +1,6 @@
-"""What changes the server of a child, on a real machine: taken in, resized, updated, its key recovered, replaced.
+"""What changes the server of a child, on a real machine: taken in, resized, updated, replaced, rebuilt.
 
-One story in order. What the agent has written survives all but the last, which says so beforehand.
+One story in order. What the agent has written survives all of it.
 """
 
 from __future__ import annotations
@@ -179,6 +179,20 @@ def test_a_replacement_is_a_new_server_and_only_where_it_is_allowed(story: Story
     assert story.server()["location"]["name"] == "fsn1"
     assert story.status()["health"] == "HEALTHY"
     assert story.root(f"cat {NOTE}") == "remember", "its memory has moved with it"
+
+
+def test_a_host_that_does_not_answer_gives_way_to_a_new_server_with_the_newest_backup(story: Story) -> None:
+    before = story.marks()
+    story.operator.fleet("backup", "create", "rosa", timeout=300)
+    story.root("systemctl disable --now ssh.socket ssh.service 2>&1; true", code=None)
+    said = story.operator.run("rebuild", "rosa", "--yes", timeout=300)
+    assert (said.returncode, "--no-backup rosa" in said.stdout) == (4, True), said
+    said = story.operator.run("rebuild", "rosa", "--no-backup", "rosa", "--yes", timeout=900)
+    assert (said.returncode, "it gets the backup" in said.stdout) == (0, True), said
+    assert story.server()["id"] != before[0]
+    assert story.status()["health"] == "HEALTHY"
+    assert story.root(f"cat {NOTE}") == "remember", "it was in the backup"
+    assert "No changes" in story.operator.fleet("plan", "--detailed-exitcode")
 
 
 def recovered(story: Story, key: str) -> subprocess.CompletedProcess[str]:
