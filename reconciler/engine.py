@@ -83,7 +83,9 @@ def apply(
         open_run(fleet, ports, run)
     outcomes: list[Outcome] = []
     works: list[Work] = []
-    hindrances = Hindrances(fleet, ports, held=held_by_hosts(children.values()))
+    tried_again = {action.child for action in plan.actions if action.retries}
+    others = (child for name, child in children.items() if name not in tried_again)
+    hindrances = Hindrances(fleet, ports, held=held_by_hosts(others))
     known = Trees(dict(trees), children=children, marking=hindrances.marking)
     for (_, batch), group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
         wave = [

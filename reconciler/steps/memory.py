@@ -120,11 +120,6 @@ def ensure_movable(work: Work) -> bool:
             f"{work.name} is not replaced: it has a memory, and no release that could be moved with it",
             "apply without --allow-replace first: that finishes it. Or give its memory up: --no-backup",
         )
-    if work.facts is None and not (work.is_first or work.without_copy):
-        raise Refused(
-            f"{work.name} is not replaced: its server is off, so its memory cannot be copied",
-            "apply without --allow-replace: that starts it; then again. Or give its memory up: --no-backup",
-        )
     recipient = work.declared().backup.recipient
     if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
         sealed = f"the backups of {work.name} are sealed for {recipient}"

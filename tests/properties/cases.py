@@ -60,6 +60,7 @@ options = st.builds(
     repair=names,
     without_copy=mostly(frozenset(), frozenset(NAMES), frozenset(NAMES[:2])),
     hibernate=mostly(frozenset(), frozenset(NAMES), frozenset(NAMES[:2])),
+    rebuild=mostly({}, dict.fromkeys(NAMES), dict.fromkeys(NAMES[:2])),
     partial=mostly(False, True),
     max_destroys=mostly(9, None, None, None, None, 0, 1, Percent(50), Percent(0)),
     requests_left=mostly(None, 5, 3600),
@@ -147,9 +148,11 @@ def _given_up() -> Iterator[Case]:
     """
     faults: tuple[dict[str, Any], ...] = ({}, {"protect": True}, {"protect_label": "true"}, {"applied": "newer"})
     silences = (None, "timed out", "login refused")
-    ways = product(faults, silences, ({}, {"regions": ("fsn1",)}), (False, True), (False, True), NAMES[:2])
-    for fault, silence, moved, shut, allowed, given_up in ways:
-        options = PlanOptions(allow_replace=allowed, without_copy=frozenset({given_up}))
+    ways = product(faults, silences, ("", "moved", "rebuilt"), (False, True), (False, True), NAMES[:2])
+    for fault, silence, other, shut, allowed, given_up in ways:
+        moved: dict[str, Any] = {"regions": ("fsn1",)} if other == "moved" else {}
+        rebuild = dict.fromkeys(NAMES[:1]) if other == "rebuilt" else {}
+        options = PlanOptions(allow_replace=allowed, without_copy=frozenset({given_up}), rebuild=rebuild)
         yield prepare({NAMES[0]: replace(HEALTHY, silence=silence, shut=shut, **fault, **moved)}, options=options)
     for fault, enabled, there in product(faults, (False, True), (False, True)):
         yield prepare({NAMES[0]: replace(HEALTHY, asleep="sleeps", enabled=enabled, there=there, **fault)})

@@ -65,7 +65,7 @@ def blocked(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> Se
 def is_given_up(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> bool:
     """Another server may take its place, and a person says that its memory is not wanted: then no host is needed."""
     may_go = options.may_replace(name) and name in options.without_copy and not is_kept(recipe)
-    return may_go and needs_other_server(recipe, prices)
+    return may_go and (name in options.rebuild or needs_other_server(recipe, prices))
 
 
 def cannot_be_copied(name: str, recipe: Recipe, options: PlanOptions) -> bool:
@@ -154,6 +154,13 @@ def mixes(recipe: Recipe) -> bool:
     return len({architecture(kind) for kind in recipe.types if kind in DISKS}) > 1
 
 
+def makes_other(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> bool:
+    """Where it is allowed. Who is off starts first, unless its memory is given up: nobody can copy it as it is."""
+    is_wanted = name in options.rebuild or needs_other_server(recipe, prices)
+    starts_first = recipe.status == "off" and recipe.ready and name not in options.without_copy
+    return is_wanted and not is_kept(recipe) and not starts_first
+
+
 def needs_other_server(recipe: Recipe, prices: bool) -> bool:
     return bool(what_it_never_becomes(recipe, prices))
 
@@ -203,8 +210,9 @@ def _running(name: str, recipe: Recipe, options: PlanOptions, prices: bool) -> W
     allowed = options.allow_replace if isinstance(options.allow_replace, bool) else name in options.allow_replace
     if is_locked_out(recipe) and not is_given_up(name, recipe, options, prices):
         return (Kind.UPDATE if recipe.ready else Kind.CREATE), ReasonCode.UNFINISHED
-    if allowed and not is_kept(recipe) and needs_other_server(recipe, prices):
-        return (Kind.REPLACE, ReasonCode.CHANGED) if can_be_made(recipe, prices) else None
+    if makes_other(name, recipe, options, prices) and allowed:
+        why = ReasonCode.ASKED if name in options.rebuild else ReasonCode.CHANGED
+        return (Kind.REPLACE, why) if can_be_made(recipe, prices) else None
     if not recipe.ready:
         return Kind.CREATE, ReasonCode.UNFINISHED
     if prices and recipe.server_type not in recipe.types and resizable(recipe):

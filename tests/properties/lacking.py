@@ -24,9 +24,9 @@ def lacks(name: str, recipe: Recipe, options: PlanOptions) -> str:
 
 
 def needs_making(name: str, recipe: Recipe, options: PlanOptions) -> bool:
-    allowed = options.may_replace(name) and not expecting.is_kept(recipe) and not expecting.is_locked_out(recipe)
+    allowed = options.may_replace(name) and not expecting.is_locked_out(recipe)
     allowed = allowed and name not in options.hibernate  # who goes to sleep needs no other server
-    return not recipe.there or (allowed and expecting.needs_other_server(recipe, True))
+    return not recipe.there or (allowed and expecting.makes_other(name, recipe, options, True))
 
 
 def unknown(recipe: Recipe) -> str:
