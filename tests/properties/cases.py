@@ -144,7 +144,7 @@ def every_single_fault() -> Iterator[Case]:
 def _given_up() -> Iterator[Case]:
     """A person may have said that another server shall take the place, without the memory; or nobody answers, or both.
 
-    And who shall sleep, and is protected.
+    And who is off, and who shall sleep, and is protected.
     """
     faults: tuple[dict[str, Any], ...] = ({}, {"protect": True}, {"protect_label": "true"}, {"applied": "newer"})
     silences = (None, "timed out", "login refused")
@@ -154,6 +154,10 @@ def _given_up() -> Iterator[Case]:
         rebuild = dict.fromkeys(NAMES[:1]) if other == "rebuilt" else {}
         options = PlanOptions(allow_replace=allowed, without_copy=frozenset({given_up}), rebuild=rebuild)
         yield prepare({NAMES[0]: replace(HEALTHY, silence=silence, shut=shut, **fault, **moved)}, options=options)
+    for ready, enabled, given_up in product((False, True), (False, True), NAMES[:2]):
+        off = replace(HEALTHY, status="off", ready=ready, enabled=enabled, regions=("fsn1",))
+        options = PlanOptions(allow_replace=True, without_copy=frozenset({given_up}))
+        yield prepare({NAMES[0]: off}, options=options)
     for fault, enabled, there in product(faults, (False, True), (False, True)):
         yield prepare({NAMES[0]: replace(HEALTHY, asleep="sleeps", enabled=enabled, there=there, **fault)})
 
