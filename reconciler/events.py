@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,9 +11,7 @@ from typing import Any, Final
 from reconciler import commands
 from reconciler.errors import FleetError, HostError
 from reconciler.model import Activity, Channel, Message
-from reconciler.ports import Clock, Host
-
-OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]
+from reconciler.ports import Clock, Host, OnEach
 
 _WRONG: Final = "fleet status {} says what is wrong"
 _MOST_NEW: Final = 500  # messages between two looks

@@ -8,10 +8,24 @@ from typing import TypeVar
 from reconciler import commands, events, keys, messages, onboarding
 from reconciler.bots import Bots
 from reconciler.costs import costs_of, owner_of, with_spending
-from reconciler.errors import FleetError, HostError
+from reconciler.errors import CloudError, FleetError, HostError
+from reconciler.examining import diagnose_all, without_cloud
 from reconciler.logs import Logs
 from reconciler.managed import files
-from reconciler.model import Activity, Costs, Delivery, Event, Fleet, HostAddress, Json, Letter, Record, Secret, Server
+from reconciler.model import (
+    Activity,
+    Costs,
+    Delivery,
+    Diagnosis,
+    Event,
+    Fleet,
+    HostAddress,
+    Json,
+    Letter,
+    Record,
+    Secret,
+    Server,
+)
 from reconciler.models import spending
 from reconciler.ownership import settle
 from reconciler.pairings import Pairings
@@ -100,6 +114,15 @@ class Living(Planning):
             return host.run(commands.find_reboot_reason()).stdout.decode("utf-8", "replace").strip()[:300]
 
         return self.on_each(names, ask)
+
+    def diagnose(self, names: Iterable[str]) -> list[Diagnosis]:
+        """What is wrong with each, and why, by a look at it and a closer one at its host. Changes nothing."""
+        names = tuple(names)
+        try:
+            children = self.plan(names).children
+            return diagnose_all(children, self.on_each, self._ports.endpoints)
+        except CloudError as error:
+            return without_cloud(names, {}, error.summary)
 
     # --- bots and their users -----------------------------------------------------------------------------------
 

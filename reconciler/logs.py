@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -17,11 +17,9 @@ from typing import Any, Final, cast
 from reconciler import commands, keys
 from reconciler.errors import FleetError, HostError, SecretError
 from reconciler.model import ChildLog, Fleet, LogLine, LogPlace, LogRequest, LogSource, Secret, Server
-from reconciler.ports import Host, Ports
+from reconciler.ports import Host, OnEach, Ports
 from reconciler.redaction import Redactor
 from reconciler.steps.work import TOKEN_GENERATION
-
-OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]
 
 _WRONG: Final = "fleet status {} says what is wrong"
 _TOGETHER: Final = 3.0  # seconds between what the gateway logs and what the journal has of it, at most

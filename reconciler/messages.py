@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from reconciler import commands
@@ -12,9 +12,7 @@ from reconciler.errors import CommandFailed, FleetError, HostTimedOut, UsageProb
 from reconciler.fleet.effort import TemplateProblem, TooMuchForAll, Work
 from reconciler.fleet.templates import Templates, filled
 from reconciler.model import ChildSpec, Delivery, Event, Fleet, Json, Letter, Recipients
-from reconciler.ports import Host, Ports
-
-OnEach = Callable[[Iterable[str], Callable[[str, Host], list[Delivery]]], Mapping[str, list[Delivery] | FleetError]]
+from reconciler.ports import Host, OnEach, Ports
 
 LONGEST: Final = 4096  # characters of a Telegram message, https://core.telegram.org/bots/api#sendmessage
 MOST_STEPS: Final = 1_000_000  # of all templates together

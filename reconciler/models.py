@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -11,11 +11,9 @@ from typing import Any, Final
 from reconciler import commands
 from reconciler.errors import FleetError, HostError
 from reconciler.model import Fleet, Spending
-from reconciler.ports import Host
+from reconciler.ports import Host, OnEach
 
 _MOST: Final = 10**9  # US dollars in a month
-
-OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]
 
 
 def spending(fleet: Fleet, names: Iterable[str], on_each: OnEach, now: datetime) -> dict[str, Spending]:

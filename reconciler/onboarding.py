@@ -6,9 +6,9 @@ from typing import Final
 
 from reconciler import messages
 from reconciler.errors import UsageProblem
-from reconciler.messages import OnEach, letters
+from reconciler.messages import letters
 from reconciler.model import AccessPolicy, ChildSpec, Delivery, Event, Fleet, Json, Letter, Recipients
-from reconciler.ports import Ports
+from reconciler.ports import OnEach, Ports
 
 EVENT: Final = "onboarded"
 WELCOME: Final = "Hello, I am {{ name }}, your assistant. Write to me whenever you like."

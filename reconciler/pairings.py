@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -15,10 +15,8 @@ from reconciler import commands
 from reconciler.errors import CommandFailed, FleetError, HostError, HostTimedOut, UsageProblem
 from reconciler.model import Access, Completed, Event, Fleet, Json, News, NewsKind, PairingRequest
 from reconciler.model.pairing import LIFE
-from reconciler.ports import Host, Ports
+from reconciler.ports import Host, OnEach, Ports
 from reconciler.steps.release import NODE_DIRECTORY
-
-OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]
 
 _LONGEST_SAID: Final = 300  # characters of what a gateway says
 _UNCLEAR: Final = "nobody can tell whether that was done"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from reconciler.errors import FleetError
 from reconciler.model import (
     BotIdentity,
     BotProfile,
@@ -270,3 +271,7 @@ class Ports:
     sealer: Sealer
     channel: Callable[[], AbstractContextManager[Channel]]  # opens the messenger
     operator: str = ""  # who asks for this, as far as the environment tells
+
+
+# Asks the host of each child, by name; an error of one is the answer of that one.
+OnEach = Callable[[Iterable[str], Callable[[str, Host], Any]], Mapping[str, Any | FleetError]]

@@ -28,6 +28,7 @@ from reconciler.commands.backups import (
     unpack_archive,
 )
 from reconciler.commands.events import read_messages
+from reconciler.commands.examine import examine
 from reconciler.commands.files import (
     clear_strays,
     install_file,
@@ -94,6 +95,7 @@ __all__ = [
     "disable_unit",
     "drop_archive",
     "enable_unit",
+    "examine",
     "fetch_archive",
     "find_reboot_reason",
     "find_state",

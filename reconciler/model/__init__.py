@@ -48,6 +48,7 @@ from reconciler.model.decision import (
     Sync,
     Verdict,
 )
+from reconciler.model.diagnosis import Cause, Diagnosis, Examination, Listener
 from reconciler.model.events import Activity, Channel, Message
 from reconciler.model.execution import Command, Completed, Event, HostAddress, Outcome, OutcomeCode
 from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Record, Silence
@@ -96,6 +97,7 @@ __all__ = [
     "BotProfile",
     "Bucket",
     "Catalog",
+    "Cause",
     "Change",
     "Channel",
     "CheckedBot",
@@ -108,10 +110,12 @@ __all__ = [
     "CostSum",
     "Costs",
     "Delivery",
+    "Diagnosis",
     "Diagnostic",
     "Drill",
     "Endpoints",
     "Event",
+    "Examination",
     "FileMode",
     "Finding",
     "Firewall",
@@ -126,6 +130,7 @@ __all__ = [
     "KeptBackups",
     "Kind",
     "Letter",
+    "Listener",
     "LogLine",
     "LogPlace",
     "LogRequest",

@@ -24,9 +24,11 @@ from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
 from tests.e2e.machinery import FLEET, wait_until
 from tests.e2e.minds import NEWER, USER, Story, told
+from tests.extent import FULL
 
 pytestmark = pytest.mark.e2e
 
+CONFIG: Final = files.CONFIG_PATH
 NEW: Final = "7000000001:planted-token-of-a-new-bot-of-ada"
 NAME: Final = "Ada's assistant"
 STRANGER, ANOTHER, NEWCOMER = 7007, 7008, 7009
@@ -44,6 +46,12 @@ def story(sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory, oper
 
 def declare(story: Story) -> None:
     story.declare(NEWER, bot={"token": "file:secrets/ada.token", "name": NAME, "commands": MENU})
+
+
+def causes(story: Story, times: int = 1) -> list[str | None]:
+    """What `fleet diagnose` says, each of so many times."""
+    said = (story.operator.fleet("diagnose", "ada", "--json", code=None, timeout=180) for _ in range(times))
+    return [json.loads(it)["ada"]["cause"] for it in said]
 
 
 def ask_telegram(token: str, method: str, **body: Any) -> Any:
@@ -215,6 +223,7 @@ def test_a_gateway_is_restarted_stopped_and_started(story: Story) -> None:
     assert (found["health"], found["gateway"]["starts"]) == ("HEALTHY", before + 1)
     story.operator.fleet("stop", "ada", "--yes", timeout=300)
     assert story.root("systemctl is-active openclaw-gateway", 3) == "inactive"
+    assert causes(story) == ["stopped"]
     story.operator.fleet("start", "ada", "--yes", timeout=300)
     assert story.operator.status()["ada"]["health"] == "HEALTHY"
 
@@ -278,3 +287,36 @@ def test_a_new_token_makes_a_new_bot_answer(story: Story) -> None:
     story.tell("do you hear me?")
     again = give(story, NEW)
     assert (again.returncode, "fleet apply" in again.stdout) == (0, False), again
+
+
+def test_nothing_is_wrong_with_who_is_healthy(story: Story) -> None:
+    said = story.operator.fleet("diagnose", "ada", timeout=180)
+    assert "Nothing is wrong that can be seen." in said
+    assert re.findall(r"(?:skipped|FAILED) .*", said) == []
+    times = 50 if FULL else 3
+    assert causes(story, times) == [None] * times
+
+
+@pytest.mark.parametrize(
+    ("cause", "fault", "undo"),
+    [
+        ("secret-missing", "mv /etc/openclaw/model.key /root/", "mv /root/model.key /etc/openclaw/"),
+        (
+            "config-refused",
+            f"cp -p {CONFIG} /root/; sed -i '0,/{{/s//{{ bogus: 1,/' {CONFIG}",
+            f"cp -p /root/openclaw.json {CONFIG}",
+        ),
+        (
+            "port-taken",
+            "systemctl stop openclaw-gateway; "
+            "systemd-run -q --unit=thief python3 -m http.server 18789 -b 127.0.0.1; sleep 2",
+            "systemctl stop thief; systemctl start openclaw-gateway",
+        ),
+    ],
+)
+def test_what_is_wrong_has_its_cause(story: Story, cause: str, fault: str, undo: str) -> None:
+    story.root(fault)
+    try:
+        assert causes(story) == [cause]
+    finally:
+        story.root(undo)

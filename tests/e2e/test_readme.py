@@ -57,6 +57,7 @@ RUN: Final = {
     "fleet adopt alice users": 4,  # it has no server
     "fleet remove bob": 0,
     "fleet restart alice": 1,  # it has no server
+    "fleet diagnose alice": 2,  # it has no server
     "fleet stop alice": 4,  # nobody says yes
     "fleet start alice": 1,
     "fleet tunnel alice": 64,  # it has no server

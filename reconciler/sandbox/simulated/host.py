@@ -66,6 +66,7 @@ class SimulatedHost:
         self.journal: list[dict[str, Any]] = []  # the same of the journal, whose levels are numbers
         self.talk: list[dict[str, Any]] = []  # {"id", "at", "role", "session", "length", "text"}
         self.models = "200"  # what its provider answers
+        self.closer: dict[str, Any] = {}  # what it says when it is looked at closely, instead of what is
         self.invalid_config = ""  # why the release refuses every configuration
         self.disk_free_mb = 30_000
         config = first_boot.read_user_data(user_data)

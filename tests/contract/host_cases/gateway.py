@@ -8,6 +8,7 @@ from typing import Final
 
 from reconciler.commands import (
     call_by_cli,
+    examine,
     gateway_rpc,
     install_file,
     install_release,
@@ -74,6 +75,16 @@ CASES: Final = (
         says=re.compile(
             rb'\{"now": [0-9.]+, "log": \{"entries": \[\], "cursor": (?:null|0), "is_cut": false\}, '
             rb'"journal": \{"entries": \[\], "cursor": (?:null|0), "is_cut": false\}\}\n?'
+        ),
+        is_fresh=True,
+    ),
+    Case(
+        "a close look says of a fresh machine that nothing is there",
+        [examine(18789, "openclaw-gateway.service", "openclaw", "/var", f"{NO_NODE}/bin/node", ("/etc/x",), "/etc/x")],
+        says=re.compile(
+            rb'\{"first_boot": "(?:done|running|error)", "inodes_free": (?:\d+|null), "node": "", '
+            rb'"lacking_secrets": \["/etc/x"\], "listeners": \[\], "strays": \[\], "up_for": null, '
+            rb'"clock": [0-9.]+, "probe_problem": "", "inbound": null, "outbound": null\}\n?'
         ),
         is_fresh=True,
     ),

@@ -1,0 +1,131 @@
+"""A close look at a host: what the probe, which comes every minute, has no time for."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from reconciler.commands.shell import script
+from reconciler.model import Command
+
+_SECONDS: Final = 60.0
+
+# Reads {"port", "unit", "user", "state", "node", "secrets", "token_path"} on stdin. Nothing here changes anything.
+_EXAMINE: Final = """
+import glob, http.client, json, os, pwd, re, stat, subprocess, sys, time
+wanted = json.load(sys.stdin)
+def read(path, most=1 << 16):
+    try:
+        with open(path, "rb") as file:
+            return file.read(most)
+    except OSError:
+        return b""
+def parsed(data):
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {}
+def said(*words):
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=15)
+        return done.stdout.decode("utf-8", "replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+def first_boot():
+    v1 = parsed(read("/run/cloud-init/status.json", 1 << 20)).get("v1")
+    if not isinstance(v1, dict):
+        return "disabled" if os.path.exists("/run/cloud-init/disabled") else ""
+    stages = [it for it in v1.values() if isinstance(it, dict)]
+    if any(it.get("errors") for it in stages):
+        return "error"
+    return "done" if os.path.exists("/run/cloud-init/result.json") else "running"
+def group(pid):
+    return read("/proc/%s/cgroup" % pid).decode("utf-8", "replace").strip()
+def told(pid):
+    name = read("/proc/%s/comm" % pid).decode("utf-8", "replace").strip()
+    ours = any(line.rstrip("/").endswith("/" + wanted["unit"]) for line in group(pid).splitlines())
+    return {"pid": int(pid), "name": name[:40], "is_ours": ours}
+def listeners():
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in read(table, 1 << 22).decode().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and int(words[1].rpartition(":")[2], 16) == wanted["port"]:
+                sockets.add("socket:[%s]" % words[9])
+    pids = set()
+    for place in glob.glob("/proc/[0-9]*/fd/*") if sockets else ():
+        try:
+            if os.readlink(place) in sockets:
+                pids.add(place.split("/")[2])
+        except OSError:
+            continue
+    return [told(pid) for pid in sorted(pids, key=int)]
+def strays():
+    found = []
+    for place in glob.glob("/proc/[0-9]*/cmdline"):
+        words, pid = read(place).split(b"\\0"), place.split("/")[2]
+        runs = any(pair == (b"gateway", b"run") for pair in zip(words, words[1:]))
+        is_gateway = runs and any(it.endswith(b"/openclaw.mjs") for it in words)
+        if (is_gateway or words[0].strip() == b"openclaw-gateway") and not told(pid)["is_ours"]:
+            found.append(told(pid))
+    return found
+def lacking(path):
+    try:
+        seen = os.stat(path)
+        owner = pwd.getpwuid(seen.st_uid).pw_name
+    except (OSError, KeyError):
+        return True
+    return not stat.S_ISREG(seen.st_mode) or seen.st_size == 0 or owner != wanted["user"] or not seen.st_mode & 0o400
+def up_for():
+    shown = said("systemctl", "show", "-p", "ActiveState,ExecMainStartTimestampMonotonic", "--", wanted["unit"])
+    found = dict(line.partition("=")[::2] for line in shown.splitlines())
+    since = found.get("ExecMainStartTimestampMonotonic", "0")
+    is_up = found.get("ActiveState") in ("active", "activating") and since.isdigit() and since != "0"
+    return time.clock_gettime(time.CLOCK_MONOTONIC) - int(since) / 1e6 if is_up else None
+def channel():
+    answer = {"probe_problem": "", "inbound": None, "outbound": None}
+    token = read(wanted["token_path"]).decode("utf-8", "replace").strip()
+    headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+    connection = http.client.HTTPConnection("127.0.0.1", wanted["port"], timeout=15)
+    try:
+        body = json.dumps({"method": "channels.status", "params": {"probe": True}})
+        connection.request("POST", "/api/v1/admin/rpc", body, headers)
+        account = parsed(connection.getresponse().read(1 << 20))
+        for name in ("payload", "channelAccounts", "telegram", 0):
+            account = account[name]
+        for key, name in (("lastInboundAt", "inbound"), ("lastOutboundAt", "outbound")):
+            if isinstance(account.get(key), (int, float)):
+                answer[name] = account[key] / 1000
+        probe = account.get("probe") or {}
+        if probe and probe.get("ok") is False:
+            answer["probe_problem"] = str(probe.get("error") or probe.get("status") or "refused")[:300]
+    except (OSError, http.client.HTTPException, LookupError, TypeError, AttributeError, ValueError):
+        pass
+    return answer
+try:
+    inodes = os.statvfs(wanted["state"])
+    free = inodes.f_favail if inodes.f_files else None
+except OSError:
+    free = None
+print(json.dumps({
+    "first_boot": first_boot(), "inodes_free": free, "node": said(wanted["node"], "--version").strip()[:40],
+    "lacking_secrets": [path for path in wanted["secrets"] if lacking(path)], "listeners": listeners(),
+    "strays": strays(), "up_for": up_for(), "clock": time.time(), **channel(),
+}))
+"""
+
+
+def examine(
+    port: int, unit: str, user: str, state: str, node: str, secrets: tuple[str, ...], token_path: str
+) -> Command:
+    """Prints a JSON object with the fields of `Examination` that a host can tell alone. Changes nothing.
+
+    `secrets` are files that `user` has to be able to read, `node` a program, `state` a directory.
+    """
+    request = {
+        "port": port, "unit": unit, "user": user, "state": state, "node": node, "secrets": [*secrets],
+        "token_path": token_path,
+    }  # fmt: skip
+    stdin = json.dumps(request).encode()
+    return script("examine the host", 'exec python3 -I -c "$1"', _EXAMINE, stdin=stdin, timeout=_SECONDS)

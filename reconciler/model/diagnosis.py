@@ -1,0 +1,91 @@
+"""What is wrong with a child: checks one above the other, the cause that they lead to, and what mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.model.decision import Finding
+
+
+class Cause(StrEnum):
+    """Why a user gets no answer, or soon none. Each has its place in README, under the name `cause-` and this word."""
+
+    CLOUD_SILENT = "cloud-silent"
+    IDENTITY_IN_DOUBT = "identity-in-doubt"
+    NO_SERVER = "no-server"
+    NEVER_FINISHED = "never-finished"
+    SERVER_OFF = "server-off"
+    SERVER_BUSY = "server-busy"
+    FIREWALL_CHANGED = "firewall-changed"
+    HOST_SILENT = "host-silent"
+    SSH_REFUSED = "ssh-refused"
+    WRONG_HOST_KEY = "wrong-host-key"
+    LOGIN_REFUSED = "login-refused"
+    HOST_BROKEN = "host-broken"
+    DISK_FULL = "disk-full"
+    INODES_GONE = "inodes-gone"
+    MEMORY_SHORT = "memory-short"
+    OUT_OF_MEMORY = "out-of-memory"
+    NODE_BROKEN = "node-broken"
+    RELEASE_BROKEN = "release-broken"
+    CONFIG_REFUSED = "config-refused"
+    SECRET_MISSING = "secret-missing"  # noqa: S105  # a word of ours
+    PORT_TAKEN = "port-taken"
+    SECOND_GATEWAY = "second-gateway"
+    STATE_NEWER = "state-newer"
+    UNIT_CHANGED = "unit-changed"
+    STOPPED = "stopped"
+    KEEPS_ENDING = "keeps-ending"
+    GATEWAY_SILENT = "gateway-silent"
+    NOT_READY = "not-ready"
+    OLD_PROCESS = "old-process"
+    TOKEN_REFUSED = "token-refused"  # noqa: S105  # a word of ours
+    OPEN_TO_OTHERS = "open-to-others"
+    CHANNELS_SUPPRESSED = "channels-suppressed"
+    BOT_TOKEN_REFUSED = "bot-token-refused"  # noqa: S105  # a word of ours
+    OTHER_POLLER = "other-poller"
+    TELEGRAM_SILENT = "telegram-silent"
+    POLLER_STUCK = "poller-stuck"
+    MODEL_KEY_REFUSED = "model-key-refused"
+    MODEL_SILENT = "model-silent"
+    NO_REPLY = "no-reply"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A process that listens on the gateway's port, or runs a gateway of its own. `is_ours`: systemd started it so."""
+
+    pid: int
+    name: str
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a host says when it is asked closely. None, or empty: it did not say. Times are seconds on its clock."""
+
+    first_boot: str = ""  # cloud-init's word: done, running, error, disabled
+    inodes_free: int | None = None  # where the gateway's state is
+    node: str = ""  # what the installed Node.js calls itself
+    lacking_secrets: tuple[str, ...] = ()  # paths that are not there, empty, or not the gateway's to read
+    listeners: tuple[Listener, ...] = ()  # on its port
+    strays: tuple[Listener, ...] = ()  # gateways that no unit of ours has started
+    up_for: float | None = None  # since systemd has started the unit
+    probe_problem: str = ""  # what the gateway hears when it asks Telegram who its bot is
+    inbound: float | None = None  # the last message to the bot, since its start
+    outbound: float | None = None
+    clock: float = 0.0
+    config_problem: str = ""  # why the installed release would not start with openclaw.json as it is now
+    model: str = ""  # what the model's provider answers to the key on the host: 200, another code, or a word
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Every check in their order; and where one has failed that no other explains, what that is and what to do."""
+
+    child: str
+    findings: tuple[Finding, ...]
+    cause: Cause | None = None
+    evidence: str = ""
+    mend: str = ""  # a command where one mends it, else what a person does

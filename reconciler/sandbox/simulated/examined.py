@@ -1,0 +1,43 @@
+"""What a simulated host says when it is asked closely."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from reconciler.sandbox.simulated.calls import Call
+from reconciler.sandbox.simulated.host import SimulatedHost
+
+LONG_AGO = 3600.0
+
+
+def examine(host: SimulatedHost, call: Call) -> bytes:
+    """`host.closer` holds what a test wants to be said instead."""
+    wanted = json.loads(call.stdin)
+    run, gateway = host.systemd.state(wanted["unit"]), host.gateway
+    is_up = run.active == "active"
+    node = wanted["node"].rpartition("/bin/")[0]
+    heard = gateway.heard if is_up else {}
+    said: dict[str, Any] = {
+        "first_boot": "done",
+        "inodes_free": 1_000_000,
+        "node": f"v{node.rpartition('-')[2]}" if f"{node}/bin/node" in host.files else "",
+        "lacking_secrets": [path for path in wanted["secrets"] if _lacks(host, path, wanted["user"])],
+        "listeners": [{"pid": run.main_pid, "name": "openclaw-gateway", "is_ours": True}] if is_up else [],
+        "strays": [],
+        "up_for": LONG_AGO if is_up else None,
+        "clock": host.now(),
+        "probe_problem": "",
+        "inbound": _seconds(heard.get("lastInboundAt")),
+        "outbound": _seconds(heard.get("lastOutboundAt")),
+    }
+    return json.dumps(said | host.closer).encode()
+
+
+def _lacks(host: SimulatedHost, path: str, user: str) -> bool:
+    file = host.files.get(path)
+    return file is None or not file.content or file.owner.partition(":")[0] != user
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    return milliseconds / 1000 if isinstance(milliseconds, (int, float)) else None
