@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from reconciler import commands, events, keys, messages, onboarding
 from reconciler.bots import Bots
+from reconciler.configs import differing, shown
 from reconciler.costs import costs_of, owner_of, with_spending
 from reconciler.errors import CloudError, FleetError, HostError
 from reconciler.examining import diagnose_all, without_cloud
@@ -14,6 +15,7 @@ from reconciler.logs import Logs
 from reconciler.managed import files
 from reconciler.model import (
     Activity,
+    ChildConfig,
     Costs,
     Delivery,
     Diagnosis,
@@ -123,6 +125,14 @@ class Living(Planning):
             return diagnose_all(children, self.on_each, self._ports.endpoints)
         except CloudError as error:
             return without_cloud(names, {}, error.summary)
+
+    def configs(self, names: Iterable[str]) -> list[ChildConfig]:
+        """What the gateways of these read, key by key. Raises CloudError."""
+        return shown({name: self.fleet.children[name] for name in names}, self.on_each)
+
+    def config_differences(self, names: Iterable[str]) -> list[ChildConfig]:
+        """How that differs from the fleet file. Raises CloudError."""
+        return [differing(child) for _, child in sorted(self.plan(tuple(names)).children.items())]
 
     # --- bots and their users -----------------------------------------------------------------------------------
 

@@ -7,8 +7,11 @@ list is one value, null deletes.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
+
+import json5
 
 from reconciler.diff import merge_patch, value_at
 from reconciler.managed.files import (
@@ -74,6 +77,19 @@ HOT: Final = (
     *(("logging",), ("memory", "citations"), ("messages",), ("models",), ("plugins", "entries"), ("session",)),
     *(("skills",), ("surfaces",), ("talk",), ("telemetry",), ("tools",), ("tts",), ("ui",), ("update",)),
 )
+
+
+def read_config(text: str) -> Json:
+    """People may write comments and trailing commas there: OpenClaw reads JSON5, and writes plain JSON itself.
+
+    What is plain JSON means the same in JSON5, whose parser takes a thousand times as long. ValueError, RecursionError.
+    """
+    content: Json
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = json5.loads(text)
+    return content
 
 
 def config_look(spec: ChildSpec | None) -> Json:

@@ -30,6 +30,7 @@ from reconciler.model.cloud import (
     ServerStatus,
     ServerType,
 )
+from reconciler.model.configuration import ChildConfig, ConfigKey, Owner
 from reconciler.model.cost import Costs, CostSum, ServerCost, Spending
 from reconciler.model.decision import (
     POLICY,
@@ -103,10 +104,12 @@ __all__ = [
     "CheckedBot",
     "Checkpoint",
     "Child",
+    "ChildConfig",
     "ChildLog",
     "ChildSpec",
     "Command",
     "Completed",
+    "ConfigKey",
     "CostSum",
     "Costs",
     "Delivery",
@@ -143,6 +146,7 @@ __all__ = [
     "NodeDistribution",
     "Outcome",
     "OutcomeCode",
+    "Owner",
     "PairingRequest",
     "Percent",
     "Plan",

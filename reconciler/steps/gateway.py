@@ -6,14 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-import json5
-
 from reconciler import commands
 from reconciler.commands.switching import RETURN_SERVICE, RETURN_TIMER
 from reconciler.diff import apply_patch, list_paths, value_at
 from reconciler.errors import CommandFailed, HostError, ProofFailed
 from reconciler.managed import FOREIGN_UNITS, UNITS, files
-from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot, silenced
+from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot, read_config, silenced
 from reconciler.model import GatewayFacts, Json, Secret
 from reconciler.steps.labels import ensure_known_to_start
 from reconciler.steps.system import install_files, stop_gateway
@@ -263,25 +261,12 @@ def _file_content(work: Work) -> Json:
     if not answer.stdout.strip():
         return {}
     try:
-        content = _read_config(answer.stdout.decode())
+        content = read_config(answer.stdout.decode())
     except (ValueError, RecursionError) as error:
         raise HostError(
             f"{files.CONFIG_PATH} is no JSON, and other keys than ours may be in it", _MEND.format(work.name)
         ) from error
     work.overhear(_foreign_texts(content, work.wanted()["config"]))
-    return content
-
-
-def _read_config(text: str) -> Json:
-    """People may write comments and trailing commas there: OpenClaw reads JSON5, and writes plain JSON itself.
-
-    What is plain JSON means the same in JSON5, whose parser takes a thousand times as long. ValueError, RecursionError.
-    """
-    content: Json
-    try:
-        content = json.loads(text)
-    except ValueError:
-        content = json5.loads(text)
     return content
 
 

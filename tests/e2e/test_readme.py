@@ -57,6 +57,8 @@ RUN: Final = {
     "fleet adopt alice users": 4,  # it has no server
     "fleet remove bob": 0,
     "fleet restart alice": 1,  # it has no server
+    "fleet config show alice": 1,
+    "fleet config diff alice": 1,
     "fleet diagnose alice": 2,  # it has no server
     "fleet stop alice": 4,  # nobody says yes
     "fleet start alice": 1,

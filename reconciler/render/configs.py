@@ -1,0 +1,84 @@
+"""The configuration of gateways as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from rich.text import Text
+
+from reconciler.model import Change, ChildConfig, Json, Owner
+from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.text import harmless
+
+_LONGEST: Final = 200  # characters of a value in the table
+_COLORS: Final = {Owner.FLEET: "cyan", Owner.FILE: "green", Owner.AGENT: ""}
+
+
+def config_table(found: ChildConfig, owner: Owner | None = None) -> Sheet:
+    """A row for each key; of this owner alone, where one is given."""
+    keys = [key for key in found.keys if owner in (None, key.owner)]
+    rows = ((Text(path_text(key.path)), Text(key.owner, _COLORS[key.owner]), Text(_text(key.value))) for key in keys)
+    return Sheet(("KEY", "OWNER", "VALUE"), tuple(rows))
+
+
+def difference_table(found: ChildConfig) -> Sheet:
+    """A row for each key that is not as the file says."""
+    rows = tuple(tuple(map(Text, _difference(change, found))) for change in found.differences)
+    return Sheet(("KEY", "FILE", "HOST", "CHANGED"), rows)
+
+
+def config_json(found: Iterable[ChildConfig]) -> Json:
+    """Everything, by child; a key as the list of its names, for names may have dots in them."""
+    return {
+        it.child: {
+            "problem": it.problem or None,
+            "keys": [{"path": [*key.path], "value": key.value, "owner": key.owner} for key in it.keys],
+        }
+        for it in found
+    }
+
+
+def difference_json(found: Iterable[ChildConfig]) -> Json:
+    """The same of what differs."""
+    return {
+        it.child: {
+            "applied_at": it.applied_at or None,
+            "problem": it.problem or None,
+            "differences": [_difference_json(change) for change in it.differences],
+        }
+        for it in found
+    }
+
+
+def path_text(path: Iterable[str]) -> str:
+    """Names with dots in them are in quotes."""
+    return harmless(".".join(json.dumps(name) if "." in name or not name else name for name in path))
+
+
+def _difference(change: Change, found: ChildConfig) -> tuple[str, ...]:
+    path = harmless(change.path.partition(".")[2])
+    return path, _side(change.after), _side(change.before), _who(change, found)
+
+
+def _difference_json(change: Change) -> Json:
+    path = change.path.partition(".")[2]
+    return {"path": path, "file": change.after, "host": change.before, "changed": _by(change)}
+
+
+def _by(change: Change) -> str:
+    return "on the host" if change.drift else "in the file, or in both"
+
+
+def _who(change: Change, found: ChildConfig) -> str:
+    return f"{_by(change)}, since {found.applied_at[:16].replace('T', ' ')}" if found.applied_at else _by(change)
+
+
+def _side(value: Json) -> str:
+    return NOTHING if value is None else _text(value)
+
+
+def _text(value: Json) -> str:
+    text = harmless(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,0 +1,123 @@
+"""`fleet config show` and `diff`: each key with its owner, no secret, and which side has changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from reconciler.errors import HostTimedOut
+from reconciler.managed import files
+from tests.fakes.command_line import CommandLine
+from tests.fakes.fleets import FakeFleet
+
+KEY: Final = "sk-ant-api03-" + "q" * 40
+
+
+@pytest.fixture
+def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(FakeFleet(state, ("alice", "bob")).applied(), capsys)
+
+
+def write(fleet: CommandLine, change: Callable[[dict[str, Any]], object], name: str = "alice") -> None:
+    """Somebody changes openclaw.json on the host."""
+    file = fleet.world.host(name).files[files.CONFIG_PATH]
+    content = json.loads(file.content)
+    change(content)
+    file.content = json.dumps(content).encode()
+
+
+def shown(fleet: CommandLine, *options: str) -> dict[str, tuple[str, Any]]:
+    said = fleet("config", "show", "alice", "--json", *options)
+    assert said.code == 0, said
+    return {".".join(key["path"]): (key["owner"], key["value"]) for key in json.loads(said.out)["alice"]["keys"]}
+
+
+def test_each_key_has_its_owner(fleet: CommandLine) -> None:
+    fleet.world.change("alice", config={"tools": {"profile": "minimal"}})
+    fleet.world.apply()
+    write(fleet, lambda it: it.setdefault("ui", {}).update(theme="dark"))
+    keys = shown(fleet)
+    assert keys["gateway.port"] == ("fleet", files.PORT)
+    assert keys["tools.profile"] == ("file", "minimal")
+    assert keys["ui.theme"] == ("agent", "dark")
+
+
+def test_a_table_for_people_and_one_owner_alone(fleet: CommandLine) -> None:
+    write(fleet, lambda it: it.update(ui={"theme": "dark"}))
+    said = fleet("config", "show", "alice", "--owner", "agent")
+    assert said.out.splitlines()[0].split() == ["KEY", "OWNER", "VALUE"]
+    assert [line.split()[:2] for line in said.out.splitlines() if "theme" in line] == [["ui.theme", "agent"]]
+    assert "gateway.port" not in said.out
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"auth": {"token": "hush-hush"}},
+        {"auth": {"apiKeys": ["hush-hush"]}},
+        {"notes": f"use {KEY} for this"},
+        {"notes": ["a", {"deep": f"Bearer {KEY}"}]},
+        {"headers": {"X-Api-Key": "hush-hush"}},
+    ],
+)
+def test_no_secret_is_shown(fleet: CommandLine, secret: dict[str, Any]) -> None:
+    write(fleet, lambda it: it.update(mine=secret))
+    for options in ((), ("--json",)):
+        said = fleet("config", "show", "alice", *options)
+        assert (said.code, "hush-hush" in said.out, KEY in said.out, "***" in said.out) == (0, False, False, True), said
+
+
+def test_names_with_dots_stay_apart(fleet: CommandLine) -> None:
+    write(fleet, lambda it: it.update({"a.b": {"c": 1}, "": 2}))
+    said = fleet("config", "show", "alice", "--owner", "agent").out
+    assert '"a.b".c' in said
+    assert '""' in said
+
+
+def test_what_differs_says_which_side_has_changed(fleet: CommandLine) -> None:
+    said = fleet("config", "diff", "alice")
+    assert (said.code, said.out) == (0, "openclaw.json is as the fleet file says.\n")
+    write(fleet, lambda it: it["gateway"].update(port=1))
+    said = fleet("config", "diff", "alice")
+    assert said.code == 2
+    assert re.search(r"gateway\.port +18789 +1 +on the host, since 2026-11-22 12:00", said.out), said.out
+    [found] = json.loads(fleet("config", "diff", "alice", "--json").out)["alice"]["differences"]
+    assert found == {"path": "gateway.port", "file": 18789, "host": 1, "changed": "on the host"}
+    fleet.world.change("bob", config={"tools": {"profile": "minimal"}})
+    said = fleet("config", "diff", "bob")
+    assert re.search(r'tools +\{"profile": "minimal"\} +- +in the file, or in both, since', said.out), said.out
+
+
+def test_keys_of_the_agent_never_differ(fleet: CommandLine) -> None:
+    write(fleet, lambda it: it.update(ui={"theme": "dark"}))
+    assert fleet("config", "diff", "--all").code == 0
+
+
+def test_who_is_silent_is_named_and_the_others_are_shown(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("no answer within 10 s")
+    said = fleet("config", "show", "--all")
+    assert (said.code, "gateway.port" in said.out, "bob: no answer within 10 s" in said.err) == (3, True, True)
+    assert fleet("config", "show", "bob").code == 1
+    said = fleet("config", "diff", "--all")
+    assert (said.code, "fleet diagnose bob" in said.err) == (3, True)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b"[" * 100_000, b"{} " * 400_000, b""])
+def test_a_file_that_is_none_is_told(fleet: CommandLine, content: bytes) -> None:
+    fleet.world.host("alice").files[files.CONFIG_PATH].content = content
+    said = fleet("config", "show", "alice")
+    assert (said.code, "openclaw.json" in said.err, "Traceback" in said.err) == (1, True, False), said
+
+
+def test_json5_is_read_as_the_gateway_does(fleet: CommandLine) -> None:
+    fleet.world.host("alice").files[files.CONFIG_PATH].content = b"{ // mine\n ui: {theme: 'dark',}, }"
+    assert shown(fleet) == {"ui.theme": ("agent", "dark")}
+
+
+def test_nobody_is_shown_without_a_name(fleet: CommandLine) -> None:
+    assert (fleet("config", "show").code, fleet("config", "diff", "zora").code) == (64, 64)
