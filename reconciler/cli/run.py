@@ -18,6 +18,7 @@ from reconciler.selection import Selection
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
 
+_PARTLY = 3
 parallel_option = click.option(
     "--max-parallel", default=4, show_default=True, type=click.IntRange(1, 128), help="Gateways at a time."
 )
@@ -100,6 +101,8 @@ def _run(
         unknown = 0
         if if_required:
             names, unknown = _needing(client, names)
+            if not names:
+                return _PARTLY if unknown else 0
         planned = client.plan_restart(names, reboots=verb == "reboot")
         if verb == "start":
             some = tuple(action for action in planned.plan.actions if action.kind is Kind.START)
@@ -135,5 +138,5 @@ def _needing(client: FleetClient, names: tuple[str, ...]) -> tuple[tuple[str, ..
             needs.append(name)
             click.echo(f"{name} needs it: {harmless(why)}")
     if not needs:
-        click.echo("No host says that it needs it.")
+        click.echo(f"No host {'that answers ' if unknown else ''}says that it needs it.")
     return tuple(needs), unknown

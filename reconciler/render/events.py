@@ -44,12 +44,14 @@ def activity_json(activity: Activity) -> dict[str, Json]:
 def _channel(channel: Channel, now: datetime) -> str:
     state = "connected" if channel.connected else "not connected" if channel.connected is False else "connected or not"
     times = (("in", channel.inbound), ("out", channel.outbound), ("anything", channel.moved))
+    if not any(at for _, at in times):
+        return f"{state}; nothing has come or gone since its start"
     return f"{state}; last {', '.join(f'{what} {_ago(at, now)}' for what, at in times)}"
 
 
 def _ago(at: datetime | None, now: datetime) -> str:
     if at is None:
-        return "not since its start"
+        return "never since its start"
     seconds = max(0, int((now - at).total_seconds()))
     if seconds < 120:
         return f"{seconds} s ago"

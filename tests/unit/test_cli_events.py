@@ -66,7 +66,7 @@ def test_as_many_as_are_asked_for(fleet: CommandLine) -> None:
 def test_a_gateway_that_forgot_at_its_start_or_is_cut_off_says_so(fleet: CommandLine) -> None:
     host(fleet).gateway.heard = {"connected": False, "lastError": "409: another getUpdates", "lastInboundAt": None}
     first, second = fleet("events", "alice").out.splitlines()
-    assert first.startswith("alice: not connected; last in not since its start")
+    assert first.startswith("alice: not connected; nothing has come or gone since its start")
     assert second == "  last error: 409: another getUpdates"
 
 

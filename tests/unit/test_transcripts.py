@@ -225,3 +225,17 @@ def test_sleep(fleet: CommandLine) -> None:
     )
     text += "\n" + "\n".join(shown(fleet, *arguments) for arguments in calls)
     assert_transcript("sleep", re.sub(r"\b\d{8}T\d{6}Z", "<backup>", text))
+
+
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_living(fleet: CommandLine, columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people ask of a fleet that runs, on a narrow and on a wide terminal."""
+    monkeypatch.setenv("COLUMNS", columns)
+    world = fleet.world.applied(workers=1)
+    world.host("bob").gateway.stop()
+    calls: tuple[tuple[str, ...], ...] = (
+        *(("diagnose", "alice"), ("diagnose", "--all"), ("config", "show", "alice"), ("config", "diff", "--all")),
+        *(("cost",), ("cost", "--by", "region"), ("events", "--all"), ("reboot", "--all", "--if-required")),
+        *(("rebuild", "bob"), ("restart", "bob"), ("stop", "alice"), ("start", "bob", "--yes")),
+    )
+    assert_transcript(f"living-{columns}", "\n".join(shown(fleet, *arguments) for arguments in calls))
