@@ -39,26 +39,39 @@ def events(settings: Settings, selection: Selection, count: int, texts: bool, fo
     client = open_client(settings)
     with client.lines(kept=follow) as lines:
         names = asked_of(lines, declared_of(client, selection), selection)
-        well = 0
+        well, troubled = 0, set[str]()
         for number, looked in enumerate(client.activities(names, lines, count, texts=texts, every=FOLLOW_EVERY)):
             well = sum(not (it.problem or it.silence) for it in looked)
+            _name_silent(looked, troubled, with_gateways=number > 0)
             _show(looked, settings, client.clock.now(), as_json=as_json, is_first=number == 0)
             if not follow:
                 break
     return 0 if well == len(names) else 3 if well else 1
 
 
+def _name_silent(looked: list[Activity], troubled: set[str], *, with_gateways: bool) -> None:
+    """Who does not answer, once, and that it does again; a first look shows beside the messages whose gateway it is."""
+    from reconciler.render.text import harmless
+
+    for it in looked:
+        problem = it.problem or (it.silence if with_gateways or it.child in troubled else "")
+        if problem and it.child not in troubled:
+            troubled.add(it.child)
+            click.echo(f"{it.child}: {harmless(problem)}", err=True)
+        if not (it.problem or it.silence) and it.child in troubled:
+            troubled.discard(it.child)
+            click.echo(f"{it.child} answers again", err=True)
+
+
 def _show(looked: list[Activity], settings: Settings, now: datetime, *, as_json: bool, is_first: bool) -> None:
     from reconciler.render.events import activity_json, activity_lines, message_line
-    from reconciler.render.text import harmless, json_text
+    from reconciler.render.text import json_text
 
     for activity in looked:
         if as_json:
             if is_first or activity.messages:
                 click.echo(json_text(activity_json(activity), indent=None))
-        elif activity.problem and is_first:
-            click.echo(f"{activity.child}: {harmless(activity.problem)}", err=True)
-        elif is_first:
+        elif is_first and not activity.problem:
             show_lines(activity_lines(activity, now), settings)
         else:
             show_lines(((f"{activity.child} | {message_line(it)}", None) for it in activity.messages), settings)
