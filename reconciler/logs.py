@@ -24,6 +24,7 @@ from reconciler.steps.work import TOKEN_GENERATION
 _WRONG: Final = "fleet status {} says what is wrong"
 _TOGETHER: Final = 3.0  # seconds between what the gateway logs and what the journal has of it, at most
 _LONGEST: Final = 4000  # characters of a line: no host is asked for longer ones
+_LAST_WORD: Final = re.compile(r"[^\s\"',;&(){}\[\]<>]*$")
 _REMEMBERED: Final = 2000  # lines of which the other copy may still come
 # As the gateway prints it: 2026-11-22T07:26:34.913+00:00 [gateway] ready
 _PRINTED: Final = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+ )?(?:\[[^\]]{1,60}\] )?")
@@ -162,7 +163,14 @@ def _entry(source: LogSource, said: Any) -> LogLine:
     texts = [cast(Any, it) for it in (word, said["name"], said["text"])]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("no text")
-    return LogLine("", at, source, *(text[:_LONGEST] for text in texts))
+    return LogLine("", at, source, *map(_whole_words, texts))
+
+
+def _whole_words(text: str) -> str:
+    """What is cut off ends before the word that the cut goes through: half a secret looks like none."""
+    if len(text) < _LONGEST:
+        return text
+    return f"{_LAST_WORD.sub('', text[:_LONGEST])}..."
 
 
 def _of(name: str, answer: ChildLog | FleetError) -> ChildLog:

@@ -74,6 +74,19 @@ def test_secrets_of_the_child_are_masked_however_they_are_written(fleet: Command
     assert said.out.count("***") == 3
 
 
+@pytest.mark.parametrize("before", ["{} ", '{}"', "https://host/{}&bot"])
+@pytest.mark.parametrize("shown", [8, 20, 40])
+def test_half_of_a_secret_where_a_long_line_is_cut_off_is_not_shown(
+    fleet: CommandLine, before: str, shown: int
+) -> None:
+    """The host has cut it at 4,000 characters, so nobody sees that it was one."""
+    token = fleet.world.ports().secrets.bot_token(fleet.world.specs["alice"].bot_token).reveal()
+    begins = before.format("x" * (4000 - shown - len(before) + 2))
+    logged(host(fleet), f"{begins}{token}"[:4000])
+    said = fleet("logs", "alice").out
+    assert (token[:shown] in said, said.rstrip().endswith("...")) == (False, True), said[-200:]
+
+
 def test_a_secret_in_a_name_is_masked_too(fleet: CommandLine) -> None:
     token = fleet.world.ports().secrets.bot_token(fleet.world.specs["alice"].bot_token).reveal()
     host(fleet).log.append({"at": host(fleet).now(), "level": "INFO", "name": token, "text": "hello"})
