@@ -189,3 +189,5 @@ def _under_an_unwanted_firewall() -> Iterator[Case]:
         for unproven in (False, True):
             child = replace(HEALTHY, shut=True, unproven=unproven, **fault)
             yield prepare({NAMES[0]: child}, options=PlanOptions(allow_replace=True), shared=True)
+            sleeps = PlanOptions(hibernate=frozenset(NAMES[:1]))
+            yield prepare({NAMES[0]: child}, options=sleeps, shared=True)

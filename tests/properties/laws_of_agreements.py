@@ -131,7 +131,7 @@ def _looks(recipe: Recipe) -> tuple[Any, ...]:
     progress = recipe.ready or ("untouched" if recipe.untouched else "")
     labels = progress, recipe.protect_label, recipe.former_name, recipe.foreign_label, recipe.throwaway, networks
     server = (recipe.status, recipe.server_type, labels) if recipe.there else None
-    release = recipe.changed and recipe.latest and recipe.there
+    release = recipe.changed and recipe.latest and recipe.there and recipe.declared
     return server, release, recipe.asleep, _lies_there(recipe) if expecting.is_seen(recipe) else None
 
 
