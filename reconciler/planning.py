@@ -134,7 +134,9 @@ class Planning:
             if why := self.why_no_server(name):
                 raise Refused(f"{name} cannot wake: {why}", "change that first")
 
-    def plan_rebuild(self, names: Iterable[str], without_copy: Iterable[str] = ()) -> Planned:
+    def plan_rebuild(
+        self, names: Iterable[str], without_copy: Iterable[str] = (), identity: Secret | None = None
+    ) -> Planned:
         """The plan that gives each of the named children a new server, as the file has it, with its memory.
 
         Those in `without_copy` are given their newest backup instead, if there is one, on the version of that: their
@@ -148,10 +150,11 @@ class Planning:
         for name, problem in problems.items():
             raise Refused(f"{name} is not rebuilt: nobody can tell its backups: {problem}", "mend that first")
         backups = {name: keeper.find(name) for name in given_up if name in newest}
-        memories = {name: keeper.memory(backup.child, backup) for name, backup in backups.items()}
+        memories = {name: keeper.memory(backup.child, backup, identity) for name, backup in backups.items()}
         specs = {name: replace(self.fleet.children[name], version=it.version) for name, it in backups.items()}
         options = PlanOptions(
             partial=True,
+            retry=frozenset(backups),  # what has written a memory is no version that it is kept from
             allow_replace=frozenset(names),
             rebuild={name: backups.get(name) for name in names},
             without_copy=given_up,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from reconciler.cli.backup import identity_of, identity_option
 from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
 from reconciler.cli.client import declared_of, named_children, open_client
 from reconciler.cli.options import Settings, with_settings
@@ -23,8 +26,11 @@ from reconciler.selection import Selection
     "and what it was told since is lost (repeatable).",
 )
 @click.option("--yes", "-y", is_flag=True, help="Without asking.")
+@identity_option
 @with_settings
-def rebuild(settings: Settings, selection: Selection, no_backup: tuple[str, ...], yes: bool) -> int:
+def rebuild(
+    settings: Settings, selection: Selection, no_backup: tuple[str, ...], yes: bool, identity: Path | None
+) -> int:
     """Give children a new server, with their memory: fleet rebuild alice. The old one goes when the new one is proven.
 
     A last copy of the memory is kept and read back before. Where that fails, the old gateway goes on. The address
@@ -38,9 +44,9 @@ def rebuild(settings: Settings, selection: Selection, no_backup: tuple[str, ...]
             raise UsageProblem(
                 f"--no-backup {spared[0]}: {spared[0]} is not among those that are rebuilt", "name it there as well"
             )
-        planned = client.plan_rebuild(names, without_copy)
+        planned = client.plan_rebuild(names, without_copy, identity_of(identity))
         show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
             raise Refused("nothing was rebuilt", "leave out the children named above, or mend what is said there")
         consent("Give them new servers?", yes, output)
-        return run_plan(client, planned, settings)
+        return run_plan(client, planned, settings, client.fleet.rollout.max_parallel)

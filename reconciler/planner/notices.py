@@ -139,6 +139,10 @@ def _about_memory(action: Action, child: Child, given: Backup | None) -> Iterato
         yield "what it remembers since then is lost for good: no copy of it is made (--no-backup)"
     elif action.without_copy:
         yield "what it remembers is lost for good: no copy of it is made (--no-backup)"
+    if action.without_copy:
+        if child.spares:
+            names = " and ".join(server.name for server in child.spares)
+            yield f"{names} is left of a replacement that did not end: it goes; what it was told is kept if it answers"
     elif action.kind is Kind.REPLACE:
         yield "its gateway is stopped, its memory copied and read back, and given to the new one before that starts"
         if child.spares:

@@ -51,6 +51,7 @@ from reconciler.steps.versions import present as present_version
 from reconciler.steps.work import Work
 
 RETIRED: Final = LABEL_PREFIX + "retired"
+SILENT: Final = "silent"  # of the label BEFORE
 LAST_WORD: Final = 15.0  # seconds for a host whose memory is given up, and that may not answer
 
 
@@ -69,7 +70,9 @@ def ensure_successor(work: Work) -> bool:
         work.is_quiet = True
     while work.spares:  # two of them beside a retired one, and nobody could tell whose memory is the child's
         spare, *others = work.spares
-        if work.server is not None or not _fits(spare, work.declared()) or not adopt(work, spare):
+        # Where memory is given up, nobody knows what an earlier try has put there, nor whether it ever comes up.
+        is_other = work.server is not None or work.without_copy or not _fits(spare, work.declared())
+        if is_other or not adopt(work, spare):
             discard(work, spare)
         work.spares = tuple(others)
     return ensure_server(work)
@@ -94,7 +97,8 @@ def ensure_handed_over(work: Work) -> bool:
         return True
     old.starts_again = True
     old.look()
-    know_before(work, old)
+    if work.errors_before is None and not work.model_before:  # a try before this one has restarted it meanwhile
+        know_before(work, old)
     settings = work.declared().backup
     shelf = shelf_of(settings, work.fleet, work.ports)
     _carry_checkpoints(work, old, shelf, settings)
@@ -109,7 +113,9 @@ def ensure_retired(work: Work) -> bool:
     """The commit point: from here on the successor is the child's server, for everybody who looks."""
     old = _before(work)
     server = deletable(old) or present(old)
-    labels = {**server.labels, **labels_of_before(work), RETIRED: "true"}
+    others = {name: value for name, value in server.labels.items() if name != BEFORE}
+    silent = {BEFORE: SILENT} if work.without_copy and not old.starts_again else {}
+    labels = {**others, **labels_of_before(work), **silent, RETIRED: "true"}
     old.server = when_unlocked(old, lambda: work.ports.cloud.set_labels(server.id, labels))
     set_label(work, {SUCCESSOR: STARTED})
     work.is_quiet = False
@@ -138,8 +144,13 @@ def may_go_back(work: Work, failure: FleetError) -> bool:
     if work.is_proven:
         return False
     if work.before is not None:
-        return work.is_handing_over
-    return bool(work.retired) and work.is_first and isinstance(failure, ProofFailed)
+        return work.is_handing_over and not _is_silent(work.before.server)
+    return bool(work.retired) and work.is_first and isinstance(failure, ProofFailed) and not _is_silent(work.retired[0])
+
+
+def _is_silent(retired: Server | None) -> bool:
+    """Its memory was given up, for its host did not answer: a gateway that nobody can reach is no better one."""
+    return retired is not None and retired.is_retired and retired.labels.get(BEFORE) == SILENT
 
 
 def ensure_back(work: Work) -> bool:
@@ -184,6 +195,8 @@ def _version_of_successor(work: Work) -> str | None:
     """
     spec, facts = work.spec, work.facts
     assert spec is not None
+    if work.memory is not None:
+        return work.memory.backup.version
     if facts is not None and (is_held(spec, facts) or not work.without_copy):
         return present_version(facts)
     return None if spec.version == LATEST else spec.version

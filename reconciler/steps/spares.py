@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
-from reconciler.errors import HostError, Refused
+from reconciler.errors import HostError, Refused, VaultError
 from reconciler.managed import files
 from reconciler.model import STARTED, TOLD, Purpose, Server, ServerStatus
 from reconciler.steps import backups
@@ -86,13 +86,21 @@ def silence(work: Work) -> None:
 
 
 def discard(work: Work, spare: Server) -> None:
-    """It goes, after a copy of what only it may know. Raises HostError, VaultError, Refused."""
+    """It goes, after a copy of what only it may know; where memory is given up, after a try. Raises HostError,
+
+    VaultError, Refused.
+    """
     found = beside(work, spare)
     now = reread(found)
     if now is None:
         return
-    if now.is_told and not work.without_copy:
-        _keep_told(found, now)
+    if now.is_told:
+        try:
+            _keep_told(found, now)
+        except (HostError, VaultError, Refused) as error:
+            if not work.without_copy:
+                raise
+            work.note("memory-given-up", durable=True, server=now.id, error=work.quoted(error.summary))
     delete(found)
 
 

@@ -16,7 +16,7 @@ from reconciler import commands
 from reconciler.commands.switching import ASIDES, CHECKPOINTS, HELD_PATH
 from reconciler.diff import value_at
 from reconciler.errors import CommandFailed, HostError, VaultError
-from reconciler.ids import ID_FORMAT, later_id
+from reconciler.ids import later_id
 from reconciler.managed import files
 from reconciler.model import Backup, Checkpoint, Hold, Purpose, Switch
 from reconciler.steps import backups
@@ -110,12 +110,12 @@ def ensure_archive(work: Work) -> bool:
 
 def _archive_of_this_run(work: Work, shelf: Shelf) -> Backup | None:
     """Where this step has begun before: what it kept then, though nobody heard that it came to its end."""
-    since = work.archiving_since
-    if since is None:
-        work.archiving_since = f"{work.ports.clock.now():{ID_FORMAT}}"
+    before = work.archives_before
+    if before is None:
+        work.archives_before = frozenset(shelf.ids(work.name))
         return None
     uid, version = uid_of(work.existing()), linked(work.look())
-    there = (it for it in shelf.of(work.name)[0] if it.purpose is Purpose.UPDATE and it.id >= since)
+    there = (it for it in shelf.of(work.name)[0] if it.purpose is Purpose.UPDATE and it.id not in before)
     found = next((it for it in there if (it.uid, it.version) == (uid, version)), None)
     if found is not None:
         backups.verify(shelf, found, None)

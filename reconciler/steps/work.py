@@ -82,7 +82,7 @@ class Work:
     stays_at: str | None = None  # the version that a switch has gone back to
     without_copy: bool = False  # its memory goes with its server, because a person says so
     last_copy: Backup | None = None  # what its server was deleted after
-    archiving_since: str | None = None  # an id: what was kept off its host before an update, by this run, is later
+    archives_before: frozenset[str] | None = None  # ids of what was kept off its host when an update began to do so
     starts_again: bool = False  # its gateway was stopped for that copy, and ran before
     may_have_started: bool = False  # its gateway, on a server of which no first apply has ended
     memory: Memory | None = None  # what it shall remember when it starts for the first time on a new server

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from reconciler.errors import HostTimedOut
+from reconciler.errors import FleetError, HostTimedOut
+from reconciler.model import Server, ServerRequest
+from reconciler.steps.quarantine import mark_of, set_mark
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 
 DOG, CAT = "my dog is called Bello", "my cat is called Mimi"
 OLD, NEW = "2026.9.6", "2026.9.7"
+REBUILD: Final = ("rebuild", "alice", "--no-backup", "alice", "--yes")
 SILENT: Final = HostTimedOut("no answer within 10 s")
 
 
@@ -62,6 +66,79 @@ def test_who_does_not_answer_gets_its_newest_backup_on_the_version_of_that(fleet
     assert (memory(fleet), servers(fleet) == [old], len(servers(fleet))) == ([DOG], False, 1)
     assert fleet("apply", "--yes").code == 0  # and then to what the file says
     assert (str(fleet.world.host("alice").gateway.version), memory(fleet)) == (NEW, [DOG])
+
+
+def everything(fleet: CommandLine) -> str:
+    """What all backups of alice know, as far as they open."""
+    keeper, texts = fleet.world.client().keeper(), []
+    for number, backup in enumerate(keeper.kept("alice").backups):
+        opened = fleet.world.state.parent / f"opened {number}"
+        with suppress(FleetError):
+            keeper.fetch("alice", backup, opened)
+            texts.append(opened.read_text())
+    return "".join(texts)
+
+
+def dead(fleet: CommandLine) -> int:
+    """Her host answers nobody any more; there is a backup of what she knew."""
+    assert fleet("backup", "create", "alice").code == 0
+    old = fleet.world.server("alice").id
+    fleet.world.dialer.silent[old] = SILENT
+    return old
+
+
+def test_what_a_successor_was_told_is_kept_before_another_takes_its_place(fleet: CommandLine) -> None:
+    """It was given up, and somebody had talked to it; then the old host dies as well."""
+    fleet.world.dialer.flawed = {OLD: "second start"}
+    assert fleet("rebuild", "alice", "--yes").code == 1
+    [told] = [server for server in fleet.world.cloud.by_id.values() if server.is_successor]
+    fleet.world.dialer.hosts[told.id].gateway.remember(CAT)
+    fleet.world.dialer.flawed = {}
+    dead(fleet)
+    said = fleet(*REBUILD)
+    assert (said.code, "what it was told is kept if it answers" in said.out) == (0, True), said
+    assert CAT in everything(fleet)
+
+
+def test_nobody_goes_back_to_a_host_that_does_not_answer(fleet: CommandLine) -> None:
+    """The line fails after the new server has taken over: the next apply goes on with that one."""
+    dead(fleet)
+    fleet.world.dialer.failing = [("restart openclaw-gateway", HostTimedOut("the line is bad"))] * 3
+    said = fleet(*REBUILD)
+    assert (said.code, "the line is bad" in said.out, "its old server" in said.out) == (1, True, False), said
+    assert fleet("apply", "--yes").code == 0
+    assert (len(servers(fleet)), memory(fleet)) == (1, [DOG])
+
+
+def test_a_new_server_that_never_comes_up_is_not_tried_for_ever(fleet: CommandLine) -> None:
+    dead(fleet)
+    made = fleet.world.cloud.create_server
+
+    def broken(request: ServerRequest) -> tuple[Server, tuple[int, ...]]:
+        answer = made(request)
+        fleet.world.dialer.silent[answer[0].id] = SILENT
+        return answer
+
+    fleet.world.cloud.create_server = broken  # type: ignore[method-assign]
+    assert fleet(*REBUILD).code == 1
+    fleet.world.cloud.create_server = made  # type: ignore[method-assign]
+    assert fleet(*REBUILD).code == 0
+    assert (len(servers(fleet)), memory(fleet)) == (1, [DOG])
+
+
+def test_a_held_or_quarantined_version_keeps_nobody_from_its_own_memory(fleet: CommandLine) -> None:
+    """It is of that version, and another cannot read it."""
+    fleet.world.change("alice", version=NEW)
+    fleet("apply", "--yes")
+    fleet.world.host("alice").gateway.remember(CAT)
+    fleet("backup", "create", "alice")
+    fleet.world.clock.sleep(60)
+    fleet("rollback", "alice", "--yes")
+    fleet.world.dialer.silent[fleet.world.server("alice").id] = SILENT
+    set_mark(fleet.world.fleet(), fleet.world.ports(), NEW, mark_of(fleet.world.clock.now(), "bob", "prove healthy"))
+    said = fleet(*REBUILD)
+    assert said.code == 0, said
+    assert (str(fleet.world.host("alice").gateway.version), memory(fleet)) == (NEW, [DOG, CAT])
 
 
 def test_without_a_backup_it_starts_anew_and_the_plan_says_so(fleet: CommandLine) -> None:

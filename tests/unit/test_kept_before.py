@@ -300,3 +300,31 @@ def test_an_archive_whose_end_nobody_heard_of_is_made_once(state: Path) -> None:
     world.host("alice").fails = [("drop the archive", HostTimedOut("gone", "again"))] * 2
     [outcome] = world.apply()
     assert (outcome.code, len(kept(world, Purpose.UPDATE))) == (OutcomeCode.DONE, 1)
+
+
+def test_what_was_kept_before_and_is_damaged_since_is_copied_again(world: FakeFleet) -> None:
+    """The original is still on the host, and goes with it."""
+    world.host("alice").fails = [("copy the state", HostTimedOut("gone", "again"))] * 3
+    assert world.apply(options=SLEEPS)[0].code is OutcomeCode.FAILED  # what is of before is kept by then
+    [cat] = [it for it in kept(world, Purpose.EARLIER) if it.version == NEW]
+    [sealed] = world.vault.rglob(f"*{cat.id}*.age")
+    sealed.write_bytes(sealed.read_bytes()[:-1] + b"?")
+    assert world.apply(options=SLEEPS)[0].code is OutcomeCode.DONE
+    keeper = world.client().keeper()
+    [again] = [it for it in kept(world, Purpose.EARLIER) if it.version == NEW and it.id != cat.id]
+    assert (said(again), keeper.verify("alice", again)) == (2, True)
+
+
+def test_an_archive_of_another_run_is_none_of_this_one(state: Path) -> None:
+    """Its name may lie ahead of the clock: the runner before had another."""
+    world = FakeFleet(state, ("alice",)).applied()
+    world.host("alice").gateway.remember(DOG)
+    world.change("alice", version=NEW)
+    world.clock.behind = -86_400.0
+    world.host("alice").fails = [("take a checkpoint", HostTimedOut("gone", "again"))] * 3
+    assert world.apply()[0].code is OutcomeCode.FAILED
+    world.clock.behind = 0.0
+    world.host("alice").gateway.remember(CAT)
+    world.host("alice").fails = [("make an archive", HostTimedOut("gone", "again"))]
+    assert world.apply()[0].code is OutcomeCode.DONE
+    assert max(said(it) for it in kept(world, Purpose.UPDATE)) == 2
