@@ -225,7 +225,7 @@ def _changes_labels(action: Action, recipe: Recipe) -> bool:
 
 
 def _leaves_its_firewall(action: Action, recipe: Recipe) -> bool:
-    if NETWORKS in action.left_alone:
+    if NETWORKS in action.left_alone and action.kind is not Kind.HIBERNATE:  # with which its server goes
         return False
     return _starts_server(action, recipe) or action.kind not in (Kind.STOP, Kind.START, Kind.RESTART)
 
