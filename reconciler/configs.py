@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
 from reconciler.errors import FleetError, HostError
 from reconciler.managed import files
 from reconciler.managed.config import MANAGED_KEYS, free_keys, read_config
-from reconciler.model import Child, ChildConfig, ChildSpec, ConfigKey, Json, Owner
+from reconciler.masking import is_deep, masked_path, masked_value
+from reconciler.model import Change, Child, ChildConfig, ChildSpec, ConfigKey, Json, Owner
 from reconciler.ports import Host, OnEach
-from reconciler.probe_program.looks import without_secrets
-from reconciler.redaction import MASK, Redactor
 from reconciler.steps.comparison import differences
 
 LARGEST: Final = 1_000_000  # bytes; below the cap of what a host may answer
 CONFIG: Final = "config."  # a path of a difference that is in openclaw.json begins with it
-_INLINE: Final = "(inline secret)"
 
 
 def shown(specs: Mapping[str, ChildSpec], on_each: OnEach) -> list[ChildConfig]:
@@ -30,7 +29,7 @@ def differing(child: Child) -> ChildConfig:
     """How what is on the host differs from the file, by the last look."""
     if child.facts is None:
         return ChildConfig(child.name, problem="its host was not looked at", advice=f"fleet diagnose {child.name}")
-    changes = tuple(change for change in differences(child) if change.path.startswith(CONFIG))
+    changes = tuple(_masked(change) for change in differences(child) if change.path.startswith(CONFIG))
     applied = child.facts.applied
     return ChildConfig(child.name, differences=changes, applied_at=applied.at if applied is not None else "")
 
@@ -39,10 +38,11 @@ def keys_of(content: Json, spec: ChildSpec) -> tuple[ConfigKey, ...]:
     """Pure. Maps are gone through; a list is one value."""
     free = free_keys(spec.config)
     found = []
-    for path, value in _leaves(without_secrets(content, ""), ()):
+    for path, value in _leaves(content, ()):
         owner = Owner.FLEET if _covers(MANAGED_KEYS, path) else Owner.FILE if _covers(free, path) else Owner.AGENT
-        found.append(ConfigKey(path, _masked(value), owner))
-    return tuple(sorted(found, key=lambda key: key.path))
+        found.append(ConfigKey(path, value, owner))
+    ordered = sorted(found, key=lambda key: key.path)
+    return tuple(replace(key, path=masked_path(key.path), value=masked_value(key.path, key.value)) for key in ordered)
 
 
 def _keys(spec: ChildSpec, host: Host) -> tuple[ConfigKey, ...]:
@@ -58,7 +58,15 @@ def _keys(spec: ChildSpec, host: Host) -> tuple[ConfigKey, ...]:
         raise HostError(f"{files.CONFIG_PATH} is no JSON5", f"fleet diagnose {spec.name}") from error
     if not isinstance(content, dict):
         raise HostError(f"{files.CONFIG_PATH} is no map", mend)
+    if is_deep(content):
+        raise HostError(f"{files.CONFIG_PATH} is nested too deeply to be shown", mend)
     return keys_of(content, spec)
+
+
+def _masked(change: Change) -> Change:
+    path = tuple(change.path.removeprefix(CONFIG).split("."))
+    before, after = (masked_value(path, side) for side in (change.before, change.after))
+    return replace(change, path=CONFIG + ".".join(masked_path(path)), before=before, after=after)
 
 
 def _of(child: str, answer: tuple[ConfigKey, ...] | FleetError) -> ChildConfig:
@@ -80,14 +88,3 @@ def _leaves(value: Json, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
             left += [((*place, name), inner) for name, inner in found.items()]
         elif place:
             yield place, found
-
-
-def _masked(value: Json) -> Json:
-    """The same without what is a secret by its key, or looks like one."""
-    if isinstance(value, list):
-        return [_masked(inner) for inner in value]
-    if isinstance(value, dict):
-        return {name: _masked(inner) for name, inner in value.items()}
-    if value == _INLINE:
-        return MASK
-    return "\n".join(map(Redactor().line, value.split("\n"))) if isinstance(value, str) else value

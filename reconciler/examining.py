@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,29 +13,49 @@ from reconciler.diagnosis import Case, diagnose
 from reconciler.errors import FleetError, HostError
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER
-from reconciler.model import Child, Diagnosis, Endpoints, Examination, Listener
+from reconciler.model import Child, Diagnosis, Endpoints, Examination, Listener, Secret
 from reconciler.ports import Host, OnEach
 from reconciler.redaction import Redactor
 from reconciler.steps.release import NODE_DIRECTORY
 from reconciler.steps.versions import linked
 
+VALIDATION_MB: Final = 400
+LARGEST_CONFIG: Final = 1_000_000  # bytes; below the cap of what a host may answer
 _MOST: Final = 20  # processes that are told of
+_MOST_TEXT: Final = 4000  # characters; cut again where it was masked
+_LONGEST: Final = 300
 _SECRETS: Final = (files.GATEWAY_TOKEN_PATH, files.TELEGRAM_TOKEN_PATH, files.MODEL_KEY_PATH)
 
 
-def diagnose_all(children: Mapping[str, Child], on_each: OnEach, endpoints: Endpoints) -> list[Diagnosis]:
-    """Of each child, in order, what its last look and a closer one say. Raises CloudError."""
+def diagnose_all(
+    children: Mapping[str, Child], on_each: OnEach, endpoints: Endpoints, known: Callable[[str], Iterable[Secret]]
+) -> list[Diagnosis]:
+    """Of each child, in order, what its last look and a closer one say. Raises CloudError.
+
+    Whatever a host says is masked: `known` are the secrets that a child's host was trusted with.
+    """
     reached = [name for name, child in children.items() if child.facts is not None]
     answers = on_each(reached, lambda name, host: _examine(children[name], host, endpoints)) if reached else {}
     found = []
     for name, child in sorted(children.items()):
         answer = answers.get(name)
-        examined = answer if isinstance(answer, Examination) else None
-        diagnosis = diagnose(Case(child, examined))
-        if isinstance(answer, FleetError) and diagnosis.cause is None:
-            diagnosis = replace(diagnosis, evidence=f"it could not be looked at closely: {answer.summary}")
-        found.append(diagnosis)
+        diagnosis = diagnose(Case(child, answer if isinstance(answer, Examination) else None))
+        if isinstance(answer, FleetError):
+            diagnosis = replace(diagnosis, unseen=f"it could not be looked at closely: {answer.summary}")
+        found.append(_masked(diagnosis, Redactor(known(name))))
     return found
+
+
+def _masked(found: Diagnosis, redactor: Redactor) -> Diagnosis:
+    """The longest texts may have a secret near their end, so they are cut afterwards."""
+
+    def line(text: str) -> str:
+        whole = " ".join(map(redactor.line, text.splitlines()))
+        return whole if len(whole) <= _LONGEST else f"{whole[:_LONGEST]}..."
+
+    findings = tuple(replace(finding, text=line(finding.text)) for finding in found.findings)
+    mend = "\n".join(map(redactor.line, found.mend.splitlines()))
+    return replace(found, findings=findings, evidence=line(found.evidence), mend=mend, unseen=line(found.unseen))
 
 
 def without_cloud(names: tuple[str, ...], children: Mapping[str, Child], problem: str) -> list[Diagnosis]:
@@ -48,7 +69,11 @@ def _examine(child: Child, host: Host, endpoints: Endpoints) -> Examination:
         files.GATEWAY_TOKEN_PATH,
     )  # fmt: skip
     examined = examination_of(host.run(command).stdout)
-    return replace(examined, config_problem=_config_problem(child, host), model=_model(child, host, endpoints))
+    with suppress(FleetError):  # each by itself: what the others have said stays
+        examined = replace(examined, config_problem=_config_problem(child, host))
+    with suppress(FleetError):
+        examined = replace(examined, model=_model(child, host, endpoints))
+    return examined
 
 
 def examination_of(printed: bytes) -> Examination:
@@ -58,12 +83,13 @@ def examination_of(printed: bytes) -> Examination:
         return Examination(
             first_boot=str(said["first_boot"])[:40],
             inodes_free=None if said["inodes_free"] is None else int(said["inodes_free"]),
-            node=str(said["node"])[:40],
+            disk_free_mb=None if said["disk_free_mb"] is None else int(said["disk_free_mb"]),
+            node=None if said["node"] is None else str(said["node"])[:40],
             lacking_secrets=tuple(path for path in _SECRETS if path in said["lacking_secrets"]),
             listeners=_listeners(said["listeners"]),
             strays=_listeners(said["strays"]),
             up_for=_seconds(said["up_for"]),
-            probe_problem=str(said["probe_problem"])[:300],
+            probe_problem=str(said["probe_problem"])[:_MOST_TEXT],
             inbound=_seconds(said["inbound"]),
             outbound=_seconds(said["outbound"]),
             clock=float(said["clock"]),
@@ -73,38 +99,44 @@ def examination_of(printed: bytes) -> Examination:
 
 
 def _listeners(said: Any) -> tuple[Listener, ...]:
-    return tuple(Listener(int(it["pid"]), str(it["name"])[:40], it["is_ours"] is True) for it in said[:_MOST])
+    found = [Listener(int(it["pid"]), str(it["name"])[:40], it["is_ours"] is True) for it in said[:_MOST]]
+    if any(it.pid < 1 for it in found):
+        raise ValueError("no process")
+    return tuple(found)
 
 
 def _seconds(said: Any) -> float | None:
     return None if said is None else float(said)
 
 
-def _config_problem(child: Child, host: Host) -> str:
-    """Why the release that is there would not start with openclaw.json as it lies there; empty where it would."""
-    version = linked(child.facts) if child.facts is not None else None
-    if version is None:
-        return ""  # another check's news
-    try:
-        content = host.run(commands.read_file(files.CONFIG_PATH)).stdout
-    except FleetError as error:
-        return f"{files.CONFIG_PATH} cannot be read: {error.summary}" if not error.temporary else ""
-    if not content.strip():
+def _config_problem(child: Child, host: Host) -> str | None:
+    """Why the release that is there would not start with openclaw.json as it lies there; empty where it would.
+
+    None where nobody can tell: the check takes memory (facts on real gateways, section 2), and may not come to its end.
+    """
+    facts, version = child.facts, linked(child.facts) if child.facts is not None else None
+    if facts is None or version is None or facts.memory_free_mb < VALIDATION_MB:
+        return None
+    read = host.run(commands.read_file(files.CONFIG_PATH))
+    if len(read.stdout) >= LARGEST_CONFIG:
+        return None
+    if read.exit_code != 0 or not read.stdout.strip():
         return f"{files.CONFIG_PATH} is not there, or empty"
-    answer = host.run(commands.validate_config(version, files.NODE_VERSION, content))
-    if answer.exit_code == 0:
-        return ""
-    return _why_refused(answer.stdout) or f"OpenClaw {version} does not take {files.CONFIG_PATH}"
+    answer = host.run(commands.validate_config(version, files.NODE_VERSION, read.stdout))
+    return "" if answer.exit_code == 0 else _why_refused(answer.stdout)
 
 
-def _why_refused(printed: bytes) -> str:
-    """The first of the gateway's own words: where, and what; without what looks like a secret, if it repeats one."""
+def _why_refused(printed: bytes) -> str | None:
+    """The first of the release's own words: where, and what. None where it has said nothing of the kind."""
     try:
         said: Any = json.loads(printed)
-        first = said["issues"][0]
-        return Redactor().line(f"{files.CONFIG_PATH}: {first.get('path') or '<root>'}: {first['message']}")[:300]
+        if said["valid"] is not False:
+            return None
+        issues = said.get("issues") or [{}]
+        first = issues[0] if isinstance(issues[0], dict) else {"message": issues[0]}
+        return f"{files.CONFIG_PATH}: {first.get('path') or '<root>'}: {first.get('message') or 'it is refused'}"
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        return ""
+        return None
 
 
 def _model(child: Child, host: Host, endpoints: Endpoints) -> str:

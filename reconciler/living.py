@@ -11,7 +11,7 @@ from reconciler.configs import differing, shown
 from reconciler.costs import costs_of, owner_of, with_spending
 from reconciler.errors import CloudError, FleetError, HostError
 from reconciler.examining import diagnose_all, without_cloud
-from reconciler.logs import Logs
+from reconciler.logs import Logs, secrets_of
 from reconciler.managed import files
 from reconciler.model import (
     Activity,
@@ -122,7 +122,11 @@ class Living(Planning):
         names = tuple(names)
         try:
             children = self.plan(names).children
-            return diagnose_all(children, self.on_each, self._ports.endpoints)
+
+            def known(name: str) -> list[Secret]:
+                return secrets_of(self.fleet, self._ports, name, children[name].server)[0]
+
+            return diagnose_all(children, self.on_each, self._ports.endpoints, known)
         except CloudError as error:
             return without_cloud(names, {}, error.summary)
 

@@ -57,25 +57,26 @@ class Logs:
 
     def _reader(self, name: str) -> _Reader:
         if name not in self._readers:
-            known, unknown = self._secrets(name)
+            known, unknown = secrets_of(self._fleet, self._ports, name, self._servers.get(name))
             self._readers[name] = _Reader(name, known, unknown)
         return self._readers[name]
 
-    def _secrets(self, name: str) -> tuple[list[Secret], tuple[str, ...]]:
-        """What its host was trusted with; and the references of what nobody here can resolve."""
-        found, unknown = list[Secret](), list[str]()
-        server, spec, resolve = self._servers.get(name), self._fleet.children.get(name), self._ports.secrets
-        if server is not None and server.uid is not None:
-            subject = self._ports.fleet_key, server.uid
-            found += [keys.gateway_token(*subject, TOKEN_GENERATION), keys.digest_key(*subject)]
-            found.append(keys.host_key(*subject, self._fleet.ssh_generation))
-        if spec is not None and not spec.is_throwaway:
-            for kind, reference in ((resolve.bot_token, spec.bot_token), (resolve.model_key, spec.model.key)):
-                try:
-                    found.append(kind(reference))
-                except SecretError:
-                    unknown.append(str(reference))
-        return found, tuple(unknown)
+
+def secrets_of(fleet: Fleet, ports: Ports, name: str, server: Server | None) -> tuple[list[Secret], tuple[str, ...]]:
+    """What a child's host was trusted with; and the references of what nobody here can resolve."""
+    found, unknown = list[Secret](), list[str]()
+    spec, resolve = fleet.children.get(name), ports.secrets
+    if server is not None and server.uid is not None:
+        subject = ports.fleet_key, server.uid
+        found += [keys.gateway_token(*subject, TOKEN_GENERATION), keys.digest_key(*subject)]
+        found.append(keys.host_key(*subject, fleet.ssh_generation))
+    if spec is not None and not spec.is_throwaway:
+        for kind, reference in ((resolve.bot_token, spec.bot_token), (resolve.model_key, spec.model.key)):
+            try:
+                found.append(kind(reference))
+            except SecretError:
+                unknown.append(str(reference))
+    return found, tuple(unknown)
 
 
 class _Reader:

@@ -20,7 +20,8 @@ def diagnose(settings: Settings, selection: Selection, as_json: bool) -> int:
     """What is wrong with a child, why, and what mends it: fleet diagnose alice
 
     From the cloud up to the reply; what needs a check that has failed is skipped. Looks only, and asks the model's
-    provider and Telegram once each. Exit code 0: nothing is wrong that can be seen; 2: something is.
+    provider and Telegram. Exit code 0: nothing is wrong that can be seen; 2: something is; 3: nothing, and some could
+    not be looked at closely.
     """
     from reconciler.render.diagnosis import diagnosis_json, diagnosis_lines
     from reconciler.render.text import json_text
@@ -35,4 +36,6 @@ def diagnose(settings: Settings, selection: Selection, as_json: bool) -> int:
         for number, diagnosis in enumerate(found):
             blank = [("", None)] if number else []
             show_lines([*blank, *diagnosis_lines(diagnosis, whole=len(found) == 1)], settings)
-    return 2 if any(it.cause is not None for it in found) else 0
+    if any(it.cause is not None for it in found):
+        return 2
+    return 3 if any(it.unseen for it in found) else 0

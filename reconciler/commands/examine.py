@@ -30,7 +30,9 @@ def said(*words):
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=15)
         return done.stdout.decode("utf-8", "replace")
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        return None
+    except OSError:
         return ""
 def first_boot():
     v1 = parsed(read("/run/cloud-init/status.json", 1 << 20)).get("v1")
@@ -44,8 +46,9 @@ def group(pid):
     return read("/proc/%s/cgroup" % pid).decode("utf-8", "replace").strip()
 def told(pid):
     name = read("/proc/%s/comm" % pid).decode("utf-8", "replace").strip()
-    ours = any(line.rstrip("/").endswith("/" + wanted["unit"]) for line in group(pid).splitlines())
-    return {"pid": int(pid), "name": name[:40], "is_ours": ours}
+    its = group(pid)
+    ours = any(line.rstrip("/").endswith("/" + wanted["unit"]) for line in its.splitlines())
+    return {"pid": int(pid), "name": name[:40], "is_ours": ours} if its else None  # it has ended meanwhile
 def listeners():
     sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -60,15 +63,16 @@ def listeners():
                 pids.add(place.split("/")[2])
         except OSError:
             continue
-    return [told(pid) for pid in sorted(pids, key=int)]
+    return [it for it in map(told, sorted(pids, key=int)) if it]
 def strays():
     found = []
     for place in glob.glob("/proc/[0-9]*/cmdline"):
         words, pid = read(place).split(b"\\0"), place.split("/")[2]
         runs = any(pair == (b"gateway", b"run") for pair in zip(words, words[1:]))
         is_gateway = runs and any(it.endswith(b"/openclaw.mjs") for it in words)
-        if (is_gateway or words[0].strip() == b"openclaw-gateway") and not told(pid)["is_ours"]:
-            found.append(told(pid))
+        its = told(pid) if is_gateway or words[0].strip() == b"openclaw-gateway" else None
+        if its and not its["is_ours"]:
+            found.append(its)
     return found
 def lacking(path):
     try:
@@ -78,7 +82,8 @@ def lacking(path):
         return True
     return not stat.S_ISREG(seen.st_mode) or seen.st_size == 0 or owner != wanted["user"] or not seen.st_mode & 0o400
 def up_for():
-    shown = said("systemctl", "show", "-p", "ActiveState,ExecMainStartTimestampMonotonic", "--", wanted["unit"])
+    asked = "ActiveState,ExecMainStartTimestampMonotonic"
+    shown = said("systemctl", "show", "-p", asked, "--", wanted["unit"]) or ""
     found = dict(line.partition("=")[::2] for line in shown.splitlines())
     since = found.get("ExecMainStartTimestampMonotonic", "0")
     is_up = found.get("ActiveState") in ("active", "activating") and since.isdigit() and since != "0"
@@ -99,17 +104,23 @@ def channel():
                 answer[name] = account[key] / 1000
         probe = account.get("probe") or {}
         if probe and probe.get("ok") is False:
-            answer["probe_problem"] = str(probe.get("error") or probe.get("status") or "refused")[:300]
+            problem = str(probe.get("error") or probe.get("status") or "refused")
+            for path in (*wanted["secrets"], wanted["token_path"]):
+                secret = read(path).decode("utf-8", "replace").strip()
+                problem = problem.replace(secret, "***") if secret else problem
+            answer["probe_problem"] = problem[:4000]  # half a secret looks like none: it is cut after the rest of that
     except (OSError, http.client.HTTPException, LookupError, TypeError, AttributeError, ValueError):
         pass
     return answer
 try:
     inodes = os.statvfs(wanted["state"])
-    free = inodes.f_favail if inodes.f_files else None
+    free, room = inodes.f_favail if inodes.f_files else None, inodes.f_bavail * inodes.f_frsize >> 20
 except OSError:
-    free = None
+    free = room = None
+node = said(wanted["node"], "--version")
 print(json.dumps({
-    "first_boot": first_boot(), "inodes_free": free, "node": said(wanted["node"], "--version").strip()[:40],
+    "first_boot": first_boot(), "inodes_free": free, "disk_free_mb": room,
+    "node": None if node is None else node.strip()[:40],
     "lacking_secrets": [path for path in wanted["secrets"] if lacking(path)], "listeners": listeners(),
     "strays": strays(), "up_for": up_for(), "clock": time.time(), **channel(),
 }))

@@ -67,7 +67,8 @@ class Examination:
 
     first_boot: str = ""  # cloud-init's word: done, running, error, disabled
     inodes_free: int | None = None  # where the gateway's state is
-    node: str = ""  # what the installed Node.js calls itself
+    disk_free_mb: int | None = None  # there
+    node: str | None = None  # what the installed Node.js calls itself; empty where it does not run
     lacking_secrets: tuple[str, ...] = ()  # paths that are not there, empty, or not the gateway's to read
     listeners: tuple[Listener, ...] = ()  # on its port
     strays: tuple[Listener, ...] = ()  # gateways that no unit of ours has started
@@ -76,7 +77,7 @@ class Examination:
     inbound: float | None = None  # the last message to the bot, since its start
     outbound: float | None = None
     clock: float = 0.0
-    config_problem: str = ""  # why the installed release would not start with openclaw.json as it is now
+    config_problem: str | None = None  # why the installed release would not start with openclaw.json; empty: it would
     model: str = ""  # what the model's provider answers to the key on the host: 200, another code, or a word
 
 
@@ -89,3 +90,4 @@ class Diagnosis:
     cause: Cause | None = None
     evidence: str = ""
     mend: str = ""  # a command where one mends it, else what a person does
+    unseen: str = ""  # why nobody could look closely

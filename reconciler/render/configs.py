@@ -72,7 +72,8 @@ def _by(change: Change) -> str:
 
 
 def _who(change: Change, found: ChildConfig) -> str:
-    return f"{_by(change)}, since {found.applied_at[:16].replace('T', ' ')}" if found.applied_at else _by(change)
+    at = harmless(found.applied_at[:16]).replace("T", " ")
+    return f"{_by(change)}, since {at}" if at else _by(change)
 
 
 def _side(value: Json) -> str:

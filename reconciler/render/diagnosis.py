@@ -28,8 +28,8 @@ def diagnosis_lines(found: Diagnosis, *, whole: bool) -> list[Line]:
         word, color = _WORDS[finding.verdict]
         lines.append((f"  {word:{_COLUMN}}  {finding.check:{_NAME}}  {harmless(finding.text)}", color))
     if found.cause is None:
-        unsure = f" {harmless(found.evidence)}" if found.evidence else ""
-        return [*lines, (f"  Nothing is wrong that can be seen.{unsure}", None)]
+        unsure = f", but {harmless(found.unseen)}" if found.unseen else "."
+        return [*lines, (f"  Nothing is wrong that can be seen{unsure}", "yellow" if found.unseen else None)]
     return [
         *lines,
         (f"  Cause:     {found.cause} (README, under cause-{found.cause})", "red"),

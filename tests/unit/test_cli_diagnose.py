@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -66,7 +67,7 @@ def test_a_cloud_that_is_silent_is_the_cause_and_no_error(fleet: CommandLine) ->
 def test_a_host_that_falls_silent_in_the_midst_is_said(fleet: CommandLine) -> None:
     fleet.world.host("alice").fails = [("examine the host", HostTimedOut("gone", "again"))]
     said = fleet("diagnose", "alice")
-    assert (said.code, "it could not be looked at closely: gone" in said.out) == (0, True), said
+    assert (said.code, "it could not be looked at closely: gone" in said.out) == (3, True), said
 
 
 @pytest.mark.parametrize("printed", [b"", b"[]", b'{"clock": "x"}', b"\xff\xfe", b"[" * 100_000, b'{"listeners": 3}'])
@@ -77,7 +78,7 @@ def test_a_host_that_talks_nonsense_is_no_crash(fleet: CommandLine, printed: byt
         original(command).__class__(0, printed, b"") if command.name == "examine the host" else original(command)
     )
     said = fleet("diagnose", "alice")
-    assert (said.code, "does not say how it is" in said.out) == (0, True), said
+    assert (said.code, "does not say how it is" in said.out) == (3, True), said
 
 
 def test_what_a_host_says_is_data(fleet: CommandLine) -> None:
@@ -92,6 +93,36 @@ def test_a_configuration_that_is_refused_is_told_without_its_secrets(fleet: Comm
     said = fleet("diagnose", "alice")
     assert (said.code, "config-refused" in said.out, SECRET in said.out) == (2, True, False), said
     assert f"{files.CONFIG_PATH}: models: Unrecognized key: ***" in said.out
+
+
+def test_no_secret_is_in_what_the_gateway_says_of_telegram(fleet: CommandLine) -> None:
+    """Nor half of one, where what it says is long."""
+    token = fleet.world.ports().secrets.bot_token(fleet.world.specs["alice"].bot_token).reveal()
+    fleet.world.host("alice").gateway.channel_error = "not connected"
+    for length in (0, 280):
+        told = f"{'x ' * (length // 2)}https://api.telegram.org/bot{token}/getMe failed, and {SECRET}"
+        fleet.world.host("alice").closer = {"probe_problem": told}
+        fleet.world.host("alice").gateway.channel_error = told
+        for options in ((), ("--json",)):
+            said = fleet("diagnose", "alice", *options)
+            assert (said.code, token[:12] in said.out, SECRET[:12] in said.out) == (2, False, False), said
+
+
+def test_no_secret_is_in_the_last_words_of_the_journal(fleet: CommandLine) -> None:
+    host = fleet.world.host("alice")
+    host.gateway.flawed = {str(host.gateway.version): "exits"}
+    host.gateway.start()
+    run = host.systemd.state("openclaw-gateway.service")
+    host.systemd.runs["openclaw-gateway.service"] = replace(run, journal=f"using {SECRET}")
+    said = fleet("diagnose", "alice")
+    assert (said.code, "keeps-ending" in said.out, SECRET in said.out) == (2, True, False), said
+
+
+@pytest.mark.parametrize(("pid", "code", "kills"), [(-1, 3, False), (0, 3, False), (1, 2, False), (2, 2, True)])
+def test_nobody_is_told_to_kill_all_processes(fleet: CommandLine, pid: int, code: int, kills: bool) -> None:
+    fleet.world.host("alice").closer = {"listeners": [{"pid": pid, "name": "x", "is_ours": False}]}
+    said = fleet("diagnose", "alice")
+    assert (said.code, "sudo kill" in said.out) == (code, kills), said
 
 
 def test_nobody_is_diagnosed_without_a_name(fleet: CommandLine) -> None:

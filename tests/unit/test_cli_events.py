@@ -167,25 +167,23 @@ def test_who_follows_sees_each_message_once(fleet: CommandLine) -> None:
         assert new() == []
 
 
-def test_who_falls_silent_while_it_is_followed_is_named_once_and_when_it_is_back(
-    fleet: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_falls_silent_while_it_is_followed_is_named_once_and_when_it_is_back(fleet: CommandLine) -> None:
     server, clock, silence = fleet.world.server("bob").id, fleet.world.clock, HostTimedOut("no answer within 10 s")
-    looks, original = [0], clock.sleep
 
-    def sleep(seconds: float) -> None:
-        original(seconds)
-        looks[0] += 1
-        if looks[0] == 1:
-            fleet.world.dialer.silent[server] = silence
-            fleet.world.host("bob").fails = [("", silence)]  # the connection that is open breaks off
-            fleet.world.host("alice").gateway.stop()
-        if looks[0] == 4:
-            del fleet.world.dialer.silent[server]
-        if looks[0] >= 7:
-            raise KeyboardInterrupt
+    def falls_silent() -> None:
+        fleet.world.dialer.silent[server] = silence
+        fleet.world.host("bob").fails = [("", silence)]  # the connection that is open breaks off
+        fleet.world.host("alice").gateway.stop()
 
-    monkeypatch.setattr(clock, "sleep", sleep)
+    def interrupts() -> None:
+        raise KeyboardInterrupt
+
+    before = len(clock.slept)
+    clock.meanwhile = {
+        before + 1: falls_silent,
+        before + 4: lambda: fleet.world.dialer.silent.clear(),
+        before + 7: interrupts,
+    }
     said = fleet("events", "--all", "--follow")
     assert said.err.count("bob: no answer within 10 s") == 1
     assert said.err.count("bob answers again") == 1

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.diagnosis import CHECKS, Case, diagnose
 from reconciler.managed import files
-from reconciler.model import Cause, Child, Diagnosis, Examination, Listener, Sleep, Verdict
+from reconciler.model import Cause, Child, Diagnosis, Examination, Listener, Sleep, Switch, Verdict
 from tests.fakes.worlds import NOW, make_child
 
 README: Final = (Path(__file__).parents[2] / "README.md").read_text()
@@ -20,12 +20,21 @@ OURS: Final = Listener(4242, "openclaw-gatewa", is_ours=True)
 FOREIGN: Final = Listener(77, "python3", is_ours=False)
 WELL: Final = Examination(
     first_boot="done", inodes_free=100_000, node=f"v{files.NODE_VERSION}", listeners=(OURS,), up_for=3600.0,
-    inbound=CLOCK - 900, outbound=CLOCK - 890, clock=CLOCK, model="200",
+    inbound=CLOCK - 900, outbound=CLOCK - 890, clock=CLOCK, model="200", disk_free_mb=30_000, config_problem="",
 )  # fmt: skip
 DOWN: Final[dict[str, Any]] = {
     "active": "failed", "sub": "failed", "result": "exit-code", "exit_status": 1, "ready": None, "version": None,
     "channel_connected": None, "token_accepted": None, "anonymous_refused": None, "loopback_only": None,
 }  # fmt: skip
+
+
+STOPPED: Final = {**DOWN, "active": "inactive", "sub": "dead", "result": "success", "exit_status": 0}
+YOUNG: Final[dict[str, Any]] = {
+    "ready": None, "version": None, "token_accepted": None, "anonymous_refused": None, "channel_connected": None,
+}  # fmt: skip
+OFF: Final = {"enabled": False}
+OLDER, NEWER = {"version": "2026.9.6"}, {"version": "2026.9.7"}
+SWITCH: Final = Switch("2026.9.5", "2026.9.6", "20260101T000000Z", None)
 
 
 def child(gateway: dict[str, Any] | None = None, **case: Any) -> Child:
@@ -56,10 +65,9 @@ FAULTS: Final[list[tuple[Cause, str, Diagnosis]]] = [
     (Cause.CLOUD_SILENT, "api", diagnose(Case(child(), WELL, problem="503"))),
     (Cause.IDENTITY_IN_DOUBT, "server", asked(child(obstacle="two servers have its name"))),
     (Cause.NO_SERVER, "server", asked(child(server=None))),
-    (Cause.NO_SERVER, "server", asked(replace(child(server=None), asleep=Sleep("20260101T000000Z", "alice")))),
     (Cause.SERVER_OFF, "power", asked(child(server={"status": "off"}))),
-    (Cause.SERVER_OFF, "power", asked(make_child("alice", {"spec": {"enabled": False}, "server": {"status": "off"}}))),
     (Cause.SERVER_BUSY, "power", asked(child(server={"status": "migrating"}))),
+    (Cause.SERVER_BUSY, "power", asked(child(server={"status": "unknown"}))),
     (Cause.HOST_SILENT, "network", asked(child(silence="timed out"))),
     (
         Cause.FIREWALL_CHANGED,
@@ -72,6 +80,7 @@ FAULTS: Final[list[tuple[Cause, str, Diagnosis]]] = [
     (Cause.HOST_BROKEN, "ssh", asked(child(silence="probe failed"))),
     (Cause.NEVER_FINISHED, "ssh", asked(child(server={"labels": {"openclaw-deploy/unfinished": "true"}}))),
     (Cause.DISK_FULL, "disk", asked(on_host(disk_free_mb=199))),
+    (Cause.DISK_FULL, "disk", well_but(disk_free_mb=199)),
     (Cause.INODES_GONE, "inodes", well_but(inodes_free=999)),
     (Cause.MEMORY_SHORT, "memory", asked(on_host(memory_free_mb=99))),
     (Cause.OUT_OF_MEMORY, "memory", asked(child({**DOWN, "result": "oom-kill", "exit_status": 9}))),
@@ -88,6 +97,9 @@ FAULTS: Final[list[tuple[Cause, str, Diagnosis]]] = [
     (Cause.OPEN_TO_OTHERS, "port", asked(child({"loopback_only": False}))),
     (Cause.OPEN_TO_OTHERS, "token", asked(child({"anonymous_refused": False}))),
     (Cause.UNIT_CHANGED, "unit", asked(child(DOWN, live={"units as loaded": {files.UNIT: None}}))),
+    (Cause.UNIT_CHANGED, "unit", asked(child(STOPPED, live={"gateway": {"enabled": "masked"}}))),
+    (Cause.STOPPED, "unit", asked(child(STOPPED), model="401")),
+    (Cause.KEEPS_ENDING, "http", asked(child({**YOUNG, "restarts": 3}), up_for=20.0)),
     (Cause.STOPPED, "unit", asked(child({**DOWN, "active": "inactive", "sub": "dead", "exit_status": 0}))),
     (
         Cause.STATE_NEWER,
@@ -115,7 +127,7 @@ FAULTS: Final[list[tuple[Cause, str, Diagnosis]]] = [
     ),
     (Cause.OTHER_POLLER, "channel", asked(child({"channel_connected": False, "channel_error": "409: Conflict"}))),
     (Cause.TELEGRAM_SILENT, "channel", asked(child({"channel_connected": False}))),
-    (Cause.TELEGRAM_SILENT, "channel", well_but(probe_problem="Network request failed")),
+    (Cause.TELEGRAM_SILENT, "channel", asked(child({"channel_connected": False}), probe_problem="gone after 14010 ms")),
     (Cause.POLLER_STUCK, "channel", asked(child({"channel_activity": CLOCK - 91}))),
     (Cause.MODEL_KEY_REFUSED, "model key", well_but(model="401")),
     (Cause.MODEL_SILENT, "model key", well_but(model="503")),
@@ -138,6 +150,27 @@ HARMLESS: Final[list[tuple[str, Diagnosis]]] = [
     ("a message is being answered", well_but(inbound=CLOCK - 599, outbound=CLOCK - 5000)),
     ("nobody has written since its start", well_but(inbound=None, outbound=None)),
     ("nobody knows how to ask the provider", well_but(model="")),
+    ("the provider is asked too often", well_but(model="429")),
+    ("it is asleep", asked(replace(child(server=None), asleep=Sleep("20260101T000000Z", "alice")))),
+    (
+        "it is off as the file says",
+        asked(make_child("alice", {"spec": OFF, "server": {"status": "off"}})),
+    ),
+    ("it has no server as the file says", asked(make_child("alice", {"spec": OFF, "server": None}))),
+    ("an error of before", asked(child({"channel_error": "Network request failed"}))),
+    ("Telegram is asked too often", well_but(probe_problem="429: Too Many Requests: retry after 14")),
+    ("it ends what it is at", asked(child({**YOUNG, "active": "deactivating", "sub": "stop-sigterm", "restarts": 3}))),
+    ("it is about to start", asked(child({**YOUNG, "active": "activating", "sub": "start-pre"}), up_for=7000.0)),
+    ("it starts again after one end", asked(child({**YOUNG, "active": "activating", "restarts": 1}))),
+    (
+        "it starts, and refuses its token yet",
+        asked(child({**YOUNG, "ready": False, "token_accepted": False}), up_for=9.0),
+    ),
+    ("it starts, and nobody looks closely", diagnose(Case(child(YOUNG)))),
+    ("the file names a newer version", asked(make_child("alice", {"spec": NEWER, "applied_spec": OLDER}))),
+    ("the file names another token", asked(child(bot_token="of another bot"))),
+    ("an update is on its way", asked(replace(child(STOPPED), facts=replace(child(STOPPED).facts, switch=SWITCH)))),  # type: ignore[type-var]
+    ("its programs are slow", well_but(node=None, config_problem=None)),
 ]
 
 

@@ -21,6 +21,7 @@ def examine(host: SimulatedHost, call: Call) -> bytes:
     said: dict[str, Any] = {
         "first_boot": "done",
         "inodes_free": 1_000_000,
+        "disk_free_mb": 30_000,
         "node": f"v{node.rpartition('-')[2]}" if f"{node}/bin/node" in host.files else "",
         "lacking_secrets": [path for path in wanted["secrets"] if _lacks(host, path, wanted["user"])],
         "listeners": [{"pid": run.main_pid, "name": "openclaw-gateway", "is_ours": True}] if is_up else [],

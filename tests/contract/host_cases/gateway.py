@@ -82,7 +82,7 @@ CASES: Final = (
         "a close look says of a fresh machine that nothing is there",
         [examine(18789, "openclaw-gateway.service", "openclaw", "/var", f"{NO_NODE}/bin/node", ("/etc/x",), "/etc/x")],
         says=re.compile(
-            rb'\{"first_boot": "(?:done|running|error)", "inodes_free": (?:\d+|null), "node": "", '
+            rb'\{"first_boot": "(?:done|running|error)", "inodes_free": (?:\d+|null), "disk_free_mb": \d+, "node": "", '
             rb'"lacking_secrets": \["/etc/x"\], "listeners": \[\], "strays": \[\], "up_for": null, '
             rb'"clock": [0-9.]+, "probe_problem": "", "inbound": null, "outbound": null\}\n?'
         ),
