@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from reconciler import drilling, engine, importing, keys, planfile, recovery
+from reconciler import drilling, engine, importing, keys, planfile, recovery, resuscitating
 from reconciler.errors import FleetError, Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
@@ -25,7 +25,10 @@ from reconciler.model import (
     Fleet,
     Hold,
     Kind,
+    Ladder,
     Outcome,
+    Rescue,
+    Rung,
     Secret,
     Sleep,
 )
@@ -98,6 +101,14 @@ class FleetClient(Living):
         """
         return drilling.drill(self.fleet, self._ports, names, identity)
 
+    def ladders(self, looked: resuscitating.Looked, up_to: Rung, *, forgets: bool = False) -> list[Ladder]:
+        """Of each child of a close look what would be tried to bring it back."""
+        return resuscitating.ladders(self, looked, up_to, forgets=forgets)
+
+    def resuscitate(self, looked: resuscitating.Looked, wish: resuscitating.Wish) -> list[Rescue]:
+        """Children are brought back, rung by rung. The caller holds the lock. Raises CloudError, SecretError."""
+        return resuscitating.climb(self, looked, wish)
+
     def sample(self, names: Iterable[str], count: int) -> tuple[str, ...]:
         """So many of these children, whose last drill is the longest ago."""
         names = tuple(names)
@@ -131,9 +142,7 @@ class FleetClient(Living):
 
     def _prune_after(self, outcomes: Iterable[Outcome]) -> None:
         """Of whom another backup was made on the way, what is too old goes. What fails here hides no outcome."""
-        names = [
-            it.action.child for it in outcomes if it.action.batch or it.action.kind in (Kind.REPLACE, Kind.HIBERNATE)
-        ]
+        names = [it.action.child for it in outcomes if it.action.batch or it.action.kind in _COPYING]
         if not names:
             return
         try:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from reconciler.actions import steps_of
+from reconciler.actions.resuscitate import RESTARTING
 from reconciler.commands.switching import PATIENCE
 from reconciler.errors import CloudError, FleetError, HostError, ProofFailed
 from reconciler.hindrances import Hindrances, held_by_hosts
@@ -161,8 +162,10 @@ def _work(
         trees=trees,
         retries=action.retries,
         keeps_version=_keeps_version(action, child),
-        restarts=action.kind is Kind.RESTART and action.reason.code is ReasonCode.ASKED,
+        restarts=_restarts(action),
         reboots=action.reboots,
+        rung=action.rung,
+        forgets=action.forgets_tries,
         without_copy=action.without_copy,
         memory=memories.get(child.name),
         asleep=child.asleep,
@@ -180,6 +183,12 @@ def _keeps_version(action: Action, child: Child) -> bool:
     """Only in a batch of a rollout, or because a person goes back, does a gateway that has run get another version."""
     is_new = action.kind is Kind.CREATE and not child.retired
     return not (action.batch or action.rollback or is_new)
+
+
+def _restarts(action: Action) -> bool:
+    """Also what runs, and with what is on the disk."""
+    is_asked = action.kind is Kind.RESTART and action.reason.code is ReasonCode.ASKED
+    return is_asked or (action.kind is Kind.RESUSCITATE and action.rung in RESTARTING)
 
 
 def _given_up(action: Action, ports: Ports) -> Hold | None:

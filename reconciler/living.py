@@ -31,7 +31,7 @@ from reconciler.model import (
 from reconciler.models import spending
 from reconciler.ownership import settle
 from reconciler.pairings import Pairings
-from reconciler.planning import Planning
+from reconciler.planning import Planned, Planning
 from reconciler.ports import Clock, Host, Ports, Session
 from reconciler.reaching import Lines
 from reconciler.selection import Selection, resolve
@@ -119,16 +119,21 @@ class Living(Planning):
 
     def diagnose(self, names: Iterable[str]) -> list[Diagnosis]:
         """What is wrong with each, and why, by a look at it and a closer one at its host. Changes nothing."""
+        return self.look_closely(names)[1]
+
+    def look_closely(self, names: Iterable[str]) -> tuple[Planned | None, list[Diagnosis]]:
+        """The same, with what would be planned for them; None where the cloud does not answer."""
         names = tuple(names)
         try:
-            children = self.plan(names).children
+            planned = self.plan(names)
+            children = planned.children
 
             def known(name: str) -> list[Secret]:
                 return secrets_of(self.fleet, self._ports, name, children[name].server)[0]
 
-            return diagnose_all(children, self.on_each, self._ports.endpoints, known)
+            return planned, diagnose_all(children, self.on_each, self._ports.endpoints, known)
         except CloudError as error:
-            return without_cloud(names, {}, error.summary)
+            return None, without_cloud(names, {}, error.summary)
 
     def configs(self, names: Iterable[str]) -> list[ChildConfig]:
         """What the gateways of these read, key by key. Raises CloudError."""

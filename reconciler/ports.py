@@ -97,6 +97,9 @@ class Cloud(Protocol):
 
     def reboot(self, server_id: int) -> tuple[int, ...]: ...
 
+    def reset(self, server_id: int) -> tuple[int, ...]:
+        """Boot it anew as by pulling the plug."""
+
     def open_actions(self, server_id: int) -> tuple[int, ...]:
         """The ids of the server's actions that have not succeeded: still running, or failed. NotFound when it is gone.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from reconciler.actions import create, destroy, hibernate, replace, resize, restart, start, stop, update
+from reconciler.actions import create, destroy, hibernate, replace, resize, restart, resuscitate, start, stop, update
 from reconciler.actions.conditions import is_off
 from reconciler.model import Action, Child, Kind, Reason, Situation
 from reconciler.steps import Step
@@ -41,12 +41,20 @@ ACTIONS: Final[tuple[ActionModule, ...]] = (
     update,
     start,
     restart,
+    resuscitate,
 )
 MODULE_OF: Final = {module.KIND: module for module in ACTIONS}
 
 
 def steps_of(action: Action, child: Child) -> tuple[Step, ...]:
     """What the engine runs. A start is of a unit or of a whole server, and these are not the same work."""
+    steps = _steps_of_kind(action, child)
+    return steps if action.rung is None else (resuscitate.NOTE, *steps)  # counted before it is made
+
+
+def _steps_of_kind(action: Action, child: Child) -> tuple[Step, ...]:
     if action.kind is Kind.START and is_off(child):
         return start.STEPS_OF_SERVER
+    if action.kind is Kind.RESUSCITATE and action.rung is not None:
+        return resuscitate.STEPS_OF[action.rung]
     return MODULE_OF[action.kind].STEPS

@@ -51,6 +51,7 @@ COMMANDS: Final = {
     "reboot": ("reconciler.cli.run:reboot", "Boot servers anew, a few at a time, where they need it."),
     "rebuild": ("reconciler.cli.rebuild:rebuild", "Give children a new server, with their memory."),
     "status": ("reconciler.cli.look:status", "How healthy each child is."),
+    "resuscitate": ("reconciler.cli.resuscitate:resuscitate", "Bring children back, the least that may help first."),
     "diagnose": ("reconciler.cli.diagnose:diagnose", "What is wrong with a child, why, and what mends it."),
     "events": ("reconciler.cli.events:events", "Whether messages come and go, and the last of them."),
     "cost": ("reconciler.cli.cost:cost", "What the fleet costs in a month."),

@@ -126,6 +126,9 @@ class HetznerCloud:
     def reboot(self, server_id: int) -> tuple[int, ...]:
         return self._act(server_id, "reboot")
 
+    def reset(self, server_id: int) -> tuple[int, ...]:
+        return self._act(server_id, "reset")
+
     def open_actions(self, server_id: int) -> tuple[int, ...]:
         rows = self._api.list_all(f"list the actions of server {server_id}", f"/servers/{server_id}/actions")
         with understood():

@@ -47,6 +47,7 @@ from reconciler.commands.gateway import (
     validate_config,
 )
 from reconciler.commands.logs import read_logs
+from reconciler.commands.mending import clear_space, free_port, run_doctor, set_aside_config
 from reconciler.commands.packages import (
     find_reboot_reason,
     install_packages,
@@ -86,6 +87,7 @@ __all__ = [
     "begin_switch",
     "call_by_cli",
     "check_room",
+    "clear_space",
     "clear_strays",
     "confirm_access",
     "confirm_firewall",
@@ -100,6 +102,7 @@ __all__ = [
     "find_reboot_reason",
     "find_state",
     "forget_config_backups",
+    "free_port",
     "gateway_rpc",
     "go_back",
     "grant_sudo",
@@ -133,9 +136,11 @@ __all__ = [
     "reset_failed",
     "restart_unit",
     "rotate_host_key",
+    "run_doctor",
     "run_probe",
     "send_message",
     "send_messages",
+    "set_aside_config",
     "set_aside_drop_ins",
     "set_authorized_keys",
     "stay",

@@ -10,9 +10,9 @@ from reconciler.model import Command
 
 _SECONDS: Final = 60.0
 
-# Reads {"port", "unit", "user", "state", "node", "secrets", "token_path"} on stdin. Nothing here changes anything.
-_EXAMINE: Final = """
-import glob, http.client, json, os, pwd, re, stat, subprocess, sys, time
+# Reads a request with "port" and "unit" on stdin: who listens on that port, and gateways that systemd has not started.
+PROCESSES: Final = """
+import glob, http.client, json, os, pwd, re, signal, stat, subprocess, sys, time
 wanted = json.load(sys.stdin)
 def read(path, most=1 << 16):
     try:
@@ -20,12 +20,6 @@ def read(path, most=1 << 16):
             return file.read(most)
     except OSError:
         return b""
-def parsed(data):
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        value = None
-    return value if isinstance(value, dict) else {}
 def said(*words):
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=15)
@@ -34,14 +28,6 @@ def said(*words):
         return None
     except OSError:
         return ""
-def first_boot():
-    v1 = parsed(read("/run/cloud-init/status.json", 1 << 20)).get("v1")
-    if not isinstance(v1, dict):
-        return "disabled" if os.path.exists("/run/cloud-init/disabled") else ""
-    stages = [it for it in v1.values() if isinstance(it, dict)]
-    if any(it.get("errors") for it in stages):
-        return "error"
-    return "done" if os.path.exists("/run/cloud-init/result.json") else "running"
 def group(pid):
     return read("/proc/%s/cgroup" % pid).decode("utf-8", "replace").strip()
 def told(pid):
@@ -74,6 +60,26 @@ def strays():
         if its and not its["is_ours"]:
             found.append(its)
     return found
+"""
+
+# The same with "user", "state", "node", "secrets" and "token_path". Nothing here changes anything.
+_EXAMINE: Final = (
+    f"{PROCESSES}"
+    """
+def parsed(data):
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {}
+def first_boot():
+    v1 = parsed(read("/run/cloud-init/status.json", 1 << 20)).get("v1")
+    if not isinstance(v1, dict):
+        return "disabled" if os.path.exists("/run/cloud-init/disabled") else ""
+    stages = [it for it in v1.values() if isinstance(it, dict)]
+    if any(it.get("errors") for it in stages):
+        return "error"
+    return "done" if os.path.exists("/run/cloud-init/result.json") else "running"
 def lacking(path):
     try:
         seen = os.stat(path)
@@ -125,6 +131,7 @@ print(json.dumps({
     "strays": strays(), "up_for": up_for(), "clock": time.time(), **channel(),
 }))
 """
+)
 
 
 def examine(

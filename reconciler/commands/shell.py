@@ -76,7 +76,7 @@ def plain(words: Sequence[str], timeout: float) -> Command:
     return Command("your command", line, timeout=timeout, as_root=False, check=False)
 
 
-def exclusive(name: str, text: str, *arguments: str, stdin: bytes = b"", timeout: float) -> Command:
+def exclusive(name: str, text: str, *arguments: str, stdin: bytes = b"", timeout: float, check: bool = True) -> Command:
     """As `script`, and at most one of these runs on a host at a time; a second waits within its own time."""
     patience = f"patience={max(1, int(timeout) - 5)}"
-    return script(name, f"{patience}\n{ONE_AT_A_TIME}\n{text}", *arguments, stdin=stdin, timeout=timeout)
+    return script(name, f"{patience}\n{ONE_AT_A_TIME}\n{text}", *arguments, stdin=stdin, timeout=timeout, check=check)

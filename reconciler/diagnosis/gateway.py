@@ -14,6 +14,7 @@ from reconciler.model import Cause
 from reconciler.steps.versions import linked
 
 REPLY: Final = 600.0  # seconds that a user may have to wait for an answer, when a tool works for it
+REFUSED: Final = 78  # its exit code where a start would never go well as things are (facts on OpenClaw, section 9)
 KEEPS_ENDING: Final = 3  # restarts by systemd since somebody has started it
 _REFUSED: Final = re.compile(r"\b40[14]\b|unauthorized", re.IGNORECASE)  # 404: a token of no bot at all
 _CONFLICT: Final = re.compile(r"\b409\b|conflict", re.IGNORECASE)
@@ -44,6 +45,8 @@ def _exit_code(case: Case) -> Told:
         if any("newer than this build" in line for line in gateway.journal):
             mend = "its memory was written by a newer release: name that in the fleet file, or fleet rollback {name}"
             return Told(text, Cause.STATE_NEWER, mend)
+        if gateway.exit_status == REFUSED:
+            return Told(text, Cause.REFUSES_TO_START, _LOOK)
         return Told(text, Cause.KEEPS_ENDING, _LOOK)
     return Told("it has not ended")
 

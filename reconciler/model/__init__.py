@@ -58,6 +58,8 @@ from reconciler.model.logs import ChildLog, LogLine, LogPlace, LogRequest, LogSo
 from reconciler.model.messages import Delivery, Letter, Recipients
 from reconciler.model.pairing import Access, News, NewsKind, PairingRequest
 from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
+from reconciler.model.rescue import Ladder, Rescue, Try
+from reconciler.model.rungs import ASKING, Rung
 from reconciler.model.secret import Secret, SecretRef, file_and_pointer, masked
 from reconciler.model.wanted import (
     LATEST,
@@ -78,6 +80,7 @@ from reconciler.model.wanted import (
 )
 
 __all__ = [
+    "ASKING",
     "BESIDE",
     "EVERYWHERE",
     "LABEL_PREFIX",
@@ -132,6 +135,7 @@ __all__ = [
     "Json",
     "KeptBackups",
     "Kind",
+    "Ladder",
     "Letter",
     "Listener",
     "LogLine",
@@ -158,8 +162,10 @@ __all__ = [
     "ReasonCode",
     "Recipients",
     "Record",
+    "Rescue",
     "Rollback",
     "Rollout",
+    "Rung",
     "Secret",
     "SecretRef",
     "Server",
@@ -175,6 +181,7 @@ __all__ = [
     "Switch",
     "Sync",
     "Trial",
+    "Try",
     "UpdateSettings",
     "Users",
     "Verdict",

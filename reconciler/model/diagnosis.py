@@ -37,6 +37,7 @@ class Cause(StrEnum):
     UNIT_CHANGED = "unit-changed"
     STOPPED = "stopped"
     KEEPS_ENDING = "keeps-ending"
+    REFUSES_TO_START = "refuses-to-start"
     GATEWAY_SILENT = "gateway-silent"
     NOT_READY = "not-ready"
     OLD_PROCESS = "old-process"

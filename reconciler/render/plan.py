@@ -33,6 +33,7 @@ COLORS: Final[Mapping[Kind, str]] = {
     Kind.START: "yellow",
     Kind.STOP: "yellow",
     Kind.RESTART: "yellow",
+    Kind.RESUSCITATE: "yellow",
     Kind.REPLACE: "red",
     Kind.HIBERNATE: "yellow",
     Kind.DESTROY: "red",

@@ -47,15 +47,15 @@ from reconciler.steps.system import (
 )
 from reconciler.steps.work import Step, Work
 
-__all__ = ["CONVERGE", "GO_BACK", "PREPARE", "PUT", "START", "Step", "Work"]
+__all__ = ["CONVERGE", "GO_BACK", "PREPARE", "PROVE", "PUT", "REACH", "START", "Step", "Work"]
 
-_REACH: Final = (
+REACH: Final = (
     Step("silence others", ensure_others_silent),  # before a boot could start the child's own gateway
     Step("power on", ensure_powered),
     Step("way in", ensure_way_in),
     Step("reach", ensure_reachable),
 )
-_PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_ready))
+PROVE: Final = (Step("start", ensure_running), Step("prove healthy", ensure_ready))
 _INSTALL: Final = (
     Step("directories", ensure_directories),
     Step("node", ensure_node),
@@ -74,7 +74,7 @@ PUT: Final[tuple[Step, ...]] = (
     Step("switch", ensure_switched),
     Step("config", ensure_config),
     Step("files", ensure_files),
-    *_PROVE,
+    *PROVE,
     Step("prove memory", ensure_nothing_forgotten),
     Step("awake", ensure_awake),
     Step("prove lasting", ensure_lasting),
@@ -87,9 +87,9 @@ PUT: Final[tuple[Step, ...]] = (
 )
 
 # Of a gateway whose host was just looked at. It applies nothing, so it records nothing.
-START: Final[tuple[Step, ...]] = (*_REACH, Step("reboot", ensure_rebooted), *_PROVE)
+START: Final[tuple[Step, ...]] = (*REACH, Step("reboot", ensure_rebooted), *PROVE)
 _PREPARE: Final = (
-    *_REACH,
+    *REACH,
     Step("begin", ensure_begun),  # before anything that differs is mended, at the cloud too
     Step("backups", ensure_backups),
     Step("ssh from", ensure_ssh_from),

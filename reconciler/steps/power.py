@@ -40,7 +40,7 @@ def ensure_rebooted(work: Work) -> bool:
         work.booted_before = before
         cloud.wait(pressed, POWER_TIMEOUT)
     deadline = clock.monotonic() + BOOT_PATIENCE
-    while not _has_booted(work, work.booted_before):
+    while not has_booted(work, work.booted_before):
         if clock.monotonic() > deadline:
             raise HostError(
                 f"it has not booted anew in {BOOT_PATIENCE:.0f} s",
@@ -51,7 +51,8 @@ def ensure_rebooted(work: Work) -> bool:
     return True
 
 
-def _has_booted(work: Work, before: str) -> bool:
+def has_booted(work: Work, before: str) -> bool:
+    """Its host answers, and not in the boot of this id. Never raises HostError."""
     try:
         return work.look().boot_id != before
     except HostError:  # whatever it says while it goes down and comes up

@@ -14,6 +14,7 @@ from reconciler.model import LABEL_PREFIX, Catalog, ChildSpec, Fleet, Server, Se
 from reconciler.offers import alternatives, architecture_of, candidates
 from reconciler.steps.firewalls import sources_digest
 from reconciler.steps.guards import deletable, reread, when_unlocked
+from reconciler.steps.rungs import labels_of_tries
 from reconciler.steps.sleeping import note_by_own_name
 from reconciler.steps.work import Work, bot_of
 
@@ -242,6 +243,7 @@ def _request(work: Work, uid: str, server_type: str, region: str) -> ServerReque
             LABEL_PREFIX + "child": work.name,
             LABEL_PREFIX + "uid": uid,
             LABEL_PREFIX + "nonce": work.run,
+            **labels_of_tries(work.before.server if work.before else None),
             **({SUCCESSOR: "true"} if succeeds else bot_label(bot_of(spec, work.ports))),
         },
         ssh_key_ids=() if work.ssh_key_id is None else (work.ssh_key_id,),

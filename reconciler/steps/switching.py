@@ -248,5 +248,10 @@ def _words(switch: Switch) -> Mapping[str, str | None]:
     return {"from_version": switch.origin, "to_version": switch.target, "checkpoint": switch.checkpoint}
 
 
+def held_note(held: Hold | None) -> bytes:
+    """What a host keeps of it; empty for nothing."""
+    return b"" if held is None else _json(held)
+
+
 def _json(held: Hold) -> bytes:
     return json.dumps(asdict(held)).encode()

@@ -22,6 +22,7 @@ from reconciler.model import (
     HostAddress,
     HostFacts,
     Json,
+    Rung,
     Secret,
     SecretRef,
     Server,
@@ -79,6 +80,10 @@ class Work:
     restarts: bool = False  # a person wants the gateway to start anew, whatever it runs with
     reboots: bool = False  # a person wants its server to boot anew
     booted_before: str | None = None  # the boot that was to end, since its button was pressed
+    rung: Rung | None = None  # what is tried to bring the child back
+    forgets: bool = False  # what was tried before does not count, because a person says so
+    is_counted: bool = False  # that it is tried
+    copy: str | None = None  # the checkpoint that was made before its state was mended
     stays_at: str | None = None  # the version that a switch has gone back to
     without_copy: bool = False  # its memory goes with its server, because a person says so
     last_copy: Backup | None = None  # what its server was deleted after

@@ -211,8 +211,9 @@ def test_power_goes_off_and_on(bench: Bench) -> None:
     assert found(bench, server.id).status is ServerStatus.OFF
     bench.cloud.wait(bench.cloud.power_on(server.id), 10)
     assert found(bench, server.id).status is ServerStatus.RUNNING
-    bench.cloud.wait(bench.cloud.reboot(server.id), 10)
-    assert found(bench, server.id).status is ServerStatus.RUNNING
+    for again in (bench.cloud.reboot, bench.cloud.reset):
+        bench.cloud.wait(again(server.id), 10)
+        assert found(bench, server.id).status is ServerStatus.RUNNING
 
 
 def test_a_deleted_server_is_gone_and_deleting_it_again_is_done(bench: Bench) -> None:
@@ -234,7 +235,8 @@ def test_what_is_not_there_is_not_found(bench: Bench) -> None:
         bench.cloud.change_type(MISSING, "cpx22")
     with pytest.raises(NotFound):
         bench.cloud.set_backups(MISSING, True)
-    for switch in (bench.cloud.power_on, bench.cloud.power_off, bench.cloud.shutdown, bench.cloud.reboot):
+    powers = bench.cloud.power_on, bench.cloud.power_off, bench.cloud.shutdown, bench.cloud.reboot, bench.cloud.reset
+    for switch in powers:
         with pytest.raises(NotFound):
             switch(MISSING)
 

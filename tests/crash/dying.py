@@ -27,7 +27,7 @@ CLOUD_WRITES: Final = frozenset(
     {
         *("ensure_ssh_key", "ensure_firewall", "restore_firewall", "label_firewall", "delete_firewall"),
         *("create_server", "delete_server", "set_labels", "rename", "change_type", "set_backups"),
-        *("power_on", "power_off", "shutdown", "reboot"),
+        *("power_on", "power_off", "shutdown", "reboot", "reset"),
     }
 )
 STORE_WRITES: Final = frozenset(("append", "save", "forget", "keep_lockfile"))

@@ -60,6 +60,8 @@ RUN: Final = {
     "fleet config show alice": 1,
     "fleet config diff alice": 1,
     "fleet diagnose alice": 2,  # it has no server
+    "fleet resuscitate alice --dry-run": 2,
+    "fleet resuscitate alice": 1,  # nothing but an apply helps there
     "fleet stop alice": 4,  # nobody says yes
     "fleet start alice": 1,
     "fleet tunnel alice": 64,  # it has no server

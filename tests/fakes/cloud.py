@@ -145,6 +145,10 @@ class FakeCloud(FakeProject):
 
     def reboot(self, server_id: int) -> tuple[int, ...]:
         with self._call("reboot"):
+            return self._act(server_id, lambda: self._give_power(server_id, again=server_id not in self.deaf))
+
+    def reset(self, server_id: int) -> tuple[int, ...]:
+        with self._call("reset"):
             return self._act(server_id, lambda: self._give_power(server_id, again=True))
 
     def open_actions(self, server_id: int) -> tuple[int, ...]:

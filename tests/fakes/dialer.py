@@ -21,6 +21,7 @@ class FakeDialer:
     def __init__(self, cloud: FakeCloud, clock: Clock) -> None:
         self.hosts: dict[int, FakeHost] = {}
         self.silent: dict[int, HostError] = {}  # by server id: what every connection ends with
+        self.hung: dict[int, tuple[HostError, int]] = {}  # the same until it boots: with how often it had by then
         self.flawed: dict[str, str] = {}  # what is wrong with which version on machines that come up from now on
         self.failing: list[tuple[str, HostError]] = []  # as FakeHost.fails, of these machines
         self.met: list[HostAddress] = []
@@ -34,7 +35,7 @@ class FakeDialer:
         """The same hosts, that go their own way from here."""
         twin = FakeDialer(cloud, clock)
         twin.hosts = {number: host.copy(clock) for number, host in self.hosts.items()}
-        twin.silent, twin.source = dict(self.silent), self.source
+        twin.silent, twin.hung, twin.source = dict(self.silent), dict(self.hung), self.source
         twin.flawed, twin.failing = dict(self.flawed), list(self.failing)
         twin._booting, twin._power_ons = dict(self._booting), Counter(self._power_ons)
         return twin
@@ -50,6 +51,8 @@ class FakeDialer:
             raise HostTimedOut(f"the cloud's firewall keeps {self.source} away from {address.address}")
         if server.id in self.silent:
             raise self.silent[server.id]
+        if server.id in self.hung and self.hung[server.id][1] == self._cloud.power_ons[server.id]:
+            raise self.hung[server.id][0]
         host = self._booted(server)
         host.tick()
         if not host.answers(self.source, address.port):
@@ -59,6 +62,10 @@ class FakeDialer:
         if not any(host.lets_in(address.user, public_key(key.reveal())) for key in address.login_keys):
             raise LoginRefused(f"{address.address} does not accept our key")
         return host
+
+    def hang(self, server_id: int, error: HostError) -> None:
+        """Its host does not answer, until its server boots anew."""
+        self.hung[server_id] = error, self._cloud.power_ons[server_id]
 
     def of(self, child: str) -> FakeHost:
         """The host of the child of this name; where there are several, of the one that is the child's for who looks."""

@@ -107,6 +107,7 @@ FAULTS: Final[list[tuple[Cause, str, Diagnosis]]] = [
         asked(child({**DOWN, "exit_status": 78, "journal": ["database schema(s) are newer than this build", "bye"]})),
     ),
     (Cause.KEEPS_ENDING, "exit code", asked(child({**DOWN, "journal": ["the release exits"]}))),
+    (Cause.REFUSES_TO_START, "exit code", asked(child({**DOWN, "exit_status": 78, "journal": ["EPIPE"]}))),
     (
         Cause.KEEPS_ENDING,
         "start limit",

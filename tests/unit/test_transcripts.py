@@ -236,6 +236,8 @@ def test_living(fleet: CommandLine, columns: str, monkeypatch: pytest.MonkeyPatc
     calls: tuple[tuple[str, ...], ...] = (
         *(("diagnose", "alice"), ("diagnose", "--all"), ("config", "show", "alice"), ("config", "diff", "--all")),
         *(("cost",), ("cost", "--by", "region"), ("events", "--all"), ("reboot", "--all", "--if-required")),
-        *(("rebuild", "bob"), ("restart", "bob"), ("stop", "alice"), ("start", "bob", "--yes")),
+        *(("rebuild", "bob"), ("restart", "bob"), ("stop", "alice"), ("resuscitate", "--all")),
+        *(("resuscitate", "--all", "--dry-run", "--up-to", "channel"), ("resuscitate", "bob", "--yes")),
+        *(("stop", "bob", "--yes"), ("start", "bob", "--yes")),
     )
     assert_transcript(f"living-{columns}", "\n".join(shown(fleet, *arguments) for arguments in calls))

@@ -37,6 +37,8 @@ class SimulatedGateway:
         self.heard: dict[str, Json] = {"connected": True}  # of Telegram
         self.spent: Json = 0.0  # US dollars on models, this month
         self.wrong: dict[str, Json] = {}
+        self.until_start: dict[str, Json] = {}  # the same until it is started anew, or its channel is
+        self.until_channel: dict[str, Json] = {}
         self.knows_not: tuple[str, ...] = ()
         self.flawed: dict[str, str] = {}  # version -> exits, second start, never ready
         self.starts_of: dict[str, int] = {}
@@ -71,15 +73,16 @@ class SimulatedGateway:
     def begin(self, name: str, unit: Unit) -> tuple[str, int, int, str] | None:
         """systemd starts it. What it fails with, as systemd tells it (result, PID, exit status, journal), or None."""
         self.starts += 1
+        self.until_start, self.until_channel = {}, {}
         self.unit, self.unit_name = unit.text, name
         self.config_path = f"{unit.environment().get('HOME', '/')}/.openclaw/openclaw.json"
         self.version = self._version(unit)
         self.token = self._host.content(self._secret_path("gateway"))
         self.suppressed, self._starting = list(self.suppress_at_start), LOOKS_UNTIL_READY
-        missing = ", ".join(self._what_is_missing(unit)) or self._newer_state()
+        missing = ", ".join(self._what_is_missing(unit)) or self._what_is_unknown() or self._newer_state()
         if missing:
             return ("exit-code", 0, CONFIGURATION_REFUSED, missing)
-        return self._flaw()
+        return self._flaw() or self._no_port()
 
     def remember(self, words: str) -> None:
         """Somebody has told it something."""
@@ -118,6 +121,16 @@ class SimulatedGateway:
             return ("exit-code", 0, 1, "the release exits")
         return None
 
+    def _what_is_unknown(self) -> str:
+        """In its configuration: it starts with no such one."""
+        unknown = [key for key in self._config() if key in self.knows_not]
+        return f"Gateway failed to start: Invalid config: <root>: Unrecognized key: {unknown[0]}" if unknown else ""
+
+    def _no_port(self) -> tuple[str, int, int, str] | None:
+        """Where somebody else listens on it."""
+        others = [it for it in self._host.closer.get("listeners", []) if not it["is_ours"]]
+        return ("exit-code", 0, 1, "another gateway instance is already listening: EADDRINUSE") if others else None
+
     @property
     def _state_path(self) -> str:
         return f"{self.config_path.rpartition('/')[0]}/state/openclaw.sqlite"
@@ -149,7 +162,8 @@ class SimulatedGateway:
         }
         if run.active != "active":
             return {**answer, "journal": [run.journal] if run.journal else []}
-        return answer | self._says(asked["token_path"]) | self.wrong if answers else answer
+        ill = self.wrong | self.until_start | self.until_channel
+        return answer | self._says(asked["token_path"]) | ill if answers else answer
 
     def _says(self, token_path: str) -> dict[str, Any]:
         """What a running gateway answers over loopback."""
@@ -202,7 +216,8 @@ class SimulatedGateway:
         return granted({"totals": {"totalCost": self.spent}, "cacheStatus": {"status": "fresh"}})
 
     def _start_channel(self, parameters: Any) -> Json:
-        self.suppressed.remove(parameters["channel"])
+        self.suppressed = [it for it in self.suppressed if it != parameters["channel"]]
+        self.until_channel = {}
         return granted({})
 
     def _get_config(self, parameters: Any) -> Json:

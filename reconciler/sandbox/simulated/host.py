@@ -69,6 +69,8 @@ class SimulatedHost:
         self.closer: dict[str, Any] = {}  # what it says when it is looked at closely, instead of what is
         self.invalid_config = ""  # why the release refuses every configuration
         self.disk_free_mb = 30_000
+        self.clearable_mb = 0  # of its disk, that can be fetched or made again
+        self.doctor_mends: tuple[str, ...] = ()  # versions whose flaw OpenClaw's doctor mends
         config = first_boot.read_user_data(user_data)
         first_boot.lay_down(self, config)
         self.boot()

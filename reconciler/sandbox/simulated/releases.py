@@ -136,9 +136,12 @@ def validate_config(host: SimulatedHost, call: Call) -> bytes:
     if host.invalid_config:
         raise Fails("", 1, host.invalid_config.encode())
     try:
-        json.loads(call.stdin)
+        config = json.loads(call.stdin)
     except ValueError as error:
         raise Fails("", 1, json.dumps({"valid": False, "issues": [str(error)]}).encode()) from error
+    if unknown := [key for key in config if key in host.gateway.knows_not]:
+        issue: Json = {"path": "<root>", "message": f"Unrecognized key: {unknown[0]}"}
+        raise Fails("", 1, json.dumps({"valid": False, "issues": [issue]}).encode())
     return b'{"valid": true}'
 
 

@@ -13,6 +13,7 @@ from tests.contract.host_cases import (
     disk,
     gateway,
     importing,
+    mending,
     releases,
     ssh,
     switching,
@@ -23,7 +24,7 @@ from tests.contract.host_cases.case import Case
 
 LANES: Final[tuple[tuple[Case, ...], ...]] = (
     (*accounts.CASES, *ssh.CASES, *system.CASES),
-    (*gateway.CASES, *disk.CASES, *units.CASES, *importing.CASES, *releases.CASES),
+    (*gateway.CASES, *disk.CASES, *units.CASES, *importing.CASES, *mending.CASES, *releases.CASES),
     switching.CASES,
     switching.PATIENT,
     backups.CASES,

@@ -19,6 +19,8 @@ from reconciler.commands import (
     newest_release,
     read_lockfile,
     restart_unit,
+    run_doctor,
+    stop_unit,
     validate_config,
 )
 from reconciler.managed import files
@@ -182,6 +184,21 @@ CASES: Final = (
         started=files.STARTED_PATH,
         token=files.GATEWAY_TOKEN_PATH,
         gateway=HEALTHY,
+    ),
+    Case(
+        "a doctor does not come while the gateway runs",
+        [*STARTED, run_doctor(files.NODE_VERSION)],
+        codes=[0] * len(STARTED) + [1],
+        started=files.STARTED_PATH,
+        token=files.GATEWAY_TOKEN_PATH,
+        gateway=HEALTHY,
+    ),
+    Case(
+        "a gateway is as well after its doctor as before",
+        [*STARTED, stop_unit(files.UNIT), run_doctor(files.NODE_VERSION), restart_unit(files.UNIT), Ready()],
+        started=files.STARTED_PATH,
+        token=files.GATEWAY_TOKEN_PATH,
+        gateway={**HEALTHY, "starts": 2},
     ),
     Case(
         "the model's provider takes the key that lies on the host",

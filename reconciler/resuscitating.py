@@ -1,0 +1,244 @@
+"""Brings children back, rung by rung: look, choose, act, look again. The lowest comes first, each proven by a look.
+
+Where several hosts are silent it may be our own network, or their region: then one server is booted before the next,
+and no other one where that did not help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from reconciler.actions import resuscitate, start
+from reconciler.actions.conditions import is_off
+from reconciler.diagnosis.ladder import BOOTING, RUNGS_OF, SILENT, ladder
+from reconciler.errors import FleetError
+from reconciler.model import (
+    ASKING,
+    Action,
+    Child,
+    Diagnosis,
+    Kind,
+    Ladder,
+    Outcome,
+    OutcomeCode,
+    Reason,
+    ReasonCode,
+    Rescue,
+    Rung,
+    Secret,
+    Try,
+)
+from reconciler.planning import Planned
+from reconciler.ports import Clock
+from reconciler.steps.rungs import spent
+
+Looked = tuple[Planned | None, list[Diagnosis]]
+NOT_AGREED: Final = "nobody has agreed to it"
+_ID: Final = "%Y%m%dT%H%M%SZ"  # as checkpoints are called
+
+
+class Hands(Protocol):
+    """What is needed of a fleet: a close look, plans, and somebody to run them. The caller holds its lock."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def look_closely(self, names: Iterable[str]) -> Looked: ...
+
+    def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned: ...
+
+    def plan_rebuild(
+        self, names: Iterable[str], without_copy: Iterable[str] = (), identity: Secret | None = None
+    ) -> Planned: ...
+
+    def apply(self, planned: Planned, workers: int) -> list[Outcome]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants. `agrees` is asked before a rung of ASKING, with what it means; `told` hears of each try."""
+
+    up_to: Rung
+    agrees: Callable[[str, Rung, tuple[str, ...]], bool]
+    told: Callable[[Try, Diagnosis], None]
+    forgets: bool = False  # what was tried in the last day does not count
+    parallel: int = 4
+    identity: Secret | None = None  # opens backups that are sealed
+
+
+@dataclass(slots=True)
+class _Patient:
+    """A child on its way."""
+
+    first: Diagnosis
+    now: Diagnosis
+    tries: list[Try] = field(default_factory=list)
+    rest: str = ""
+
+    @property
+    def tried(self) -> set[Rung]:
+        return {it.rung for it in self.tries}
+
+
+def ladders(hands: Hands, looked: Looked, up_to: Rung, *, forgets: bool = False) -> list[Ladder]:
+    """Of each child, what is wrong and what would be tried for it."""
+    return [ladder(it, up_to, (), _spent(hands, looked[0], it.child, forgets=forgets)) for it in looked[1]]
+
+
+def climb(hands: Hands, looked: Looked, wish: Wish) -> list[Rescue]:
+    """Until each child is well or nothing is left to try; `looked` is the look to begin with. Raises CloudError."""
+    begun = f"{hands.clock.now():{_ID}}"
+    patients = {it.child: _Patient(it, it) for it in looked[1]}
+    for _ in range(len(Rung) * (len(patients) + 1)):  # each child tries each rung once; some wait for others
+        due = _due(hands, looked[0], patients, wish)
+        if not due:
+            break
+        tries = _try_all(hands, looked, due, wish, begun)
+        looked = hands.look_closely(sorted(due))
+        for found in looked[1]:
+            patients[found.child].now = found
+        for it in tries:
+            patients[it.child].tries.append(it)
+            wish.told(it, patients[it.child].now)
+        _hold_back(patients, tries)
+    return [Rescue(name, it.first, tuple(it.tries), it.now, it.rest) for name, it in sorted(patients.items())]
+
+
+def _due(hands: Hands, planned: Planned | None, patients: Mapping[str, _Patient], wish: Wish) -> dict[str, Rung]:
+    """The next rung of each child that has one; of the others it is noted why not."""
+    due = dict[str, Rung]()
+    for name, patient in patients.items():
+        if patient.now.cause is None or patient.rest:
+            continue
+        over = _spent(hands, planned, name, forgets=wish.forgets)
+        left = ladder(patient.now, wish.up_to, patient.tried, over)
+        if left.rungs:
+            due[name] = left.rungs[0]
+        else:
+            patient.rest = _why_no_more(patient, left, wish)
+    return due
+
+
+def _why_no_more(patient: _Patient, left: Ladder, wish: Wish) -> str:
+    cause, name = patient.now.cause, patient.now.child
+    assert cause is not None
+    if left.spent:
+        several = ", ".join(left.spent)
+        return f"tried too often within a day: {several}; to try once more: fleet resuscitate {name} --again"
+    known = RUNGS_OF.get(cause, ())
+    if not known:
+        return "only a person can mend that"
+    higher = [it for it in known if it not in patient.tried and it not in ladder(patient.now, wish.up_to).rungs]
+    if higher:
+        return f"nothing is left up to {wish.up_to}; there is still: {', '.join(higher)}"
+    return "nothing is left to try"
+
+
+def _try_all(hands: Hands, looked: Looked, due: Mapping[str, Rung], wish: Wish, begun: str) -> list[Try]:
+    planned, found = looked
+    assert planned is not None, "of a cloud that is silent nothing is due"
+    why = {it.child: it for it in found}
+    asked = {name: rung for name, rung in due.items() if rung in ASKING}
+    serial = sorted(name for name, rung in due.items() if rung in BOOTING and why[name].cause in SILENT)
+    waiting = set(serial[1:])
+    at_once = {name: rung for name, rung in due.items() if name not in asked and name not in waiting}
+    tries = _run(hands, _planned(planned, at_once, why, wish), why, wish.parallel)
+    for name, rung in sorted(asked.items()):
+        if name not in waiting:
+            tries.append(_ask(hands, planned.children[name], rung, why[name], wish, begun))
+    return tries
+
+
+def _planned(planned: Planned, due: Mapping[str, Rung], why: Mapping[str, Diagnosis], wish: Wish) -> Planned:
+    """The plan in which each child has its rung, and nothing else."""
+    before = {action.child: action for action in planned.plan.actions}
+    actions = tuple(
+        _action(planned.children[name], rung, why[name], before.get(name), wish) for name, rung in sorted(due.items())
+    )
+    return replace(planned, plan=replace(planned.plan, actions=actions, diagnostics=(), shared=()))
+
+
+def _action(child: Child, rung: Rung, why: Diagnosis, planned: Action | None, wish: Wish) -> Action:
+    starts = rung is Rung.RESTART and is_off(child)
+    return Action(
+        Kind.START if starts else Kind.RESUSCITATE,
+        child.name,
+        Reason(ReasonCode.ASKED, f"{why.cause}, so {rung} is tried"),
+        start.WAVE if starts else resuscitate.WAVE,
+        monthly="0",
+        left_alone=planned.left_alone if planned is not None else (),
+        rung=rung,
+        forgets_tries=wish.forgets,
+    )
+
+
+def _run(hands: Hands, planned: Planned, why: Mapping[str, Diagnosis], parallel: int) -> list[Try]:
+    if not planned.plan.actions:
+        return []
+    return [_outcome(it, why[it.action.child]) for it in hands.apply(planned, parallel)]
+
+
+def _outcome(ended: Outcome, why: Diagnosis) -> Try:
+    action = ended.action
+    assert action.rung is not None
+    assert why.cause is not None
+    problem = "" if ended.code is OutcomeCode.DONE else ended.error
+    return Try(action.child, action.rung, why.cause, ended.seconds, problem, ended.advice)
+
+
+def _ask(hands: Hands, child: Child, rung: Rung, why: Diagnosis, wish: Wish, begun: str) -> Try:
+    """What may lose something is planned as if a person had asked for it by its own command, and then asked for."""
+    assert why.cause is not None
+    try:
+        planned = _plan_of(hands, child, rung, wish, begun)
+    except FleetError as error:
+        return Try(child.name, rung, why.cause, problem=error.summary, advice=error.advice)
+    actions = planned.plan.actions
+    if not actions:
+        said = next((it for it in planned.plan.diagnostics if it.address == child.name), None)
+        problem, advice = (said.summary, said.detail) if said else ("there is no plan for it", "")
+        return Try(child.name, rung, why.cause, problem=problem, advice=advice)
+    if not wish.agrees(child.name, rung, actions[0].notes):
+        return Try(child.name, rung, why.cause, problem=NOT_AGREED)
+    counted = tuple(replace(it, rung=rung, forgets_tries=wish.forgets) for it in actions)
+    tries = _run(hands, replace(planned, plan=replace(planned.plan, actions=counted)), {child.name: why}, 1)
+    return tries[0]
+
+
+def _plan_of(hands: Hands, child: Child, rung: Rung, wish: Wish, begun: str) -> Planned:
+    """Raises FleetError."""
+    if rung is Rung.CHECKPOINT:
+        known = child.facts.checkpoints if child.facts is not None else ()
+        before = [it.id for it in known if it.id < begun]  # those after it are copies of what is ill
+        if not before:
+            raise FleetError(f"{child.name} has no checkpoint of before", "the next rung may help")
+        return hands.plan_rollback([child.name], before[-1])
+    is_silent = child.facts is None
+    planned = hands.plan_rebuild([child.name], [child.name] if is_silent else [], wish.identity)
+    if is_silent and planned.options.rebuild.get(child.name) is None:
+        raise FleetError(
+            f"{child.name} has no backup, and its host cannot be asked for its memory",
+            f"without its memory: fleet rebuild {child.name} --no-backup {child.name}",
+        )
+    return planned
+
+
+def _hold_back(patients: Mapping[str, _Patient], tries: Sequence[Try]) -> None:
+    """One that was silent did not come back by a boot: nobody else is booted for that."""
+    boots = (it for it in tries if it.rung in BOOTING and it.cause in SILENT)
+    failed = next((it for it in boots if patients[it.child].now.cause in SILENT), None)
+    if failed is None:
+        return
+    for name, patient in patients.items():
+        if name != failed.child and patient.now.cause in SILENT and not patient.rest:
+            patient.rest = (
+                f"not tried: {failed.rung} did not bring {failed.child} back, and several are silent at once; "
+                f"it may be your own network. This one alone: fleet resuscitate {name}"
+            )
+
+
+def _spent(hands: Hands, planned: Planned | None, name: str, *, forgets: bool) -> frozenset[Rung]:
+    child = planned.children.get(name) if planned is not None else None
+    return frozenset() if forgets or child is None else spent(child.server, hands.clock.now())

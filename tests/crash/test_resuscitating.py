@@ -1,0 +1,135 @@
+"""Bringing back a child dies at every moment, whatever the rung: the next one who comes ends it, and no memory is lost.
+
+At no moment do two gateways poll.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler.errors import FleetError, HostTimedOut
+from reconciler.managed import files
+from reconciler.model import Rung
+from reconciler.resuscitating import Wish
+from reconciler.sandbox.simulated.disk import File
+from tests.crash.dying import Died, Fate, How, apply_until, doomed, ways_to_die
+from tests.crash.scenarios import finished_fleet
+from tests.crash.test_replacing import BEFORE, LONG_ENOUGH, Witnessed
+from tests.extent import FULL
+from tests.fakes.fleets import FakeFleet
+
+SILENT: Final = HostTimedOut("no answer within 10 s")
+QUICK: Final = 12
+TRIES: Final = 4
+WISH: Final = Wish(Rung.REBUILD, lambda child, rung, notes: True, lambda tried, now: None, forgets=True)
+
+
+def restart(world: FakeFleet) -> None:
+    world.host("alice").gateway.stop()
+    world.host("alice").gateway.start()
+
+
+def break_config(world: FakeFleet) -> None:
+    host = world.host("alice")
+    host.gateway.knows_not = ("surprise",)
+    host.files[f"{files.CONFIG_PATH}.last-good"] = File(host.content(files.CONFIG_PATH), "openclaw:openclaw", "0600")
+    host.files[files.CONFIG_PATH].content = json.dumps({**host.config(), "surprise": 1}).encode()
+    restart(world)
+
+
+def break_what_a_doctor_mends(world: FakeFleet) -> None:
+    host = world.host("alice")
+    host.gateway.flawed = {str(host.gateway.version): "exits"}
+    host.doctor_mends = (str(host.gateway.version),)
+    restart(world)
+
+
+def lose_a_secret(world: FakeFleet) -> None:
+    del world.host("alice").files[files.MODEL_KEY_PATH]
+
+
+def hang(world: FakeFleet) -> None:
+    server = world.server("alice")
+    world.cloud.deaf.add(server.id)
+    world.dialer.hang(server.id, SILENT)
+
+
+FAULTS: Final[dict[str, Callable[[FakeFleet], None]]] = {
+    "config": break_config,
+    "doctor": break_what_a_doctor_mends,
+    "reinstall": lose_a_secret,
+    "reset": hang,
+}
+
+
+@pytest.mark.parametrize("rung", FAULTS)
+def test_a_rescue_that_died_is_ended_by_whoever_comes_next(rung: str, state: Path) -> None:
+    finished = finished_fleet(state.parent / "finished/state")
+    world = _world(finished, state, rung)
+    whole = Witnessed(world=world)
+    _resuscitate(world, whole)
+    assert [*whole.wrong, *_wrong(world)] == []
+    assert rung in [event.fields["rung"] for event in world.events() if event.event == "rung-intended"]
+    world.remove()
+    found = []
+    for moment, how in _trials(len(whole.effects)):
+        world = _world(finished, state, rung)
+        fate = Witnessed(moment, how, world=world)
+        with suppress(FleetError):
+            _resuscitate(world, fate)
+        _go_on(world, fate)
+        wrong = [*fate.wrong, *_wrong(world)]
+        found += [f"{how} effect {moment} ({whole.effects[moment]}): {text}" for text in wrong]
+        world.remove()
+    assert not found, "\n".join(found)
+
+
+def _world(finished: FakeFleet, state: Path, rung: str) -> FakeFleet:
+    world = finished.copy(state)
+    FAULTS[rung](world)
+    return world
+
+
+def _resuscitate(world: FakeFleet, fate: Fate) -> None:
+    client = doomed(world, fate)
+    with client.lock("fleet resuscitate"), suppress(Died):
+        client.resuscitate(client.look_closely(["alice"]), WISH)
+
+
+def _go_on(world: FakeFleet, fate: Witnessed) -> None:
+    fate.moment = fate.dead = None  # type: ignore[assignment]
+    fate.effects.append("(later)")
+    for _ in range(TRIES):
+        world.clock.sleep(LONG_ENOUGH)
+        with suppress(FleetError):
+            _resuscitate(world, fate)
+        apply_until(world, fate)
+        if not list(_wrong(world)):
+            return
+
+
+def _trials(effects: int) -> Iterator[tuple[int, How]]:
+    every = list(How)
+    for number, moment in enumerate(range(0, effects, 1 if FULL else max(1, effects // QUICK))):
+        for how in ways_to_die(moment) if FULL else [every[number % len(every)]]:
+            yield moment, how
+
+
+def _wrong(world: FakeFleet) -> Iterator[str]:
+    there = [server.name for server in world.cloud.by_id.values() if server.child == "alice"]
+    if there != ["demo-alice"]:
+        yield f"servers: {there}"
+    if BEFORE not in world.host("alice").gateway.memory:
+        yield f"it knows {world.host('alice').gateway.memory}"
+    [diagnosis] = world.client().diagnose(["alice"])
+    if diagnosis.cause is not None:
+        yield f"{diagnosis.cause}: {diagnosis.evidence}"
+    planned = world.client().plan().plan
+    if planned.actions or any(found.severity in ("error", "refused") for found in planned.diagnostics):
+        yield f"still to do: {[*planned.actions, *planned.diagnostics]}"
