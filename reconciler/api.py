@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from reconciler import drilling, engine, importing, keys, planfile, recovery, resuscitating
+from reconciler import configuring, drilling, engine, importing, keys, planfile, recovery, resuscitating
 from reconciler.errors import FleetError, Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
@@ -26,6 +26,7 @@ from reconciler.model import (
     Hold,
     Kind,
     Ladder,
+    NewConfig,
     Outcome,
     Rescue,
     Rung,
@@ -195,6 +196,13 @@ class FleetClient(Living):
         declared = (child for child in planned.children.values() if child.spec is not None and child.obstacle is None)
         asleep = {child.name: child.asleep for child in declared if child.asleep is not None}
         return follow_moves(self.fleet, self._ports, asleep)
+
+    def write_config(self, name: str, config: NewConfig) -> tuple[Outcome, Outcome | None]:
+        """A gateway gets this configuration; where it is not healthy with that, the one before again.
+
+        How each ended; None where nothing had to be put back. The caller holds the lock. Raises HostError, CloudError.
+        """
+        return configuring.give(self, name, config)
 
     # --- plan files ---------------------------------------------------------------------------------------------
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
-from reconciler.errors import FleetError, HostError
+from reconciler.diff import changes, same, value_at
+from reconciler.errors import FleetError, HostError, UsageProblem
 from reconciler.managed import files
 from reconciler.managed.config import MANAGED_KEYS, free_keys, read_config
 from reconciler.masking import is_deep, masked_path, masked_value
@@ -16,6 +19,8 @@ from reconciler.ports import Host, OnEach
 from reconciler.steps.comparison import differences
 
 LARGEST: Final = 1_000_000  # bytes; below the cap of what a host may answer
+_PART: Final = r'(?:"(?:[^"\\]|\\.)*"|[^."]+)'
+_LEFT: Final = "leave it to the agent, or let the key name where it lies"
 CONFIG: Final = "config."  # a path of a difference that is in openclaw.json begins with it
 
 
@@ -45,15 +50,72 @@ def keys_of(content: Json, spec: ChildSpec) -> tuple[ConfigKey, ...]:
     return tuple(replace(key, path=masked_path(key.path), value=masked_value(key.path, key.value)) for key in ordered)
 
 
-def _keys(spec: ChildSpec, host: Host) -> tuple[ConfigKey, ...]:
-    answer = host.run(commands.read_file(files.CONFIG_PATH))
+def read_whole(name: str, host: Host, place: str = files.CONFIG_PATH) -> bytes:
+    """The file byte for byte. Raises HostError."""
+    answer = host.run(commands.read_file(place))
     if answer.exit_code != 0:
-        raise HostError(f"there is no {files.CONFIG_PATH}", f"fleet apply {spec.name}")
-    mend = f"look at it: fleet ssh {spec.name}"
+        raise HostError(f"there is no {place}", f"fleet diagnose {name}")
     if len(answer.stdout) >= LARGEST:
-        raise HostError(f"{files.CONFIG_PATH} is larger than {LARGEST} bytes", mend)
+        raise HostError(f"{place} is larger than {LARGEST} bytes", f"look at it: fleet ssh {name}")
+    return answer.stdout
+
+
+def differences_of(before: bytes, after: bytes) -> tuple[Change, ...]:
+    """What another text of the file changes, without secrets. Raises UsageProblem where one of them is no JSON5."""
+    sides = []
+    for content in (before, after):
+        try:
+            side = read_config(content.decode())
+        except (ValueError, RecursionError) as error:
+            raise UsageProblem(f"that is no JSON5: {_place(error)}", "nothing was changed; mend it first") from error
+        if not isinstance(side, dict) or is_deep(side):
+            raise UsageProblem("that is no map, or nested too deeply", "nothing was changed; mend it first")
+        sides.append(side)
+    return tuple(_masked(change) for change in changes(CONFIG.rstrip("."), *sides))
+
+
+def adoptable(spec: ChildSpec, content: bytes, keys: Iterable[str] = ()) -> dict[tuple[str, ...], Json]:
+    """What the file on the host says of the keys that `config` has otherwise, and of these: by path, in their order.
+
+    None where it says nothing. Raises HostError, UsageProblem for what is not to be taken over.
+    """
     try:
-        content = read_config(answer.stdout.decode())
+        there = read_config(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise HostError(f"{files.CONFIG_PATH} is no JSON5", f"fleet diagnose {spec.name}") from error
+    wanted = dict(spec.config)
+    found = {key: value_at(there, key) for key in free_keys(spec.config)
+             if not same(value_at(there, key), value_at(wanted, key))}  # fmt: skip
+    for key in map(path_of, keys):
+        if any(key[: len(ours)] == ours or ours[: len(key)] == key for ours in MANAGED_KEYS):
+            raise UsageProblem(f"{'.'.join(key)} is set by this tool", "a setting of the child may say it: see README")
+        if (value := value_at(there, key)) is None:
+            raise UsageProblem(f"{spec.name} has no key {'.'.join(key)}", f"fleet config show {spec.name}")
+        if not same(value, value_at(wanted, key)):
+            found[key] = value
+    for key, value in found.items():
+        if is_deep(value) or not same(masked_value(key, value), value):
+            raise UsageProblem(f"{'.'.join(key)} looks like a secret, which has no place in the fleet file", _LEFT)
+    return found
+
+
+def path_of(text: str) -> tuple[str, ...]:
+    """`a.b`, or `a."b.c"` where a name has dots. Raises UsageProblem."""
+    if not re.fullmatch(rf"{_PART}(?:\.{_PART})*", text):
+        raise UsageProblem(f"{text!r} is no path of keys", 'such as ui.theme, or ui."a name.with dots"')
+    return tuple(json.loads(it) if it.startswith('"') else it for it in re.findall(_PART, text))
+
+
+def _place(error: Exception) -> str:
+    """Where, and not what: that may be a secret."""
+    found = re.search(r"line (\d+)|:(\d+) Unexpected", str(error))
+    return f"line {found[1] or found[2]}" if found else "it cannot be read"
+
+
+def _keys(spec: ChildSpec, host: Host) -> tuple[ConfigKey, ...]:
+    mend = f"look at it: fleet ssh {spec.name}"
+    try:
+        content = read_config(read_whole(spec.name, host).decode())
     except (ValueError, RecursionError) as error:
         raise HostError(f"{files.CONFIG_PATH} is no JSON5", f"fleet diagnose {spec.name}") from error
     if not isinstance(content, dict):

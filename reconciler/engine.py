@@ -164,6 +164,7 @@ def _work(
         keeps_version=_keeps_version(action, child),
         restarts=_restarts(action),
         reboots=action.reboots,
+        config=action.config,
         rung=action.rung,
         forgets=action.forgets_tries,
         without_copy=action.without_copy,

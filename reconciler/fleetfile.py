@@ -43,6 +43,11 @@ class FleetFile:
         for file, those in self._by_file(names).items():
             self._now[file] = self._text(file).with_values({("children", name, key): value for name in those})
 
+    def put_within(self, name: str, keys: tuple[str, ...], value: Json) -> None:
+        """One value deep in the settings of this child, beside what is there. Raises UsageProblem, Refused."""
+        file = self._file(name)
+        self._now[file] = self._text(file).with_value(("children", name, *keys), value)
+
     def allow(self, name: str, users: Iterable[int]) -> None:
         """Whom the child lets in beside those of now, also those of its group. Raises UsageProblem, Refused."""
         file, keys = self._file(name), ("children", name, "users", "allowed")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from reconciler import commands, events, keys, messages, onboarding
 from reconciler.bots import Bots
-from reconciler.configs import differing, shown
+from reconciler.configs import differing, read_whole, shown
 from reconciler.costs import costs_of, owner_of, with_spending
 from reconciler.errors import CloudError, FleetError, HostError
 from reconciler.examining import diagnose_all, without_cloud
@@ -142,6 +142,13 @@ class Living(Planning):
     def config_differences(self, names: Iterable[str]) -> list[ChildConfig]:
         """How that differs from the fleet file. Raises CloudError."""
         return [differing(child) for _, child in sorted(self.plan(tuple(names)).children.items())]
+
+    def whole_config(self, name: str, place: str = files.CONFIG_PATH) -> bytes:
+        """A child's openclaw.json, byte for byte, with its secrets. Raises HostError, CloudError."""
+        answer = self.on_each([name], lambda _, host: read_whole(name, host, place))[name]
+        if isinstance(answer, FleetError):
+            raise answer
+        return answer
 
     # --- bots and their users -----------------------------------------------------------------------------------
 

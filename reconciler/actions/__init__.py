@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from reconciler.actions import create, destroy, hibernate, replace, resize, restart, resuscitate, start, stop, update
+from reconciler.actions import (
+    configure,
+    create,
+    destroy,
+    hibernate,
+    replace,
+    resize,
+    restart,
+    resuscitate,
+    start,
+    stop,
+    update,
+)
 from reconciler.actions.conditions import is_off
 from reconciler.model import Action, Child, Kind, Reason, Situation
 from reconciler.steps import Step
@@ -42,6 +54,7 @@ ACTIONS: Final[tuple[ActionModule, ...]] = (
     start,
     restart,
     resuscitate,
+    configure,
 )
 MODULE_OF: Final = {module.KIND: module for module in ACTIONS}
 

@@ -1,4 +1,4 @@
-"""`fleet config`: what gateways read, key by key, and how that differs from the fleet file."""
+"""`fleet config show`, `diff`: what gateways read, key by key, and how that differs from the fleet file."""
 
 from __future__ import annotations
 

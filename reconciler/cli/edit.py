@@ -147,20 +147,25 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool) ->
 
 @click.command()
 @click.argument("child")
-@click.argument("what", type=click.Choice(["users"]), metavar="users")
+@click.argument("what", type=click.Choice(["users", "config"]), metavar="users|config")
+@click.option("--key", "keys", multiple=True, metavar="PATH", help="Of config, this key of the agent (repeatable).")
 @dry_run_option
 @with_settings
-def adopt(settings: Settings, child: str, what: str, dry_run: bool) -> int:
+def adopt(settings: Settings, child: str, what: str, keys: tuple[str, ...], dry_run: bool) -> int:
     """Write into the fleet file what a child's host has and the file does not: fleet adopt alice users
 
     The users whom somebody has let in come into its `users.allowed`, beside those that are there or that it has from
-    its group.
+    its group. Of its configuration the keys of the fleet file's `config` come into it that somebody has changed on the
+    host, and those of the agent that --key names, such as ui.theme: from then on they are the file's.
     """
     from reconciler.fleetfile import FleetFile
 
-    del what  # there is one thing so far
+    if keys and what != "config":
+        raise UsageProblem("--key is of the configuration", f"fleet adopt {child} config --key PATH")
     file = FleetFile(settings.file)
     client = open_client(settings)
+    if what == "config":
+        return _adopt_config(settings, file, client, child, keys, dry_run)
     strangers = _let_in(client, child)
     if not strangers:
         click.echo(f"The fleet file names all whom {child} lets in.")
@@ -168,6 +173,25 @@ def adopt(settings: Settings, child: str, what: str, dry_run: bool) -> int:
     file.allow(child, strangers)
     _save(settings, file, dry_run, "users-adopted", (child,))
     click.echo(f"\nThey are let in already; to have the gateway's configuration say so, too: fleet apply {child}")
+    return 0
+
+
+def _adopt_config(
+    settings: Settings, file: FleetFile, client: FleetClient, child: str, keys: tuple[str, ...], dry_run: bool
+) -> int:
+    from reconciler.configs import adoptable
+    from reconciler.render.configs import path_text
+
+    if child not in client.fleet.children:
+        raise UsageProblem(f"the fleet file declares no child {child}", f"write it there first: fleet add {child}")
+    values = adoptable(client.fleet.children[child], client.whole_config(child), keys)
+    if not values:
+        click.echo(f"The configuration of {child} is as its `config` says. To take over a key of the agent: --key PATH")
+        return 0
+    for path, value in values.items():
+        file.put_within(child, ("config", *path), value)
+    _save(settings, file, dry_run, "config-adopted", (child,))
+    click.echo(f"\nTaken over: {', '.join(map(path_text, values))}. To note it on the host: fleet apply {child}")
     return 0
 
 

@@ -55,7 +55,10 @@ COMMANDS: Final = {
     "diagnose": ("reconciler.cli.diagnose:diagnose", "What is wrong with a child, why, and what mends it."),
     "events": ("reconciler.cli.events:events", "Whether messages come and go, and the last of them."),
     "cost": ("reconciler.cli.cost:cost", "What the fleet costs in a month."),
-    "config": ("reconciler.cli.config:config", "What gateways read, key by key, and whose that is."),
+    "config": (
+        "reconciler.cli.configuring:config",
+        "What gateways read, key by key; and how to change that.",
+    ),
     "logs": ("reconciler.cli.logs:logs", "What gateways and their units have written."),
     "list": ("reconciler.cli.look:list_children", "The children and their servers."),
     "add": ("reconciler.cli.edit:add", "Write a child into the fleet file."),

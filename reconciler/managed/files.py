@@ -28,7 +28,16 @@ MODEL_KEY_PATH: Final = f"{SECRETS_DIRECTORY}/model.key"
 LOG_PATH: Final = "/var/log/openclaw/openclaw.log"
 NOTES: Final = "/var/lib/openclaw-deploy"
 APPLIED_PATH: Final = f"{NOTES}/applied.json"
-NOTED: Final = ("applied.json", "archive", "asides", "checkpoints", "held.json", "placed", "switch")
+NOTED: Final = (
+    "applied.json",
+    "archive",
+    "asides",
+    "checkpoints",
+    "held.json",
+    "openclaw.json.before",
+    "placed",
+    "switch",
+)
 UNIT: Final = "openclaw-gateway.service"
 UNIT_PATH: Final = f"/etc/systemd/system/{UNIT}"
 METADATA_UNIT: Final = "openclaw-deploy-metadata.service"

@@ -56,6 +56,7 @@ from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Recor
 from reconciler.model.json import Json
 from reconciler.model.logs import ChildLog, LogLine, LogPlace, LogRequest, LogSource
 from reconciler.model.messages import Delivery, Letter, Recipients
+from reconciler.model.newconfig import NewConfig
 from reconciler.model.pairing import Access, News, NewsKind, PairingRequest
 from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
 from reconciler.model.rescue import Ladder, Rescue, Try
@@ -145,6 +146,7 @@ __all__ = [
     "MadeBackup",
     "Message",
     "ModelSettings",
+    "NewConfig",
     "News",
     "NewsKind",
     "NodeDistribution",

@@ -11,6 +11,7 @@ from typing import Final
 from reconciler.model.backup import Backup, Sleep
 from reconciler.model.cloud import Catalog
 from reconciler.model.json import Json
+from reconciler.model.newconfig import NewConfig
 from reconciler.model.release import Hold, Rollback
 from reconciler.model.rungs import Rung
 from reconciler.model.wanted import Percent
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     RESIZE = "resize"
     RESTART = "restart"
     RESUSCITATE = "resuscitate"  # never planned: what `fleet resuscitate` does, rung by rung
+    CONFIGURE = "configure"  # never planned: what `fleet config push` and its like do
     START = "start"
     STOP = "stop"
     REPLACE = "replace"
@@ -84,6 +86,7 @@ class Action:
     rollback: Rollback | None = None
     without_copy: bool = False  # its memory goes with its server, because a person says so
     reboots: bool = False  # its server boots anew, because a person says so
+    config: NewConfig | None = None
     rung: Rung | None = None  # it is tried to bring the child back, and that is counted
     forgets_tries: bool = False  # those before do not count any more, because a person says so
     batch: int = 0  # within its wave; what goes over to another version does so in batches from 1 on

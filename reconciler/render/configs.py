@@ -29,6 +29,13 @@ def difference_table(found: ChildConfig) -> Sheet:
     return Sheet(("KEY", "FILE", "HOST", "CHANGED"), rows)
 
 
+def change_lines(changes: Iterable[Change]) -> list[tuple[str, str | None]]:
+    """What another text of the whole file changes."""
+    return [
+        (f"  {harmless(it.path.partition('.')[2])}: {_side(it.before)} -> {_side(it.after)}", None) for it in changes
+    ]
+
+
 def config_json(found: Iterable[ChildConfig]) -> Json:
     """Everything, by child; a key as the list of its names, for names may have dots in them."""
     return {

@@ -20,6 +20,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "created": "server {name} made",
     "rung-intended": "about to try {rung}, to bring it back",
     "waits-for-breaker": "{rung} waits: the gateway was ended without warning twice in five minutes",
+    "config-intended": "about to write its configuration, as a person has given it",
     "config-put-back": "what it refused is set aside, and its own copy put back: {copy}",
     "space-cleared": "{freed_mb} MB of its disk were cleared, {free_mb} MB are free",
     "process-ended": "{name}, pid {pid}, was told to end, for it was in the gateway's way",

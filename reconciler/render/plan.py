@@ -34,6 +34,7 @@ COLORS: Final[Mapping[Kind, str]] = {
     Kind.STOP: "yellow",
     Kind.RESTART: "yellow",
     Kind.RESUSCITATE: "yellow",
+    Kind.CONFIGURE: "yellow",
     Kind.REPLACE: "red",
     Kind.HIBERNATE: "yellow",
     Kind.DESTROY: "red",

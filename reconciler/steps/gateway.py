@@ -90,7 +90,7 @@ def ensure_config(work: Work) -> bool:
     _validate(work, patch)
     # By RPC a key that needs a restart would restart the process in itself: unseen by systemd, with its old port.
     is_live = work.facts.gateway.ready and is_hot(patch) and not work.declared().is_throwaway
-    if not (is_live and _patch_live(work, patch)):
+    if not (is_live and patch_live(work, patch, call_gateway(work, "config.get", {}))):
         _write_stopped(work, patch)
     return True
 
@@ -215,9 +215,12 @@ def _validate(work: Work, patch: Json) -> None:
         )
 
 
-def _patch_live(work: Work, patch: Json) -> bool:
-    """Whether the gateway took it: none at all while the file is one that it could not start with."""
-    current = call_gateway(work, "config.get", {})
+def patch_live(work: Work, patch: Json, current: Json) -> bool:
+    """Whether the gateway took it: none at all while the file is one that it could not start with.
+
+    `current` is what it says of the configuration that the patch is for; after another one it takes none. Raises
+    HostError.
+    """
     parameters: dict[str, Json] = {
         "raw": json.dumps(patch),
         "baseHash": current.get("hash") if isinstance(current, dict) else None,

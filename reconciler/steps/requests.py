@@ -21,6 +21,7 @@ _OF_KIND: Final[Mapping[Kind, int]] = {
     Kind.UPDATE: 1,  # a look at its labels
     Kind.RESIZE: 6,  # a look, the power button, a look whether it worked, the change, power, a look at its labels
     Kind.RESTART: 0,
+    Kind.CONFIGURE: 0,
     Kind.RESUSCITATE: 2,  # a look, and the labels in which the try is counted; a boot takes one more
     Kind.START: 2,  # of a server: power, a look at its labels; of a unit: none
     Kind.STOP: 4,  # a look, the power button, a look whether it worked, a look at its labels

@@ -22,6 +22,7 @@ from reconciler.model import (
     HostAddress,
     HostFacts,
     Json,
+    NewConfig,
     Rung,
     Secret,
     SecretRef,
@@ -80,6 +81,7 @@ class Work:
     restarts: bool = False  # a person wants the gateway to start anew, whatever it runs with
     reboots: bool = False  # a person wants its server to boot anew
     booted_before: str | None = None  # the boot that was to end, since its button was pressed
+    config: NewConfig | None = None  # what a person wants openclaw.json to be
     rung: Rung | None = None  # what is tried to bring the child back
     forgets: bool = False  # what was tried before does not count, because a person says so
     is_counted: bool = False  # that it is tried

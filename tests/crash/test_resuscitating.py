@@ -15,9 +15,10 @@ import pytest
 
 from reconciler.errors import FleetError, HostTimedOut
 from reconciler.managed import files
-from reconciler.model import Rung
+from reconciler.model import NewConfig, Rung, Secret
 from reconciler.resuscitating import Wish
 from reconciler.sandbox.simulated.disk import File
+from reconciler.steps.configuring import digest_of
 from tests.crash.dying import Died, Fate, How, apply_until, doomed, ways_to_die
 from tests.crash.scenarios import finished_fleet
 from tests.crash.test_replacing import BEFORE, LONG_ENOUGH, Witnessed
@@ -133,3 +134,40 @@ def _wrong(world: FakeFleet) -> Iterator[str]:
     planned = world.client().plan().plan
     if planned.actions or any(found.severity in ("error", "refused") for found in planned.diagnostics):
         yield f"still to do: {[*planned.actions, *planned.diagnostics]}"
+
+
+def test_a_configuration_whose_writer_died_is_the_old_or_the_new_one(state: Path) -> None:
+    """Whole, and a gateway runs with it once somebody has applied; then it can be given again."""
+    finished = finished_fleet(state.parent / "finished/state")
+    world = finished.copy(state)
+    whole = Witnessed(world=world)
+    _configure(world, whole)
+    old, new = finished.host("alice").config(), world.host("alice").config()
+    assert (old != new, [*whole.wrong, *_wrong(world)]) == (True, [])
+    world.remove()
+    found = []
+    for moment, how in _trials(len(whole.effects)):
+        world = finished.copy(state)
+        fate = Witnessed(moment, how, world=world)
+        with suppress(FleetError):
+            _configure(world, fate)
+        fate.moment = fate.dead = None  # type: ignore[assignment]
+        apply_until(world, fate)
+        wrong = [*fate.wrong, *_wrong(world)]
+        if world.host("alice").config() not in (old, new):
+            wrong.append(f"it has {world.host('alice').config()}")
+        _configure(world, fate)
+        if world.host("alice").config() != new:
+            wrong.append("it cannot be given again")
+        found += [f"{how} effect {moment} ({whole.effects[moment]}): {text}" for text in wrong]
+        world.remove()
+    assert not found, "\n".join(found)
+
+
+def _configure(world: FakeFleet, fate: Fate) -> None:
+    """A key that needs a restart of the process."""
+    client = doomed(world, fate)
+    with client.lock("fleet config push"), suppress(Died):
+        before = client.whole_config("alice")
+        wanted = json.dumps({**json.loads(before), "browser": {"enabled": False}})
+        client.write_config("alice", NewConfig(Secret(wanted), digest_of(before)))

@@ -59,6 +59,11 @@ RUN: Final = {
     "fleet restart alice": 1,  # it has no server
     "fleet config show alice": 1,
     "fleet config diff alice": 1,
+    "fleet config edit alice": 1,
+    "fleet config pull alice": 1,
+    "fleet config push alice": 64,  # nothing was fetched
+    "fleet config restore alice": 1,
+    "fleet adopt alice config --key ui.theme": 1,
     "fleet diagnose alice": 2,  # it has no server
     "fleet resuscitate alice --dry-run": 2,
     "fleet resuscitate alice": 1,  # nothing but an apply helps there

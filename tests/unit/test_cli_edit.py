@@ -7,7 +7,7 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -301,3 +301,37 @@ def test_who_changes_the_file_is_in_the_journal(operator: Operator) -> None:
     operator("remove", "bob")
     events = [(it.event, it.fields.get("children")) for it in operator.world.ports().store.events()]
     assert events[-2:] == [("child-added", ["dora"]), ("children-removed", ["bob"])]
+
+
+def write_config(operator: Operator, **keys: Any) -> None:
+    """Somebody changes openclaw.json on alice's host."""
+    host = operator.world.host("alice")
+    host.write_config({**host.config(), **keys})
+
+
+def test_a_key_that_was_changed_on_the_host_is_taken_over(operator: Operator) -> None:
+    operator.file.write_text(FILE.replace("[4242]}\n", "[4242]}\n    config: {tools: {profile: minimal}} # ours\n"))
+    operator.read()
+    operator.world.apply()
+    write_config(operator, tools={"profile": "full"}, ui={"theme": "dark"})
+    said = operator("adopt", "alice", "config")
+    assert (said.code, "tools: {profile: full}" in operator.text, "theme" in operator.text) == (0, True, False), said
+    assert "# ours" in operator.text
+    assert operator.line("config", "diff", "alice").code == 0
+
+
+def test_a_key_of_the_agent_is_taken_over_where_it_is_named(operator: Operator) -> None:
+    write_config(operator, ui={"theme": "dark"})
+    said = operator("adopt", "alice", "config")
+    assert ("To take over a key of the agent" in said.out, operator.text) == (True, FILE)
+    assert operator("adopt", "alice", "config", "--key", "ui.theme", "--dry-run").code == 0
+    assert operator.text == FILE
+    assert operator("adopt", "alice", "config", "--key", "ui.theme").code == 0
+    assert operator.world.specs["alice"].config == {"ui": {"theme": "dark"}}
+
+
+@pytest.mark.parametrize("key", ["gateway.port", "gateway", "none.such", "ui.", "", "skills.apiKey"])
+def test_what_is_not_to_be_taken_over_is_refused(operator: Operator, key: str) -> None:
+    write_config(operator, skills={"apiKey": "sk-ant-api03-" + "q" * 40})
+    said = operator("adopt", "alice", "config", "--key", key)
+    assert (said.code, "qqqq" in said.out + said.err, operator.text) == (64, False, FILE), said

@@ -268,7 +268,7 @@ def test_a_plan_in_text_never_shows_a_secrets_digest() -> None:
 
 def test_every_kind_and_severity_is_shown() -> None:
     made, children = everything()
-    assert {action.kind for action in made.actions} == {*Kind} - {Kind.RESUSCITATE}, "no plan has that one"
+    assert {action.kind for action in made.actions} == {*Kind} - {Kind.RESUSCITATE, Kind.CONFIGURE}, "no plan has these"
     assert {found.severity for found in made.diagnostics} == set(Severity)
     for text in ("\n".join(line for line, _ in plan_lines(made, children)), plan_markdown(made, children)):
         for name in children:

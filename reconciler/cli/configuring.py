@@ -1,0 +1,234 @@
+"""`fleet config pull`, `push`, `edit`, `restore`: openclaw.json as a person wants it, in the place of the gateway's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.changes import consent
+from reconciler.cli.client import open_client
+from reconciler.cli.config import config
+from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.output import show_lines, whoever_reads
+from reconciler.cli.private import write_private
+from reconciler.cli.run import yes_option
+from reconciler.errors import Refused, UsageProblem
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
+    from reconciler.cli.output import LastingOutput
+
+LARGEST = 1_000_000  # bytes
+file_argument = click.argument("copy", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+force_option = click.option("--force", is_flag=True, help="Over what is there, whatever has changed meanwhile.")
+
+
+@config.command()
+@click.argument("child")
+@file_argument
+@force_option
+@with_settings
+def pull(settings: Settings, child: str, copy: Path | None, force: bool) -> int:
+    """Fetch a child's openclaw.json as it is: fleet config pull alice
+
+    Into FILE, else CHILD.openclaw.json, for you alone to read: there may be secrets in it. Beside it, in FILE.base, is
+    noted what it was, so that `push` can tell what has changed on the host meanwhile.
+    """
+    client = open_client(settings)
+    _check(client, child)
+    file = copy or Path(f"{child}.openclaw.json")
+    if file.exists() and not force and _digest(file) != _base(file):
+        raise UsageProblem(f"{file} was changed since it was fetched, or was not", "push it, name another, or --force")
+    _keep(file, client.whole_config(child))
+    click.echo(f"{file} is the configuration of {child}. To give it back: fleet config push {child} {file}")
+    return 0
+
+
+@config.command()
+@click.argument("child")
+@file_argument
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@yes_option
+@force_option
+@with_settings
+def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: bool, force: bool) -> int:
+    """Give a child another openclaw.json: fleet config push alice
+
+    The release that will read it has to take it. It goes over what FILE was fetched from and over nothing else, and
+    keys that the fleet or its file sets are changed there. Where the gateway is not healthy with it, the one before is
+    put back.
+    """
+    client = open_client(settings)
+    _check(client, child)
+    file = copy or Path(f"{child}.openclaw.json")
+    content, base = _read(file), _base(file)
+    if base is None and not force:
+        raise UsageProblem(
+            f"nobody knows what {file} was made from", f"fetch that first: fleet config pull {child}; or --force"
+        )
+    with whoever_reads() as output, client.lock("fleet config push"):
+        code = _write(client, settings, child, content, None if force else base, yes, output, dry_run=dry_run)
+        if code == 0 and not dry_run:
+            _note_base(file, client.whole_config(child))
+        return code
+
+
+@config.command()
+@click.argument("child")
+@with_settings
+def edit(settings: Settings, child: str) -> int:
+    """Change a child's openclaw.json in $VISUAL or $EDITOR: fleet config edit alice
+
+    As `pull` and `push`, in one. What cannot be written is kept in CHILD.openclaw.json, and can be pushed from there.
+    """
+    import tempfile
+
+    client = open_client(settings)
+    _check(client, child)
+    before = client.whole_config(child)
+    with tempfile.TemporaryDirectory(prefix="fleet-") as directory:
+        file = Path(directory) / f"{child}.openclaw.json"
+        write_private(file, before)
+        click.edit(filename=str(file))
+        after = _read(file)
+    if after == before:
+        click.echo("Nothing was changed.")
+        return 0
+    from reconciler.errors import FleetError
+    from reconciler.steps.configuring import digest_of
+
+    kept = Path(f"{child}.openclaw.json")
+    try:
+        with whoever_reads() as output, client.lock("fleet config edit"):
+            code = _write(client, settings, child, after, digest_of(before), False, output)
+    except FleetError:
+        _keep(kept, after, before)
+        click.echo(f"What you wrote is kept in {kept}. To try it again: fleet config push {child}", err=True)
+        raise
+    if code != 0:
+        _keep(kept, after, before)
+        click.echo(f"What you wrote is kept in {kept}.", err=True)
+    return code
+
+
+@config.command()
+@click.argument("child")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(("before", "last-good", "bak")),
+    default="before",
+    show_default=True,
+    help="What this tool has written over last; or a copy of the gateway's own.",
+)
+@yes_option
+@with_settings
+def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
+    """Put back the openclaw.json of before the last push or edit: fleet config restore alice"""
+    from reconciler.managed.files import CONFIG_PATH
+    from reconciler.steps.configuring import KEPT_PATH
+
+    client = open_client(settings)
+    _check(client, child)
+    with whoever_reads() as output, client.lock("fleet config restore"):
+        content = client.whole_config(child, KEPT_PATH if source == "before" else f"{CONFIG_PATH}.{source}")
+        return _write(client, settings, child, content, None, yes, output)
+
+
+def _write(
+    client: FleetClient,
+    settings: Settings,
+    child: str,
+    content: bytes,
+    base: str | None,
+    yes: bool,
+    output: LastingOutput,
+    *,
+    dry_run: bool = False,
+) -> int:
+    """`base` is the digest of what it may be written over; None for whatever is there now."""
+    from reconciler.configs import differences_of
+    from reconciler.model import NewConfig, OutcomeCode, Secret
+    from reconciler.render.configs import change_lines
+    from reconciler.render.text import harmless
+    from reconciler.steps.configuring import digest_of
+
+    there = client.whole_config(child)
+    changes = differences_of(there, content)
+    if not changes:
+        click.echo(f"{child} has that configuration already.")
+        return 0
+    show_lines(change_lines(changes), settings)
+    if base is not None and base != digest_of(there):
+        raise Refused(
+            f"the configuration of {child} was changed on its host meanwhile, and is left as it is",
+            f"compare: fleet config pull {child} OTHER; or write over it: --force",
+        )
+    if dry_run:
+        return 2
+    consent(f"Give {child} this configuration?", yes, output)
+    outcome, back = client.write_config(child, NewConfig(Secret(content.decode()), digest_of(there)))
+    if outcome.code is OutcomeCode.DONE:
+        click.echo(f"{child} runs with it, and is healthy.")
+        return 0
+    click.echo(f"{child}: {harmless(outcome.error)}", err=True)
+    for line in outcome.advice.splitlines():
+        click.echo(f"    {harmless(line)}", err=True)
+    if back is not None:
+        is_back = back.code is OutcomeCode.DONE
+        said = "the one before is back, and it is healthy" if is_back else f"nor with the one before: {back.error}"
+        click.echo(f"{child}: {harmless(said)}", err=True)
+    return 1
+
+
+def _check(client: FleetClient, child: str) -> None:
+    if child not in client.fleet.children:
+        raise UsageProblem(f"the fleet file declares no child {child}", "fleet list shows who is there")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+        content.decode()
+    except OSError as error:
+        raise UsageProblem(f"cannot read {file}: {error.strerror}", "fleet config pull CHILD makes one") from error
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"{file} is no text in UTF-8", "nothing was changed; mend it first") from error
+    if len(content) > LARGEST:
+        raise UsageProblem(f"{file} is larger than {LARGEST} bytes", "no gateway has so large a configuration")
+    return content
+
+
+def _keep(file: Path, content: bytes, base: bytes | None = None) -> None:
+    write_private(file, content)
+    _note_base(file, content if base is None else base)
+
+
+def _note_base(file: Path, content: bytes) -> None:
+    from reconciler.steps.configuring import digest_of
+
+    write_private(_base_of(file), f"{digest_of(content)}\n".encode())
+
+
+def _base(file: Path) -> str | None:
+    """The digest of what it was fetched as; None where that is not noted."""
+    import re
+
+    try:
+        text = _base_of(file).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if re.fullmatch("[0-9a-f]{64}", text) else None
+
+
+def _digest(file: Path) -> str:
+    from reconciler.steps.configuring import digest_of
+
+    return digest_of(_read(file))
+
+
+def _base_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.base")

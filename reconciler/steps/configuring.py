@@ -1,0 +1,108 @@
+"""A person's own openclaw.json in the place of the gateway's: only over what they have seen, and only if it is taken.
+
+What the fleet or its file sets is changed there and not here; an apply would put it back. The one before is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler import commands
+from reconciler.diff import merge_patch, same, value_at
+from reconciler.errors import CommandFailed, HostError, Refused
+from reconciler.managed import files
+from reconciler.managed.config import MANAGED_KEYS, free_keys, is_hot, read_config
+from reconciler.model import ChildSpec, Json
+from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway, patch_live
+from reconciler.steps.system import stop_gateway
+from reconciler.steps.versions import linked
+from reconciler.steps.work import Work
+
+KEPT_PATH: Final = f"{files.NOTES}/openclaw.json.before"
+
+
+def ensure_config_given(work: Work) -> bool:
+    """openclaw.json is the one that a person has given, and runs. Raises Refused, CommandFailed, HostError."""
+    given = work.config
+    if given is None:
+        return False
+    content, is_live = given.content.reveal().encode(), work.look().gateway.ready is True
+    known = call_gateway(work, "config.get", {}) if is_live else None  # first: from here on it says what has changed
+    before = _read(work)
+    if before == content:
+        return False
+    if digest_of(before) != given.base:
+        raise Refused(
+            f"{files.CONFIG_PATH} was changed on the host meanwhile, and is left as it is",
+            f"fetch it again and change that: fleet config pull {work.name}",
+        )
+    now, then = _parsed(before, "the one on the host"), _parsed(content, "the new one")
+    if taken := sorted(".".join(key) for key in not_yours(now, then, work.declared())):
+        raise Refused(
+            f"not yours to change here: {', '.join(taken)}",
+            "this tool sets that for every child, or the fleet file does: write it there, then fleet apply",
+        )
+    _validate(work, content)
+    host = work.connection()
+    work.note("config-intended", durable=True)
+    host.run(commands.install_file(KEPT_PATH, before, "root:root", "0600", "0700"))
+    patch = merge_patch(now, then)
+    if not (is_live and is_hot(patch) and patch_live(work, patch, known)):
+        stop_gateway(work)
+        owner = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
+        if isinstance(then, dict) and "meta" not in then:  # else it would put back a copy of its own
+            host.run(commands.forget_config_backups(files.CONFIG_PATH))
+        host.run(commands.install_file(files.CONFIG_PATH, content, owner, "0600"))
+    work.look()
+    return True
+
+
+def not_yours(before: Json, after: Json, spec: ChildSpec) -> Iterator[tuple[str, ...]]:
+    """The keys that differ and are the fleet's, or the fleet file's. Pure."""
+    for key in (*MANAGED_KEYS, *free_keys(spec.config)):
+        if not same(value_at(before, key), value_at(after, key)):
+            yield key
+
+
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(work: Work) -> bytes:
+    answer = work.connection().run(commands.read_file(files.CONFIG_PATH))
+    if answer.exit_code != 0:
+        raise HostError(f"there is no {files.CONFIG_PATH}", f"fleet apply {work.name} makes one")
+    if len(answer.stdout) >= LARGEST_CONFIG:
+        raise HostError(f"{files.CONFIG_PATH} is larger than {LARGEST_CONFIG} bytes", f"fleet ssh {work.name}")
+    return answer.stdout
+
+
+def _parsed(content: bytes, which: str) -> Json:
+    try:
+        return read_config(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{which} is no JSON5", "nothing was changed; mend it first") from error
+
+
+def _validate(work: Work, content: bytes) -> None:
+    """By the release that will read it."""
+    version = linked(work.facts) if work.facts is not None else None
+    if version is None:
+        raise HostError("no release is linked, so nobody can tell whether it is right", f"fleet apply {work.name}")
+    answer = work.connection().run(commands.validate_config(version, files.NODE_VERSION, content))
+    if answer.exit_code != 0:
+        raise CommandFailed(
+            f"OpenClaw {version} does not accept it: {_why(answer.stdout)}", "nothing was changed; mend it first"
+        )
+
+
+def _why(printed: bytes) -> str:
+    """The first thing that it does not like: what stands there is not said, it may be a secret."""
+    try:
+        issue = json.loads(printed)["issues"][0]
+        return f"{issue.get('path') or '<root>'}: {issue.get('message')}"[:300]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return "it does not say why"

@@ -1,0 +1,186 @@
+"""`fleet config pull`, `push`, `edit`, `restore`: over what was seen, and only if it is taken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from reconciler.managed import files
+from tests.fakes.command_line import CommandLine
+from tests.fakes.fleets import FakeFleet
+from tests.unit.test_cli_config import write
+
+KEY: Final = "sk-ant-api03-" + "q" * 40
+
+
+@pytest.fixture
+def fleet(
+    state: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    made = CommandLine(FakeFleet(state, ("alice", "bob")).applied(), capsys)
+    write(made, lambda it: it.update(ui={"theme": "dark"}, meta={"touched": True}))
+    return made
+
+
+def config(fleet: CommandLine) -> dict[str, Any]:
+    found: dict[str, Any] = fleet.world.host("alice").config()
+    return found
+
+
+def pulled(fleet: CommandLine, change: Callable[[dict[str, Any]], object] = lambda it: None) -> Path:
+    """As a person does it: fetched, and then changed."""
+    assert fleet("config", "pull", "alice").code == 0
+    file = Path("alice.openclaw.json")
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    return file
+
+
+def light(content: dict[str, Any]) -> None:
+    content["ui"]["theme"] = "light"
+
+
+def test_what_is_pulled_is_for_its_owner_alone(fleet: CommandLine) -> None:
+    assert fleet("config", "pull", "alice").code == 0
+    file = Path("alice.openclaw.json")
+    assert (file.stat().st_mode & 0o777, file.read_bytes()) == (
+        0o600, fleet.world.host("alice").content(files.CONFIG_PATH),
+    )  # fmt: skip
+
+
+def test_what_was_changed_is_not_pulled_over(fleet: CommandLine) -> None:
+    file = pulled(fleet, light)
+    before = file.read_bytes()
+    assert (fleet("config", "pull", "alice").code, file.read_bytes()) == (64, before)
+    assert fleet("config", "pull", "alice", "--force").code == 0
+
+
+def test_a_hot_key_comes_without_a_restart(fleet: CommandLine) -> None:
+    starts = fleet.world.host("alice").gateway.starts
+    pulled(fleet, light)
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, 'ui.theme: "dark" -> "light"' in said.out) == (0, True), said
+    assert (config(fleet)["ui"]["theme"], fleet.world.host("alice").gateway.starts) == ("light", starts)
+    assert fleet("diagnose", "alice").code == 0
+
+
+def test_another_key_comes_with_a_restart(fleet: CommandLine) -> None:
+    starts = fleet.world.host("alice").gateway.starts
+    pulled(fleet, lambda it: it.update(browser={"enabled": False}))
+    assert fleet("config", "push", "alice", "--yes").code == 0
+    assert (config(fleet)["browser"], fleet.world.host("alice").gateway.starts) == ({"enabled": False}, starts + 1)
+
+
+def test_a_dry_run_changes_nothing(fleet: CommandLine) -> None:
+    pulled(fleet, light)
+    assert (fleet("config", "push", "alice", "--dry-run").code, config(fleet)["ui"]["theme"]) == (2, "dark")
+    assert (fleet("config", "push", "alice").code, config(fleet)["ui"]["theme"]) == (4, "dark")  # nobody says yes
+
+
+def test_what_was_changed_on_the_host_meanwhile_is_not_written_over(fleet: CommandLine) -> None:
+    pulled(fleet, light)
+    write(fleet, lambda it: it.update(tools={"profile": "full"}))
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "changed on its host meanwhile" in said.err) == (4, True), said
+    assert (config(fleet)["ui"]["theme"], config(fleet)["tools"]) == ("dark", {"profile": "full"})
+    assert (fleet("config", "push", "alice", "--yes", "--force").code, config(fleet)["ui"]["theme"]) == (0, "light")
+
+
+def test_a_change_in_the_last_moment_is_not_written_over(fleet: CommandLine) -> None:
+    """The agent writes between the look that was shown and the step."""
+    pulled(fleet, light)
+    host = fleet.world.host("alice")
+    reads = iter(range(100))
+    run = host.run
+
+    def meddled(command: Any) -> Any:
+        if command.name == f"read {files.CONFIG_PATH}" and next(reads) == 2:
+            write(fleet, lambda it: it.update(tools={"profile": "full"}))
+        return run(command)
+
+    host.run = meddled  # type: ignore[method-assign]
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "was changed on the host meanwhile" in said.err) == (1, True), said
+    assert (config(fleet)["ui"]["theme"], config(fleet)["tools"]) == ("dark", {"profile": "full"})
+
+
+@pytest.mark.parametrize("change", [
+    lambda it: it["gateway"].update(port=1), lambda it: it.pop("channels"), lambda it: it["tools"].update(profile="x"),
+])  # fmt: skip
+def test_what_the_fleet_sets_is_changed_there(fleet: CommandLine, change: Callable[[dict[str, Any]], object]) -> None:
+    fleet.world.change("alice", config={"tools": {"profile": "minimal"}})
+    fleet.world.apply()
+    before = config(fleet)
+    pulled(fleet, change)
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "not yours to change here" in said.err, config(fleet)) == (1, True, before), said
+
+
+def test_what_the_release_refuses_is_not_written(fleet: CommandLine) -> None:
+    fleet.world.host("alice").gateway.knows_not = ("surprise",)
+    before = config(fleet)
+    pulled(fleet, lambda it: it.update(surprise=KEY))
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "does not accept it: <root>: Unrecognized key: surprise" in said.err) == (1, True), said
+    assert (config(fleet), KEY in said.out + said.err) == (before, False)
+
+
+def test_where_the_gateway_is_not_healthy_with_it_the_one_before_is_back(fleet: CommandLine) -> None:
+    host = fleet.world.host("alice")
+    before = config(fleet)
+    pulled(fleet, lambda it: it.update(browser={"poison": True}))
+    begin = host.gateway.begin
+
+    def poisoned(name: str, unit: Any) -> Any:
+        ended = begin(name, unit)
+        return ("exit-code", 0, 1, "poisoned") if "browser" in host.config() else ended
+
+    host.gateway.begin = poisoned  # type: ignore[method-assign]
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "the one before is back, and it is healthy" in said.err) == (1, True), said
+    assert (config(fleet), fleet("diagnose", "alice").code) == (before, 0)
+
+
+def test_the_one_before_is_put_back_by_hand(fleet: CommandLine) -> None:
+    before = config(fleet)
+    pulled(fleet, lambda it: it.update(browser={"enabled": False}))
+    assert fleet("config", "push", "alice", "--yes").code == 0
+    assert (fleet("config", "restore", "alice", "--yes").code, config(fleet)) == (0, before)
+    assert fleet("config", "restore", "alice", "--from", "last-good", "--yes").code == 1  # there is none
+
+
+@pytest.mark.parametrize(("text", "code"), [("{", 64), ("[]", 64), ("\xff", 64), ("", 64)])
+def test_what_is_no_configuration_is_said_before_anything_is_done(fleet: CommandLine, text: str, code: int) -> None:
+    pulled(fleet).write_bytes(text.encode("latin-1"))
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "Traceback" in said.err) == (code, False), said
+
+
+def test_what_was_fetched_nowhere_is_not_pushed(fleet: CommandLine) -> None:
+    Path("mine.json").write_text("{}")
+    assert fleet("config", "push", "alice", "mine.json").code == 64
+    assert fleet("config", "push", "alice", "none.json").code == 64
+    assert fleet("config", "pull", "zora").code == 64
+
+
+def test_an_editor_changes_it(fleet: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody says yes, what was written is kept, and can be pushed."""
+    monkeypatch.setenv("VISUAL", "sed -i s/dark/light/")
+    said = fleet("config", "edit", "alice")
+    assert (said.code, "What you wrote is kept in alice.openclaw.json" in said.err) == (4, True), said
+    assert (fleet("config", "push", "alice", "--yes").code, config(fleet)["ui"]["theme"]) == (0, "light")
+    monkeypatch.setenv("VISUAL", "true")
+    assert "Nothing was changed." in fleet("config", "edit", "alice").out
+
+
+def test_no_secret_is_in_what_is_shown(fleet: CommandLine) -> None:
+    pulled(fleet, lambda it: it.update(skills={"entries": {"x": {"apiKey": KEY}}}))
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, KEY in said.out + said.err) == (0, False), said
+    assert KEY not in "".join(str(event.fields) for event in fleet.world.events())
