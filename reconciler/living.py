@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from reconciler import commands, events, keys, messages, onboarding
@@ -177,6 +178,8 @@ class Living(Planning):
     def costs(self, selection: Selection, *, models: bool = False) -> Costs:
         """What the servers of these cost in a month; with `models` also what their gateways have counted this month.
 
+        Where all are meant, also what costs something in the project besides, and what the fleet file allows.
+
         Raises CloudError, UsageProblem for a name that nobody has.
         """
         servers = self._ports.cloud.servers(self.fleet_id)
@@ -187,6 +190,8 @@ class Living(Planning):
         catalog = self._ports.cloud.catalog()
         meant = [server for server in servers if owners[server.id] in names]
         found = costs_of(self.fleet, meant, owned, catalog)
+        if selection.means_all:
+            found = replace(found, besides=self._ports.cloud.besides(), budget=self.fleet.policy.max_monthly)
         if not models:
             return found
         running = [name for name in names if name in self.fleet.children and name in owned and owned[name].server]

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from reconciler.errors import FleetError
 from reconciler.model import (
+    Besides,
     BotIdentity,
     BotProfile,
     Bucket,
@@ -47,6 +48,9 @@ class Cloud(Protocol):
     def server(self, server_id: int) -> Server | None: ...
 
     def catalog(self) -> Catalog: ...
+
+    def besides(self) -> tuple[Besides, ...]:
+        """What costs something in the project and is no server, whoever it is of; with its list price of a month."""
 
     def ensure_ssh_key(self, name: str, public_key: str, labels: dict[str, str]) -> int:
         """The id of the key with this name and this public key; made or replaced where it differs."""

@@ -22,8 +22,9 @@ from reconciler.selection import Selection
 def cost(settings: Settings, selection: Selection, by: str | None, models: bool, as_json: bool, as_csv: bool) -> int:
     """What the servers of the fleet cost in a month: at the cloud's list prices of now, net.
 
-    Every server that carries the fleet's label counts, also one that is off, or of no child of the file. With
-    --models, exit code 3: not every gateway could be asked.
+    Every server that carries the fleet's label counts, also one that is off, or of no child of the file. Where all are
+    asked for, also said: what there is in the project besides (snapshots, volumes, addresses that no server has), and
+    the budget of `policy: max_monthly`. With --models, exit code 3: not every gateway could be asked.
     """
     from reconciler.render.costs import cost_csv, cost_json, notes, server_table, sum_table
     from reconciler.render.text import harmless, json_text

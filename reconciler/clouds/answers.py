@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from ipaddress import ip_network
 from typing import Any, TypeAlias
 
 from reconciler.errors import CloudUnavailable
-from reconciler.model import Catalog, Firewall, Server, ServerStatus, ServerType
+from reconciler.model import Besides, Catalog, Firewall, Server, ServerStatus, ServerType
 from reconciler.model.cloud import rule_in_words
+
+CENT = Decimal("0.01")
 
 Answer: TypeAlias = Mapping[str, Any]
 
@@ -54,6 +56,42 @@ def catalog(
         as_of=as_of,
         backup_percent=f"{Decimal(pricing['server_backup']['percentage']).normalize():f}",
     )
+
+
+def besides(rows: Mapping[str, Iterable[Answer]], pricing: Answer) -> tuple[Besides, ...]:
+    """By kind, as GET lists them; primary IPs that a server has are in that server's own price."""
+    per_gb = {"snapshot": pricing["image"], "volume": pricing["volume"]}
+    of_address = {
+        kind: {entry["type"]: _monthly(entry["prices"]) for entry in pricing[key]}
+        for kind, key in (("primary IP", "primary_ips"), ("floating IP", "floating_ips"))
+    }
+    found = list[Besides]()
+    for kind, those in rows.items():
+        for row in those:
+            if kind in per_gb:
+                size = row["image_size"] if kind == "snapshot" else row["size"]
+                price = Decimal(per_gb[kind]["price_per_gb_month"]["net"])
+                gigabytes = None if size is None else Decimal(str(size))
+                monthly = None if gigabytes is None else (price * gigabytes).quantize(CENT, ROUND_HALF_UP)
+                found.append(Besides(kind, row["id"], _name(row), _region(row), gigabytes, monthly, row.get("server")))
+                continue
+            region = _region(row)
+            amount = of_address[kind].get(row["type"], {}).get(region)
+            at = row["assignee_id"] if kind == "primary IP" else row["server"]
+            is_counted = kind == "primary IP" and at is not None
+            if not is_counted and amount not in ("0.00", "0"):
+                monthly = None if amount is None else Decimal(amount)
+                found.append(Besides(kind, row["id"], _name(row), region, None, monthly, at))
+    return tuple(found)
+
+
+def _name(row: Answer) -> str:
+    return str(row.get("name") or row.get("description") or "")
+
+
+def _region(row: Answer) -> str:
+    place = row.get("location") or row.get("home_location") or {}
+    return str(place.get("name", ""))
 
 
 def firewall(data: Answer) -> Firewall:
@@ -147,7 +185,7 @@ def _monthly(prices: Iterable[Answer]) -> dict[str, str]:
 def _amount(net: str) -> str:
     """Two decimals; more where there is more to say."""
     exact = Decimal(net)
-    cents = exact.quantize(Decimal("0.01"))
+    cents = exact.quantize(CENT)
     return str(cents) if cents == exact else f"{exact.normalize():f}"
 
 

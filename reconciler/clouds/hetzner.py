@@ -21,7 +21,7 @@ from reconciler.clouds.catalogue import Catalogue
 from reconciler.clouds.refusals import translate
 from reconciler.clouds.waiting import Waiting
 from reconciler.errors import CloudUnavailable, NotFound, RateLimited
-from reconciler.model import LABEL_PREFIX, Catalog, Firewall, FirewallSpec, Secret, Server, ServerRequest
+from reconciler.model import LABEL_PREFIX, Besides, Catalog, Firewall, FirewallSpec, Secret, Server, ServerRequest
 from reconciler.parallel import in_parallel
 from reconciler.ports import Clock
 
@@ -33,6 +33,12 @@ _MOST_PAGES = 400
 _PAGES_AT_ONCE = 6
 _NAMES_ONE_BY_ONE = 3
 _REFUSED_AT_MOST = 4  # times in a row for lack of budget
+_BESIDES: dict[str, tuple[str, dict[str, str]]] = {
+    "snapshot": ("/images", {"type": "snapshot"}),
+    "volume": ("/volumes", {}),
+    "primary IP": ("/primary_ips", {}),
+    "floating IP": ("/floating_ips", {}),
+}
 _FIREWALL_PATIENCE = 120.0  # seconds until its changes have reached every server
 
 
@@ -140,6 +146,14 @@ class HetznerCloud:
 
     def requests_left(self) -> int | None:
         return self._api.requests_left()
+
+    def besides(self) -> tuple[Besides, ...]:
+        """Five requests. What is attached to a server without a price of its own, as its IPv6 is, is left out."""
+        doing = "look for what costs something besides servers"
+        rows = {kind: self._api.list_all(doing, path, **query) for kind, (path, query) in _BESIDES.items()}
+        pricing = self._api.ask(doing, "GET", "/pricing")
+        with understood():
+            return answers.besides(rows, pricing["pricing"])
 
     # --- what servers share -----------------------------------------------------------------------------------
 

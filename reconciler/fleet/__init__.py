@@ -215,6 +215,7 @@ def _bucket(values: Mapping[str, Any]) -> Bucket:
 def _policy(values: Mapping[str, Any]) -> Policy:
     return Policy(
         max_children=values.get("max_children"),
+        max_monthly=None if (most := values.get("max_monthly")) is None else Decimal(str(most)),
         max_destroys=_share(values.get("max_destroys")),
         regions=tuple(values.get("regions", ())),
         server_types=tuple(values.get("server_types", ())),

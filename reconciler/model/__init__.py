@@ -31,7 +31,7 @@ from reconciler.model.cloud import (
     ServerType,
 )
 from reconciler.model.configuration import ChildConfig, ConfigKey, Owner
-from reconciler.model.cost import Costs, CostSum, ServerCost, Spending
+from reconciler.model.cost import Besides, Costs, CostSum, ServerCost, Spending
 from reconciler.model.decision import (
     POLICY,
     Action,
@@ -98,6 +98,7 @@ __all__ = [
     "Applied",
     "Backup",
     "BackupSettings",
+    "Besides",
     "BotIdentity",
     "BotProfile",
     "Bucket",

@@ -57,9 +57,30 @@ class CostSum:
 
 
 @dataclass(frozen=True, slots=True)
+class Besides:
+    """What costs something in the project and is no server: of whomever, for nothing of this tool makes any.
+
+    `kind` is a snapshot, volume, primary IP or floating IP; `at` the server that it is attached to, by id.
+    """
+
+    kind: str
+    id: int
+    name: str
+    region: str = ""
+    size_gb: Decimal | None = None
+    monthly: Decimal | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
-    """`typical` is one more child as most of the fleet file's are: its server type and region, and its price."""
+    """`typical` is one more child as most of the fleet file's are: its server type and region, and its price.
+
+    `besides` is None where nobody has asked for it; `budget` is what the fleet file allows in a month.
+    """
 
     currency: str
     rows: tuple[ServerCost, ...]
     typical: tuple[str, str, Decimal] | None = None
+    besides: tuple[Besides, ...] | None = None
+    budget: Decimal | None = None

@@ -128,6 +128,7 @@ class Policy:
     """
 
     max_children: int | None = None
+    max_monthly: Decimal | None = None  # of the servers' bill, net, in the account's currency
     max_destroys: int | Percent | None = None  # per apply; None: the greater of 1 and a tenth of the fleet's servers
     regions: tuple[str, ...] = ()
     server_types: tuple[str, ...] = ()

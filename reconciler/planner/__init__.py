@@ -29,7 +29,7 @@ from reconciler.model import (
 from reconciler.planner import money
 from reconciler.planner.bots import bot_obstacles
 from reconciler.planner.judging import judge
-from reconciler.planner.policy import breaches
+from reconciler.planner.policy import breaches, over_budget
 from reconciler.planner.requests import requests_of_apply
 from reconciler.planner.rollout import in_batches, waiting_for_canaries
 from reconciler.planner.stock import retired_notes
@@ -78,6 +78,7 @@ def plan(
         actions,
         (
             *breaches(fleet, children.values(), actions, sum(not it.is_throwaway for it in servers), options),
+            *over_budget(fleet, delta, bill, catalog.currency if catalog else ""),
             *gathered((it for judgement in judged.values() for it in judgement.diagnostics), quarantined),
             *waiting.values(),
             *retired_notes(children.values(), catalog),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -25,6 +26,25 @@ def breaches(
     for child in children:
         if child.spec is not None:
             yield from _not_allowed(fleet, child.spec)
+
+
+def over_budget(fleet: Fleet, delta: Decimal | None, bill: Decimal | None, currency: str) -> Iterator[Diagnostic]:
+    """Only what makes the bill larger is refused: whoever is above already must be able to get down."""
+    most = fleet.policy.max_monthly
+    if most is None or delta is None or delta <= 0:
+        return
+    if bill is None:
+        yield _breach(
+            "max_monthly",
+            f"nobody can tell what the fleet would cost, and its policy allows {most} {currency} a month",
+            "there is a server without a list price: name another type, or take the limit out",
+        )
+    elif bill > most:
+        yield _breach(
+            "max_monthly",
+            f"the fleet would cost {bill} {currency} a month, and its policy allows {most}",
+            "leave something out, or raise `policy: max_monthly` in the fleet file",
+        )
 
 
 def destroys_allowed(fleet: Fleet, servers: int, options: PlanOptions) -> int:

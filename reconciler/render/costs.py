@@ -11,7 +11,7 @@ from typing import Final
 from rich.text import Text
 
 from reconciler.costs import in_all, sums
-from reconciler.model import Costs, CostSum, Json, ServerCost, ServerStatus, Spending
+from reconciler.model import Besides, Costs, CostSum, Json, ServerCost, ServerStatus, Spending
 from reconciler.planner.money import as_text, keeps_old_price
 from reconciler.render.table import NOTHING, Sheet
 from reconciler.render.text import harmless
@@ -57,10 +57,34 @@ def notes(costs: Costs) -> Iterator[str]:
     old = sum(keeps_old_price(row.server) for row in costs.rows)
     if old:
         yield f"{old} of them were ordered before the prices rose, and may cost less."
+    yield from _besides(costs)
+    yield from _budget(costs)
     if costs.typical is not None:
         kind, region, each = costs.typical
         yield f"Children as most in the fleet file are ({harmless(kind)} in {harmless(region)}):"
         yield from (f"  {count:>3}: {each * count:.2f} a month, {each * count * 12:.2f} a year" for count in FLEETS)
+
+
+def _besides(costs: Costs) -> Iterator[str]:
+    if not costs.besides:
+        return
+    amounts = [it.monthly for it in costs.besides]
+    known = sum((it for it in amounts if it is not None), Decimal("0.00"))
+    more = " and more" if None in amounts else ""
+    yield f"In the project besides, whoever it is of, for {known}{more} a month:"
+    for it in sorted(costs.besides, key=lambda it: (it.kind, it.id)):
+        size = f", {it.size_gb:.1f} GB" if it.size_gb is not None else ""
+        loose = "" if it.kind == "snapshot" else ", attached to nothing"
+        place = loose if it.at is None else f", at server {it.at}"
+        yield f"  {it.kind} {harmless(it.name)} ({it.id}){size}{place}: {as_text(it.monthly) or UNKNOWN}"
+
+
+def _budget(costs: Costs) -> Iterator[str]:
+    if costs.budget is None:
+        return
+    now = in_all(costs.rows).monthly
+    over = " It is more than that: nothing that raises it is applied." if now is not None and now > costs.budget else ""
+    yield f"The fleet file allows {costs.budget} a month for its servers (policy: max_monthly).{over}"
 
 
 def cost_json(costs: Costs, by: str) -> dict[str, Json]:
@@ -71,6 +95,8 @@ def cost_json(costs: Costs, by: str) -> dict[str, Json]:
         "by": by,
         "sums": [_sum_json(found) for found in sums(costs.rows, by)],
         "in_all": _sum_json(in_all(costs.rows)),
+        "budget": as_text(costs.budget),
+        "besides": None if costs.besides is None else [_besides_json(it) for it in costs.besides],
         "typical": None if kind is None else {"type": kind[0], "region": kind[1], "monthly": str(kind[2])},
     }
 
@@ -83,6 +109,13 @@ def cost_csv(costs: Costs) -> str:
     for row in costs.rows:
         writer.writerow(_cell(value) for value in _fields(row, costs.currency).values())
     return text.getvalue()
+
+
+def _besides_json(it: Besides) -> dict[str, Json]:
+    return {
+        "kind": it.kind, "id": it.id, "name": it.name, "region": it.region, "at": it.at,
+        "size_gb": as_text(it.size_gb), "monthly": as_text(it.monthly),
+    }  # fmt: skip
 
 
 def _fields(row: ServerCost, currency: str) -> dict[str, Json]:

@@ -425,3 +425,53 @@ def test_what_others_spend_in_the_project_slows_us_down() -> None:
     with budget.request():
         budget.note({"RateLimit-Limit": "odd", "RateLimit-Remaining": "odd"})
     assert clock.slept == [pytest.approx(0.5)]
+
+
+def test_what_costs_something_besides_servers_has_its_price(host: Host) -> None:
+    """What a server has already in its own price, and what is free, is left out."""
+    place, kept = {"name": "nbg1"}, {"labels": {}, "created": "2026-11-01T00:00:00+00:00"}
+    rows: dict[str, list[dict[str, object]]] = {
+        "images": [{**kept, "id": 1, "type": "snapshot", "name": None, "description": "before", "image_size": 2.3},
+                   {**kept, "id": 2, "type": "snapshot", "name": None, "description": "", "image_size": None}],
+        "volumes": [{**kept, "id": 3, "name": "data", "size": 10, "server": 42, "location": place}],
+        "primary_ips": [{**kept, "id": 4, "name": "left", "type": "ipv4", "assignee_id": None, "location": place},
+                        {**kept, "id": 5, "name": "free", "type": "ipv6", "assignee_id": None, "location": place},
+                        {**kept, "id": 6, "name": "used", "type": "ipv4", "assignee_id": 42, "location": place}],
+        "floating_ips": [{**kept, "id": 7, "name": "f", "type": "ipv4", "server": 42, "home_location": place}],
+    }  # fmt: skip
+    monthly = [{"location": "nbg1", "price_monthly": {"net": "0.5000000000"}}]
+    free = [{"location": "nbg1", "price_monthly": {"net": "0.0000000000"}}]
+    pricing = {
+        "image": {"price_per_gb_month": {"net": "0.0143"}}, "volume": {"price_per_gb_month": {"net": "0.0572"}},
+        "primary_ips": [{"type": "ipv4", "prices": monthly}, {"type": "ipv6", "prices": free}],
+        "floating_ips": [{"type": "ipv4", "prices": [{"location": "nbg1", "price_monthly": {"net": "3.00"}}]}],
+    }  # fmt: skip
+
+    def answer(request: Request) -> Response:
+        name = request.url.path.rpartition("/")[2]
+        if name == "pricing":
+            return JSONResponse({"pricing": pricing})
+        found = rows[name]
+        page = {"page": 1, "per_page": 50, "previous_page": None, "next_page": None, "last_page": 1}
+        return JSONResponse({name: found, "meta": {"pagination": {**page, "total_entries": len(found)}}})
+
+    with scripted(host, answer) as cloud:
+        found = [(it.kind, it.id, it.name, it.region, it.at, str(it.monthly)) for it in cloud.besides()]
+    assert found == [
+        ("snapshot", 1, "before", "", None, "0.03"),
+        ("snapshot", 2, "", "", None, "None"),
+        ("volume", 3, "data", "nbg1", 42, "0.57"),
+        ("primary IP", 4, "left", "nbg1", None, "0.50"),
+        ("floating IP", 7, "f", "nbg1", 42, "3.00"),
+    ]
+
+
+def test_a_snapshot_of_the_sandbox_costs_something_besides(emulator: Emulator) -> None:
+    cloud = HetznerCloud(Secret(TOKEN), HastyClock(), emulator.url)
+    server, actions = cloud.create_server(request_for("oc-anna"))
+    cloud.wait(actions, 10)
+    assert cloud.besides() == ()
+    answer = emulator.client.post(f"/servers/{server.id}/actions/create_image", json={"type": "snapshot"})
+    assert answer.status_code == 201
+    assert [it.kind for it in cloud.besides()] == ["snapshot"]
+    cloud.close()

@@ -17,7 +17,7 @@ from reconciler.errors import (
     OutOfStock,
     ResourceLocked,
 )
-from reconciler.model import Catalog, Server, ServerRequest, ServerStatus
+from reconciler.model import Besides, Catalog, Server, ServerRequest, ServerStatus
 from tests.fakes.catalog import IMAGES, REGIONS, RETIRED, TYPES, make_catalog
 from tests.fakes.project import FakeProject
 
@@ -50,6 +50,7 @@ class FakeCloud(FakeProject):
         self.broken: set[tuple[str, str]] = set()
         self.server_limit = 100
         self.deaf: set[int] = set()
+        self.found_besides: tuple[Besides, ...] = ()
         self.power_ons: Counter[int] = Counter()  # how often each server got its power back
         self._now = now
         self._actions: dict[int, Running] = {}
@@ -70,7 +71,7 @@ class FakeCloud(FakeProject):
         twin = FakeCloud(now)
         twin.by_id, twin.walls, twin.keys = dict(self.by_id), dict(self.walls), dict(self.keys)
         twin.requests, twin.sold_out, twin.deaf = list(self.requests), set(self.sold_out), set(self.deaf)
-        twin.broken = set(self.broken)
+        twin.broken, twin.found_besides = set(self.broken), self.found_besides
         twin.power_ons, twin.server_limit = Counter(self.power_ons), self.server_limit
         twin._ids = copy(self._ids)
         return twin
@@ -170,6 +171,10 @@ class FakeCloud(FakeProject):
     def catalog(self) -> Catalog:
         with self._call("catalog"):
             return make_catalog(self.sold_out, self._now())
+
+    def besides(self) -> tuple[Besides, ...]:
+        with self._call("besides"):
+            return self.found_besides
 
     def requests_left(self) -> int | None:
         return 3600

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from reconciler.errors import HostTimedOut
-from reconciler.model import Json, ServerStatus
+from reconciler.model import Besides, Json, Policy, SecretRef, ServerStatus
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 
@@ -167,3 +167,40 @@ def test_two_ways_to_say_the_same_are_one_too_many(fleet: CommandLine) -> None:
     assert fleet("cost", "--json", "--csv").code == 64
     assert fleet("cost", "--by", "group", "--csv").code == 64
     assert fleet("cost", "--by", "group", "--models").code == 64
+
+
+def test_what_costs_something_besides_servers_is_named(fleet: CommandLine) -> None:
+    fleet.world.cloud.found_besides = (
+        Besides("volume", 7, "old-data", "nbg1", Decimal(10), Decimal("0.57")),
+        Besides("snapshot", 8, "before\x1b[2J", "", Decimal("2.3"), Decimal("0.03")),
+        Besides("primary IP", 9, "left", "nbg1", None, None, None),
+    )
+    said = fleet("cost").out
+    assert "In the project besides, whoever it is of, for 0.60 and more a month:" in said
+    assert "  volume old-data (7), 10.0 GB, attached to nothing: 0.57" in said
+    assert "  primary IP left (9), attached to nothing: ?" in said
+    assert "\x1b" not in said
+    assert [it["kind"] for it in json.loads(fleet("cost", "--json").out)["besides"]] == [
+        "volume", "snapshot", "primary IP",
+    ]  # fmt: skip
+    assert json.loads(fleet("cost", "alice", "--json").out)["besides"] is None, "of one child nobody asks for that"
+
+
+def test_a_budget_is_told_and_holds_what_would_go_over_it(fleet: CommandLine) -> None:
+    fleet.world.policy = Policy(max_monthly=Decimal(50))
+    assert "The fleet file allows 50 a month for its servers (policy: max_monthly)." in fleet("cost").out
+    fleet.world.specs["carol"] = replace(fleet.world.specs["alice"], name="carol", bot_token=SecretRef("env", "CAROL"))
+    said = fleet("apply", "--yes")
+    assert said.code == 4
+    assert "the fleet would cost 63.87 EUR a month, and its policy allows 50" in said.err
+    assert len(fleet.world.cloud.by_id) == 2
+    fleet.world.policy = Policy(max_monthly=Decimal(70))
+    assert fleet("apply", "--yes").code == 0
+
+
+def test_who_is_over_the_budget_can_come_down(fleet: CommandLine) -> None:
+    fleet.world.policy = Policy(max_monthly=Decimal(10))
+    assert "It is more than that: nothing that raises it is applied." in fleet("cost").out
+    del fleet.world.specs["bob"]
+    assert fleet("apply", "--yes").code == 0
+    assert fleet("plan").code == 0
