@@ -6,7 +6,7 @@ and no other one where that did not help.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -92,7 +92,7 @@ def climb(hands: Hands, looked: Looked, wish: Wish) -> list[Rescue]:
     begun = f"{hands.clock.now():{_ID}}"
     patients = {it.child: _Patient(it, it) for it in looked[1]}
     for _ in range(len(Rung) * (len(patients) + 1)):  # each child tries each rung once; some wait for others
-        due = _due(hands, looked[0], patients, wish)
+        due = _without_held(patients, _due(hands, looked[0], patients, wish))
         if not due:
             break
         tries = _try_all(hands, looked, due, wish, begun)
@@ -102,7 +102,6 @@ def climb(hands: Hands, looked: Looked, wish: Wish) -> list[Rescue]:
         for it in tries:
             patients[it.child].tries.append(it)
             wish.told(it, patients[it.child].now)
-        _hold_back(patients, tries)
     return [Rescue(name, it.first, tuple(it.tries), it.now, it.rest) for name, it in sorted(patients.items())]
 
 
@@ -142,7 +141,7 @@ def _try_all(hands: Hands, looked: Looked, due: Mapping[str, Rung], wish: Wish, 
     why = {it.child: it for it in found}
     asked = {name: rung for name, rung in due.items() if rung in ASKING}
     serial = sorted(name for name, rung in due.items() if rung in BOOTING and why[name].cause in SILENT)
-    waiting = set(serial[1:])
+    waiting = set(serial[1:])  # until the first of them is back, or given up
     at_once = {name: rung for name, rung in due.items() if name not in asked and name not in waiting}
     tries = _run(hands, _planned(planned, at_once, why, wish), why, wish.parallel)
     for name, rung in sorted(asked.items()):
@@ -225,18 +224,19 @@ def _plan_of(hands: Hands, child: Child, rung: Rung, wish: Wish, begun: str) -> 
     return planned
 
 
-def _hold_back(patients: Mapping[str, _Patient], tries: Sequence[Try]) -> None:
-    """One that was silent did not come back by a boot: nobody else is booted for that."""
-    boots = (it for it in tries if it.rung in BOOTING and it.cause in SILENT)
-    failed = next((it for it in boots if patients[it.child].now.cause in SILENT), None)
+def _without_held(patients: Mapping[str, _Patient], due: dict[str, Rung]) -> dict[str, Rung]:
+    """Where one that was silent did not come back by a boot, nobody else is booted for that."""
+    silent = {name: it for name, it in patients.items() if it.now.cause in SILENT}
+    failed = next((name for name, it in silent.items() if it.rest and it.tried & BOOTING), None)
     if failed is None:
-        return
-    for name, patient in patients.items():
-        if name != failed.child and patient.now.cause in SILENT and not patient.rest:
-            patient.rest = (
-                f"not tried: {failed.rung} did not bring {failed.child} back, and several are silent at once; "
-                f"it may be your own network. This one alone: fleet resuscitate {name}"
-            )
+        return due
+    for name in [name for name in due if name in silent]:
+        del due[name]
+        silent[name].rest = (
+            f"not tried: nothing has brought {failed} back, and several are silent at once; it may be your own "
+            f"network. This one alone: fleet resuscitate {name}"
+        )
+    return due
 
 
 def _spent(hands: Hands, planned: Planned | None, name: str, *, forgets: bool) -> frozenset[Rung]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from reconciler.model import LABEL_PREFIX, Rung, Server
+from reconciler.model import LABEL_PREFIX, Rung, Server, ServerStatus
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.work import Work
 
@@ -94,6 +94,8 @@ def _counted(server: Server, rung: Rung, now: datetime, *, forgets: bool) -> str
 
 def _may_kill(work: Work) -> bool:
     """A gateway that answers nobody may not end when it is told to; then systemd kills it."""
+    if work.existing().status is ServerStatus.OFF:
+        return False
     if work.rung is Rung.RESET:
         return True
     gateway = work.facts.gateway if work.facts is not None else None

@@ -201,6 +201,14 @@ def test_several_silent_hosts_come_back_one_after_the_other(fleet: CommandLine) 
     assert (said.code, tried(said, "alice"), tried(said, "bob")) == (0, ["reboot"], ["reboot"]), said
 
 
+def test_one_that_needs_a_reset_keeps_the_others_waiting_and_not_back(fleet: CommandLine) -> None:
+    for name in NAMES:
+        fleet.world.dialer.hang(fleet.world.server(name).id, SILENT)
+    fleet.world.cloud.deaf.add(fleet.world.server("alice").id)
+    said = fleet("resuscitate", "--all", "--yes", "--json")
+    assert (said.code, tried(said, "alice"), tried(said, "bob")) == (0, ["reboot", "reset"], ["reboot"]), said
+
+
 def test_a_host_that_never_comes_back_is_rebuilt_from_its_backup_where_that_was_named(fleet: CommandLine) -> None:
     fleet.world.host("alice").gateway.remember("the cat is called Mia")
     assert fleet("backup", "create", "alice").code == 0

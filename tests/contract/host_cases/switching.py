@@ -256,7 +256,7 @@ PATIENT: Final = (
     case(
         "a host that hears something does not",
         (
-            *(_begin, _take, _make, restart_unit(files.UNIT), Ready()),
+            *(_begin, _take, _make, restart_unit(files.UNIT), Ready(), postpone_return()),  # a start may take a minute
             *(Wait(PATIENCE - 40), postpone_return(), Wait(PATIENCE - 40), postpone_return()),
         ),
         {"switch": switch(is_made=True), "checkpoints": [COPY]},
