@@ -32,7 +32,7 @@ CHILD: Final[dict[str, Any]] = {
     "bot": {"token": "env:ADA_BOT_TOKEN"},
     "model": {"name": "claude-sonnet-4-6", "key": "env:ANTHROPIC_API_KEY"},
     "users": {"allowed": [USER], "owner": USER},
-    "update": {"ready_within": 60, "soak": 10, "notice": NOTICE},
+    "update": {"ready_within": 90, "soak": 10, "notice": NOTICE},
 }
 
 

@@ -82,7 +82,7 @@ def test_the_watch_sees_what_runs_on_the_machine(story: Story) -> None:
     """The control: what is put into a command line or an environment there is seen here."""
     (token,) = (secret.value.decode() for secret in story.secrets if secret.kind == "bot token")
     with watching_processes() as seen:
-        story.operator.on("nina", "env", f"X={token}", "sleep", "5")  # a busy machine is looked at every few seconds
+        story.operator.on("nina", "env", f"X={token}", "sleep", "20")  # a busy machine is looked at every few seconds
     there = [words for words in seen.argv if words.startswith(b"env\0X=") or b"sh\0-c\0env" in words]
     assert story.kinds_in(*there) == story.kinds_in(*seen.environs) == {"bot token"}
 
