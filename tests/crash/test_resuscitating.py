@@ -38,7 +38,7 @@ def restart(world: FakeFleet) -> None:
 
 def break_config(world: FakeFleet) -> None:
     host = world.host("alice")
-    host.gateway.knows_not = ("surprise",)
+    host.gateway.refuses = ("surprise",)
     host.files[f"{files.CONFIG_PATH}.last-good"] = File(host.content(files.CONFIG_PATH), "openclaw:openclaw", "0600")
     host.files[files.CONFIG_PATH].content = json.dumps({**host.config(), "surprise": 1}).encode()
     restart(world)

@@ -7,6 +7,7 @@ The whole way is test_record.py's.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess

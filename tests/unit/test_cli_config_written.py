@@ -123,7 +123,7 @@ def test_what_the_fleet_sets_is_changed_there(fleet: CommandLine, change: Callab
 
 
 def test_what_the_release_refuses_is_not_written(fleet: CommandLine) -> None:
-    fleet.world.host("alice").gateway.knows_not = ("surprise",)
+    fleet.world.host("alice").gateway.refuses = ("surprise",)
     before = config(fleet)
     pulled(fleet, lambda it: it.update(surprise=KEY))
     said = fleet("config", "push", "alice", "--yes")

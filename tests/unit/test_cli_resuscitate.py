@@ -33,7 +33,7 @@ def tried(said: Any, child: str = "alice") -> list[str]:
 
 
 def break_config(host: FakeHost) -> None:
-    host.gateway.knows_not = ("surprise",)
+    host.gateway.refuses = ("surprise",)
     host.files[f"{files.CONFIG_PATH}.last-good"] = File(host.content(files.CONFIG_PATH), "openclaw:openclaw", "0600")
     host.files[files.CONFIG_PATH].content = json.dumps({**host.config(), "surprise": 1}).encode()
     restart(host)

@@ -40,6 +40,7 @@ class SimulatedGateway:
         self.until_start: dict[str, Json] = {}  # the same until it is started anew, or its channel is
         self.until_channel: dict[str, Json] = {}
         self.knows_not: tuple[str, ...] = ()
+        self.refuses: tuple[str, ...] = ()  # keys there with which no file is valid, nor can it start
         self.flawed: dict[str, str] = {}  # version -> exits, second start, never ready
         self.starts_of: dict[str, int] = {}
         self.errors_of: dict[str, int] = {}  # version -> errors in its log since its start
@@ -123,7 +124,7 @@ class SimulatedGateway:
 
     def _what_is_unknown(self) -> str:
         """In its configuration: it starts with no such one."""
-        unknown = [key for key in self._config() if key in self.knows_not]
+        unknown = [key for key in self._config() if key in self.refuses]
         return f"Gateway failed to start: Invalid config: <root>: Unrecognized key: {unknown[0]}" if unknown else ""
 
     def _no_port(self) -> tuple[str, int, int, str] | None:

@@ -60,5 +60,5 @@ def run_doctor(host: SimulatedHost, call: Call) -> None:
         gateway.flawed.pop(version, None)
     config = host.read_json(path)
     if isinstance(config, dict):
-        known = {key: value for key, value in config.items() if key not in gateway.knows_not}
+        known = {key: value for key, value in config.items() if key not in gateway.refuses}
         host.files[path].content = json.dumps(known).encode()

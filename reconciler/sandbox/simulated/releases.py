@@ -139,7 +139,7 @@ def validate_config(host: SimulatedHost, call: Call) -> bytes:
         config = json.loads(call.stdin)
     except ValueError as error:
         raise Fails("", 1, json.dumps({"valid": False, "issues": [str(error)]}).encode()) from error
-    if unknown := [key for key in config if key in host.gateway.knows_not]:
+    if unknown := [key for key in config if key in host.gateway.refuses]:
         issue: Json = {"path": "<root>", "message": f"Unrecognized key: {unknown[0]}"}
         raise Fails("", 1, json.dumps({"valid": False, "issues": [issue]}).encode())
     return b'{"valid": true}'
