@@ -17,6 +17,7 @@ from reconciler.masking import is_deep, masked_path, masked_value
 from reconciler.model import Change, Child, ChildConfig, ChildSpec, ConfigKey, Json, Owner
 from reconciler.ports import Host, OnEach
 from reconciler.steps.comparison import differences
+from reconciler.steps.configuring import readable
 
 LARGEST: Final = 1_000_000  # bytes; below the cap of what a host may answer
 _PART: Final = r'(?:"(?:[^"\\]|\\.)*"|[^."]+)'
@@ -50,9 +51,11 @@ def keys_of(content: Json, spec: ChildSpec) -> tuple[ConfigKey, ...]:
     return tuple(replace(key, path=masked_path(key.path), value=masked_value(key.path, key.value)) for key in ordered)
 
 
-def read_whole(name: str, host: Host, place: str = files.CONFIG_PATH) -> bytes:
-    """The file byte for byte. Raises HostError."""
+def read_whole(name: str, host: Host, place: str = files.CONFIG_PATH, *, may_lack: bool = False) -> bytes:
+    """The file byte for byte; empty where it `may_lack` and does. Raises HostError."""
     answer = host.run(commands.read_file(place))
+    if answer.exit_code != 0 and may_lack:
+        return b""
     if answer.exit_code != 0:
         raise HostError(f"there is no {place}", f"fleet diagnose {name}")
     if len(answer.stdout) >= LARGEST:
@@ -61,17 +64,19 @@ def read_whole(name: str, host: Host, place: str = files.CONFIG_PATH) -> bytes:
 
 
 def differences_of(before: bytes, after: bytes) -> tuple[Change, ...]:
-    """What another text of the file changes, without secrets. Raises UsageProblem where one of them is no JSON5."""
-    sides = []
-    for content in (before, after):
-        try:
-            side = read_config(content.decode())
-        except (ValueError, RecursionError) as error:
-            raise UsageProblem(f"that is no JSON5: {_place(error)}", "nothing was changed; mend it first") from error
-        if not isinstance(side, dict) or is_deep(side):
-            raise UsageProblem("that is no map, or nested too deeply", "nothing was changed; mend it first")
-        sides.append(side)
-    return tuple(_masked(change) for change in changes(CONFIG.rstrip("."), *sides))
+    """What another text of the file changes, without secrets: of one that nobody can read, all of it.
+
+    Raises UsageProblem where the new one is no JSON5.
+    """
+    try:
+        new = read_config(after.decode())
+    except (ValueError, RecursionError) as error:
+        raise UsageProblem(f"that is no JSON5: {_place(error)}", "nothing was changed; mend it first") from error
+    if not isinstance(new, dict) or is_deep(new):
+        raise UsageProblem("that is no map, or nested too deeply", "nothing was changed; mend it first")
+    old = readable(before)
+    was = old if isinstance(old, dict) and not is_deep(old) else {}
+    return tuple(_masked(change) for change in changes(CONFIG.rstrip("."), was, new))
 
 
 def adoptable(spec: ChildSpec, content: bytes, keys: Iterable[str] = ()) -> dict[tuple[str, ...], Json]:
@@ -87,6 +92,8 @@ def adoptable(spec: ChildSpec, content: bytes, keys: Iterable[str] = ()) -> dict
     found = {key: value_at(there, key) for key in free_keys(spec.config)
              if not same(value_at(there, key), value_at(wanted, key))}  # fmt: skip
     for key in map(path_of, keys):
+        if key[0] == "meta":
+            raise UsageProblem("meta is the gateway's own bookkeeping", "leave it there")
         if any(key[: len(ours)] == ours or ours[: len(key)] == key for ours in MANAGED_KEYS):
             raise UsageProblem(f"{'.'.join(key)} is set by this tool", "a setting of the child may say it: see README")
         if (value := value_at(there, key)) is None:
@@ -103,7 +110,10 @@ def path_of(text: str) -> tuple[str, ...]:
     """`a.b`, or `a."b.c"` where a name has dots. Raises UsageProblem."""
     if not re.fullmatch(rf"{_PART}(?:\.{_PART})*", text):
         raise UsageProblem(f"{text!r} is no path of keys", 'such as ui.theme, or ui."a name.with dots"')
-    return tuple(json.loads(it) if it.startswith('"') else it for it in re.findall(_PART, text))
+    try:
+        return tuple(json.loads(it) if it.startswith('"') else it for it in re.findall(_PART, text))
+    except ValueError as error:
+        raise UsageProblem(f"{text!r} is no path of keys", "a name in quotes is written as in JSON") from error
 
 
 def _place(error: Exception) -> str:

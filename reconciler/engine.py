@@ -166,7 +166,6 @@ def _work(
         reboots=action.reboots,
         config=action.config,
         rung=action.rung,
-        forgets=action.forgets_tries,
         without_copy=action.without_copy,
         memory=memories.get(child.name),
         asleep=child.asleep,

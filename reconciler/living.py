@@ -144,9 +144,9 @@ class Living(Planning):
         """How that differs from the fleet file. Raises CloudError."""
         return [differing(child) for _, child in sorted(self.plan(tuple(names)).children.items())]
 
-    def whole_config(self, name: str, place: str = files.CONFIG_PATH) -> bytes:
-        """A child's openclaw.json, byte for byte, with its secrets. Raises HostError, CloudError."""
-        answer = self.on_each([name], lambda _, host: read_whole(name, host, place))[name]
+    def whole_config(self, name: str, place: str = files.CONFIG_PATH, *, may_lack: bool = True) -> bytes:
+        """A child's openclaw.json, byte for byte, with its secrets; empty without one. Raises HostError, CloudError."""
+        answer = self.on_each([name], lambda _, host: read_whole(name, host, place, may_lack=may_lack))[name]
         if isinstance(answer, FleetError):
             raise answer
         return answer
@@ -191,7 +191,11 @@ class Living(Planning):
         meant = [server for server in servers if owners[server.id] in names]
         found = costs_of(self.fleet, meant, owned, catalog)
         if selection.means_all:
-            found = replace(found, besides=self._ports.cloud.besides(), budget=self.fleet.policy.max_monthly)
+            found = replace(found, budget=self.fleet.policy.max_monthly)
+            try:
+                found = replace(found, besides=self._ports.cloud.besides())
+            except CloudError as error:  # a token may be allowed to see servers alone
+                found = replace(found, besides_problem=error.summary)
         if not models:
             return found
         running = [name for name in names if name in self.fleet.children and name in owned and owned[name].server]

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final, Protocol
 
 from reconciler.actions import resuscitate, start
 from reconciler.actions.conditions import is_off
 from reconciler.diagnosis.ladder import BOOTING, RUNGS_OF, SILENT, ladder
-from reconciler.errors import FleetError
+from reconciler.errors import FleetError, Refused
 from reconciler.model import (
     ASKING,
+    POLICY,
     Action,
+    Cause,
     Child,
     Diagnosis,
+    Diagnostic,
+    Fleet,
     Kind,
     Ladder,
     Outcome,
@@ -28,19 +33,25 @@ from reconciler.model import (
     Rescue,
     Rung,
     Secret,
+    Server,
+    Severity,
     Try,
 )
 from reconciler.planning import Planned
 from reconciler.ports import Clock
-from reconciler.steps.rungs import spent
+from reconciler.steps.rungs import TRIED, moments, spent
 
 Looked = tuple[Planned | None, list[Diagnosis]]
 NOT_AGREED: Final = "nobody has agreed to it"
-_ID: Final = "%Y%m%dT%H%M%SZ"  # as checkpoints are called
+VISIT: Final = timedelta(minutes=15)  # from when a doctor was called to the copy that is made before
+WITNESSES: Final = 3  # others that are looked at
+WITHOUT_SERVER: Final = frozenset({Cause.CLOUD_SILENT, Cause.NO_SERVER, Cause.SERVER_OFF, Cause.NEVER_FINISHED})
 
 
 class Hands(Protocol):
     """What is needed of a fleet: a close look, plans, and somebody to run them. The caller holds its lock."""
+
+    fleet: Fleet
 
     @property
     def clock(self) -> Clock: ...
@@ -64,6 +75,7 @@ class Wish:
     agrees: Callable[[str, Rung, tuple[str, ...]], bool]
     told: Callable[[Try, Diagnosis], None]
     forgets: bool = False  # what was tried in the last day does not count
+    is_sure: bool = False  # that it is not the way to the hosts that is broken
     parallel: int = 4
     identity: Secret | None = None  # opens backups that are sealed
 
@@ -89,13 +101,12 @@ def ladders(hands: Hands, looked: Looked, up_to: Rung, *, forgets: bool = False)
 
 def climb(hands: Hands, looked: Looked, wish: Wish) -> list[Rescue]:
     """Until each child is well or nothing is left to try; `looked` is the look to begin with. Raises CloudError."""
-    begun = f"{hands.clock.now():{_ID}}"
     patients = {it.child: _Patient(it, it) for it in looked[1]}
     for _ in range(len(Rung) * (len(patients) + 1)):  # each child tries each rung once; some wait for others
-        due = _without_held(patients, _due(hands, looked[0], patients, wish))
+        due = _without_held(hands, patients, _due(hands, looked[0], patients, wish), wish)
         if not due:
             break
-        tries = _try_all(hands, looked, due, wish, begun)
+        tries = _try_all(hands, looked, due, wish)
         looked = hands.look_closely(sorted(due))
         for found in looked[1]:
             patients[found.child].now = found
@@ -123,19 +134,25 @@ def _due(hands: Hands, planned: Planned | None, patients: Mapping[str, _Patient]
 def _why_no_more(patient: _Patient, left: Ladder, wish: Wish) -> str:
     cause, name = patient.now.cause, patient.now.child
     assert cause is not None
+    if cause is Cause.CLOUD_SILENT:
+        return f"the cloud does not answer any more; then go on: fleet resuscitate {name}"
     if left.spent:
         several = ", ".join(left.spent)
         return f"tried too often within a day: {several}; to try once more: fleet resuscitate {name} --again"
-    known = RUNGS_OF.get(cause, ())
-    if not known:
+    if not RUNGS_OF.get(cause, ()):
         return "only a person can mend that"
-    higher = [it for it in known if it not in patient.tried and it not in ladder(patient.now, wish.up_to).rungs]
+    asked = [it.rung for it in patient.tries if it.problem == NOT_AGREED]
+    if asked:
+        several = ", ".join(asked)
+        return f"nobody has agreed to: {several}; to do it: fleet resuscitate {name} --up-to {asked[-1]} --yes"
+    allowed = ladder(patient.now, wish.up_to).rungs
+    higher = [it for it in RUNGS_OF[cause] if it not in patient.tried and it not in allowed]
     if higher:
         return f"nothing is left up to {wish.up_to}; there is still: {', '.join(higher)}"
     return "nothing is left to try"
 
 
-def _try_all(hands: Hands, looked: Looked, due: Mapping[str, Rung], wish: Wish, begun: str) -> list[Try]:
+def _try_all(hands: Hands, looked: Looked, due: Mapping[str, Rung], wish: Wish) -> list[Try]:
     planned, found = looked
     assert planned is not None, "of a cloud that is silent nothing is due"
     why = {it.child: it for it in found}
@@ -146,7 +163,7 @@ def _try_all(hands: Hands, looked: Looked, due: Mapping[str, Rung], wish: Wish, 
     tries = _run(hands, _planned(planned, at_once, why, wish), why, wish.parallel)
     for name, rung in sorted(asked.items()):
         if name not in waiting:
-            tries.append(_ask(hands, planned.children[name], rung, why[name], wish, begun))
+            tries.append(_ask(hands, planned.children[name], rung, why[name], wish))
     return tries
 
 
@@ -169,7 +186,6 @@ def _action(child: Child, rung: Rung, why: Diagnosis, planned: Action | None, wi
         monthly="0",
         left_alone=planned.left_alone if planned is not None else (),
         rung=rung,
-        forgets_tries=wish.forgets,
     )
 
 
@@ -187,56 +203,87 @@ def _outcome(ended: Outcome, why: Diagnosis) -> Try:
     return Try(action.child, action.rung, why.cause, ended.seconds, problem, ended.advice)
 
 
-def _ask(hands: Hands, child: Child, rung: Rung, why: Diagnosis, wish: Wish, begun: str) -> Try:
+def _ask(hands: Hands, child: Child, rung: Rung, why: Diagnosis, wish: Wish) -> Try:
     """What may lose something is planned as if a person had asked for it by its own command, and then asked for."""
     assert why.cause is not None
     try:
-        planned = _plan_of(hands, child, rung, wish, begun)
+        planned = _plan_of(hands, child, rung, wish)
+        actions = planned.plan.actions
+        if stands := _against(planned, child.name):
+            raise Refused(stands.summary, stands.detail)
+        if not actions:
+            raise Refused("there is no plan for it", f"fleet plan {child.name} may say why")
+        if not wish.agrees(child.name, rung, actions[0].notes):
+            return Try(child.name, rung, why.cause, problem=NOT_AGREED)
+        counted = tuple(replace(it, rung=rung) for it in actions)
+        tries = _run(hands, replace(planned, plan=replace(planned.plan, actions=counted)), {child.name: why}, 1)
     except FleetError as error:
         return Try(child.name, rung, why.cause, problem=error.summary, advice=error.advice)
-    actions = planned.plan.actions
-    if not actions:
-        said = next((it for it in planned.plan.diagnostics if it.address == child.name), None)
-        problem, advice = (said.summary, said.detail) if said else ("there is no plan for it", "")
-        return Try(child.name, rung, why.cause, problem=problem, advice=advice)
-    if not wish.agrees(child.name, rung, actions[0].notes):
-        return Try(child.name, rung, why.cause, problem=NOT_AGREED)
-    counted = tuple(replace(it, rung=rung, forgets_tries=wish.forgets) for it in actions)
-    tries = _run(hands, replace(planned, plan=replace(planned.plan, actions=counted)), {child.name: why}, 1)
     return tries[0]
 
 
-def _plan_of(hands: Hands, child: Child, rung: Rung, wish: Wish, begun: str) -> Planned:
+def _against(planned: Planned, name: str) -> Diagnostic | None:
+    """What keeps this from being done, as a whole or for this child."""
+    found = [it for it in planned.plan.diagnostics if it.severity in (Severity.REFUSED, Severity.ERROR)]
+    return next((it for it in found if it.address == name or it.address.startswith(f"{POLICY}.")), None)
+
+
+def _plan_of(hands: Hands, child: Child, rung: Rung, wish: Wish) -> Planned:
     """Raises FleetError."""
     if rung is Rung.CHECKPOINT:
         known = child.facts.checkpoints if child.facts is not None else ()
-        before = [it.id for it in known if it.id < begun]  # those after it are copies of what is ill
+        before = [it.id for it in known if not _is_ill(it.id, child.server)]
         if not before:
-            raise FleetError(f"{child.name} has no checkpoint of before", "the next rung may help")
+            raise Refused(f"{child.name} has no checkpoint of before", "fleet backup list, and fleet restore, may help")
         return hands.plan_rollback([child.name], before[-1])
     is_silent = child.facts is None
     planned = hands.plan_rebuild([child.name], [child.name] if is_silent else [], wish.identity)
     if is_silent and planned.options.rebuild.get(child.name) is None:
-        raise FleetError(
+        raise Refused(
             f"{child.name} has no backup, and its host cannot be asked for its memory",
             f"without its memory: fleet rebuild {child.name} --no-backup {child.name}",
         )
     return planned
 
 
-def _without_held(patients: Mapping[str, _Patient], due: dict[str, Rung]) -> dict[str, Rung]:
-    """Where one that was silent did not come back by a boot, nobody else is booted for that."""
+def _is_ill(checkpoint: str, server: Server | None) -> bool:
+    """It was taken before a doctor came, and is of what was ill by then."""
+    at = moments(checkpoint)[0]
+    visits = moments(server.labels.get(TRIED + Rung.DOCTOR, "")) if server is not None else []
+    return at is not None and any(visit is not None and visit <= at <= visit + VISIT for visit in visits)
+
+
+def _without_held(hands: Hands, patients: Mapping[str, _Patient], due: dict[str, Rung], wish: Wish) -> dict[str, Rung]:
+    """A silent host is booted where somebody else answers, and no other one where that did not bring it back.
+
+    Else it may be our own network that is broken, and the gateways are well.
+    """
     silent = {name: it for name, it in patients.items() if it.now.cause in SILENT}
-    failed = next((name for name, it in silent.items() if it.rest and it.tried & BOOTING), None)
-    if failed is None:
+    boots = [name for name, rung in due.items() if rung in BOOTING and name in silent]
+    if not boots:
         return due
-    for name in [name for name in due if name in silent]:
-        del due[name]
+    failed = next((name for name, it in silent.items() if it.rest and it.tried & BOOTING), None)
+    why = f"nothing has brought {failed} back, and several are silent at once" if failed else ""
+    if not failed and not wish.is_sure and not any(silent[name].tried & BOOTING for name in boots):
+        why = _why_alone(hands, patients, silent)
+    for name in boots if why else ():
         silent[name].rest = (
-            f"not tried: nothing has brought {failed} back, and several are silent at once; it may be your own "
-            f"network. This one alone: fleet resuscitate {name}"
+            f"not tried: {why}; it may be the way to them that is broken. "
+            f"When you know that it is not: fleet resuscitate {name} --up-to {Rung.RESET}"
         )
-    return due
+    return {name: rung for name, rung in due.items() if not (why and name in boots)}
+
+
+def _why_alone(hands: Hands, patients: Mapping[str, _Patient], silent: Mapping[str, _Patient]) -> str:
+    """Empty where another child of this fleet answers, or there is none that could."""
+    if len(silent) < len(patients):
+        return ""
+    others = [name for name in sorted(hands.fleet.children) if name not in patients][:WITNESSES]
+    found = hands.look_closely(others)[1] if others else []
+    asked = [it for it in found if it.cause not in WITHOUT_SERVER]
+    if not asked or any(it.cause not in SILENT for it in asked):
+        return ""
+    return f"{', '.join(it.child for it in asked)} {'does' if len(asked) == 1 else 'do'} not answer either"
 
 
 def _spent(hands: Hands, planned: Planned | None, name: str, *, forgets: bool) -> frozenset[Rung]:

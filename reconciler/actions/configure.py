@@ -6,13 +6,16 @@ from typing import Final
 
 from reconciler.model import Child, Kind, Reason, Situation
 from reconciler.steps import PROVE, REACH, Step
-from reconciler.steps.configuring import ensure_config_given
+from reconciler.steps.configuring import ensure_before_kept, ensure_config_given
 
 KIND: Final = Kind.CONFIGURE
 SYMBOL: Final = "~"
 WAVE: Final = 3
 WRITE: Final = "configuration"
-STEPS: Final[tuple[Step, ...]] = (*REACH, Step(WRITE, ensure_config_given), *PROVE)
+STEPS: Final[tuple[Step, ...]] = (
+    *(*REACH, Step(WRITE, ensure_config_given), *PROVE),
+    Step("keep", ensure_before_kept),
+)
 NOTES: Final[tuple[str, ...]] = ()
 
 

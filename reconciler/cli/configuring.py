@@ -39,8 +39,8 @@ def pull(settings: Settings, child: str, copy: Path | None, force: bool) -> int:
     client = open_client(settings)
     _check(client, child)
     file = copy or Path(f"{child}.openclaw.json")
-    if file.exists() and not force and _digest(file) != _base(file):
-        raise UsageProblem(f"{file} was changed since it was fetched, or was not", "push it, name another, or --force")
+    if not force:
+        _refuse_changed(file)
     _keep(file, client.whole_config(child))
     click.echo(f"{file} is the configuration of {child}. To give it back: fleet config push {child} {file}")
     return 0
@@ -71,7 +71,7 @@ def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: 
     with whoever_reads() as output, client.lock("fleet config push"):
         code = _write(client, settings, child, content, None if force else base, yes, output, dry_run=dry_run)
         if code == 0 and not dry_run:
-            _note_base(file, client.whole_config(child))
+            _keep(file, client.whole_config(child))  # the gateway has written to it, too
         return code
 
 
@@ -81,35 +81,31 @@ def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: 
 def edit(settings: Settings, child: str) -> int:
     """Change a child's openclaw.json in $VISUAL or $EDITOR: fleet config edit alice
 
-    As `pull` and `push`, in one. What cannot be written is kept in CHILD.openclaw.json, and can be pushed from there.
+    As `pull` and `push`, in one: what you write is in CHILD.openclaw.json, and stays there until it was pushed.
     """
-    import tempfile
-
     client = open_client(settings)
     _check(client, child)
+    file = Path(f"{child}.openclaw.json")
+    _refuse_changed(file)
     before = client.whole_config(child)
-    with tempfile.TemporaryDirectory(prefix="fleet-") as directory:
-        file = Path(directory) / f"{child}.openclaw.json"
-        write_private(file, before)
+    _keep(file, before)
+    try:
         click.edit(filename=str(file))
         after = _read(file)
-    if after == before:
-        click.echo("Nothing was changed.")
-        return 0
-    from reconciler.errors import FleetError
-    from reconciler.steps.configuring import digest_of
-
-    kept = Path(f"{child}.openclaw.json")
-    try:
-        with whoever_reads() as output, client.lock("fleet config edit"):
-            code = _write(client, settings, child, after, digest_of(before), False, output)
-    except FleetError:
-        _keep(kept, after, before)
-        click.echo(f"What you wrote is kept in {kept}. To try it again: fleet config push {child}", err=True)
+        code = 0
+        if after == before:
+            click.echo("Nothing was changed.")
+        else:
+            with whoever_reads() as output, client.lock("fleet config edit"):
+                code = _write(client, settings, child, after, _base(file), False, output)
+    except BaseException:
+        _say_kept(file, child)
         raise
-    if code != 0:
-        _keep(kept, after, before)
-        click.echo(f"What you wrote is kept in {kept}.", err=True)
+    if code == 0:
+        file.unlink(missing_ok=True)
+        _base_of(file).unlink(missing_ok=True)
+    else:
+        _say_kept(file, child)
     return code
 
 
@@ -128,12 +124,15 @@ def edit(settings: Settings, child: str) -> int:
 def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
     """Put back the openclaw.json of before the last push or edit: fleet config restore alice"""
     from reconciler.managed.files import CONFIG_PATH
-    from reconciler.steps.configuring import KEPT_PATH
+    from reconciler.steps.configuring import KEPT_PATH, UNDO_PATH
 
     client = open_client(settings)
     _check(client, child)
     with whoever_reads() as output, client.lock("fleet config restore"):
-        content = client.whole_config(child, KEPT_PATH if source == "before" else f"{CONFIG_PATH}.{source}")
+        content = client.whole_config(child, UNDO_PATH) if source == "before" else b""  # of a push that was cut off
+        if not content:
+            place = KEPT_PATH if source == "before" else f"{CONFIG_PATH}.{source}"
+            content = client.whole_config(child, place, may_lack=False)
         return _write(client, settings, child, content, None, yes, output)
 
 
@@ -153,14 +152,16 @@ def _write(
     from reconciler.model import NewConfig, OutcomeCode, Secret
     from reconciler.render.configs import change_lines
     from reconciler.render.text import harmless
-    from reconciler.steps.configuring import digest_of
+    from reconciler.steps.configuring import digest_of, readable
 
     there = client.whole_config(child)
     changes = differences_of(there, content)
-    if not changes:
+    if there == content:
         click.echo(f"{child} has that configuration already.")
         return 0
-    show_lines(change_lines(changes), settings)
+    if readable(there) is None:
+        click.echo(f"What {child} has is no JSON5, so all of this is new:")
+    show_lines(change_lines(changes) or [("  comments or order alone: no value differs", None)], settings)
     if base is not None and base != digest_of(there):
         raise Refused(
             f"the configuration of {child} was changed on its host meanwhile, and is left as it is",
@@ -202,14 +203,21 @@ def _read(file: Path) -> bytes:
     return content
 
 
-def _keep(file: Path, content: bytes, base: bytes | None = None) -> None:
-    write_private(file, content)
-    _note_base(file, content if base is None else base)
+def _refuse_changed(file: Path) -> None:
+    if file.exists() and _digest(file) != _base(file):
+        raise UsageProblem(
+            f"{file} was changed since it was fetched, or was not fetched", "push it, or move it away; or pull --force"
+        )
 
 
-def _note_base(file: Path, content: bytes) -> None:
+def _say_kept(file: Path, child: str) -> None:
+    click.echo(f"What you wrote is kept in {file}. To give it to {child}: fleet config push {child}", err=True)
+
+
+def _keep(file: Path, content: bytes) -> None:
     from reconciler.steps.configuring import digest_of
 
+    write_private(file, content)
     write_private(_base_of(file), f"{digest_of(content)}\n".encode())
 
 

@@ -15,6 +15,7 @@ from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_lines, whoever_reads
 from reconciler.cli.run import parallel_option, yes_option
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
+from reconciler.errors import UsageProblem
 from reconciler.model import Rung
 from reconciler.selection import Selection
 
@@ -51,12 +52,14 @@ def resuscitate(
 
     The rungs: start the channel, restart the gateway, the last good configuration, room on the disk, who else holds the
     port, OpenClaw's doctor, everything reinstalled, a checkpoint, a reboot, a hard reset, another server. Before a
-    checkpoint and before another server it asks; --yes agrees to these only where --up-to names one of them. Exit code
+    checkpoint and before another server it asks; --yes agrees to that one alone which --up-to names. Exit code
     0: all are well; 3: some; 1: none. With --dry-run, 2: something is wrong.
     """
     from reconciler.resuscitating import Wish
 
     refuse_empty(selection, "resuscitate")
+    if as_json and not (yes or dry_run):
+        raise UsageProblem("--json has no place for questions", "give --yes or --dry-run with it")
     client = open_client(settings, beside=as_json)
     names = declared_of(client, selection)
     highest = Rung.REBUILD if up_to is None else Rung(up_to)
@@ -72,13 +75,14 @@ def resuscitate(
             _show(found, settings, as_json=False)
         has_rungs = any(it.rungs for it in ill)
         if not has_rungs and not as_json:
-            return 1 if ill else _unless_unseen(found)
+            return _unless_unseen(found) if not ill else 3 if len(ill) < len(found) else 1
         consent("Try that, one after the other?", yes or not has_rungs, output)
         wish = Wish(
             highest,
-            lambda child, rung, notes: _agrees(child, rung, notes, yes=yes and up_to is not None),
+            lambda child, rung, notes: _agrees(child, rung, notes, yes=yes and up_to == rung),
             lambda tried, now: _tell(tried, now, settings, as_json=as_json),
             forgets=again,
+            is_sure=up_to is not None,
             parallel=max_parallel,
             identity=identity_of(identity),
         )
@@ -96,10 +100,10 @@ def _show(found: list[Ladder], settings: Settings, *, as_json: bool) -> None:
 
 
 def _tell(tried: Try, now: Diagnosis, settings: Settings, *, as_json: bool) -> None:
-    from reconciler.render.rescue import try_line
+    from reconciler.render.rescue import try_lines
 
     if not as_json:
-        show_lines([try_line(tried, now)], settings)
+        show_lines(try_lines(tried, now), settings)
 
 
 def _agrees(child: str, rung: Rung, notes: tuple[str, ...], *, yes: bool) -> bool:
@@ -124,7 +128,7 @@ def _ended(rescues: list[Rescue], settings: Settings, *, as_json: bool) -> int:
     ill = [it for it in rescues if not it.is_well]
     if not ill:
         return 3 if any(it.now.unseen for it in rescues) else 0
-    return 3 if any(it.is_well and it.found.cause is not None for it in rescues) else 1
+    return 3 if len(ill) < len(rescues) else 1
 
 
 def _unless_unseen(found: list[Ladder]) -> int:

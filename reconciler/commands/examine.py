@@ -33,7 +33,7 @@ def group(pid):
 def told(pid):
     name = read("/proc/%s/comm" % pid).decode("utf-8", "replace").strip()
     its = group(pid)
-    ours = any(line.rstrip("/").endswith("/" + wanted["unit"]) for line in its.splitlines())
+    ours = any(line.rstrip("/").endswith("/system.slice/" + wanted["unit"]) for line in its.splitlines())
     return {"pid": int(pid), "name": name[:40], "is_ours": ours} if its else None  # it has ended meanwhile
 def listeners():
     sockets = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from reconciler.commands.examine import PROCESSES
@@ -98,19 +99,18 @@ _DOCTOR: Final = f"""unit=openclaw-gateway.service; home=/var/lib/openclaw
 fail() {{ echo "$1" >&2; exit 1; }}
 {MUST_BE_STOPPED}
 must_be_stopped; node=/opt/openclaw/node-$1/bin/node; cd "$home"
-exec 9>&-
 runuser -u openclaw -- env -i HOME="$home" PATH="${{node%/node}}:/usr/bin:/bin" LC_ALL=C.UTF-8 \
   OPENCLAW_NO_AUTO_UPDATE=1 OPENCLAW_SERVICE_REPAIR_POLICY=external \
-  "$node" /opt/openclaw/current/node_modules/openclaw/openclaw.mjs doctor --fix --non-interactive </dev/null >&2
+  "$node" /opt/openclaw/current/node_modules/openclaw/openclaw.mjs doctor --fix --non-interactive </dev/null >&2 9>&-
 """
 
 
-def set_aside_config(path: str, when: str) -> Command:
-    """The gateway's configuration and its own copies of that have other names: `….refused-WHEN`, and nothing is lost.
+def set_aside_config(path: str, when: str, ends: Sequence[str]) -> Command:
+    """The gateway's configuration, and its own copies with these `ends`, have other names: `….refused-WHEN`.
 
-    `when` is a moment as checkpoints have it. Else the gateway would put back a copy that its release refuses.
+    `when` is a moment as checkpoints have it. Nothing is lost, and nothing is left that the gateway may put
+    back although its release refuses it.
     """
-    ends = (".last-good", ".bak", ".bak.1", ".bak.2", ".bak.3", ".bak.4")
     return script(f"set aside {path}", _SET_ASIDE, path, checkpoint_id(when), *ends)
 
 

@@ -83,4 +83,5 @@ class Costs:
     rows: tuple[ServerCost, ...]
     typical: tuple[str, str, Decimal] | None = None
     besides: tuple[Besides, ...] | None = None
+    besides_problem: str = ""  # why nobody can tell
     budget: Decimal | None = None

@@ -88,7 +88,6 @@ class Action:
     reboots: bool = False  # its server boots anew, because a person says so
     config: NewConfig | None = None
     rung: Rung | None = None  # it is tried to bring the child back, and that is counted
-    forgets_tries: bool = False  # those before do not count any more, because a person says so
     batch: int = 0  # within its wave; what goes over to another version does so in batches from 1 on
 
 

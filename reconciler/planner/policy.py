@@ -31,9 +31,9 @@ def breaches(
 def over_budget(fleet: Fleet, delta: Decimal | None, bill: Decimal | None, currency: str) -> Iterator[Diagnostic]:
     """Only what makes the bill larger is refused: whoever is above already must be able to get down."""
     most = fleet.policy.max_monthly
-    if most is None or delta is None or delta <= 0:
+    if most is None or (delta is not None and delta <= 0):
         return
-    if bill is None:
+    if bill is None or delta is None:
         yield _breach(
             "max_monthly",
             f"nobody can tell what the fleet would cost, and its policy allows {most} {currency} a month",

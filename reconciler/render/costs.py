@@ -66,6 +66,8 @@ def notes(costs: Costs) -> Iterator[str]:
 
 
 def _besides(costs: Costs) -> Iterator[str]:
+    if costs.besides_problem:
+        yield f"What the project has besides is not known: {harmless(costs.besides_problem)}"
     if not costs.besides:
         return
     amounts = [it.monthly for it in costs.besides]
@@ -76,7 +78,8 @@ def _besides(costs: Costs) -> Iterator[str]:
         size = f", {it.size_gb:.1f} GB" if it.size_gb is not None else ""
         loose = "" if it.kind == "snapshot" else ", attached to nothing"
         place = loose if it.at is None else f", at server {it.at}"
-        yield f"  {it.kind} {harmless(it.name)} ({it.id}){size}{place}: {as_text(it.monthly) or UNKNOWN}"
+        name = f" {harmless(it.name)}" if it.name else ""
+        yield f"  {it.kind}{name} ({it.id}){size}{place}: {as_text(it.monthly) or UNKNOWN}"
 
 
 def _budget(costs: Costs) -> Iterator[str]:

@@ -20,14 +20,16 @@ def ladder_lines(found: Iterable[Ladder]) -> list[Line]:
     return lines
 
 
-def try_line(tried: Try, now: Diagnosis) -> Line:
-    """One rung, and whether it has helped."""
+def try_lines(tried: Try, now: Diagnosis) -> list[Line]:
+    """One rung, whether it has helped, and what helps a person further where it has not."""
     what = f"{tried.child}: {tried.rung}"
     if now.cause is None:
-        return f"{what} helped, in {seconds_text(tried.seconds)}: nothing is wrong any more that can be seen", "green"
+        seconds = seconds_text(tried.seconds)
+        return [(f"{what} helped, in {seconds}: nothing is wrong any more that can be seen", "green")]
     if tried.problem:
-        return f"{what} did not help: {harmless(tried.problem)}", "yellow"
-    return f"{what} is done, and did not help: {now.cause}: {harmless(now.evidence)}", "yellow"
+        advice: list[Line] = [(f"    {harmless(line)}", None) for line in tried.advice.splitlines()]
+        return [(f"{what} did not help: {harmless(tried.problem)}", "yellow"), *advice]
+    return [(f"{what} is done, and did not help: {now.cause}: {harmless(now.evidence)}", "yellow")]
 
 
 def rescue_lines(rescues: Iterable[Rescue]) -> list[Line]:

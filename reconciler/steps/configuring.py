@@ -17,11 +17,14 @@ from reconciler.managed import files
 from reconciler.managed.config import MANAGED_KEYS, free_keys, is_hot, read_config
 from reconciler.model import ChildSpec, Json
 from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway, patch_live
+from reconciler.steps.mending import COPIES
+from reconciler.steps.switching import new_id
 from reconciler.steps.system import stop_gateway
 from reconciler.steps.versions import linked
 from reconciler.steps.work import Work
 
-KEPT_PATH: Final = f"{files.NOTES}/openclaw.json.before"
+KEPT_PATH: Final = f"{files.NOTES}/openclaw.json.before"  # what was written over last, by one that has proven healthy
+UNDO_PATH: Final = f"{files.NOTES}/openclaw.json.undo"  # the same while that is not proven
 
 
 def ensure_config_given(work: Work) -> bool:
@@ -39,8 +42,8 @@ def ensure_config_given(work: Work) -> bool:
             f"{files.CONFIG_PATH} was changed on the host meanwhile, and is left as it is",
             f"fetch it again and change that: fleet config pull {work.name}",
         )
-    now, then = _parsed(before, "the one on the host"), _parsed(content, "the new one")
-    if taken := sorted(".".join(key) for key in not_yours(now, then, work.declared())):
+    now, then = readable(before), _parsed(content)
+    if now is not None and (taken := sorted(".".join(key) for key in not_yours(now, then, work.declared()))):
         raise Refused(
             f"not yours to change here: {', '.join(taken)}",
             "this tool sets that for every child, or the fleet file does: write it there, then fleet apply",
@@ -48,15 +51,28 @@ def ensure_config_given(work: Work) -> bool:
     _validate(work, content)
     host = work.connection()
     work.note("config-intended", durable=True)
-    host.run(commands.install_file(KEPT_PATH, before, "root:root", "0600", "0700"))
+    if not given.puts_back:
+        host.run(commands.install_file(UNDO_PATH, before, "root:root", "0600", "0700"))
+        work.written_over = before
     patch = merge_patch(now, then)
-    if not (is_live and is_hot(patch) and patch_live(work, patch, known)):
+    if not (is_live and now is not None and is_hot(patch) and patch_live(work, patch, known)):
         stop_gateway(work)
         owner = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
         if isinstance(then, dict) and "meta" not in then:  # else it would put back a copy of its own
-            host.run(commands.forget_config_backups(files.CONFIG_PATH))
+            host.run(commands.set_aside_config(files.CONFIG_PATH, new_id(work), COPIES))
         host.run(commands.install_file(files.CONFIG_PATH, content, owner, "0600"))
     work.look()
+    return True
+
+
+def ensure_before_kept(work: Work) -> bool:
+    """It is healthy with the new one: what that was written over is the one to go back to by hand."""
+    if work.config is None or (work.written_over is None and not work.config.puts_back):
+        return False
+    host = work.connection()
+    if work.written_over:
+        host.run(commands.install_file(KEPT_PATH, work.written_over, "root:root", "0600", "0700"))
+    host.run(commands.remove_file(UNDO_PATH))
     return True
 
 
@@ -71,20 +87,28 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def readable(content: bytes) -> Json:
+    """None where that is no map that anybody can read: then any other is better."""
+    try:
+        found = read_config(content.decode())
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def _read(work: Work) -> bytes:
+    """Empty where there is none."""
     answer = work.connection().run(commands.read_file(files.CONFIG_PATH))
-    if answer.exit_code != 0:
-        raise HostError(f"there is no {files.CONFIG_PATH}", f"fleet apply {work.name} makes one")
     if len(answer.stdout) >= LARGEST_CONFIG:
         raise HostError(f"{files.CONFIG_PATH} is larger than {LARGEST_CONFIG} bytes", f"fleet ssh {work.name}")
-    return answer.stdout
+    return answer.stdout if answer.exit_code == 0 else b""
 
 
-def _parsed(content: bytes, which: str) -> Json:
-    try:
-        return read_config(content.decode())
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"{which} is no JSON5", "nothing was changed; mend it first") from error
+def _parsed(content: bytes) -> Json:
+    found = readable(content)
+    if not isinstance(found, dict):
+        raise Refused("the new one is no JSON5, or no map", "nothing was changed; mend it first")
+    return found
 
 
 def _validate(work: Work, content: bytes) -> None:

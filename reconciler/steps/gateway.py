@@ -110,7 +110,8 @@ def ensure_running(work: Work) -> bool:
 def ensure_ready(work: Work) -> bool:
     """Loopback says: this version, ready, channel connected, our token accepted, no token refused, loopback only."""
     clock = work.ports.clock
-    has_run = work.switch is not None or work.stays_at is not None or work.rung is not None
+    has_run = work.switch is not None or work.stays_at is not None
+    has_run = has_run or work.rung is not None or work.config is not None
     within = work.declared().update.ready_within if has_run else READY_TIMEOUT
     deadline = clock.monotonic() + within
     while True:

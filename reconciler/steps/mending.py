@@ -11,7 +11,7 @@ from typing import Any, Final
 from reconciler import commands
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
-from reconciler.model import Rung
+from reconciler.model import Command, Rung
 from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway
 from reconciler.steps.guards import when_unlocked
 from reconciler.steps.lasting import LEAST_MB
@@ -23,6 +23,8 @@ from reconciler.steps.work import Work
 
 LOOK_EVERY: Final = 2.0  # seconds
 CHANNEL: Final = "telegram"
+CHECK_MB: Final = 400  # of memory, for the release's own check of a configuration (the same, section 3)
+_MOST: Final = 20  # processes that are told of
 COPIES: Final = (".last-good", ".bak", ".bak.1", ".bak.2", ".bak.3", ".bak.4")  # the gateway's own (facts, section 2)
 _NOT_IT: Final = "the next rung may help"
 
@@ -36,32 +38,44 @@ def ensure_channels(work: Work) -> bool:
 def ensure_config_put_back(work: Work) -> bool:
     """openclaw.json is one that the release takes: the newest of the gateway's copies that it does take, else none.
 
-    What was there stays beside it. Raises HostError where it is taken as it is.
+    What was there stays beside it, and so does the copy: whatever interrupts this, it is found again. Raises HostError
+    where the file is taken as it is, or nobody can tell.
     """
-    version = linked(work.look())
+    facts = work.look()
+    version = linked(facts)
     if version is None:
         raise HostError("no release is linked, so nobody can tell which configuration is right", _NOT_IT)
+    if facts.memory_free_mb < CHECK_MB:
+        raise HostError(f"to check a configuration takes {CHECK_MB} MB of memory, and that is not free", _NOT_IT)
     if _is_taken(work, version, _content(work, files.CONFIG_PATH)):
         raise HostError("the release takes its configuration as it is", _NOT_IT)
-    copies = ((end, _content(work, f"{files.CONFIG_PATH}{end}")) for end in COPIES)
-    end, content = next(((end, found) for end, found in copies if _is_taken(work, version, found)), ("", b""))
+    refused, content, taken = list[str](), b"", ""
+    for end in COPIES:
+        content = _content(work, f"{files.CONFIG_PATH}{end}")
+        if _is_taken(work, version, content):
+            taken = end
+            break
+        refused.append(end)
     stop_gateway(work)
     host, owner = work.connection(), f"{files.SERVICE_USER}:{files.SERVICE_USER}"
-    host.run(commands.set_aside_config(files.CONFIG_PATH, new_id(work)))
-    if content:
+    # One that lacks `meta` would give way to any other copy that has it.
+    others = refused if b'"meta"' in content else [end for end in COPIES if end != taken]
+    host.run(commands.set_aside_config(files.CONFIG_PATH, new_id(work), others))
+    if taken:
         host.run(commands.install_file(files.CONFIG_PATH, content, owner, "0600"))
-    work.note("config-put-back", durable=True, copy=end or "none: the fleet file's own keys alone")
+    work.note("config-put-back", durable=True, copy=taken or "none: the fleet file's own keys alone")
     work.look()
     return True
 
 
 def ensure_space(work: Work) -> bool:
     """There is room on its disk again. Raises HostError where that was not enough."""
-    said: Any = _parsed(work.connection().run(commands.clear_space()).stdout)
-    work.note("space-cleared", freed_mb=said["freed_mb"], free_mb=said["free_mb"])
-    if said["free_mb"] < LEAST_MB:
+    said = _parsed(work, commands.clear_space())
+    freed, free = (_number(work, said.get(name)) for name in ("freed_mb", "free_mb"))
+    work.note("space-cleared", freed_mb=freed, free_mb=free)
+    if free < LEAST_MB:
         raise HostError(
-            f"{said['freed_mb']} MB could be cleared, and {said['free_mb']} MB are left",
+            f"{freed} MB could be cleared, and {free} MB are left",
             f"look what fills it: `fleet ssh {work.name}`, then `sudo du -xh / | sort -h | tail`; "
             "or give it a larger server_type",
         )
@@ -71,13 +85,14 @@ def ensure_space(work: Work) -> bool:
 
 def ensure_port_free(work: Work) -> bool:
     """Nobody else holds the gateway's port, and no gateway runs that systemd has not started. Raises HostError."""
-    said: Any = _parsed(work.connection().run(commands.free_port(files.PORT, files.UNIT)).stdout)
-    for it in said["ended"]:
-        work.note("process-ended", durable=True, pid=it["pid"], name=it["name"], unit=it["unit"])
-    if said["left"]:
-        left = ", ".join(f"{it['name']}, pid {it['pid']}" for it in said["left"])
-        raise HostError(f"it does not end: {work.quoted(left)}", f"look what that is: fleet ssh {work.name}")
-    return bool(said["ended"])
+    said = _parsed(work, commands.free_port(files.PORT, files.UNIT))
+    ended, left = (_processes(work, said.get(name)) for name in ("ended", "left"))
+    for pid, name in ended:
+        work.note("process-ended", durable=True, pid=pid, name=work.quoted(name))
+    if left:
+        those = ", ".join(f"{name}, pid {pid}" for pid, name in left)
+        raise HostError(f"it does not end: {work.quoted(those)}", f"look what that is: fleet ssh {work.name}")
+    return bool(ended)
 
 
 def ensure_doctored(work: Work) -> bool:
@@ -138,16 +153,44 @@ def _content(work: Work, path: str) -> bytes:
 
 
 def _is_taken(work: Work, version: str, content: bytes) -> bool:
+    """Raises HostError where the release does not come to a verdict: killed for want of memory, say."""
     if not content.strip():
         return False
-    return work.connection().run(commands.validate_config(version, files.NODE_VERSION, content)).exit_code == 0
-
-
-def _parsed(printed: bytes) -> Any:
+    answer = work.connection().run(commands.validate_config(version, files.NODE_VERSION, content))
     try:
-        said = json.loads(printed)
-        if not isinstance(said, dict):
-            raise ValueError(said)
+        is_valid: Any = json.loads(answer.stdout)["valid"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        is_valid = None
+    if not isinstance(is_valid, bool):
+        raise HostError(
+            f"nobody can tell whether its configuration is right: the check ended with exit code {answer.exit_code}",
+            _NOT_IT,
+        )
+    return is_valid and answer.exit_code == 0
+
+
+def _parsed(work: Work, command: Command) -> dict[str, Any]:
+    try:
+        said = json.loads(work.connection().run(command).stdout)
     except (ValueError, RecursionError) as error:
-        raise CommandFailed("its host does not say what it has done", "look at it: fleet ssh CHILD") from error
+        raise _unclear(work) from error
+    if not isinstance(said, dict):
+        raise _unclear(work)
     return said
+
+
+def _number(work: Work, said: Any) -> int:
+    if type(said) is not int:
+        raise _unclear(work)
+    return int(said)
+
+
+def _processes(work: Work, said: Any) -> list[tuple[int, str]]:
+    try:
+        return [(int(it["pid"]), str(it["name"])[:40]) for it in said][:_MOST]
+    except (LookupError, TypeError, ValueError) as error:
+        raise _unclear(work) from error
+
+
+def _unclear(work: Work) -> CommandFailed:
+    return CommandFailed("its host does not say what it has done", f"look at it: fleet ssh {work.name}")

@@ -6,10 +6,8 @@ five minutes: with a third the gateway holds back its channels (facts on real ga
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 from reconciler.model import LABEL_PREFIX, Rung, Server, ServerStatus
@@ -20,27 +18,25 @@ TRIES: Final = 2
 DAY: Final = timedelta(days=1)
 KILLS: Final = 2
 BREAKER: Final = timedelta(minutes=5)
-TRIED: Final = LABEL_PREFIX + "rungs"
+TRIED: Final = LABEL_PREFIX + "tried-"  # and the rung: when it was, the last few times
 KILLED: Final = LABEL_PREFIX + "killed"
-_FORM: Final = "%Y%m%dT%H%M%SZ"  # a label's value holds 63 characters
-_LETTERS: Final = MappingProxyType(dict(zip("crfdpoikbxn", Rung, strict=True)))
-_TRIED: Final = re.compile(r"(?P<since>[0-9]{8}T[0-9]{6}Z)(?P<rungs>(?:\.[a-z][0-9])+)")
+KEPT: Final = 3  # moments; a label's value holds 63 characters
+_FORM: Final = "%Y%m%dT%H%M%SZ"
 _STOPPING: Final = frozenset(
     {Rung.RESTART, Rung.CONFIG, Rung.DISK, Rung.PORT, Rung.DOCTOR, Rung.REINSTALL, Rung.CHECKPOINT, Rung.REBOOT}
 )
 
 
 def tries_of(server: Server, now: datetime) -> Mapping[Rung, int]:
-    """How often each rung was tried in the day that began with the first; too often where nobody can read the label."""
-    text = server.labels.get(TRIED)
-    if text is None:
-        return {}
-    found, since = _TRIED.fullmatch(text), _since(text)
-    if found is None or since is None:
-        return dict.fromkeys(Rung, TRIES)
-    if now - since > DAY:
-        return {}
-    return {_LETTERS[it[0]]: int(it[1]) for it in found["rungs"].split(".")[1:] if it[0] in _LETTERS}
+    """How often each rung was tried within a day of `now`; too often where nobody can read its label."""
+    found = dict[Rung, int]()
+    for rung in Rung:
+        text = server.labels.get(TRIED + rung)
+        if text is not None:
+            times = moments(text)
+            number = TRIES if None in times else sum(at is not None and now - at < DAY for at in times)
+            found |= {rung: number} if number else {}
+    return found
 
 
 def spent(server: Server | None, now: datetime) -> frozenset[Rung]:
@@ -57,39 +53,35 @@ def ensure_noted(work: Work) -> bool:
     if rung is None or work.is_counted:
         return False
     server, clock = present(work), work.ports.clock
-    killed = kills_of(server)
+    killed = moments(server.labels.get(KILLED, ""))
+    labels = dict(server.labels)
     if _may_kill(work):
-        while len(recent := [it for it in killed if clock.now() - it < BREAKER]) >= KILLS:
+        while len(recent := sorted(it for it in killed if it and _is_recent(it, clock.now()))) >= KILLS:
             work.note("waits-for-breaker", rung=rung)
             clock.sleep((recent[-KILLS] + BREAKER - clock.now()).total_seconds() + 1)
-        killed = (*recent[1 - KILLS :], clock.now())
-    labels = {**server.labels, TRIED: _counted(server, rung, clock.now(), forgets=work.forgets)}
-    if killed:
-        labels[KILLED] = "-".join(f"{at:{_FORM}}" for at in killed[-KILLS:])
+        labels[KILLED] = _text(*recent[1 - KILLS :], clock.now())
+    tried = (it for it in moments(server.labels.get(TRIED + rung, "")) if it is not None and it <= clock.now())
+    labels[TRIED + rung] = _text(*tried, clock.now())
     work.note("rung-intended", durable=True, rung=rung)
     work.server = when_unlocked(work, lambda: work.ports.cloud.set_labels(server.id, labels))
     work.is_counted = True
     return True
 
 
-def kills_of(server: Server) -> tuple[datetime, ...]:
-    """When the gateway may have been ended without warning, the last two; what nobody can read is left out."""
-    times = (_since(part) for part in server.labels.get(KILLED, "").split("-"))
-    return tuple(at for at in times if at is not None)
+def moments(text: str) -> list[datetime | None]:
+    """Those in a label; None for what is none."""
+    return [_moment(part) for part in text.split("-")] if text else []
 
 
 def labels_of_tries(server: Server | None) -> dict[str, str]:
     """For another server that takes its place: what was tried for the child was."""
     labels = server.labels if server is not None else {}
-    return {name: labels[name] for name in (TRIED, KILLED) if name in labels}
+    return {name: value for name, value in labels.items() if name.startswith(TRIED) or name == KILLED}
 
 
-def _counted(server: Server, rung: Rung, now: datetime, *, forgets: bool) -> str:
-    before = {} if forgets else {**tries_of(server, now)}
-    since = _since(server.labels.get(TRIED, "")) if before else None
-    before[rung] = min(9, before.get(rung, 0) + 1)
-    words = (f"{letter}{before[it]}" for letter, it in _LETTERS.items() if before.get(it))
-    return f"{since or now:{_FORM}}." + ".".join(words)
+def _is_recent(at: datetime, now: datetime) -> bool:
+    """What another clock has put into the future is not waited for."""
+    return at <= now and now - at < BREAKER
 
 
 def _may_kill(work: Work) -> bool:
@@ -102,8 +94,12 @@ def _may_kill(work: Work) -> bool:
     return work.rung in _STOPPING and (gateway is None or (gateway.is_running and gateway.ready is None))
 
 
-def _since(text: str) -> datetime | None:
+def _text(*times: datetime) -> str:
+    return "-".join(f"{at:{_FORM}}" for at in times[-KEPT:])
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        return datetime.strptime(f"{text[:16]}+0000", f"{_FORM}%z")
+        return datetime.strptime(f"{text}+0000", f"{_FORM}%z")
     except ValueError:
         return None

@@ -82,8 +82,8 @@ class Work:
     reboots: bool = False  # a person wants its server to boot anew
     booted_before: str | None = None  # the boot that was to end, since its button was pressed
     config: NewConfig | None = None  # what a person wants openclaw.json to be
+    written_over: bytes | None = None  # what that has taken the place of
     rung: Rung | None = None  # what is tried to bring the child back
-    forgets: bool = False  # what was tried before does not count, because a person says so
     is_counted: bool = False  # that it is tried
     copy: str | None = None  # the checkpoint that was made before its state was mended
     stays_at: str | None = None  # the version that a switch has gone back to

@@ -39,7 +39,7 @@ FAULTS: Final = [
     ("secret-missing", f"rm {files.MODEL_KEY_PATH}; {END}", ["reinstall"]),
     ("unit-changed", f"{END}; rm {files.UNIT_PATH}; systemctl daemon-reload", ["reinstall"]),
     ("ssh-refused", "systemd-run --quiet --collect systemctl stop ssh.socket ssh.service", ["reboot"]),
-    ("host-silent", "systemd-run --quiet --collect ip link set host0 down", ["reboot"]),
+    ("host-silent", "systemctl kill --signal=STOP --kill-who=main ssh.service", ["reboot"]),  # nobody says hello
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from reconciler.errors import HostTimedOut
 from reconciler.managed import files
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
@@ -174,9 +175,22 @@ def test_an_editor_changes_it(fleet: CommandLine, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("VISUAL", "sed -i s/dark/light/")
     said = fleet("config", "edit", "alice")
     assert (said.code, "What you wrote is kept in alice.openclaw.json" in said.err) == (4, True), said
+    assert fleet("config", "edit", "alice").code == 64, "what was written is not written over"
     assert (fleet("config", "push", "alice", "--yes").code, config(fleet)["ui"]["theme"]) == (0, "light")
     monkeypatch.setenv("VISUAL", "true")
     assert "Nothing was changed." in fleet("config", "edit", "alice").out
+    assert not [*Path().glob("*.openclaw.json*")], "there may be secrets in it"
+
+
+@pytest.mark.parametrize("editor", ["sed -i 's/dark/\\xff/'", "sh -c 'sed -i s/dark/light/ $0; exit 1'"])
+def test_what_an_editor_leaves_is_kept_whatever_it_is(
+    fleet: CommandLine, monkeypatch: pytest.MonkeyPatch, editor: str
+) -> None:
+    monkeypatch.setenv("VISUAL", editor)
+    said = fleet("config", "edit", "alice")
+    assert said.code != 0
+    assert ("Traceback" in said.err, "kept in alice.openclaw.json" in said.err) == (False, True), said
+    assert b"dark" not in Path("alice.openclaw.json").read_bytes()
 
 
 def test_no_secret_is_in_what_is_shown(fleet: CommandLine) -> None:
@@ -184,3 +198,83 @@ def test_no_secret_is_in_what_is_shown(fleet: CommandLine) -> None:
     said = fleet("config", "push", "alice", "--yes")
     assert (said.code, KEY in said.out + said.err) == (0, False), said
     assert KEY not in "".join(str(event.fields) for event in fleet.world.events())
+
+
+def poison(fleet: CommandLine, also: dict[str, Any] | None = None) -> None:
+    """With this key its gateway ends at its start; and it, or the agent, has written something by then."""
+    host = fleet.world.host("alice")
+    begin = host.gateway.begin
+
+    def poisoned(name: str, unit: Any) -> Any:
+        ended = begin(name, unit)
+        if "browser" not in host.config():
+            return ended
+        host.write_config({**host.config(), **(also or {})})
+        return ("exit-code", 0, 1, "poisoned")
+
+    host.gateway.begin = poisoned  # type: ignore[method-assign]
+
+
+def test_after_a_push_that_failed_the_one_before_is_still_the_one_before(fleet: CommandLine) -> None:
+    first = config(fleet)
+    pulled(fleet, light)
+    assert fleet("config", "push", "alice", "--yes").code == 0
+    pulled(fleet, lambda it: it.update(browser={"poison": True}))
+    poison(fleet)
+    assert fleet("config", "push", "alice", "--yes").code == 1
+    assert config(fleet)["ui"]["theme"] == "light"
+    assert (fleet("config", "restore", "alice", "--yes").code, config(fleet)["ui"]) == (0, first["ui"])
+
+
+def test_what_was_written_meanwhile_stays_where_a_push_is_taken_back(fleet: CommandLine) -> None:
+    pulled(fleet, lambda it: it.update(browser={"poison": True}))
+    poison(fleet, {"pairing": {"owner": "new"}})
+    assert fleet("config", "push", "alice", "--yes").code == 1
+    assert (config(fleet)["pairing"], "browser" in config(fleet)) == ({"owner": "new"}, False)
+
+
+@pytest.mark.parametrize("broken", [b'{ "gateway": {', b"", b"[]", None])
+def test_what_nobody_can_read_gives_way(fleet: CommandLine, broken: bytes | None) -> None:
+    host = fleet.world.host("alice")
+    pulled(fleet, light)
+    assert fleet("config", "push", "alice", "--yes").code == 0
+    pulled(fleet)
+    if broken is None:
+        del host.files[files.CONFIG_PATH]
+    else:
+        host.files[files.CONFIG_PATH].content = broken
+    said = fleet("config", "restore", "alice", "--yes")
+    assert (said.code, config(fleet)["ui"]["theme"]) == (0, "dark"), said
+    host.files[files.CONFIG_PATH].content = broken or b""
+    assert (fleet("config", "push", "alice", "--force", "--yes").code, config(fleet)["ui"]["theme"]) == (0, "light")
+    assert fleet("diagnose", "alice").code == 0
+
+
+def test_what_the_gateway_writes_after_a_push_is_in_the_file(fleet: CommandLine) -> None:
+    file = pulled(fleet, light)
+    assert fleet("config", "push", "alice", "--yes").code == 0
+    assert json.loads(file.read_text()) == config(fleet)
+    assert fleet("config", "pull", "alice").code == 0
+
+
+def test_a_host_that_falls_silent_after_the_write_is_said_with_the_way_back(fleet: CommandLine) -> None:
+    pulled(fleet, lambda it: it.update(browser={"enabled": False}))
+    host, server = fleet.world.host("alice"), fleet.world.server("alice")
+    run = host.run
+
+    def silenced(command: Any) -> Any:
+        done = run(command)
+        if command.name == f"write {files.CONFIG_PATH}":
+            fleet.world.dialer.silent[server.id] = HostTimedOut("no answer within 10 s")
+            host.fails = [("", HostTimedOut("cut"))] * 5
+        return done
+
+    host.run = silenced  # type: ignore[method-assign]
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "fleet config restore alice" in said.err) == (1, True), said
+
+
+def test_comments_are_written_too(fleet: CommandLine) -> None:
+    file = pulled(fleet)
+    file.write_text(file.read_text() + "\n")
+    assert fleet("config", "push", "alice", "--yes").code == 0

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.errors import HostTimedOut
+from reconciler.errors import HostTimedOut, Unauthorized
 from reconciler.model import Besides, Json, Policy, SecretRef, ServerStatus
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
@@ -196,6 +196,12 @@ def test_a_budget_is_told_and_holds_what_would_go_over_it(fleet: CommandLine) ->
     assert len(fleet.world.cloud.by_id) == 2
     fleet.world.policy = Policy(max_monthly=Decimal(70))
     assert fleet("apply", "--yes").code == 0
+
+
+def test_a_list_that_is_refused_keeps_nobody_from_the_rest(fleet: CommandLine) -> None:
+    fleet.world.cloud.fail_next("besides", Unauthorized("403 forbidden"))
+    said = fleet("cost")
+    assert (said.code, "What the project has besides is not known: 403 forbidden" in said.out) == (0, True), said
 
 
 def test_who_is_over_the_budget_can_come_down(fleet: CommandLine) -> None:

@@ -330,7 +330,9 @@ def test_a_key_of_the_agent_is_taken_over_where_it_is_named(operator: Operator) 
     assert operator.world.specs["alice"].config == {"ui": {"theme": "dark"}}
 
 
-@pytest.mark.parametrize("key", ["gateway.port", "gateway", "none.such", "ui.", "", "skills.apiKey"])
+@pytest.mark.parametrize(
+    "key", ["gateway.port", "gateway", "none.such", "ui.", "", "skills.apiKey", "meta", 'ui."a\\q"', 'ui."a\n"']
+)
 def test_what_is_not_to_be_taken_over_is_refused(operator: Operator, key: str) -> None:
     write_config(operator, skills={"apiKey": "sk-ant-api03-" + "q" * 40})
     said = operator("adopt", "alice", "config", "--key", key)

@@ -27,7 +27,7 @@ CASES: Final = (
         [*ACCOUNT,
          *(install_file(f"{HOME}/a.json{end}", end.encode() or b"{}", OURS, "0600", "0700")
            for end in ("", ".bak", ".bak.4", ".last-good", ".other")),
-         set_aside_config(f"{HOME}/a.json", WHEN)],
+         set_aside_config(f"{HOME}/a.json", WHEN, (".last-good", ".bak", ".bak.4"))],
         [(file(f"{HOME}/a.json"), None), (file(f"{HOME}/a.json.bak"), None), (file(f"{HOME}/a.json.last-good"), None),
          (file(f"{HOME}/a.json.other"), holding(b".other", OURS, "0600")),
          (file(f"{HOME}/a.json.refused-{WHEN}"), holding(b"{}", OURS, "0600")),
@@ -35,7 +35,7 @@ CASES: Final = (
          (file(f"{HOME}/a.json.refused-{WHEN}.last-good"), holding(b".last-good", OURS, "0600"))],
     ),
     Case("where there is none nothing is set aside",
-         [*ACCOUNT, make_directory(HOME, OURS, "0700"), set_aside_config(f"{HOME}/b.json", WHEN)],
+         [*ACCOUNT, make_directory(HOME, OURS, "0700"), set_aside_config(f"{HOME}/b.json", WHEN, (".bak",))],
          [(file(f"{HOME}/b.json.refused-{WHEN}"), None)]),
     Case(
         "what can be fetched again is cleared, and what the gateway remembers stays",
