@@ -23,6 +23,7 @@ ONLY_IN_FULL = {
     "test_memory.py",
     "test_managed.py::test_what_differs_alone_is_seen_and_mended",
     "test_no_secret_leaks.py",
+    "test_resuscitate.py::test_channels_that_are_held_back_are_started",
     "test_sandbox_rebuild.py",
     "test_versions.py",
 }

@@ -46,7 +46,7 @@ def test_three_users_get_their_bots(operator: Operator, sandbox: SandboxClient) 
     for name, (region, user) in BOTS.items():
         record("add", name, "--region", region, "--owner", str(user))
     for name, token in tokens.items():
-        record("bot", "token", name, stdin=token)
+        record("bot", "token", name, "--yes", stdin=token)
     record("apply", "--yes")
     record("status")
     for name, (_, user) in BOTS.items():  # a bot cannot write to who has never written to it
