@@ -153,7 +153,8 @@ def _made(
     """
     specs = {it.throwaway: it.spec for it in rehearsals.values()}
     larger = replace(fleet, children={**fleet.children, **specs}, policy=replace(fleet.policy, max_children=None))
-    seen, options = observe(larger, ports, specs), PlanOptions(partial=True)
+    seen = observe(larger, ports, specs)
+    options = PlanOptions(partial=True, retry=frozenset(specs))  # what has written a memory reads it, whatever else
     options = replace(options, requests_left=ports.cloud.requests_left())
     now = ports.clock.now()
     found = plan(larger, seen.children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)

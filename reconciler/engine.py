@@ -276,7 +276,8 @@ def _hand_back(work: Work, failure: FleetError, steps: list[tuple[str, float]]) 
     except Exception as error:
         why = _known(error)
         told = f"its old server does not answer as it did before: {why.summary}"
-        return HostError(failure.summary, _lines(told, why.advice, f"apply again: fleet apply {work.name}"))
+        again = f"rebuild {work.name} --no-backup" if work.without_copy else "apply"
+        return HostError(failure.summary, _lines(told, why.advice, f"go on with it: fleet {again} {work.name}"))
     kept = f"{work.name} answers on its old server, and the new one, {new.name} ({new.address}), is kept, silent"
     again = "the next apply goes on with it, or deletes it where that is not allowed any more"
     if work.existing().is_told:

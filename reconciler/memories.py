@@ -192,8 +192,13 @@ def restore_of(child: Child, backup: Backup) -> Rollback:
             f"{child.name} is asleep, and the server that it had is not deleted yet",
             f"end that first: fleet apply {child.name}; then it gets a new one by: fleet restore {child.name}",
         )
+    if child.is_unfinished and child.facts is None:
+        raise Refused(
+            f"{child.name} cannot be given a backup: its first apply has not finished",
+            f"go on with it: fleet apply {child.name}; or with another backup: fleet wake {child.name} --from ID",
+        )
     if child.facts is None:
-        raise Refused(f"{child.name} does not answer", child.silence_detail)
+        raise Refused(f"{child.name} does not answer: {child.silence_detail}", f"fleet diagnose {child.name}")
     there = checkpoint_of(backup, child.facts.checkpoints)
     checkpoint = Checkpoint(there, backup.version, backup.at, backup.size, backup.digest)
     return Rollback(checkpoint, backup.version, backup.child)

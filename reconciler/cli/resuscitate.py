@@ -52,7 +52,8 @@ def resuscitate(
 
     The rungs: start the channel, restart the gateway, the last good configuration, room on the disk, who else holds the
     port, OpenClaw's doctor, everything reinstalled, a checkpoint, a reboot, a hard reset, another server. Before a
-    checkpoint and before another server it asks; --yes agrees to that one alone which --up-to names. Exit code
+    checkpoint and before another server it asks; --yes agrees to that one alone which --up-to names, of
+    children that are named in full. Exit code
     0: all are well; 3: some; 1: none. With --dry-run, 2: something is wrong.
     """
     from reconciler.resuscitating import Wish
@@ -77,9 +78,10 @@ def resuscitate(
         if not has_rungs and not as_json:
             return _unless_unseen(found) if not ill else 3 if len(ill) < len(found) else 1
         consent("Try that, one after the other?", yes or not has_rungs, output)
+        agreed = set(selection.names) if yes else set()
         wish = Wish(
             highest,
-            lambda child, rung, notes: _agrees(child, rung, notes, yes=yes and up_to == rung),
+            lambda child, rung, notes: _agrees(child, rung, notes, yes=child in agreed and up_to == rung),
             lambda tried, now: _tell(tried, now, settings, as_json=as_json),
             forgets=again,
             is_sure=up_to is not None,
@@ -109,11 +111,11 @@ def _tell(tried: Try, now: Diagnosis, settings: Settings, *, as_json: bool) -> N
 def _agrees(child: str, rung: Rung, notes: tuple[str, ...], *, yes: bool) -> bool:
     from reconciler.render.text import harmless
 
+    click.echo("\n".join(f"  {child}: {rung}: {harmless(note)}" for note in notes), err=True)
     if yes:
         return True
     if not sys.stdin.isatty():
         return False
-    click.echo("\n".join(harmless(note) for note in notes), err=True)
     return click.confirm(f"{child}: nothing lower has helped. Try {rung}?", default=False, err=True)
 
 

@@ -236,7 +236,7 @@ def unpack_archive(checkpoint: str, version: str, at: str, digest: str) -> Comma
 
     Fails where another archive, or none, became that checkpoint.
     """
-    if not re.fullmatch(r"[0-9T:+-]{19,32}", at):
+    if not re.fullmatch(r"[0-9T:.+-]{19,32}", at):
         raise ValueError(f"{at!r} is no time in ISO 8601")
     arguments = checkpoint_id(checkpoint), exact(version), at, _digest(digest)
     return exclusive("unpack the archive", _UNPACK, *arguments, timeout=MAKE_TIMEOUT)

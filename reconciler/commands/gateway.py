@@ -13,13 +13,15 @@ from reconciler.model import Command, Json
 TOKEN_PATH: Final = "/etc/openclaw/gateway.token"  # noqa: S105  # where it is, not what it is
 MODEL_KEY_PATH: Final = "/etc/openclaw/model.key"
 
-# A state directory of its own: the check must neither read nor touch that of a running gateway.
+# A state directory of its own: the check must neither read nor touch that of a running gateway. The cache of what Node
+# has compiled is the gateway's: what is there by then, its first start with this release need not compile again.
 _VALIDATE = f"""
 node=/opt/openclaw/node-$2/bin/node
 work=$(mktemp -d /run/openclaw-validate.XXXXXX); trap 'rm -rf -- "$work"' EXIT
 umask 077; cat >"$work/openclaw.json"; mkdir "$work/state"; chown -R openclaw:openclaw "$work"; cd "$work"
 runuser -u openclaw -- env -i HOME="$work" PATH="${{node%/node}}:/usr/bin:/bin" OPENCLAW_NO_AUTO_UPDATE=1 \
   OPENCLAW_CONFIG_PATH="$work/openclaw.json" OPENCLAW_STATE_DIR="$work/state" \
+  NODE_COMPILE_CACHE=/var/cache/openclaw/compile \
   "$node" {RELEASES}/"$1"/node_modules/openclaw/openclaw.mjs config validate --json </dev/null
 """
 

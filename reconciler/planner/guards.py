@@ -77,7 +77,8 @@ def _may_give_up(child: Child, situation: Situation) -> bool:
 
 def _host_obstacle(child: Child, may_give_up: bool) -> Diagnostic | None:
     if child.silence is not None and not is_locked_out(child):
-        instead = f"\nor give up what it remembers since its last backup: --no-backup {child.name}"
+        rebuild = f"fleet rebuild {child.name} --no-backup {child.name}"
+        instead = f"\nor give it its newest backup on a new server; what came since is lost: {rebuild}"
         return Diagnostic(
             Severity.ERROR,
             f"{child.name} does not answer ({child.silence}): nothing is planned for it",

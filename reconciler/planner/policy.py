@@ -33,7 +33,7 @@ def over_budget(fleet: Fleet, delta: Decimal | None, bill: Decimal | None, curre
     most = fleet.policy.max_monthly
     if most is None or (delta is not None and delta <= 0):
         return
-    if bill is None or delta is None:
+    if bill is None:
         yield _breach(
             "max_monthly",
             f"nobody can tell what the fleet would cost, and its policy allows {most} {currency} a month",

@@ -31,21 +31,28 @@ def surplus(
             servers.add(backup.uid)
             if number and (is_too_old or is_too_much) and (backup.child, backup.id) not in needed:
                 gone.append(backup)
-    return [*gone, *_of_before(ordered, settings, now, needed)]
+    staying = {it.uid for it in ordered if it.purpose is not Purpose.EARLIER and it not in gone}
+    return [*gone, *_of_before(ordered, settings, now, needed, staying)]
 
 
 def _of_before(
-    ordered: list[Backup], settings: BackupSettings, now: datetime, needed: Collection[tuple[str, str]]
+    ordered: list[Backup],
+    settings: BackupSettings,
+    now: datetime,
+    needed: Collection[tuple[str, str]],
+    staying: Collection[str],
 ) -> Iterator[Backup]:
     """What servers had kept of before stays as long as what they knew last: it is old from the beginning."""
     last = dict[str, str]()
+    known = {backup.uid for backup in ordered if backup.purpose is not Purpose.EARLIER}
     for backup in ordered:
         last[backup.uid] = max(last.get(backup.uid, ""), backup.at, key=_moment)
     kept = sorted(last, key=lambda uid: _moment(last[uid]), reverse=True)[: settings.keep]
     for backup in ordered:
         age = now - _moment(last[backup.uid])
         is_too_old = settings.max_age is not None and age > settings.max_age
-        is_surplus = is_too_old or backup.uid not in kept
+        is_left = backup.uid not in (staying if backup.uid in known else kept)
+        is_surplus = is_too_old or is_left
         if backup.purpose is Purpose.EARLIER and is_surplus and (backup.child, backup.id) not in needed:
             yield backup
 

@@ -135,6 +135,7 @@ def ensure_checkpoint(work: Work) -> bool:
     work.switch = switch  # from here on a failure goes back
     host = work.connection()
     host.run(commands.begin_switch(switch.checkpoint, switch.origin, switch.target, switch.restore))
+    work.has_begun = True
     host.run(commands.take_checkpoint())
     return True
 
@@ -189,7 +190,7 @@ def ensure_gone_back(work: Work) -> bool:
     switch = work.switch
     assert switch is not None
     at = work.ports.clock.now().isoformat(timespec="seconds")
-    if work.failure and not work.is_suspect and work.look().switch is None:
+    if work.failure and work.has_begun and not work.is_suspect and work.look().switch is None:
         work.failure = ""  # the host has gone back by itself: nobody knows what would have come of it
     work.note("go-back-intended", durable=True, **_words(switch), reason=work.failure)
     held = _json(Hold(switch.target, work.failure, at, work.is_suspect)) if work.failure else b""

@@ -75,6 +75,7 @@ class Work:
     made_at: str | None = None  # the version of a server that is being made, where its host cannot tell
     keeps_version: bool = False  # it goes to another one in its batch of a rollout, and not by this action
     switch: Switch | None = None  # to another version, on its way: a failure goes back
+    has_begun: bool = False  # its host knows of that
     restore: str | None = None  # the checkpoint that a person wants to go back to
     hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
     retries: bool = False  # a person wants what is held to be tried again

@@ -50,7 +50,7 @@ def test_three_users_get_their_bots(operator: Operator, sandbox: SandboxClient) 
     record("apply", "--yes")
     record("status")
     for name, (_, user) in BOTS.items():  # a bot cannot write to who has never written to it
-        sandbox.say(tokens[name], user, "/start")
+        sandbox.say(tokens[name], user, "Hello, are you there?")
         wait_until(lambda name=name, user=user: bool(sandbox.replies(tokens[name], user)), "an answer", 120)  # type: ignore[misc]
     for name in BOTS:
         record("send", name, "--owner", f"Welcome {name.partition('-')[0].capitalize()}!")

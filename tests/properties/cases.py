@@ -67,6 +67,7 @@ options = st.builds(
 )
 GATES: Final[dict[str, list[Any]]] = {
     "max_children": [1, 4],
+    "max_monthly": [Decimal(10), Decimal(45)],
     "regions": [["nbg1", "f*"], ["nbg1", "hel1", "fsn1", "mars1"]],
     "server_types": [["cx??"], ["c*"]],
     "versions": [["2026.9.*", "latest"], ["2026.9.6"], ["2026.8.*"]],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -142,6 +143,9 @@ def what_policy_forbids_is_refused(case: Case, plan: Plan) -> None:
     declared = [child.spec for child in case.children.values() if child.spec]
     limit = case.policy.get("max_children")
     wanted = {"max_children"} if limit is not None and len(declared) > limit else set()
+    budget: Decimal | None = case.policy.get("max_monthly")
+    if budget is not None and (plan.monthly is None or Decimal(plan.monthly) > 0):
+        wanted |= {"max_monthly"} if plan.total is None or Decimal(plan.total) > budget else set()
     for key, of in (("regions", "regions"), ("server_types", "server_types"), ("versions", "version")):
         patterns: list[str] = case.policy.get(key, [])
         for spec in declared if patterns else []:

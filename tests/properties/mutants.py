@@ -27,13 +27,18 @@ ASKED: Final = frozenset(
         *("managed/__init__", "managed/config", "managed/files", "managed/workspace"),
         *(
             "steps/__init__",
+            "steps/configuring",
+            "steps/gateway",
             "steps/labels",
             "steps/memory",
+            "steps/mending",
             "steps/power",
             "steps/replacing",
             "steps/reshape",
+            "steps/rungs",
             "steps/server",
             "steps/spares",
+            "steps/switching",
             "steps/work",
         ),
         "steps/firewalls",  # acts, but for `firewalls_in_use`, which has mutants
@@ -49,6 +54,8 @@ SPEAKING: Final = frozenset(
         # tests/unit/test_steps_switching.py has what it refuses
         *("planner/versions.rollback_of", "planner/versions._there_are", "planner/versions._since"),
         *("planner/versions.about_waking", "planner/versions.about_version", "planner/rollout._waits"),
+        # what a person asks for rung by rung, or writes, and no plan has: tests/unit/test_cli_resuscitate.py
+        *("actions/__init__.steps_of", "actions/resuscitate.reason", "actions/configure.reason"),
         "actions/update._crowded",  # tests/unit/test_rollouts.py
         *("planner/versions._age", "planner/versions._diagnostic"),
         # what a replacement has left: tests/unit/test_replacing.py and tests/crash/test_replacing.py have what is done

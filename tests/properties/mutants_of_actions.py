@@ -132,7 +132,7 @@ ACTIONS: Final = (
         ("action.kind is Kind.START and is_off(child)", "False"),
         ("action.kind is Kind.START and is_off(child)", "action.kind is Kind.START"),
         ("action.kind is Kind.START and is_off(child)", "is_off(child)"),
-        ("    destroy,\n    hibernate,", "    hibernate,"),
+        ("] = (\n    destroy,\n    hibernate,", "] = (\n    hibernate,"),
         ("    hibernate,\n    stop,", "    stop,"),
         ("    stop,\n    replace,", "    replace,"),
         ("    replace,\n    create,", "    create,"),

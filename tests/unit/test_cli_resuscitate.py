@@ -460,3 +460,15 @@ def test_json_asks_nobody(fleet: CommandLine) -> None:
 def test_one_that_is_well_and_one_that_is_not_are_some(fleet: CommandLine) -> None:
     fleet.world.host("bob").gateway.channel_error = "401: Unauthorized"
     assert (fleet("resuscitate", "--all", "--yes").code, fleet("resuscitate", "bob", "--yes").code) == (3, 1)
+
+
+def test_a_memory_is_given_up_child_by_child(fleet: CommandLine) -> None:
+    """As by `fleet rebuild --no-backup`: no glob and no --all can; and what that means is said."""
+    assert fleet("backup", "create", "--all").code == 0
+    fleet.world.dialer.silent[fleet.world.server("alice").id] = SILENT
+    for arguments in (("--all",), ("ali*",)):
+        said = fleet("resuscitate", *arguments, "--yes", "--up-to", "rebuild", "--again")
+        assert "alice: rebuild did not help: nobody has agreed to it" in said.out, said
+        assert "alice: rebuild:" in said.err
+    said = fleet("resuscitate", "alice", "--yes", "--up-to", "rebuild", "--again")
+    assert (said.code, "alice: rebuild:" in said.err) == (0, True), said

@@ -328,3 +328,45 @@ def test_an_archive_of_another_run_is_none_of_this_one(state: Path) -> None:
     world.host("alice").fails = [("make an archive", HostTimedOut("gone", "again"))]
     assert world.apply()[0].code is OutcomeCode.DONE
     assert max(said(it) for it in kept(world, Purpose.UPDATE)) == 2
+
+
+def test_what_was_set_aside_and_kept_is_put_back_by_its_name(state: Path) -> None:
+    """Its moment is a little after that of its checkpoint, so that no two are alike."""
+    world = FakeFleet(state, ("alice",)).applied()
+    host = world.host("alice")
+    host.gateway.flawed = {NEW: "second start"}
+    after(host, "make the switch", lambda: None if CAT in host.gateway.memory else host.gateway.remember(CAT))
+    world.change("alice", version=NEW)
+    world.apply()
+    world.change("alice", version=OLD)
+    host.gateway.flawed = {}
+    world.apply(options=SLEEPS)
+    world.dialer.flawed = {}
+    client = world.client()
+    aside = next(it for it in kept(world, Purpose.EARLIER) if "." in it.at)
+    with client.lock("fleet wake"):
+        planned = client.plan_waking({"alice": aside}, named=True)
+        client.begin_waking(planned)
+        outcomes = client.apply(planned)
+    assert [it.code for it in outcomes] == [OutcomeCode.DONE], outcomes
+    assert CAT in world.host("alice").gateway.memory
+
+
+def test_a_way_down_that_is_damaged_is_not_tried_again_unasked(state: Path) -> None:
+    """Nor does each try push out what is kept off its host."""
+    world = FakeFleet(state, ("alice",)).applied()
+    host = world.host("alice")
+    host.gateway.remember(DOG)
+    world.change("alice", version=NEW)
+    world.apply()
+    first = kept(world, Purpose.UPDATE)
+    [path] = [path for path in host.files if path.endswith("/state.tar")]
+    host.files[path] = FakeFile(host.content(path) + b"!")
+    world.change("alice", version=OLD)
+    ends = []
+    for _ in range(4):
+        world.clock.sleep(3600)
+        ends.append([it.code for it in world.apply()])
+    assert ends == [[OutcomeCode.FAILED], [], [], []]
+    assert (held(world), first[0] in kept(world, Purpose.UPDATE)) == (OLD, True)
+    assert len(kept(world, Purpose.UPDATE)) == 2
