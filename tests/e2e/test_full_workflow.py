@@ -58,7 +58,7 @@ def test_three_users_get_their_bots(operator: Operator, sandbox: SandboxClient) 
     record("logs", "alice-bot", "--errors")
     for name, (_, user) in BOTS.items():
         assert any("Welcome" in text for text in sandbox.replies(tokens[name], user))
-    assert not [token for token in tokens.values() if token in record.text]
+    assert not [token for token in tokens.values() if token in record.said]
     assert_transcript("full-workflow", record.text)
 
 
@@ -67,7 +67,7 @@ class Record:
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
-        self.text = ""
+        self.text = self.said = ""
 
     def __call__(self, *arguments: str, stdin: str = "") -> None:
         done = subprocess.run(
@@ -76,7 +76,10 @@ class Record:
         )  # fmt: skip
         said = f"$ fleet {' '.join(arguments)}\n{done.stdout}{done.stderr}(exit {done.returncode})\n\n"
         print(said)
+        self.said += said
         assert done.returncode == 0, said
+        if arguments[0] == "logs":  # what gateways have to say of themselves is another each time
+            said = f"$ fleet {' '.join(arguments)}\n(exit {done.returncode})\n\n"
         self.text += steady(said)
 
 
@@ -84,7 +87,9 @@ def steady(text: str) -> str:
     """Steps of several children come in another order with each run; times, addresses and numbers differ."""
     text = re.sub(r"\bflow[0-9a-f]{6}\b", "workflow", text)
     text = re.sub(r"\d+(\.\d+)? (s|min)\b", "<time>", text)
+    text = re.sub(r"\b\d{10}\b", "<number>", text)
     text = re.sub(r"\b10\.91\.\d+\.\d+", "<address>", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\dT\S+|\b\d\d:\d\d:\d\d\S*", "<moment>", text)
+    text = re.sub(r"(?<=\S) {2,}", "  ", text)  # columns are as wide as what stands in them
     steps = re.compile(r"(?:^  [a-z-]+: [a-z ]+ \(<time>\)\n)+", re.MULTILINE)
     return steps.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), text)
