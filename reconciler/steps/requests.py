@@ -16,13 +16,12 @@ RUN: Final = 3  # where servers are made: the run is noted at the default firewa
 FIREWALL: Final = 3  # one that differs: a listing for a server that answers, a look by its name, the change
 MARK: Final = 2  # that a child sleeps, or no more: a look at the default firewall, its labels
 
+# Of what plans have; neither a rung nor a written configuration ever is in one.
 _OF_KIND: Final[Mapping[Kind, int]] = {
     Kind.CREATE: 1,  # the server with its labels
     Kind.UPDATE: 1,  # a look at its labels
     Kind.RESIZE: 6,  # a look, the power button, a look whether it worked, the change, power, a look at its labels
     Kind.RESTART: 0,
-    Kind.CONFIGURE: 0,
-    Kind.RESUSCITATE: 2,  # a look, and the labels in which the try is counted; a boot takes one more
     Kind.START: 2,  # of a server: power, a look at its labels; of a unit: none
     Kind.STOP: 4,  # a look, the power button, a look whether it worked, a look at its labels
     # a look and the new server, two looks before the memory moves; a look and a label for each of the two, and one more

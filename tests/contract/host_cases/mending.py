@@ -45,7 +45,7 @@ CASES: Final = (
          clear_space()],
         [(directory(f"{files.HOME}/.cache"), None), (directory(f"{files.HOME}/.npm"), None),
          (file(f"{files.HOME}/mind"), holding(b"x", OURS, "0600"))],
-        says=re.compile(rb'\{"freed_mb": \d+, "free_mb": \d+\}\n'),
+        says=re.compile(rb'\{"freed_mb": \d+, "free_mb": \d+\}\n?'),
     ),
     Case("nobody holds a port that nobody listens on", [free_port(18999, files.UNIT)],
          says=re.compile(rb'\{"ended": \[\], "left": \[\]\}\n?')),
