@@ -26,6 +26,7 @@ from reconciler.manifests import name_trial, read_trial
 from reconciler.model import Backup, Drill, Event, Policy, Secret, Server, Trial
 from reconciler.ports import Ports
 from reconciler.steps.proving import differences, losses
+from reconciler.steps.quarantine import mark_of, set_mark
 from reconciler.store import DirectoryStore
 from reconciler.vaults.directory import DirectoryVault
 from tests.fakes.command_line import CommandLine
@@ -536,3 +537,14 @@ def test_a_place_that_cannot_be_listed_is_said_and_status_still_tells_the_rest(
     assert said.code == 0
     assert "nobody can tell when a backup was last proven: cannot list nowhere" in said.err
     assert "last_proven" not in said.out
+
+
+def test_a_backup_of_a_version_that_is_quarantined_is_tried_all_the_same(world: FakeFleet) -> None:
+    """As it wakes: what has written a memory reads it."""
+    backed_up(world)
+    world.client().clear_quarantine("2026.9.6")
+    mark = mark_of(world.clock.now(), "bob", "prove healthy")
+    set_mark(world.fleet(), world.ports(), "2026.9.6", mark)
+    assert "2026.9.6" in world.client().quarantined()
+    [drill] = drilled(world)
+    assert (drill.problem, throwaways(world)) == ("", [])

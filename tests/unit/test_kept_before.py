@@ -11,7 +11,7 @@ import pytest
 from reconciler.commands.switching import ASIDES, SWITCH
 from reconciler.errors import CommandFailed, HostTimedOut
 from reconciler.managed import files
-from reconciler.model import Backup, OutcomeCode, PlanOptions, Purpose, Rollout
+from reconciler.model import Backup, BackupSettings, OutcomeCode, PlanOptions, Purpose, Rollout
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost
 from tests.fakes.worlds import make_spec
@@ -370,3 +370,22 @@ def test_a_way_down_that_is_damaged_is_not_tried_again_unasked(state: Path) -> N
     assert ends == [[OutcomeCode.FAILED], [], [], []]
     assert (held(world), first[0] in kept(world, Purpose.UPDATE)) == (OLD, True)
     assert len(kept(world, Purpose.UPDATE)) == 2
+
+
+def test_what_is_of_before_stays_as_long_as_what_its_server_knew_last(world: FakeFleet) -> None:
+    """However many servers the child has had since."""
+    world.change("alice", version=OLD, backup=BackupSettings(keep=2))
+    world.apply(options=SLEEPS)
+    for _ in range(3):
+        world.clock.sleep(3600)
+        client = world.client()
+        with client.lock("fleet wake"):
+            planned = client.plan_waking({"alice": client.keeper().find("alice")})
+            client.begin_waking(planned)
+            client.apply(planned)
+        world.clock.sleep(3600)
+        world.apply(options=SLEEPS)
+    of_cat = [it for it in kept(world, Purpose.EARLIER) if said(it) == 2]
+    lasts = {it.uid for it in kept(world, Purpose.SLEEP)}
+    assert {it.uid for it in of_cat} <= lasts
+    assert of_cat
