@@ -41,6 +41,7 @@ from reconciler.steps import quarantine
 from reconciler.steps.firewalls import ensure_fleet_resources
 from reconciler.steps.runs import fleet_firewalls
 from reconciler.steps.sleeping import asleep_by_name, follow_moves, note_sleep
+from reconciler.ways_back import Looked
 from reconciler.wiring import Progress, build_ports, open_store
 
 __all__ = ["EVERYTHING", "NOTHING_SPECIAL", "FleetClient", "Planned", "Refreshed", "read_journal"]
@@ -102,11 +103,11 @@ class FleetClient(Living):
         """
         return drilling.drill(self.fleet, self._ports, names, identity)
 
-    def ladders(self, looked: resuscitating.Looked, up_to: Rung, *, forgets: bool = False) -> list[Ladder]:
+    def ladders(self, looked: Looked, up_to: Rung, *, forgets: bool = False) -> list[Ladder]:
         """Of each child of a close look what would be tried to bring it back."""
         return resuscitating.ladders(self, looked, up_to, forgets=forgets)
 
-    def resuscitate(self, looked: resuscitating.Looked, wish: resuscitating.Wish) -> list[Rescue]:
+    def resuscitate(self, looked: Looked, wish: resuscitating.Wish) -> list[Rescue]:
         """Children are brought back, rung by rung. The caller holds the lock. Raises CloudError, SecretError."""
         return resuscitating.climb(self, looked, wish)
 

@@ -44,6 +44,7 @@ from reconciler.steps.server import CREATE_TIMEOUT, server_name
 WORKERS: Final = 4  # throw-aways at a time: each is a server of the project's quota, and takes the operator's network
 PREFIX: Final = "drill-"
 DIGITS: Final = 8
+_GONE: Final = "its server is deleted; try another backup: fleet backup list, then fleet restore CHILD --from ID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,8 @@ def _drill(name: str, it: _Rehearsal, made: Plan, outcome: Outcome | None, waite
         return Drill(name, backup, it.age, waited, problem, advice, left)
     failed = outcome.code is OutcomeCode.FAILED
     problem = (outcome.error or "it failed") if failed else ""
-    return Drill(name, backup, it.age, waited + round(outcome.seconds), problem, outcome.advice, left)
+    advice = outcome.advice if left or not failed else _GONE  # nobody can look at what is deleted
+    return Drill(name, backup, it.age, waited + round(outcome.seconds), problem, advice, left)
 
 
 def _noted(keeper: Keeper, ports: Ports, found: Drill) -> Drill:

@@ -6,10 +6,9 @@ and no other one where that did not help.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from reconciler.actions import resuscitate, start
 from reconciler.actions.conditions import is_off
@@ -17,13 +16,10 @@ from reconciler.diagnosis.ladder import BOOTING, RUNGS_OF, SILENT, ladder
 from reconciler.errors import FleetError, Refused
 from reconciler.model import (
     ASKING,
-    POLICY,
     Action,
     Cause,
     Child,
     Diagnosis,
-    Diagnostic,
-    Fleet,
     Kind,
     Ladder,
     Outcome,
@@ -33,38 +29,15 @@ from reconciler.model import (
     Rescue,
     Rung,
     Secret,
-    Server,
-    Severity,
     Try,
 )
 from reconciler.planning import Planned
-from reconciler.ports import Clock
-from reconciler.steps.rungs import TRIED, moments, spent
+from reconciler.steps.rungs import spent
+from reconciler.ways_back import Hands, Looked, against, plan_of
 
-Looked = tuple[Planned | None, list[Diagnosis]]
 NOT_AGREED: Final = "nobody has agreed to it"
-VISIT: Final = timedelta(minutes=15)  # from when a doctor was called to the copy that is made before
 WITNESSES: Final = 3  # others that are looked at
 WITHOUT_SERVER: Final = frozenset({Cause.CLOUD_SILENT, Cause.NO_SERVER, Cause.SERVER_OFF, Cause.NEVER_FINISHED})
-
-
-class Hands(Protocol):
-    """What is needed of a fleet: a close look, plans, and somebody to run them. The caller holds its lock."""
-
-    fleet: Fleet
-
-    @property
-    def clock(self) -> Clock: ...
-
-    def look_closely(self, names: Iterable[str]) -> Looked: ...
-
-    def plan_rollback(self, names: Iterable[str], to: str | None = None) -> Planned: ...
-
-    def plan_rebuild(
-        self, names: Iterable[str], without_copy: Iterable[str] = (), identity: Secret | None = None
-    ) -> Planned: ...
-
-    def apply(self, planned: Planned, workers: int) -> list[Outcome]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +180,9 @@ def _ask(hands: Hands, child: Child, rung: Rung, why: Diagnosis, wish: Wish) -> 
     """What may lose something is planned as if a person had asked for it by its own command, and then asked for."""
     assert why.cause is not None
     try:
-        planned = _plan_of(hands, child, rung, wish)
+        planned = plan_of(hands, child, rung, wish.identity)
         actions = planned.plan.actions
-        if stands := _against(planned, child.name):
+        if stands := against(planned, child.name):
             raise Refused(stands.summary, stands.detail)
         if not actions:
             raise Refused("there is no plan for it", f"fleet plan {child.name} may say why")
@@ -220,37 +193,6 @@ def _ask(hands: Hands, child: Child, rung: Rung, why: Diagnosis, wish: Wish) -> 
     except FleetError as error:
         return Try(child.name, rung, why.cause, problem=error.summary, advice=error.advice)
     return tries[0]
-
-
-def _against(planned: Planned, name: str) -> Diagnostic | None:
-    """What keeps this from being done, as a whole or for this child."""
-    found = [it for it in planned.plan.diagnostics if it.severity in (Severity.REFUSED, Severity.ERROR)]
-    return next((it for it in found if it.address == name or it.address.startswith(f"{POLICY}.")), None)
-
-
-def _plan_of(hands: Hands, child: Child, rung: Rung, wish: Wish) -> Planned:
-    """Raises FleetError."""
-    if rung is Rung.CHECKPOINT:
-        known = child.facts.checkpoints if child.facts is not None else ()
-        before = [it.id for it in known if not _is_ill(it.id, child.server)]
-        if not before:
-            raise Refused(f"{child.name} has no checkpoint of before", "fleet backup list, and fleet restore, may help")
-        return hands.plan_rollback([child.name], before[-1])
-    is_silent = child.facts is None
-    planned = hands.plan_rebuild([child.name], [child.name] if is_silent else [], wish.identity)
-    if is_silent and planned.options.rebuild.get(child.name) is None:
-        raise Refused(
-            f"{child.name} has no backup, and its host cannot be asked for its memory",
-            f"without its memory: fleet rebuild {child.name} --no-backup {child.name}",
-        )
-    return planned
-
-
-def _is_ill(checkpoint: str, server: Server | None) -> bool:
-    """It was taken before a doctor came, and is of what was ill by then."""
-    at = moments(checkpoint)[0]
-    visits = moments(server.labels.get(TRIED + Rung.DOCTOR, "")) if server is not None else []
-    return at is not None and any(visit is not None and visit <= at <= visit + VISIT for visit in visits)
 
 
 def _without_held(hands: Hands, patients: Mapping[str, _Patient], due: dict[str, Rung], wish: Wish) -> dict[str, Rung]:
