@@ -18,8 +18,8 @@ from reconciler.model import Change, Child, ChildConfig, ChildSpec, ConfigKey, J
 from reconciler.ports import Host, OnEach
 from reconciler.steps.comparison import differences
 from reconciler.steps.configuring import readable
+from reconciler.steps.gateway import LARGEST_CONFIG
 
-LARGEST: Final = 1_000_000  # bytes; below the cap of what a host may answer
 _PART: Final = r'(?:"(?:[^"\\]|\\.)*"|[^."]+)'
 _LEFT: Final = "leave it to the agent, or let the key name where it lies"
 CONFIG: Final = "config."  # a path of a difference that is in openclaw.json begins with it
@@ -58,8 +58,8 @@ def read_whole(name: str, host: Host, place: str = files.CONFIG_PATH, *, may_lac
         return b""
     if answer.exit_code != 0:
         raise HostError(f"there is no {place}", f"fleet diagnose {name}")
-    if len(answer.stdout) >= LARGEST:
-        raise HostError(f"{place} is larger than {LARGEST} bytes", f"look at it: fleet ssh {name}")
+    if len(answer.stdout) >= LARGEST_CONFIG:
+        raise HostError(f"{place} is larger than {LARGEST_CONFIG} bytes", f"look at it: fleet ssh {name}")
     return answer.stdout
 
 

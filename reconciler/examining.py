@@ -12,15 +12,15 @@ from reconciler import commands
 from reconciler.diagnosis import Case, diagnose
 from reconciler.errors import FleetError, HostError
 from reconciler.managed import files
-from reconciler.managed.config import BASE_URL_OF_PROVIDER
+from reconciler.managed.config import BASE_URL_OF_PROVIDER, refusal_of
 from reconciler.model import Child, Diagnosis, Endpoints, Examination, Listener, Secret
 from reconciler.ports import Host, OnEach
 from reconciler.redaction import Redactor
+from reconciler.steps.gateway import LARGEST_CONFIG
+from reconciler.steps.mending import CHECK_MB
 from reconciler.steps.release import NODE_DIRECTORY
 from reconciler.steps.versions import linked
 
-VALIDATION_MB: Final = 400
-LARGEST_CONFIG: Final = 1_000_000  # bytes; below the cap of what a host may answer
 _MOST: Final = 20  # processes that are told of
 _MOST_TEXT: Final = 4000  # characters; cut again where it was masked
 _LONGEST: Final = 300
@@ -115,7 +115,7 @@ def _config_problem(child: Child, host: Host) -> str | None:
     None where nobody can tell: the check takes memory (facts on real gateways, section 2), and may not come to its end.
     """
     facts, version = child.facts, linked(child.facts) if child.facts is not None else None
-    if facts is None or version is None or facts.memory_free_mb < VALIDATION_MB:
+    if facts is None or version is None or facts.memory_free_mb < CHECK_MB:
         return None
     read = host.run(commands.read_file(files.CONFIG_PATH))
     if len(read.stdout) >= LARGEST_CONFIG:
@@ -123,20 +123,10 @@ def _config_problem(child: Child, host: Host) -> str | None:
     if read.exit_code != 0 or not read.stdout.strip():
         return f"{files.CONFIG_PATH} is not there, or empty"
     answer = host.run(commands.validate_config(version, files.NODE_VERSION, read.stdout))
-    return "" if answer.exit_code == 0 else _why_refused(answer.stdout)
-
-
-def _why_refused(printed: bytes) -> str | None:
-    """The first of the release's own words: where, and what. None where it has said nothing of the kind."""
-    try:
-        said: Any = json.loads(printed)
-        if said["valid"] is not False:
-            return None
-        issues = said.get("issues") or [{}]
-        first = issues[0] if isinstance(issues[0], dict) else {"message": issues[0]}
-        return f"{files.CONFIG_PATH}: {first.get('path') or '<root>'}: {first.get('message') or 'it is refused'}"
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        return None
+    if answer.exit_code == 0:
+        return ""
+    why = refusal_of(answer.stdout)
+    return None if why is None else f"{files.CONFIG_PATH}: {why}"
 
 
 def _model(child: Child, host: Host, endpoints: Endpoints) -> str:

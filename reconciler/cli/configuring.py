@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from reconciler.api import FleetClient
     from reconciler.cli.output import LastingOutput
 
-LARGEST = 1_000_000  # bytes
 file_argument = click.argument("copy", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
 force_option = click.option("--force", is_flag=True, help="Over what is there, whatever has changed meanwhile.")
 
@@ -190,16 +189,18 @@ def _check(client: FleetClient, child: str) -> None:
 
 
 def _read(file: Path) -> bytes:
+    from reconciler.steps.gateway import LARGEST_CONFIG
+
     try:
         with file.open("rb") as opened:
-            content = opened.read(LARGEST + 1)
+            content = opened.read(LARGEST_CONFIG + 1)
         content.decode()
     except OSError as error:
         raise UsageProblem(f"cannot read {file}: {error.strerror}", "fleet config pull CHILD makes one") from error
     except UnicodeDecodeError as error:
         raise UsageProblem(f"{file} is no text in UTF-8", "nothing was changed; mend it first") from error
-    if len(content) > LARGEST:
-        raise UsageProblem(f"{file} is larger than {LARGEST} bytes", "no gateway has so large a configuration")
+    if len(content) > LARGEST_CONFIG:
+        raise UsageProblem(f"{file} is larger than {LARGEST_CONFIG} bytes", "no gateway has so large a configuration")
     return content
 
 

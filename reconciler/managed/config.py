@@ -92,6 +92,22 @@ def read_config(text: str) -> Json:
     return content
 
 
+def refusal_of(printed: bytes) -> str | None:
+    """The first thing that a release does not like in a configuration, by `config validate --json`: where, and what.
+
+    None where it has refused nothing, or not come to a verdict. There may be a secret in it.
+    """
+    try:
+        said = json.loads(printed)
+        if said["valid"] is not False:
+            return None
+        first = (said.get("issues") or [{}])[0]
+        issue = first if isinstance(first, dict) else {"message": first}
+        return f"{issue.get('path') or '<root>'}: {issue.get('message') or 'it is refused'}"
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return None
+
+
 def config_look(spec: ChildSpec | None) -> Json:
     """The probe adds the keys that the last apply put there."""
     keys = [*MANAGED_KEYS, *(free_keys(spec.config) if spec else ())]

@@ -6,7 +6,6 @@ What the fleet or its file sets is changed there and not here; an apply would pu
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,9 +13,10 @@ from reconciler import commands
 from reconciler.diff import merge_patch, same, value_at
 from reconciler.errors import CommandFailed, HostError, Refused
 from reconciler.managed import files
-from reconciler.managed.config import MANAGED_KEYS, free_keys, is_hot, read_config
+from reconciler.managed.config import MANAGED_KEYS, free_keys, is_hot, read_config, refusal_of
 from reconciler.model import ChildSpec, Json
-from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway, patch_live
+from reconciler.redaction import Redactor
+from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway, foreign_texts, patch_live
 from reconciler.steps.mending import COPIES
 from reconciler.steps.switching import new_id
 from reconciler.steps.system import stop_gateway
@@ -48,6 +48,7 @@ def ensure_config_given(work: Work) -> bool:
             f"not yours to change here: {', '.join(taken)}",
             "this tool sets that for every child, or the fleet file does: write it there, then fleet apply",
         )
+    work.overhear(foreign_texts(then, work.wanted()["config"]))
     _validate(work, content)
     host = work.connection()
     work.note("config-intended", durable=True)
@@ -119,14 +120,11 @@ def _validate(work: Work, content: bytes) -> None:
     answer = work.connection().run(commands.validate_config(version, files.NODE_VERSION, content))
     if answer.exit_code != 0:
         raise CommandFailed(
-            f"OpenClaw {version} does not accept it: {_why(answer.stdout)}", "nothing was changed; mend it first"
+            f"OpenClaw {version} does not accept it: {_harmless(work, refusal_of(answer.stdout))}",
+            "nothing was changed; mend it first",
         )
 
 
-def _why(printed: bytes) -> str:
-    """The first thing that it does not like: what stands there is not said, it may be a secret."""
-    try:
-        issue = json.loads(printed)["issues"][0]
-        return f"{issue.get('path') or '<root>'}: {issue.get('message')}"[:300]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return "it does not say why"
+def _harmless(work: Work, refusal: str | None) -> str:
+    """A release may repeat what stands there, and this comes into the journal."""
+    return "it does not say why" if refusal is None else Redactor().line(work.quoted(refusal))[:300]

@@ -270,18 +270,18 @@ def _file_content(work: Work) -> Json:
         raise HostError(
             f"{files.CONFIG_PATH} is no JSON, and other keys than ours may be in it", _MEND.format(work.name)
         ) from error
-    work.overhear(_foreign_texts(content, work.wanted()["config"]))
+    work.overhear(foreign_texts(content, work.wanted()["config"]))
     return content
 
 
-def _foreign_texts(content: Json, ours: Json) -> Iterator[Secret]:
+def foreign_texts(content: Json, ours: Json) -> Iterator[Secret]:
     """Every text in openclaw.json but those that we have put there: the agent may keep secrets in its keys."""
     if isinstance(content, dict):
         for name, value in content.items():
-            yield from _foreign_texts(value, value_at(ours, (name,)))
+            yield from foreign_texts(value, value_at(ours, (name,)))
     elif isinstance(content, list):
         for value in content:
-            yield from _foreign_texts(value, value if isinstance(ours, list) and value in ours else None)
+            yield from foreign_texts(value, value if isinstance(ours, list) and value in ours else None)
     elif isinstance(content, str) and content != ours:
         yield Secret(content)
 

@@ -13,15 +13,13 @@ from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
 from reconciler.model import Command, Rung
 from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway
-from reconciler.steps.guards import when_unlocked
 from reconciler.steps.lasting import LEAST_MB
-from reconciler.steps.power import BOOT_PATIENCE, POWER_TIMEOUT, has_booted
+from reconciler.steps.power import boot_anew
 from reconciler.steps.switching import held_note, new_id
 from reconciler.steps.system import stop_gateway
 from reconciler.steps.versions import linked
 from reconciler.steps.work import Work
 
-LOOK_EVERY: Final = 2.0  # seconds
 CHANNEL: Final = "telegram"
 CHECK_MB: Final = 400  # of memory, for the release's own check of a configuration (the same, section 3)
 _MOST: Final = 20  # processes that are told of
@@ -118,32 +116,11 @@ def ensure_doctored(work: Work) -> bool:
 
 def ensure_booted(work: Work) -> bool:
     """Its server has booted anew, whatever its host said before: by the button, or by pulling the plug."""
-    server, clock, cloud = work.existing(), work.ports.clock, work.ports.cloud
-    if work.booted_before is None:
-        before, is_pulled = _boot_id(work), work.rung is Rung.RESET
-        work.note("reset-intended" if is_pulled else "reboot-intended", durable=True, server=server.id)
-        work.hang_up()
-        switch = cloud.reset if is_pulled else cloud.reboot
-        pressed = when_unlocked(work, lambda: switch(server.id))
-        work.booted_before = before
-        cloud.wait(pressed, POWER_TIMEOUT)
-    deadline = clock.monotonic() + BOOT_PATIENCE
-    while not has_booted(work, work.booted_before):
-        if clock.monotonic() > deadline:
-            raise HostError(
-                f"its host does not answer {BOOT_PATIENCE:.0f} s after that", "its console at the cloud says more"
-            )
-        clock.sleep(LOOK_EVERY)
-    work.booted_before = None
+    if work.rung is Rung.RESET:
+        boot_anew(work, work.ports.cloud.reset, "reset-intended")
+    else:
+        boot_anew(work, work.ports.cloud.reboot, "reboot-intended")
     return True
-
-
-def _boot_id(work: Work) -> str:
-    """Empty where it does not say: then any answer is one of after it."""
-    try:
-        return work.look().boot_id
-    except HostError:
-        return ""
 
 
 def _content(work: Work, path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -31,14 +32,26 @@ def ensure_rebooted(work: Work) -> bool:
     """Its server has booted anew, where a person wants that; what ran on it was told to end, and the host answers."""
     if not work.reboots:
         return False
-    server, clock, cloud = work.existing(), work.ports.clock, work.ports.cloud
-    if work.booted_before is None:  # else its button was pressed, and what came of that was not heard
-        before = work.look().boot_id
-        work.note("reboot-intended", durable=True, server=server.id, name=server.name)
+    if work.booted_before is None:
+        work.look()
+    boot_anew(work, work.ports.cloud.reboot, "reboot-intended")
+    work.reboots = False
+    return True
+
+
+def boot_anew(work: Work, switch: Callable[[int], Sequence[int]], event: str) -> None:
+    """By this power switch, and until its host answers in another boot than the one it was in, as far as that is known.
+
+    Where the button was pressed before, and what came of that was not heard, it is only waited for. Raises HostError.
+    """
+    server, clock = work.existing(), work.ports.clock
+    if work.booted_before is None:
+        before = _boot_id(work)
+        work.note(event, durable=True, server=server.id, name=server.name)
         work.hang_up()
-        pressed = when_unlocked(work, lambda: cloud.reboot(server.id))
+        pressed = when_unlocked(work, lambda: switch(server.id))
         work.booted_before = before
-        cloud.wait(pressed, POWER_TIMEOUT)
+        work.ports.cloud.wait(pressed, POWER_TIMEOUT)
     deadline = clock.monotonic() + BOOT_PATIENCE
     while not has_booted(work, work.booted_before):
         if clock.monotonic() > deadline:
@@ -47,8 +60,15 @@ def ensure_rebooted(work: Work) -> bool:
                 f"fleet status {work.name} says whether it answers; its console at the cloud says more",
             )
         clock.sleep(_PAUSES[0])
-    work.reboots, work.booted_before = False, None
-    return True
+    work.booted_before = None
+
+
+def _boot_id(work: Work) -> str:
+    """Empty where it does not say: then any answer is one of after it."""
+    try:
+        return work.look().boot_id
+    except HostError:
+        return ""
 
 
 def has_booted(work: Work, before: str) -> bool:

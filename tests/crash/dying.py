@@ -21,6 +21,7 @@ from reconciler.ports import Channel, Cloud, Dialer, Store, Vault
 from reconciler.sandbox.simulated.table import execute_half
 from reconciler.steps.server import CREATE_TIMEOUT
 from reconciler.vaults.directory import PART
+from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
 
 CLOUD_WRITES: Final = frozenset(
@@ -50,6 +51,14 @@ class How(StrEnum):
 def ways_to_die(moment: int, first: int = 0) -> list[How]:
     """All there are at this moment. Nothing is between an effect and the next, so death before one is after another."""
     return [how for how in How if how is not How.BEFORE or moment == first]
+
+
+def trials(effects: int, quick: int) -> Iterator[tuple[int, How]]:
+    """Moments and ways to die at them: all in a full run, else so many, by turns."""
+    every = list(How)
+    for number, moment in enumerate(range(0, effects, 1 if FULL else max(1, effects // quick))):
+        for how in ways_to_die(moment) if FULL else [every[number % len(every)]]:
+            yield moment, how
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ import pytest
 
 from reconciler.errors import FleetError, HostTimedOut
 from reconciler.model import ServerStatus
-from tests.crash.dying import Died, Fate, How, apply_until, doomed, ways_to_die
+from tests.crash.dying import Died, Fate, apply_until, doomed, trials
 from tests.crash.scenarios import finished_fleet
 from tests.crash.test_replacing import BEFORE, LONG_ENOUGH, Witnessed
-from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
 
 SILENT: Final = HostTimedOut("no answer within 10 s")
@@ -36,7 +35,7 @@ def test_a_rebuild_that_died_is_ended_by_whoever_comes_next(is_silent: bool, app
     assert [*whole.wrong, *_wrong(world)] == []
     world.remove()
     found = []
-    for moment, how in _trials(len(whole.effects)):
+    for moment, how in trials(len(whole.effects), QUICK):
         world = _world(finished, state, is_silent)
         fate = Witnessed(moment, how, world=world)
         with suppress(FleetError):
@@ -78,13 +77,6 @@ def _go_on(world: FakeFleet, fate: Witnessed, is_silent: bool, applies: bool) ->
         if not list(_wrong(world)):
             return
         applies = False
-
-
-def _trials(effects: int) -> Iterator[tuple[int, How]]:
-    every = list(How)
-    for number, moment in enumerate(range(0, effects, 1 if FULL else max(1, effects // QUICK))):
-        for how in ways_to_die(moment) if FULL else [every[number % len(every)]]:
-            yield moment, how
 
 
 def _wrong(world: FakeFleet) -> Iterator[str]:

@@ -19,10 +19,9 @@ from reconciler.model import NewConfig, Rung, Secret
 from reconciler.resuscitating import Wish
 from reconciler.sandbox.simulated.disk import File
 from reconciler.steps.configuring import digest_of
-from tests.crash.dying import Died, Fate, How, apply_until, doomed, ways_to_die
+from tests.crash.dying import Died, Fate, apply_until, doomed, trials
 from tests.crash.scenarios import finished_fleet
 from tests.crash.test_replacing import BEFORE, LONG_ENOUGH, Witnessed
-from tests.extent import FULL
 from tests.fakes.fleets import FakeFleet
 
 SILENT: Final = HostTimedOut("no answer within 10 s")
@@ -79,7 +78,7 @@ def test_a_rescue_that_died_is_ended_by_whoever_comes_next(rung: str, state: Pat
     assert rung in [event.fields["rung"] for event in world.events() if event.event == "rung-intended"]
     world.remove()
     found = []
-    for moment, how in _trials(len(whole.effects)):
+    for moment, how in trials(len(whole.effects), QUICK):
         world = _world(finished, state, rung)
         fate = Witnessed(moment, how, world=world)
         with suppress(FleetError):
@@ -115,13 +114,6 @@ def _go_on(world: FakeFleet, fate: Witnessed) -> None:
             return
 
 
-def _trials(effects: int) -> Iterator[tuple[int, How]]:
-    every = list(How)
-    for number, moment in enumerate(range(0, effects, 1 if FULL else max(1, effects // QUICK))):
-        for how in ways_to_die(moment) if FULL else [every[number % len(every)]]:
-            yield moment, how
-
-
 def _wrong(world: FakeFleet) -> Iterator[str]:
     there = [server.name for server in world.cloud.by_id.values() if server.child == "alice"]
     if there != ["demo-alice"]:
@@ -146,7 +138,7 @@ def test_a_configuration_whose_writer_died_is_the_old_or_the_new_one(state: Path
     assert (old != new, [*whole.wrong, *_wrong(world)]) == (True, [])
     world.remove()
     found = []
-    for moment, how in _trials(len(whole.effects)):
+    for moment, how in trials(len(whole.effects), QUICK):
         world = finished.copy(state)
         fate = Witnessed(moment, how, world=world)
         with suppress(FleetError):

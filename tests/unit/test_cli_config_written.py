@@ -278,3 +278,14 @@ def test_comments_are_written_too(fleet: CommandLine) -> None:
     file = pulled(fleet)
     file.write_text(file.read_text() + "\n")
     assert fleet("config", "push", "alice", "--yes").code == 0
+
+
+@pytest.mark.parametrize("secret", [KEY, "hunter2 the second"])
+def test_what_a_release_repeats_of_a_refused_value_is_said_nowhere(fleet: CommandLine, secret: str) -> None:
+    """Neither a key that looks like one, nor a password that looks like words; nor in the journal."""
+    issue = {"path": "skills.entries.x", "message": f"Invalid value: {secret}"}
+    pulled(fleet, lambda it: it.update(skills={"entries": {"x": {"password": secret}}}))
+    fleet.world.host("alice").invalid_config = json.dumps({"valid": False, "issues": [issue]})
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "skills.entries.x: Invalid value: ***" in said.err) == (1, True), said
+    assert secret not in said.out + said.err + "".join(str(event.fields) for event in fleet.world.events())
