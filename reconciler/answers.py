@@ -34,8 +34,7 @@ def parse_answer(printed: bytes) -> HostFacts:
             checkpoints=tuple(_checkpoints(answer["versions"]["checkpoints"])),
             asides=_texts(answer["versions"]["asides"]),
             switch=_switch(answer["versions"]["switch"]),
-            held=_hold(answer["versions"]["held"]),
-            noted=_hold(answer["versions"]["held"]),
+            noted=tuple(_holds(answer["versions"]["held"])),
             releases=_texts(answer["versions"]["releases"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -118,11 +117,13 @@ def _switch(note: Any) -> Switch | None:
     )
 
 
-def _hold(note: Json) -> Hold | None:
-    if not isinstance(note, dict):
-        return None
-    version, reason, at = (_text(note.get(name)) for name in ("version", "reason", "at"))
-    return Hold(version, reason or "", at or "", note.get("is_suspect") is True) if version else None
+def _holds(note: Json) -> Iterator[Hold]:
+    """A list; once a host held one version at most, and noted that alone."""
+    for it in [note] if isinstance(note, dict) else _list(note):
+        said = it if isinstance(it, dict) else {}
+        version, reason, at = (_text(said.get(name)) for name in ("version", "reason", "at"))
+        if version:
+            yield Hold(version, reason or "", at or "", said.get("is_suspect") is True)
 
 
 def _times(value: Json) -> dict[str, tuple[str, ...]]:

@@ -38,10 +38,10 @@ from reconciler.soaking import soaked
 from reconciler.steps import GO_BACK, Step, Work
 from reconciler.steps.backups import Memory
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
+from reconciler.steps.holds import forget_hold
 from reconciler.steps.memory import start_again
 from reconciler.steps.replacing import ensure_back, may_go_back
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
-from reconciler.steps.switching import forget_hold
 from reconciler.steps.trees import Key, Trees
 from reconciler.steps.versions import is_higher
 
@@ -218,6 +218,9 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
             failure = _bring_back(work, failure, current, steps, hindrances)
         elif may_go_back(work, failure):
             failure = _hand_back(work, failure, steps)
+        elif work.without_copy and work.before is not None and work.server is not None:
+            kept = f"the new server, {work.server.name} ({work.server.address}), is kept, and paid for"
+            failure = HostError(failure.summary, _lines(failure.advice, kept, _go_on(work)))
         start_again(work)
         summary = masked(failure.summary, work.secrets)
         work.note("action-failed", kind=action.kind, step=current, error=summary)
@@ -276,8 +279,7 @@ def _hand_back(work: Work, failure: FleetError, steps: list[tuple[str, float]]) 
     except Exception as error:
         why = _known(error)
         told = f"its old server does not answer as it did before: {why.summary}"
-        again = f"rebuild {work.name} --no-backup" if work.without_copy else "apply"
-        return HostError(failure.summary, _lines(told, why.advice, f"go on with it: fleet {again} {work.name}"))
+        return HostError(failure.summary, _lines(told, why.advice, _go_on(work)))
     kept = f"{work.name} answers on its old server, and the new one, {new.name} ({new.address}), is kept, silent"
     again = "the next apply goes on with it, or deletes it where that is not allowed any more"
     if work.existing().is_told:
@@ -285,9 +287,14 @@ def _hand_back(work: Work, failure: FleetError, steps: list[tuple[str, float]]) 
     return HostError(failure.summary, _lines(failure.advice, kept, again))
 
 
+def _go_on(work: Work) -> str:
+    given_up = f"fleet rebuild {work.name} --no-backup {work.name}"
+    return f"go on with it: {given_up if work.without_copy else f'fleet apply {work.name}'}"
+
+
 def _acquit(work: Work, version: str, hindrances: Hindrances) -> str:
     try:
-        forget_hold(work)
+        forget_hold(work, version)
     except HostError:
         work.note("hold-not-forgotten", version=version)  # it does no harm: --retry ends it
     return hindrances.acquit(work, version) if work.is_suspect else ""

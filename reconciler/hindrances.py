@@ -125,7 +125,7 @@ def held_by_hosts(children: Iterable[Child]) -> dict[str, frozenset[str]]:
     """By version, whose hosts hold it because it did not get healthy there, in whichever run. Pure."""
     found = dict[str, frozenset[str]]()
     for child in children:
-        held = child.facts.noted if child.facts else None
-        if held is not None and held.is_suspect:
-            found[held.version] = found.get(held.version, frozenset()) | {child.name}
+        for held in child.facts.noted if child.facts else ():
+            if held.is_suspect:
+                found[held.version] = found.get(held.version, frozenset()) | {child.name}
     return found

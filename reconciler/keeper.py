@@ -90,7 +90,8 @@ class Keeper(Shelves):
         """What a gateway can be given before it starts. Raises BackupDamaged, VaultError, Refused."""
         memory = self._memory(source, backup, identity)
         backups.verify(memory.shelf, backup, memory.identity)
-        return memory
+        newest = next((it for it in self.kept(source).backups if not it.is_beside), backup)
+        return replace(memory, held=newest.held)
 
     def send(self, name: str, source: str, backup: Backup, identity: Secret | None = None) -> None:
         """The backup of `source` lies on the host of `name` as a checkpoint. Raises HostError, VaultError, Refused."""

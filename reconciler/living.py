@@ -30,7 +30,7 @@ from reconciler.model import (
     Server,
 )
 from reconciler.models import spending
-from reconciler.ownership import settle
+from reconciler.ownership import Owned, settle
 from reconciler.pairings import Pairings
 from reconciler.planning import Planned, Planning
 from reconciler.ports import Clock, Host, Ports, Session
@@ -59,9 +59,13 @@ class Living(Planning):
         return keys.fleet_id(self._ports.fleet_key)
 
     def servers(self) -> dict[str, Server | None]:
-        """Every declared child and every server of this fleet, by one listing and without SSH."""
+        """Every declared child and the server of it, by one listing and without SSH; and who is in no fleet file."""
+        return {name: found.server for name, found in self.owned().items()}
+
+    def owned(self) -> dict[str, Owned]:
+        """The same, with what is left beside it of a replacement that did not end."""
         owned = settle(self.fleet, self._ports.cloud.servers(self.fleet_id))
-        return dict.fromkeys(self.fleet.children) | {name: found.server for name, found in owned.items()}
+        return dict.fromkeys(self.fleet.children, Owned()) | owned
 
     def connect(self, server: Server, timeout: float = 15.0) -> Session:
         """An SSH connection with the pinned key. Raises HostError."""

@@ -94,7 +94,7 @@ def write_note(backup: Backup, key: Secret) -> bytes:
     body = {"format": FORMAT, **asdict(backup)}
     if backup.purpose is Purpose.COPY:
         del body["purpose"]  # as it was before there were any, so an older tool reads it
-    if backup.held is None:
+    if not backup.held:
         del body["held"]  # the same
     return (json.dumps({**body, "mac": _mac(body, key)}, indent=1, sort_keys=True) + "\n").encode()
 
@@ -132,7 +132,8 @@ def _backup_of(body: dict[str, Any]) -> Backup:
     """Before there were other purposes a note said only whether it is of a fork."""
     known = {key: value for key, value in body.items() if key != "is_fork"}
     purpose = Purpose.FORK if body.get("is_fork") else Purpose(body.get("purpose", Purpose.COPY))
-    held = Hold(**body["held"]) if body.get("held") else None
+    said = body.get("held") or []
+    held = tuple(Hold(**it) for it in ([said] if isinstance(said, dict) else said))  # once there was one at most
     return Backup(**{**known, "purpose": purpose, "held": held})
 
 

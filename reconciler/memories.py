@@ -155,6 +155,23 @@ def made_empty(plan: Plan, told: Mapping[str, Diagnostic]) -> list[Diagnostic]:
     return [told[name] for name in created if name in told]
 
 
+def strayed(children: Mapping[str, Child], keeper: Keeper) -> list[Diagnostic]:
+    """Who sleeps, and has no backup where the file keeps them now: that is said long before anybody shall wake."""
+    sleepers = {
+        name: child.asleep
+        for name, child in children.items()
+        if child.asleep is not None and child.asleep.backup and child.server is None and child.obstacle is None
+    }
+    last, problems = keeper.last({sleep.source for sleep in sleepers.values()}) if sleepers else ({}, {})
+    found = []
+    for name, sleep in sorted(sleepers.items()):
+        if sleep.source in problems:
+            found.append(notices.not_seen(name, sleep, problems[sleep.source]))
+        elif last.get(sleep.source, "") < sleep.backup:
+            found.append(notices.strayed(name, sleep))
+    return found
+
+
 def undeclared(asleep: Mapping[str, Sleep], fleet: Fleet, children: Mapping[str, Child]) -> list[Diagnostic]:
     """Who sleeps, by the names that are noted, and is nobody in the fleet file; `children` are all there are."""
     now_called = {old: name for name in fleet.children for old in former_names(fleet, name)}

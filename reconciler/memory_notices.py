@@ -49,6 +49,24 @@ def undeclared_sleeper(name: str, sleep: Sleep, now: str | None) -> Diagnostic:
     return Diagnostic(Severity.WARNING, summary, f"{advice}\n{given_up}", address=name)
 
 
+def strayed(name: str, sleep: Sleep) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{name} sleeps, and its backup {sleep.backup} is not where the fleet file keeps backups now",
+        "put `backup: {to: …}` back as it was, or copy what is kept there to the new place: it cannot wake without",
+        name,
+    )
+
+
+def not_seen(name: str, sleep: Sleep, problem: str) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{name} sleeps, and nobody can see whether its backup {sleep.backup} is still there",
+        problem,
+        name,
+    )
+
+
 def asleep_by_copy(name: str, backup: str) -> Diagnostic:
     return Diagnostic(
         Severity.ERROR,

@@ -11,7 +11,7 @@ from reconciler.engine import NO_MEMORIES
 from reconciler.errors import Refused
 from reconciler.keeper import Keeper
 from reconciler.losses import with_losses
-from reconciler.memories import awaking, made_empty, remembered, restore_of, undeclared, without_outlived
+from reconciler.memories import awaking, made_empty, remembered, restore_of, strayed, undeclared, without_outlived
 from reconciler.model import (
     Action,
     Backup,
@@ -260,7 +260,7 @@ class Planning:
         children = without_outlived(seen.children, self.fleet, keeper, options.waking)
         children, memories = awaking(children, options.waking, memories, keeper)
         children, told = remembered(children, memories, keeper, now)
-        lost = undeclared(seen.asleep, self.fleet, children) if names is None else []
+        lost = [*strayed(children, keeper), *(undeclared(seen.asleep, self.fleet, children) if names is None else [])]
         made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
         made = replace(made, diagnostics=(*made.diagnostics, *made_empty(made, told), *lost))
         made = with_losses(made, children, fleet, self._ports)

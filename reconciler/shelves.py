@@ -45,23 +45,35 @@ class Shelves:
 
         And, in words, of whom nobody can tell.
         """
-        found, problems = dict[str, Known](), dict[str, str]()
+        listed, problems = self._listed(names)
+        found = dict[str, Known]()
+        for shelf, last in listed:
+            for name, judged in zip(last, in_parallel(_judging(shelf), last.values(), READERS), strict=True):
+                if isinstance(judged, Known):
+                    found[name] = judged
+                else:
+                    problems[name] = judged
+        return found, problems
+
+    def last(self, names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The id of the newest backup of each that has one, and of whom nobody can tell: by listings alone."""
+        listed, problems = self._listed(names)
+        return {name: known.id for _, last in listed for name, known in last.items()}, problems
+
+    def _listed(self, names: Iterable[str]) -> tuple[list[tuple[Shelf, dict[str, Known]]], dict[str, str]]:
+        """By place, the newest of each that has one there; and, in words, of whom nobody can tell."""
+        found, problems = list[tuple[Shelf, dict[str, Known]]](), dict[str, str]()
         places = {name: self._settings(name).to for name in names}
         for place in dict.fromkeys(places.values()):
             its = [name for name in places if places[name] == place]
             try:
                 shelf = self._shelf(BackupSettings(to=place))
                 newest = shelf.newest()
-                by_name = {name: [newest[it] for it in self.names_of(name) if it in newest] for name in its}
-                last = {name: max(known, key=lambda known: known.id) for name, known in by_name.items() if known}
             except FleetError as error:
                 problems |= dict.fromkeys(its, error.summary)
                 continue
-            for name, judged in zip(last, in_parallel(_judging(shelf), last.values(), READERS), strict=True):
-                if isinstance(judged, Known):
-                    found[name] = judged
-                else:
-                    problems[name] = judged
+            by_name = {name: [newest[it] for it in self.names_of(name) if it in newest] for name in its}
+            found.append((shelf, {name: max(them, key=lambda it: it.id) for name, them in by_name.items() if them}))
         return found, problems
 
     def give_up(self, name: str, source: str) -> None:
@@ -92,7 +104,7 @@ class Shelves:
             )
         if found is None:
             what = f"no backup {backup_id}" if backup_id else "no backup"
-            there = "whose backups there are: fleet backup list"
+            there = "whose there are: fleet backup list; where `backup: to` was changed since, put it back for now"
             if kept.backups:
                 there = f"it has: {', '.join(backup.id for backup in kept.backups[:5])}"
             raise Refused(f"{name} has {what} in {kept.where}", there)

@@ -47,13 +47,15 @@ def status(settings: Settings, selection: Selection, as_json: bool) -> int:
 @with_settings
 def list_children(settings: Settings, selection: Selection, as_json: bool) -> int:
     """Children and their servers as the cloud lists them: one request, no SSH."""
+    from reconciler.ownership import Owned
     from reconciler.render.status import server_json, server_table
     from reconciler.render.text import json_text
     from reconciler.selection import resolve
 
     client = open_client(settings)
-    there = client.servers()
-    servers = {name: there.get(name) for name in resolve(selection, client.fleet.children, there)}
+    there = client.owned()
+    known = {name: found.server for name, found in there.items()}
+    servers = {name: there.get(name, Owned()) for name in resolve(selection, client.fleet.children, known)}
     if as_json:
         click.echo(json_text(server_json(servers)))
     else:

@@ -61,8 +61,8 @@ class Backup:
 
     `at` is in ISO 8601 by the host's clock; `digest` and `size` are of the archive, `sealed_digest` and `sealed_size`
     of what is kept. `holds` counts what is in it: rows by database and table, files and digest of the workspace. One
-    that is beside the child's memory never stands for it unless a person names it. `held` is the version that the host
-    was brought back from.
+    that is beside the child's memory never stands for it unless a person names it. `held` are the versions that the
+    host was brought back from, the last first.
     """
 
     id: str
@@ -78,7 +78,7 @@ class Backup:
     recipient: str
     holds: Mapping[str, Json] = field(default_factory=dict)
     purpose: Purpose = Purpose.COPY
-    held: Hold | None = None
+    held: tuple[Hold, ...] = ()
 
     @property
     def is_beside(self) -> bool:

@@ -92,8 +92,8 @@ class HostFacts:
     checkpoints: tuple[Checkpoint, ...] = ()  # the oldest first
     asides: tuple[str, ...] = ()  # states that were given up by going back, by the id of the checkpoint
     switch: Switch | None = None  # on its way
-    held: Hold | None = None  # by this host, or by the whole fleet
-    noted: Hold | None = None  # by this host, whatever the fleet keeps away from
+    held: Hold | None = None  # what keeps it from the file's version: its own reason, or the whole fleet's
+    noted: tuple[Hold, ...] = ()  # by this host, the last first, whatever the file wants and the fleet keeps away from
     releases: tuple[str, ...] = ()  # versions that are installed, or were to be
 
 

@@ -30,7 +30,7 @@ def judge(child: Child, situation: Situation) -> Judgement:
     """Guards first; then the first action with a reason, if the cloud can give what it takes."""
     blocked = obstacle(child, situation)
     if blocked is not None:
-        return Judgement(None, (blocked,), _blocked_sync(child))
+        return Judgement(None, (blocked, *notices.about_spares(child)), _blocked_sync(child))
     action = _action(child, situation)
     missing = _shortage(child, action, situation)
     if missing is not None and action is not None and _makes_server(action, child):
@@ -72,7 +72,7 @@ def _completed(action: Action, child: Child, situation: Situation) -> Action:
         *notices.about_action(aimed, child, situation),
         *versions.about_switch(aimed, child, situation),
         *versions.about_waking(child, situation),
-        *versions.about_version(aimed, child),
+        *versions.about_version(aimed, child, situation),
     )
     notes = (*action.notes, *about)
     return replace(aimed, monthly=money.as_text(amount), notes=notes)

@@ -91,6 +91,18 @@ def about_time_and_rest(child: Child, action: Action | None, situation: Situatio
         )
 
 
+def about_spares(child: Child) -> Iterator[Diagnostic]:
+    """Of a child for which nothing can be planned: what is paid for besides, and whom no row of a table names."""
+    if child.spares and child.spec is not None:
+        names = " and ".join(server.name for server in child.spares)
+        what = f"{child.name} has another server, {names}: it is left of a replacement that did not end, and paid for"
+        advice = "the next apply sees to it"
+        if child.silence is not None:
+            rebuild = f"fleet rebuild {child.name} --no-backup {child.name}"
+            advice = f"go on with that, from its newest backup: {rebuild}; or mend its host, then apply"
+        yield _diagnostic(Severity.WARNING, child, what, advice)
+
+
 def about_bot(child: Child) -> Iterator[Diagnostic]:
     if child.profile_problem:
         what = f"{child.name}: nobody can tell what its bot shows, so that is left as it is: {child.profile_problem}"

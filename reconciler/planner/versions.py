@@ -123,18 +123,25 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
     yield f"silent for about half a minute, twice; back to {now} with its memory if {target} fails its proof"
 
 
-def about_version(action: Action, child: Child) -> Iterator[str]:
+def about_version(action: Action, child: Child, situation: Situation) -> Iterator[str]:
     """What makes or starts a server leaves a gateway that has run at its version: another one is a step of its own."""
     is_moved = action.kind is Kind.REPLACE and not action.without_copy
     if (is_moved or action.kind is Kind.RESIZE) and child.spec and child.facts:
         target, now = pinned(child.spec, child.facts).version, present(child.facts)
         if now is not None and now != target:
             goes_on = "moves" if is_moved else "goes on"
-            yield f"it {goes_on} with OpenClaw {now}; the apply after this one brings it to {target}"
+            yield f"it {goes_on} with OpenClaw {now}; {_afterwards(child, target, situation)}"
     noted = child.record.version if child.record else None
     is_blind = action.kind in (Kind.START, Kind.RESIZE) and child.facts is None
     if child.spec and is_blind and noted not in (None, child.spec.version) and child.spec.version != LATEST:
-        yield f"it starts with OpenClaw {noted}; the apply after this one brings it to {child.spec.version}"
+        yield f"it starts with OpenClaw {noted}; {_afterwards(child, child.spec.version, situation)}"
+
+
+def _afterwards(child: Child, target: str, situation: Situation) -> str:
+    """What a person asked for now is not asked for by the next apply."""
+    if target in situation.quarantined or (child.facts and target in {hold.version for hold in child.facts.noted}):
+        return f"{target} is held back, so it stays there: to try that, fleet apply --retry {child.name} after this one"
+    return f"the apply after this one brings it to {target}"
 
 
 def older_state(action: Action, child: Child) -> Checkpoint | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from reconciler.checks import judge
 from reconciler.model import Child, Finding, Health, Json, Server, Sync, Trial, Verdict
+from reconciler.ownership import Owned
 from reconciler.render.table import NOTHING, Sheet
 from reconciler.render.text import harmless
 
@@ -49,13 +50,18 @@ def status_json(children: Mapping[str, Child], sync: Mapping[str, Sync], trials:
     ]
 
 
-def server_table(servers: Mapping[str, Server | None]) -> Sheet:
-    """The cloud's own view, without any SSH."""
-    return Sheet(LIST, tuple(_server_row(name, server) for name, server in sorted(servers.items())))
+def server_table(servers: Mapping[str, Owned]) -> Sheet:
+    """The cloud's own view, without any SSH: a row for each child, and for each server that is left beside its own."""
+    rows = [row for name, found in sorted(servers.items()) for row in _server_rows(name, found)]
+    return Sheet(LIST, tuple(rows))
 
 
-def server_json(servers: Mapping[str, Server | None]) -> Json:
-    rows = [{"child": name, "server": server and asdict(server)} for name, server in sorted(servers.items())]
+def server_json(servers: Mapping[str, Owned]) -> Json:
+    """`beside` is what a replacement that did not end has left."""
+    rows = [
+        {"child": name, "server": found.server and asdict(found.server), "beside": [*map(asdict, _beside(found))]}
+        for name, found in sorted(servers.items())
+    ]
     value: Json = json.loads(json.dumps(rows, default=str))
     return value
 
@@ -78,11 +84,22 @@ def _why_off(child: Child) -> str:
     return f"asleep: fleet wake {child.name}" if child.asleep else "switched off, as the fleet file says"
 
 
-def _server_row(name: str, server: Server | None) -> tuple[Text, ...]:
-    if server is None:
-        return (Text(name), Text("no server"), *(Text(NOTHING) for _ in LIST[2:]))
+def _beside(found: Owned) -> tuple[Server, ...]:
+    return tuple(server for server in found.servers if found.server is None or server.id != found.server.id)
+
+
+def _server_rows(name: str, found: Owned) -> Iterator[tuple[Text, ...]]:
+    if found.server is None:
+        yield (Text(name), Text("no server"), *(Text(NOTHING) for _ in LIST[2:]))
+    else:
+        yield _server_row(name, found.server, found.server.status)
+    for server in _beside(found):
+        yield _server_row(name, server, f"{server.status}, left of a replacement")
+
+
+def _server_row(name: str, server: Server, status: str) -> tuple[Text, ...]:
     created = f"{server.created:%Y-%m-%d %H:%M}"
-    cells = (server.status, str(server.id), server.server_type, server.region, server.address, created)
+    cells = (status, str(server.id), server.server_type, server.region, server.address, created)
     return (Text(name), *(_text(cell) for cell in cells))
 
 

@@ -65,6 +65,7 @@ def _child_json(child: Child) -> Json:
             "checkpoints": [],
             "asides": [],
             "held": None,
+            "noted": [],
             "switch": None,
             "unknown": child.silence_detail or True,
         }
@@ -73,6 +74,7 @@ def _child_json(child: Child) -> Json:
         "checkpoints": [dict(asdict(checkpoint)) for checkpoint in facts.checkpoints],
         "asides": [*facts.asides],
         "held": dict(asdict(facts.held)) if facts.held else None,
+        "noted": [dict(asdict(held)) for held in facts.noted],
         "switch": dict(asdict(facts.switch)) if facts.switch else None,
     }
 

@@ -25,7 +25,7 @@ from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
 from reconciler.fleet import former_names
 from reconciler.ids import ID_FORMAT, free_id, later_id, moment_of
 from reconciler.manifests import fitted
-from reconciler.model import Backup, BackupSettings, Checkpoint, Command, Purpose, Secret
+from reconciler.model import Backup, BackupSettings, Checkpoint, Command, Hold, Purpose, Secret
 from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
 from reconciler.steps.release import NODE_DIRECTORY
@@ -44,6 +44,7 @@ class Memory:
     shelf: Shelf
     identity: Secret
     is_named: bool = False  # just now, by a person
+    held: tuple[Hold, ...] = ()  # versions that its child was brought back from by its newest backup, whichever this is
 
 
 def memory_of(backup: Backup, shelf: Shelf, ports: Ports, identity: Secret | None = None) -> Memory:
@@ -88,7 +89,7 @@ def carry(
 ) -> Backup:
     """From the host into the vault, sealed on its way, and read back."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
-    held = work.facts.noted if work.facts is not None and purpose is not Purpose.EARLIER else None
+    held = work.facts.noted if work.facts is not None and purpose is not Purpose.EARLIER else ()
     try:
         with TemporaryDirectory() as place:
             sealed, again = Path(place) / "sealed", Path(place) / "again"

@@ -9,14 +9,15 @@ from reconciler.commands.backups import PLACED
 from reconciler.errors import HostError, Refused
 from reconciler.fleet import former_names
 from reconciler.managed import files
-from reconciler.model import Backup, Purpose, ServerStatus, Sleep
+from reconciler.model import Purpose, ServerStatus, Sleep
 from reconciler.steps import backups
+from reconciler.steps.backups import Memory
 from reconciler.steps.earlier import keep_earlier
 from reconciler.steps.guards import reread
+from reconciler.steps.holds import keep_holds
 from reconciler.steps.server import check_stock
 from reconciler.steps.shelf import shelf_of
 from reconciler.steps.sleeping import set_sleep
-from reconciler.steps.switching import keep_hold
 from reconciler.steps.versions import linked
 from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of, uid_of
 
@@ -139,26 +140,23 @@ def ensure_memory(work: Work) -> bool:
         return False
     host, backup = work.connection(), work.memory.backup
     if host.run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip() == backup.digest:
-        return _keep_hold(work, backup)
+        return _keep_holds(work, work.memory)
     work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
     checkpoint = backups.checkpoint_of(backup, work.facts.checkpoints if work.facts is not None else ())
     backups.send(work.memory, work, checkpoint)
     host.run(commands.stop_unit(files.UNIT))  # a boot, or an apply that knew of no memory, may have started it
     host.run(commands.place_state(checkpoint, backup.digest))
     work.look()
-    _keep_hold(work, backup)
+    _keep_holds(work, work.memory)
     return True
 
 
-def _keep_hold(work: Work, backup: Backup) -> bool:
-    """A version that the child was brought back from is not tried again because it has slept, or was made anew."""
-    is_its_own = backup.child in (work.name, *former_names(work.fleet, work.name)) and not work.existing().is_throwaway
-    assert work.facts is not None
-    if backup.held is None or not is_its_own or work.facts.noted is not None or work.retries:
+def _keep_holds(work: Work, memory: Memory) -> bool:
+    """Versions that the child was brought back from are not tried again because it has slept, or was made anew."""
+    is_its_own = memory.backup.child in (work.name, *former_names(work.fleet, work.name))
+    if not is_its_own or work.retries or work.existing().is_throwaway:
         return False
-    keep_hold(work, backup.held)
-    work.look()
-    return True
+    return keep_holds(work, memory.held)
 
 
 def ensure_asleep(work: Work) -> bool:

@@ -13,9 +13,10 @@ from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
 from reconciler.model import Command, Rung
 from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway
+from reconciler.steps.holds import held_note, noted_on
 from reconciler.steps.lasting import LEAST_MB
 from reconciler.steps.power import boot_anew
-from reconciler.steps.switching import held_note, new_id
+from reconciler.steps.switching import new_id
 from reconciler.steps.system import stop_gateway
 from reconciler.steps.versions import linked
 from reconciler.steps.work import Work
@@ -104,7 +105,7 @@ def ensure_doctored(work: Work) -> bool:
     if work.copy not in {checkpoint.id for checkpoint in work.facts.checkpoints} or work.facts.switch is not None:
         host.run(commands.begin_switch(work.copy, version, version))  # the gateway is stopped, and comes back if we die
         host.run(commands.take_checkpoint())
-        host.run(commands.stay(work.copy, version, held_note(work.facts.noted)))
+        host.run(commands.stay(work.copy, version, held_note(noted_on(work))))
         work.note("checkpoint-taken", durable=True, checkpoint=work.copy, version=version)
     else:
         stop_gateway(work)

@@ -39,13 +39,13 @@ from reconciler.steps.access import ensure_reachable
 from reconciler.steps.earlier import keep_earlier
 from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, when_unlocked
+from reconciler.steps.holds import keep_holds
 from reconciler.steps.lasting import BEFORE, know_before, labels_of_before
 from reconciler.steps.memory import ensure_copy, may_remember
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
 from reconciler.steps.shelf import Shelf, shelf_of
 from reconciler.steps.spares import beside, discard, make_silent, set_label, silence
-from reconciler.steps.switching import keep_hold
 from reconciler.steps.versions import is_held
 from reconciler.steps.versions import present as present_version
 from reconciler.steps.work import Work
@@ -85,7 +85,7 @@ def ensure_handed_over(work: Work) -> bool:
     """
     old = _before(work)
     server = deletable(old) or present(old)
-    _carry_hold(work, old)
+    _carry_holds(work, old)
     work.note("hand-over-intended", durable=True, server=server.id, successor=work.existing().id)
     work.is_handing_over = True  # from here on a failure goes back
     if work.without_copy or not may_remember(old):
@@ -202,14 +202,12 @@ def _version_of_successor(work: Work) -> str | None:
     return None if spec.version == LATEST else spec.version
 
 
-def _carry_hold(work: Work, old: Work) -> None:
+def _carry_holds(work: Work, old: Work) -> None:
     """What the old host keeps away from, the new one does. What the whole fleet does is noted at the cloud already."""
-    held = old.facts.noted if old.facts else None
-    if held is None or work.retries:
+    if old.facts is None or not old.facts.noted or work.retries:
         return
-    if work.look().noted != held:
-        keep_hold(work, held)
-        work.look()
+    work.look()
+    keep_holds(work, old.facts.noted)
 
 
 def _carry_checkpoints(work: Work, old: Work, shelf: Shelf, settings: BackupSettings) -> None:

@@ -7,13 +7,11 @@ earlier apply has left is never gone on with: it is undone, and another one begi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Final
 
 from reconciler import commands
-from reconciler.commands.switching import ASIDES, CHECKPOINTS, HELD_PATH
+from reconciler.commands.switching import ASIDES, CHECKPOINTS
 from reconciler.diff import value_at
 from reconciler.errors import CommandFailed, HostError, VaultError
 from reconciler.ids import later_id
@@ -21,6 +19,7 @@ from reconciler.managed import files
 from reconciler.model import Backup, Checkpoint, Hold, Purpose, Switch
 from reconciler.steps import backups
 from reconciler.steps.gateway import unproven, validate_candidate
+from reconciler.steps.holds import held_note, holds_with, noted_on, without_hold
 from reconciler.steps.lasting import know_before
 from reconciler.steps.shelf import Shelf, shelf_of
 from reconciler.steps.system import install_files
@@ -156,11 +155,9 @@ def ensure_kept(work: Work) -> bool:
     """The host does not go back any more."""
     if work.switch is None:
         return False
-    switch, noted = work.switch, work.facts.noted if work.facts is not None else None
-    still_held = noted if noted is not None and noted.version != work.switch.target else None
-    kept = work.hold_afterwards or still_held
-    held = _json(kept) if kept else b""
-    work.connection().run(commands.stay(switch.checkpoint, switch.target, held))
+    switch = work.switch
+    held = holds_with(work.hold_afterwards, without_hold(switch.target, noted_on(work)))
+    work.connection().run(commands.stay(switch.checkpoint, switch.target, held_note(held)))
     work.note("switched", durable=True, **_words(switch))
     work.switch, work.restore, work.hold_afterwards = None, None, None
     work.look()
@@ -193,7 +190,8 @@ def ensure_gone_back(work: Work) -> bool:
     if work.failure and work.has_begun and not work.is_suspect and work.look().switch is None:
         work.failure = ""  # the host has gone back by itself: nobody knows what would have come of it
     work.note("go-back-intended", durable=True, **_words(switch), reason=work.failure)
-    held = _json(Hold(switch.target, work.failure, at, work.is_suspect)) if work.failure else b""
+    new = Hold(switch.target, work.failure, at, work.is_suspect) if work.failure else None
+    held = held_note(holds_with(new, noted_on(work))) if new is not None else b""  # what is noted stays as it is
     work.connection().run(commands.go_back(switch.origin, held))
     work.switch, work.restore, work.hold_afterwards, work.retries = None, None, None, False
     has_stayed = linked(work.look()) == switch.target != switch.origin  # the word that it may has arrived
@@ -222,16 +220,6 @@ def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int, now: str = ""
     return tuple(sorted(ranked[:most], key=lambda found: found.id))
 
 
-def keep_hold(work: Work, held: Hold) -> None:
-    """Of a host that takes over from another: what was held there. Raises HostError."""
-    work.connection().run(commands.install_file(HELD_PATH, _json(held), "root:root", "0600", "0700"))
-
-
-def forget_hold(work: Work) -> None:
-    """What was brought back is no healthier than what failed, so that is not to blame. Raises HostError."""
-    work.connection().run(commands.remove_file(HELD_PATH))
-
-
 def _is_switching(work: Work) -> bool:
     """It is at another version than the wanted one, or another state is wanted."""
     assert work.facts is not None
@@ -247,12 +235,3 @@ def _new_switch(work: Work) -> Switch:
 
 def _words(switch: Switch) -> Mapping[str, str | None]:
     return {"from_version": switch.origin, "to_version": switch.target, "checkpoint": switch.checkpoint}
-
-
-def held_note(held: Hold | None) -> bytes:
-    """What a host keeps of it; empty for nothing."""
-    return b"" if held is None else _json(held)
-
-
-def _json(held: Hold) -> bytes:
-    return json.dumps(asdict(held)).encode()

@@ -42,10 +42,11 @@ def present(facts: HostFacts) -> str | None:
 
 
 def with_quarantine(facts: HostFacts, spec: ChildSpec | None, quarantined: Mapping[str, Hold]) -> HostFacts:
-    """What the whole fleet keeps away from is held here too, unless this host has its own reasons."""
-    held = quarantined.get(spec.version) if spec is not None else None
-    has_own = facts.held is not None and held is not None and facts.held.version == held.version
-    return facts if held is None or has_own else replace(facts, held=held)
+    """What keeps this child from the file's version: its host's own reason, or else the whole fleet's."""
+    if spec is None:
+        return facts
+    own = next((held for held in facts.noted if held.version == spec.version), None)
+    return replace(facts, held=own or quarantined.get(spec.version))
 
 
 def linked(facts: HostFacts) -> str | None:

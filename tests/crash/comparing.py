@@ -93,7 +93,7 @@ def comparable(facts: HostFacts | None) -> dict[str, Any]:
     value["gateway"].pop("channel_activity")
     # A host that goes back by itself leaves the copy, and the next apply takes another one.
     value.pop("asides")
-    value.pop("noted")  # of what is held, which is compared, the part that the host has noted
+    value.pop("noted")  # what is held is compared: by the host itself, or, where it has gone back alone, by the fleet
     value["checkpoints"] = sorted({checkpoint["version"] for checkpoint in value["checkpoints"]})
     value["held"] = value["held"] and value["held"]["version"]
     for name in OF_ONE_UID:

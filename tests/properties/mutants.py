@@ -29,6 +29,7 @@ ASKED: Final = frozenset(
             "steps/__init__",
             "steps/configuring",
             "steps/gateway",
+            "steps/holds",
             "steps/labels",
             "steps/memory",
             "steps/mending",
@@ -53,7 +54,12 @@ SPEAKING: Final = frozenset(
         "planner/notices._about_earlier",  # tests/unit/test_kept_before.py
         # tests/unit/test_steps_switching.py has what it refuses
         *("planner/versions.rollback_of", "planner/versions._there_are", "planner/versions._since"),
-        *("planner/versions.about_waking", "planner/versions.about_version", "planner/rollout._waits"),
+        *(
+            "planner/versions.about_waking",
+            "planner/versions.about_version",
+            "planner/versions._afterwards",
+            "planner/rollout._waits",
+        ),
         # what a person asks for rung by rung, or writes, and no plan has: tests/unit/test_cli_resuscitate.py
         *("actions/__init__.steps_of", "actions/resuscitate.reason", "actions/configure.reason"),
         "actions/update._crowded",  # tests/unit/test_rollouts.py
@@ -62,6 +68,7 @@ SPEAKING: Final = frozenset(
         *("ownership.Owned.servers", "ownership._too_many_successors"),
         *("steps/comparison._leftovers", "planner/__init__._servers_of", "actions/update._unended"),
         # what a bot shows: tests/unit/test_bot_profile.py has what is planned and done for it
+        "planner/notices.about_spares",  # tests/unit/test_cli_rebuild.py
         *("planner/notices.about_bot", "steps/comparison._profile_changes", "steps/comparison.profile_digest"),
         "steps/notes._bot_as_declared",
         *(

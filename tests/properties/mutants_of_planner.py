@@ -84,7 +84,7 @@ PLANNER: Final = (
     ),
     *of(
         "planner/judging",
-        ("return Judgement(None, (blocked,), _blocked_sync(child))", "pass"),
+        ("return Judgement(None, (blocked, *notices.about_spares(child)), _blocked_sync(child))", "pass"),
         ("if missing is not None and action is not None and _makes_server(action, child):", "if False:"),
         ("and _makes_server(action, child):\n        action", ":\n        action"),
         ("notices.needs_replacement(child, situation)", "None"),

@@ -113,7 +113,10 @@ EVERY: Final = (
     + [Minded(None, wants, there=there) for wants in VERSIONS for there in ("none", "asleep", "silent")]
     + [Minded(at, wants, held=True, there="unwanted") for at, wants in product(VERSIONS, VERSIONS)]
     + [Minded(None, wants, there="none", asked="retry") for wants in VERSIONS]
-    + [Minded(at, wants, holds_another=True) for at, wants in product(VERSIONS, VERSIONS)]
+    + [
+        Minded(at, wants, held=held, holds_another=True)
+        for at, wants, held in product(VERSIONS, VERSIONS, (False, True))
+    ]
     + [Minded(MIDDLE, MIDDLE, crowd=crowd) for crowd in ("copies", "asides")]
     + [Minded(MIDDLE, MIDDLE, going=MIDDLE, coming=MIDDLE, crowd=crowd) for crowd in ("copies", "asides")]
     + [Minded(at, wants, copy=wants) for at, wants in product(VERSIONS, VERSIONS)]
@@ -159,7 +162,7 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
         managed={**child.facts.managed, "release": {**_as_map(child.facts.managed["release"]), **release}},
         checkpoints=(copy_of(it),) if it.copy else CROWD if it.crowd == "copies" else (),
         asides=tuple(f"{copy.id}@{copy.version}" for copy in CROWD) if it.crowd == "asides" else (),
-        held=hold(it.wants) if it.held else hold("2026.9.1") if it.holds_another else None,
+        noted=(*([hold("2026.9.1")] if it.holds_another else []), *([hold(it.wants)] if it.held else [])),
         switch=Switch(it.coming, it.going, "20261126T120000Z", is_made=True) if it.going else None,
     )
     is_free = it.asked in ("retry", "rollback")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from tests.fakes.fleets import FakeFleet
 
 DOG, CAT = "my dog is called Bello", "my cat is called Mimi"
 OLD, NEW = "2026.9.6", "2026.9.7"
+AGAIN: Final = "fleet rebuild alice --no-backup alice"
 REBUILD: Final = ("rebuild", "alice", "--no-backup", "alice", "--yes")
 SILENT: Final = HostTimedOut("no answer within 10 s")
 
@@ -120,7 +122,16 @@ def test_a_new_server_that_never_comes_up_is_not_tried_for_ever(fleet: CommandLi
         return answer
 
     fleet.world.cloud.create_server = broken  # type: ignore[method-assign]
-    assert fleet(*REBUILD).code == 1
+    failed, old, new = fleet(*REBUILD), *servers(fleet)
+    name = fleet.world.cloud.by_id[new].name
+    assert failed.code == 1
+    assert f"the new server, {name} ({fleet.world.cloud.by_id[new].address}), is kept, and paid for" in failed.out
+    assert f"go on with it: {AGAIN}\n" in failed.out
+    planned, listed = fleet("plan"), json.loads(fleet("list", "--json").out)
+    assert f"Warning: alice has another server, {name}: it is left of a replacement" in planned.out
+    assert f"go on with that, from its newest backup: {AGAIN};" in planned.out
+    assert [(row["server"]["id"], [it["id"] for it in row["beside"]]) for row in listed[:1]] == [(old, [new])]
+    assert f"running, left of a replacement  {new} " in fleet("list").out
     fleet.world.cloud.create_server = made  # type: ignore[method-assign]
     assert fleet(*REBUILD).code == 0
     assert (len(servers(fleet)), memory(fleet)) == (1, [DOG])

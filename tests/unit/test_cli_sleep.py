@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -353,3 +354,22 @@ def test_who_is_not_destroyed_cannot_be_given_up_with_it(fleet: CommandLine) -> 
     assert said.code == 64
     assert "bob is not among those that are destroyed" in said.err
     assert len(fleet.world.cloud.by_id) == 2
+
+
+def test_who_sleeps_elsewhere_than_the_file_says_now_is_named_long_before_it_shall_wake(
+    fleet: CommandLine, tmp_path: Path
+) -> None:
+    settings = fleet.world.specs["alice"].backup
+    fleet("hibernate", "alice", "--yes")
+    assert "Warning" not in fleet("plan").out
+    fleet.world.change("alice", backup=replace(settings, to=str(tmp_path / "elsewhere")))
+    said = fleet("plan")
+    assert "Warning: alice sleeps, and its backup 20261122T120006Z is not where the fleet file keeps" in said.out
+    refused = fleet("wake", "alice", "--yes")
+    assert (refused.code, "where `backup: to` was changed since, put it back for now" in refused.err) == (4, True)
+    (tmp_path / "elsewhere").write_text("no directory")
+    assert "nobody can see whether its backup 20261122T120006Z is still there" in fleet("plan").out
+    fleet.world.change("alice", backup=settings)
+    assert "Warning" not in fleet("plan").out
+    assert fleet("wake", "alice", "--yes").code == 0
+    assert fleet.world.host("alice").gateway.memory == [DOG]

@@ -182,6 +182,27 @@ def test_a_version_that_was_held_is_held_by_who_is_made_anew_from_a_backup(world
     assert (held(world), world.planned()) == (NEW, [])
 
 
+@pytest.mark.parametrize("purpose", [Purpose.COPY, Purpose.EARLIER], ids=["an older copy", "what was set aside"])
+def test_what_is_held_is_of_the_child_and_not_of_the_memory_that_it_wakes_with(state: Path, purpose: Purpose) -> None:
+    """The older copy was made before anybody went back, and knows of nothing that is held."""
+    world = FakeFleet(state, ("alice",)).applied()
+    world.client().keeper().create(["alice"])
+    world.change("alice", version=NEW)
+    world.apply()
+    world.clock.sleep(3600)
+    client = world.client()
+    with client.lock("fleet rollback"):
+        client.apply(client.plan_rollback(["alice"], None))
+    world.clock.sleep(3600)
+    world.apply(options=SLEEPS)
+    older = next(it for it in kept(world, purpose) if it.version == OLD)
+    assert older.held == ()
+    client = world.client()
+    client.begin_waking(planned := client.plan_waking({"alice": older}))
+    assert [outcome.code for outcome in client.apply(planned)] == [OutcomeCode.DONE]
+    assert (held(world), world.planned(), linked(world.host("alice"))) == (NEW, [], OLD)
+
+
 def test_what_another_child_holds_is_not_given_with_its_memory(world: FakeFleet) -> None:
     [made] = world.client().keeper().create(["alice"])
     assert made.backup is not None
@@ -192,7 +213,7 @@ def test_what_another_child_holds_is_not_given_with_its_memory(world: FakeFleet)
     assert all(outcome.code is OutcomeCode.DONE for outcome in client.apply(planned))
     facts = world.client().plan().children["carol"].facts
     assert facts is not None
-    assert facts.held is None
+    assert (facts.held, facts.noted) == (None, ())
 
 
 @pytest.fixture
@@ -262,7 +283,7 @@ def test_no_user_is_told_and_nothing_stopped_where_there_is_no_room_for_its_memo
     host.fails = [("check for room", CommandFailed("another version takes 9000 MB of disk, and 8000 MB are left"))] * 2
     [outcome] = fresh.apply()
     assert "another version takes 9000 MB of disk" in outcome.error
-    assert (host.gateway.starts, fresh.client().plan().children["alice"].facts.held) == (starts, None)  # type: ignore[union-attr]
+    assert (host.gateway.starts, fresh.client().plan().children["alice"].facts.noted) == (starts, ())  # type: ignore[union-attr]
 
 
 def test_what_is_set_aside_of_the_version_of_its_checkpoint_is_kept_beside_that(state: Path) -> None:

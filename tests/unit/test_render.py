@@ -28,10 +28,10 @@ from reconciler.model import (
     PlanOptions,
     Reason,
     ReasonCode,
-    Server,
     Severity,
     Sync,
 )
+from reconciler.ownership import Owned
 from reconciler.planner import plan
 from reconciler.render.changes import LONGEST_PART, MOST_PARTS, parts, sides
 from reconciler.render.diagnostics import error_text
@@ -174,7 +174,7 @@ LONG = ("a-child-with-a-very-long-name", "a-child-with-a-very-long-nam2")
 
 
 def test_what_does_not_fit_on_a_terminal_stands_below_its_row() -> None:
-    servers = {name: make_server(name, id=number) for name, number in zip(LONG, (1003, 1009), strict=True)}
+    servers = {name: Owned(make_server(name, id=number)) for name, number in zip(LONG, (1003, 1009), strict=True)}
     assert shown(server_table(servers), 80) == (
         "CHILD                          STATUS   ID    TYPE  REGION  ADDRESS\n"
         "a-child-with-a-very-long-nam2  running  1009  cx23  nbg1    192.0.2.10\n"
@@ -220,7 +220,7 @@ def test_what_a_host_says_cannot_drive_the_terminal() -> None:
 
 
 def test_the_list_shows_what_the_cloud_says_and_what_is_missing() -> None:
-    servers: dict[str, Server | None] = {"bob": None, "alice": make_server("alice", region=EVIL)}
+    servers = {"bob": Owned(), "alice": Owned(make_server("alice", region=EVIL))}
     lines = piped(server_table(servers)).splitlines()
     assert [line.split()[0] for line in lines] == ["CHILD", "alice", "bob"]
     assert lines[1].isprintable()

@@ -195,5 +195,25 @@ def test_fewer_checkpoints_in_the_file_are_a_change_of_their_own(world: FakeFlee
 def test_a_version_that_the_fleet_keeps_away_from_does_not_hide_what_a_host_has_noted(world: FakeFleet) -> None:
     """Whose file names a quarantined version holds that one; its own failure with another counts all the same."""
     hold, other = Hold(NEW, "it was not ready", "2026-11-01T00:00:00+00:00", True), Hold("2026.9.8", "", "")
-    facts = replace(world.client().plan().children["alice"].facts, noted=hold, held=other)  # type: ignore[type-var]
+    facts = replace(world.client().plan().children["alice"].facts, noted=(hold,), held=other)  # type: ignore[type-var]
     assert held_by_hosts([Child("alice", facts=facts)]) == {NEW: frozenset({"alice"})}
+
+
+def test_nobody_is_promised_a_version_that_the_next_apply_keeps_it_from(world: FakeFleet) -> None:
+    """Who is asked to try it again is so by this apply alone; and a server that is off has no host to ask."""
+    stays = f"{NEW} is held back, so it stays there: to try that, fleet apply --retry {{}} after this one"
+    to_new(world, ("alice", "bob"))
+    world.host("alice").gateway.flawed = {NEW: "exits"}
+    world.change("bob", enabled=False)
+    world.apply()
+    assert list(world.client().quarantined()) == [NEW]
+    world.change("bob", enabled=True)
+    world.change("alice", regions=("hel1",))
+    asked = replace(MOVED, retry=frozenset({"alice"}))
+    notes = {action.child: action.notes for action in world.client().plan(options=asked).plan.actions}
+    assert f"it moves with OpenClaw {OLD}; {stays.format('alice')}" in notes["alice"]
+    assert f"it starts with OpenClaw {OLD}; {stays.format('bob')}" in notes["bob"]
+    world.client().clear_quarantine(NEW)
+    notes = {action.child: action.notes for action in world.client().plan(options=asked).plan.actions}
+    assert f"it moves with OpenClaw {OLD}; {stays.format('alice')}" in notes["alice"]  # its own host keeps it from that
+    assert f"it starts with OpenClaw {OLD}; the apply after this one brings it to {NEW}" in notes["bob"]

@@ -61,7 +61,7 @@ def test_a_new_version_keeps_the_memory_and_leaves_a_checkpoint_of_the_old(world
     facts = world.client().plan().children["alice"].facts
     assert facts is not None
     assert [checkpoint.version for checkpoint in facts.checkpoints] == [OLD]
-    assert (facts.switch, facts.held) == (None, None)
+    assert (facts.switch, facts.held, facts.noted) == (None, None, ())
     assert world.planned() == []
 
 
@@ -81,6 +81,46 @@ def test_a_version_that_fails_its_proof_is_left_again_with_the_memory_of_before(
     assert held.summary.startswith(f"alice stays at {OLD}: {NEW} is held back since")
     assert quarantined.summary.startswith(f"OpenClaw {NEW} is quarantined since")
     assert world.apply() == []  # the same failed change is not tried again by itself
+
+
+NEWER: Final = "2026.9.8"
+
+
+def test_each_version_that_failed_is_held_also_where_another_has_failed_since(world: FakeFleet) -> None:
+    host = world.host("alice")
+    host.gateway.flawed = {NEW: "exits", NEWER: "exits"}
+    for version in (NEW, NEWER):
+        world.change("alice", version=version)
+        world.apply()
+    for version in (NEW, NEWER):
+        world.client().clear_quarantine(version)  # so that nothing but its own host keeps it from that
+        world.change("alice", version=version)
+        assert (world.planned(), held_of(world)) == ([], [NEWER, NEW])
+    host.gateway.flawed = {NEWER: "exits"}
+    [outcome] = world.apply(options=PlanOptions(retry=frozenset({"alice"})))
+    assert "is back at" in outcome.advice  # that was NEWER
+    world.change("alice", version=NEW)
+    assert world.apply(options=PlanOptions(retry=frozenset({"alice"})))[0].code is OutcomeCode.DONE
+    assert (held_of(world), linked(host)) == ([NEWER], NEW)  # what runs is not held, the other still is
+
+
+def test_an_acquittal_is_of_the_version_that_was_tried(world: FakeFleet) -> None:
+    host = world.host("alice")
+    host.gateway.flawed = {NEW: "exits"}
+    world.change("alice", version=NEW)
+    world.apply()
+    world.change("alice", version=NEWER)
+    after(host, "make the switch", lambda: setattr(host.gateway, "channel_error", "401 Unauthorized"))
+    [outcome] = world.apply()
+    assert "not healthy there either" in outcome.advice
+    assert held_of(world) == [NEW]
+
+
+def held_of(world: FakeFleet) -> list[str]:
+    """By its host alone, the last first."""
+    facts = world.client().plan().children["alice"].facts
+    assert facts is not None
+    return [hold.version for hold in facts.noted]
 
 
 def test_the_newer_state_is_kept_aside(world: FakeFleet) -> None:
@@ -479,7 +519,7 @@ def test_what_is_ill_on_either_version_is_no_fault_of_the_new_one(world: FakeFle
     [outcome] = world.apply()
     assert "alice is back at 2026.9.6, and not healthy there either" in outcome.advice, outcome
     planned = world.client().plan()
-    assert (planned.plan.quarantined, planned.children["alice"].facts.held) == ({}, None)  # type: ignore[union-attr]
+    assert (planned.plan.quarantined, planned.children["alice"].facts.noted) == ({}, ())  # type: ignore[union-attr]
 
 
 def test_who_tries_a_quarantined_version_again_in_vain_leaves_the_quarantine_as_it_was(world: FakeFleet) -> None:
