@@ -18,6 +18,7 @@ from reconciler.model import BotIdentity, ChildSpec, Event, Fleet, Secret, Serve
 from reconciler.model import CheckedBot as Checked
 from reconciler.parallel import in_parallel
 from reconciler.ports import Channel, Ports
+from reconciler.selection import not_declared
 from reconciler.steps.work import bot_of
 
 WORKERS: Final = 8  # Telegram wants no more than 30 requests a second
@@ -93,7 +94,7 @@ class Bots:
 
     def _spec(self, name: str) -> ChildSpec:
         if name not in self._fleet.children:
-            raise UsageProblem(f"the fleet file declares no child {name}", "write it there first")
+            raise not_declared(name, self._fleet.children)
         return self._fleet.children[name]
 
     def _sharing(self) -> Mapping[str, list[str]]:

@@ -34,7 +34,8 @@ def shown(specs: Mapping[str, ChildSpec], on_each: OnEach) -> list[ChildConfig]:
 def differing(child: Child) -> ChildConfig:
     """How what is on the host differs from the file, by the last look."""
     if child.facts is None:
-        return ChildConfig(child.name, problem="its host was not looked at", advice=f"fleet diagnose {child.name}")
+        why = child.silence_detail or "its host was not looked at"
+        return ChildConfig(child.name, problem=why, advice=f"fleet diagnose {child.name}")
     changes = tuple(_masked(change) for change in differences(child) if change.path.startswith(CONFIG))
     applied = child.facts.applied
     return ChildConfig(child.name, differences=changes, applied_at=applied.at if applied is not None else "")

@@ -10,6 +10,7 @@ from reconciler import wholefile
 from reconciler.errors import ConfigError, Refused, UsageProblem
 from reconciler.fleet import files_of_children, load_fleet
 from reconciler.model import Diagnostic, Fleet, Json, Severity
+from reconciler.selection import not_declared
 from reconciler.yamledit import Text
 
 
@@ -101,7 +102,7 @@ class FleetFile:
 
     def _file(self, name: str) -> Path:
         if name not in self._of_child:
-            raise UsageProblem(f"the fleet file declares no child {name}", f"write it there first: fleet add {name}")
+            raise not_declared(name, self._of_child)
         return self._of_child[name]
 
     def _text(self, file: Path) -> Text:

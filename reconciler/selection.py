@@ -96,6 +96,13 @@ def _refuse_strangers(kind: str, patterns: Iterable[str], known: Iterable[str]) 
         raise UsageProblem(f"no {kind} matches {pattern}", shown)
 
 
+def not_declared(name: str, declared: Iterable[str]) -> UsageProblem:
+    """What to raise of a child that the fleet file does not have."""
+    near = difflib.get_close_matches(name, sorted(declared), _MOST_NEAR)
+    meant = f"did you mean {' or '.join(near)}? else " if near else ""
+    return UsageProblem(f"the fleet file declares no child {name}", f"{meant}write it there first: fleet add {name}")
+
+
 def _some(names: list[str], most: int = 20) -> str:
     rest = len(names) - most
     return (", ".join(names[:most]) or "none") + (f" and {rest} more" if rest > 0 else "")

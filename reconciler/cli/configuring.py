@@ -15,6 +15,7 @@ from reconciler.cli.output import show_lines, whoever_reads
 from reconciler.cli.private import write_private
 from reconciler.cli.run import yes_option
 from reconciler.errors import Refused, UsageProblem
+from reconciler.selection import not_declared
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
@@ -185,7 +186,7 @@ def _write(
 
 def _check(client: FleetClient, child: str) -> None:
     if child not in client.fleet.children:
-        raise UsageProblem(f"the fleet file declares no child {child}", "fleet list shows who is there")
+        raise not_declared(child, client.fleet.children)
 
 
 def _read(file: Path) -> bytes:

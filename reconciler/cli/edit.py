@@ -15,7 +15,7 @@ from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import ConfigError, Refused, UsageProblem
-from reconciler.selection import Selection, resolve
+from reconciler.selection import Selection, not_declared, resolve
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
@@ -183,7 +183,7 @@ def _adopt_config(
     from reconciler.render.configs import path_text
 
     if child not in client.fleet.children:
-        raise UsageProblem(f"the fleet file declares no child {child}", f"write it there first: fleet add {child}")
+        raise not_declared(child, client.fleet.children)
     values = adoptable(client.fleet.children[child], client.whole_config(child), keys)
     if not values:
         click.echo(f"The configuration of {child} is as its `config` says. To take over a key of the agent: --key PATH")
@@ -204,7 +204,7 @@ def _put_version(file: FleetFile, names: tuple[str, ...], version: str) -> None:
 
 def _let_in(client: FleetClient, child: str) -> list[int]:
     if child not in client.fleet.children:
-        raise UsageProblem(f"the fleet file declares no child {child}", f"write it there first: fleet add {child}")
+        raise not_declared(child, client.fleet.children)
     [access] = client.pairings().look([child])
     if access.problem:
         raise Refused(access.problem, access.advice)

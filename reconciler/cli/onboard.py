@@ -14,6 +14,7 @@ from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, whoever_reads
 from reconciler.errors import Refused, SecretError, TokenRefused, UsageProblem
+from reconciler.selection import not_declared
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
@@ -45,7 +46,7 @@ def onboard(
 
     client = open_client(settings)
     if child not in client.fleet.children:
-        raise UsageProblem(f"the fleet file declares no child {child}", f"write it there first: fleet add {child}")
+        raise not_declared(child, client.fleet.children)
     wanted = onboarding.whom(client.fleet.children[child], user)
     text = welcome or onboarding.WELCOME
     onboarding.first_letter(client.fleet, child, wanted or 1, text)  # before anything is done

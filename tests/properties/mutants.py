@@ -78,6 +78,7 @@ SPEAKING: Final = frozenset(
             "steps/comparison.keeping_left_alone",
             "steps/comparison._keeping",
             "selection._some",
+            "selection.not_declared",
         ),
     }
 )
