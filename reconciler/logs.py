@@ -25,6 +25,7 @@ _WRONG: Final = "fleet status {} says what is wrong"
 _TOGETHER: Final = 3.0  # seconds between what the gateway logs and what the journal has of it, at most
 _LONGEST: Final = 4000  # characters of a line: no host is asked for longer ones
 _LAST_WORD: Final = re.compile(r"[^\s\"',;&(){}\[\]<>]*$")
+_PAGES: Final = 40  # answers of a host that are taken in at once; what comes after them, the next look takes
 _REMEMBERED: Final = 2000  # lines of which the other copy may still come
 # As the gateway prints it: 2026-11-22T07:26:34.913+00:00 [gateway] ready
 _PRINTED: Final = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+ )?(?:\[[^\]]{1,60}\] )?")
@@ -91,29 +92,47 @@ class _Reader:
 
     def read(self, host: Host, wanted: LogRequest) -> ChildLog:
         """What there is, or what has come since the look before. Raises HostError."""
-        place = self._place
         # What a pattern leaves over nobody can tell before the secrets are out of it: a pattern must not find those.
         lines = wanted.lines if wanted.pattern is None else None
         age = wanted.age.total_seconds() if wanted.age is not None else None
+        told, is_cut = list[LogLine](), False
+        for _ in range(_PAGES):
+            try:
+                entries, cut, more = self._page(host, lines, age, wanted)
+            except HostError:
+                if not told:
+                    raise
+                break  # what has come is shown, and the next look goes on after it
+            told, is_cut = told + entries, is_cut or cut
+            if not more:
+                break
+        shown = [line for line in self._once(told) if wanted.pattern is None or _matches(wanted.pattern, line)]
+        kept = shown if wanted.lines is None else shown[max(0, len(shown) - wanted.lines) :]
+        return ChildLog(self._child, tuple(kept), self._place, is_cut, self._unknown)
+
+    def _page(
+        self, host: Host, lines: int | None, age: float | None, wanted: LogRequest
+    ) -> tuple[list[LogLine], bool, bool]:
+        """What comes next, whether older lines were left out, and whether there is more. Raises HostError."""
+        place = self._place
         since = place.now if place is not None else None
         cursors = {"log": place.log, "journal": place.journal} if place is not None else {}
         asked = commands.read_logs(lines, since, None if place else age, errors=wanted.errors, **cursors)
         try:
             answer: Any = json.loads(host.run(asked).stdout)
+            of_log, of_journal = answer["log"], answer["journal"]
             told = [
-                *(_entry(LogSource.GATEWAY, it) for it in answer["log"]["entries"]),
-                *(_entry(LogSource.JOURNAL, it) for it in answer["journal"]["entries"]),
+                *(_entry(LogSource.GATEWAY, it) for it in of_log["entries"]),
+                *(_entry(LogSource.JOURNAL, it) for it in of_journal["entries"]),
             ]
-            place = LogPlace(float(answer["now"]), answer["log"]["cursor"], answer["journal"]["cursor"])
-            is_cut = answer["log"]["is_cut"] is True or answer["journal"]["is_cut"] is True
+            found = LogPlace(float(answer["now"]), of_log["cursor"], of_journal["cursor"])
+            is_cut, more = (any(it[word] is True for it in (of_log, of_journal)) for word in ("is_cut", "more"))
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError, OverflowError, OSError) as error:
             raise HostError("its host does not say what was logged", _WRONG.format(self._child)) from error
-        if self._place is not None:  # a file that is gone has no cursor, and the next one begins anew
-            place = LogPlace(place.now, place.log, place.journal or self._place.journal)
-        self._place = place
-        shown = [line for line in self._once(told) if wanted.pattern is None or _matches(wanted.pattern, line)]
-        kept = shown if wanted.lines is None else shown[max(0, len(shown) - wanted.lines) :]
-        return ChildLog(self._child, tuple(kept), place, is_cut, self._unknown)
+        if place is not None:  # a file that is gone has no cursor, and the next one begins anew
+            found = LogPlace(found.now, found.log, found.journal or place.journal)
+        self._place = found
+        return told, is_cut, more
 
     def _once(self, told: Iterable[LogLine]) -> Iterator[LogLine]:
         """In the order of time, without secrets; of what both have said, the first."""

@@ -20,7 +20,8 @@ _LOOKED_AT: Final = 1 << 20  # bytes of log, from its end
 _LOOKED_THROUGH: Final = 8 << 20  # where not every line is wanted, or as many as there are
 _LONGEST: Final = 4000  # characters of one line
 
-# Both print {"entries": [...], "cursor": ..., "is_cut": ...}, the oldest first; is_cut: older ones were left out.
+# Both print {"entries": [...], "cursor": ..., "is_cut": ..., "more": ...}, the oldest first; is_cut: older ones were
+# left out; more: what comes after the cursor was left for the next look. Who goes on from a cursor loses nothing so.
 _SHARED: Final = """
 import collections, datetime, glob, json, os, re, sys, time
 wanted = json.loads(sys.argv[1])
@@ -34,7 +35,18 @@ def told(found, cursor, is_cut):
             is_cut = is_cut or size > wanted["bytes"]
             break
         kept.appendleft(entry)
-    json.dump({"entries": list(kept), "cursor": cursor, "is_cut": is_cut}, sys.stdout)
+    json.dump({"entries": list(kept), "cursor": cursor, "is_cut": is_cut, "more": False}, sys.stdout)
+class Page:
+    def __init__(self):
+        self.entries, self.size, self.more = [], 0, False
+    def takes(self, entry):
+        self.size += len(json.dumps(entry))
+        self.more = self.size > wanted["bytes"] and bool(self.entries)
+        if not self.more:
+            self.entries.append(entry)
+        return not self.more
+    def tell(self, cursor):
+        json.dump({"entries": self.entries, "cursor": cursor, "is_cut": False, "more": self.more}, sys.stdout)
 def text_of(value):
     if isinstance(value, list):  # the journal's way with what is no text
         value = bytes(it & 255 for it in value if isinstance(it, int)).decode("utf-8", "replace")
@@ -86,7 +98,28 @@ sizes = [os.fstat(file.fileno()).st_size for _, file in there]
 cursor, first, start, since, is_cut = wanted["cursor"], 0, None, wanted["since"], False
 if cursor is not None and cursor[0] in numbers and sizes[numbers.index(cursor[0])] >= cursor[1]:
     first, start, since = numbers.index(cursor[0]), cursor[1], None
-found, before, left = [], None, wanted["looked_at"]
+found, before, left, page = [], None, wanted["looked_at"], Page()
+if start is not None:
+    for number in range(first, len(there)):
+        begin = start if number == first else 0
+        there[number][1].seek(begin)
+        data = there[number][1].read(min(sizes[number] - begin, left))
+        left -= len(data)
+        whole, end, rest = data.rpartition(b"\\n")
+        if not end and len(data) == wanted["looked_at"]:
+            whole, rest = data, b""  # no line is that long
+        cursor = [numbers[number], begin]
+        for line in whole.split(b"\\n") if whole + end else []:
+            one = entry(line.decode("utf-8", "replace"), before)
+            before = one["at"]
+            if (not wanted["errors"] or one["level"] in ("ERROR", "FATAL")) and not page.takes(one):
+                break
+            cursor[1] += len(line) + len(end)
+        page.more = page.more or left <= 0
+        if page.more:
+            break
+    page.tell(cursor)
+    sys.exit()
 starts = [0] * len(there)
 for number in range(len(there) - 1, first - 1, -1):
     begin = start if start is not None and number == first else 0
@@ -113,36 +146,55 @@ told(found, cursor, is_cut)
 
 _READ_JOURNAL: Final = f"""{_SHARED}
 import subprocess
-most = 20000
-words = ["journalctl", "--quiet", "--no-pager", "--output=json", "--unit=" + wanted["unit"], "--lines=%d" % most]
+most, page = 20000, Page()
+words = ["journalctl", "--quiet", "--no-pager", "--output=json", "--unit=" + wanted["unit"]]
 words.append("--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER")
-if wanted["cursor"] is not None:
-    words.append("--after-cursor=" + wanted["cursor"])
-elif wanted["since"] is not None:
-    words.append("--since=@%.6f" % wanted["since"])
-done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=40)
-if done.returncode:
-    sys.exit("the journal cannot be read: " + done.stderr.decode("utf-8", "replace").strip())
-found, cursor, lines = [], wanted["cursor"], done.stdout.splitlines()
-for line in lines:
+def read(line):
     try:
         one = json.loads(line)
         at, cursor = int(one["__REALTIME_TIMESTAMP"]) / 1e6, one["__CURSOR"]
         level = int(one.get("PRIORITY") or 6)
     except (ValueError, KeyError, TypeError):
-        continue
+        return None, None
     said = text_of(one.get("MESSAGE") or "")
-    if not wanted["errors"] or level <= 4 or re.search(wanted["ill"], said):
-        name = text_of(one.get("SYSLOG_IDENTIFIER") or "")[:60]
-        found.append({{"at": at, "level": level, "name": name, "text": said}})
-told(found, cursor, len(lines) == most and wanted["cursor"] is not None)
+    if wanted["errors"] and level > 4 and not re.search(wanted["ill"], said):
+        return cursor, None
+    name = text_of(one.get("SYSLOG_IDENTIFIER") or "")[:60]
+    return cursor, {{"at": at, "level": level, "name": name, "text": said}}
+if wanted["cursor"] is not None:
+    cursor = wanted["cursor"]
+    words.append("--after-cursor=" + cursor)
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reading:
+        for line in reading.stdout:
+            place, one = read(line)
+            if one is not None and not page.takes(one):
+                reading.kill()
+                break
+            cursor = place or cursor
+        said = reading.stderr.read().decode("utf-8", "replace").strip()
+    if reading.returncode and not page.more:
+        sys.exit("the journal cannot be read: " + said)
+    page.tell(cursor)
+    sys.exit()
+words.append("--lines=%d" % most)
+if wanted["since"] is not None:
+    words.append("--since=@%.6f" % wanted["since"])
+done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=40)
+if done.returncode:
+    sys.exit("the journal cannot be read: " + done.stderr.decode("utf-8", "replace").strip())
+found, cursor = [], None
+for line in done.stdout.splitlines():
+    place, one = read(line)
+    cursor = place or cursor
+    found += [one] if one is not None else []
+told(found, cursor, False)
 """
 
 # What a gateway that does not start says on its standard output, which the journal takes for information.
 ILL: Final = r"(?i)\b(?:error|fatal|uncaught|unhandled|exception|failed|invalid|unrecognized|refused|denied)\b"
 
 _READ: Final = """
-log='{"entries": [], "cursor": null, "is_cut": false}'
+log='{"entries": [], "cursor": null, "is_cut": false, "more": false}'
 if id -u openclaw >/dev/null 2>&1 && [ -d /var/log/openclaw ]; then
   log=$(runuser -u openclaw -- env -i LC_ALL=C.UTF-8 PATH=/usr/bin:/bin timeout 40 python3 -I -c "$1" "$3" </dev/null)
 fi
@@ -160,11 +212,12 @@ def read_logs(
     log: Json = None,
     journal: Json = None,
 ) -> Command:
-    """Prints {"now", "log", "journal"}: both {"entries": [{"at", "level", "name", "text"}], "cursor", "is_cut"}.
+    """Prints {"now", "log", "journal"}: both {"entries": [{"at", "level", "name", "text"}], "cursor", "is_cut", more}.
 
     `since` and `at` are seconds of the host's clock, `age` is in seconds, and says the same; `level` is OpenClaw's
     word, or the journal's number. `log` and `journal` are cursors of the answer before: then what came after them,
-    whenever; where one of them leads nowhere any more, what came since `since`.
+    whenever, and `more` where that does not fit into one answer; where one of them leads nowhere any more, what came
+    since `since`.
     """
     shared: dict[str, Json] = {"lines": lines, "since": since, "age": age, "errors": errors}
     shared |= {"bytes": MOST_BYTES, "longest": _LONGEST}

@@ -17,6 +17,7 @@ from tests.extent import leave_out
 # Matrices and long waits: `scripts/test --full` runs them, `scripts/test` says how many it leaves out.
 ONLY_IN_FULL = {
     "test_drill.py",
+    "test_following.py",
     "test_host_contract.py",
     "test_interrupted_steps.py",
     "test_life_of_a_child.py",

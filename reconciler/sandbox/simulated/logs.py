@@ -47,4 +47,4 @@ def _told(host: SimulatedHost, entries: list[Entry], wanted: Entry, is_error: An
         found = [it for it in found if it["at"] >= since]
     found = [it for it in found if is_error(it) or not wanted["errors"]]
     kept = found if wanted["lines"] is None else found[max(0, len(found) - wanted["lines"]) :]
-    return {"entries": [*kept], "cursor": len(entries), "is_cut": False}
+    return {"entries": [*kept], "cursor": len(entries), "is_cut": False, "more": False}

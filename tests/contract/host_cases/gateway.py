@@ -73,8 +73,8 @@ CASES: Final = (
         "nothing was logged where no gateway has ever run",
         [read_logs(10, None)],
         says=re.compile(
-            rb'\{"now": [0-9.]+, "log": \{"entries": \[\], "cursor": (?:null|0), "is_cut": false\}, '
-            rb'"journal": \{"entries": \[\], "cursor": (?:null|0), "is_cut": false\}\}\n?'
+            rb'\{"now": [0-9.]+, "log": \{"entries": \[\], "cursor": (?:null|0), "is_cut": false, "more": false\}, '
+            rb'"journal": \{"entries": \[\], "cursor": (?:null|0), "is_cut": false, "more": false\}\}\n?'
         ),
         is_fresh=True,
     ),
