@@ -26,8 +26,8 @@ _PROVIDER: Final = "wait, or look at the provider's own status page\nwhat it ans
 def _unit(case: Case) -> Told:
     assert case.child.facts is not None
     managed, gateway = case.child.facts.managed, case.gateway
-    enabled = value_at(managed.get("gateway"), ("enabled",))
-    is_there = value_at(managed.get("units as loaded"), (files.UNIT,)) is not None and "masked" not in str(enabled)
+    is_known = managed.get("gateway") is not None  # of a unit that is masked, or not there, a host says nothing
+    is_there = is_known and value_at(managed.get("units as loaded"), (files.UNIT,)) is not None
     if case.child.facts.switch is not None and not gateway.is_running:
         return Told("an update is on its way, or was left: then its host goes back by itself", is_unknown=True)
     if not is_there and not gateway.is_running:

@@ -97,7 +97,7 @@ FAULTS: Final[list[tuple[Cause, str, Diagnosis]]] = [
     (Cause.OPEN_TO_OTHERS, "port", asked(child({"loopback_only": False}))),
     (Cause.OPEN_TO_OTHERS, "token", asked(child({"anonymous_refused": False}))),
     (Cause.UNIT_CHANGED, "unit", asked(child(DOWN, live={"units as loaded": {files.UNIT: None}}))),
-    (Cause.UNIT_CHANGED, "unit", asked(child(STOPPED, live={"gateway": {"enabled": "masked"}}))),
+    (Cause.UNIT_CHANGED, "unit", asked(child(STOPPED, live={"gateway": None}))),
     (Cause.STOPPED, "unit", asked(child(STOPPED), model="401")),
     (Cause.KEEPS_ENDING, "http", asked(child({**YOUNG, "restarts": 3}), up_for=20.0)),
     (Cause.STOPPED, "unit", asked(child({**DOWN, "active": "inactive", "sub": "dead", "exit_status": 0}))),
