@@ -101,7 +101,8 @@ def _checkpoints(notes: Any) -> Iterator[Checkpoint]:
     whole = (note for note in notes if all(isinstance(note.get(name), str) for name in ("id", "version", "at")))
     for note in sorted((note for note in whole if _is_moment(note["at"])), key=lambda note: str(note["id"])):
         size, archive = _number(note.get("size")), note.get("archive")
-        yield Checkpoint(note["id"], note["version"], note["at"], size, archive if isinstance(archive, str) else "")
+        source = archive if isinstance(archive, str) else ""
+        yield Checkpoint(note["id"], note["version"], note["at"], size, source, note.get("left") is True)
 
 
 def _switch(note: Any) -> Switch | None:

@@ -13,10 +13,9 @@ from typing import Final
 
 from reconciler.actions import steps_of
 from reconciler.actions.resuscitate import RESTARTING
-from reconciler.commands.switching import PATIENCE
-from reconciler.errors import CloudError, FleetError, HostError, ProofFailed
+from reconciler.errors import CloudError, HostError
+from reconciler.going_back import bring_back, go_on, hand_back, lines
 from reconciler.hindrances import Hindrances, held_by_hosts
-from reconciler.log import get_log
 from reconciler.model import (
     LATEST,
     Action,
@@ -35,19 +34,16 @@ from reconciler.model import (
 from reconciler.parallel import Gate, in_parallel
 from reconciler.ports import Ports
 from reconciler.soaking import soaked
-from reconciler.steps import GO_BACK, Step, Work
+from reconciler.stepping import known, run_step
+from reconciler.steps import Work
 from reconciler.steps.backups import Memory
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
-from reconciler.steps.holds import forget_hold
 from reconciler.steps.memory import start_again
-from reconciler.steps.replacing import ensure_back, may_go_back
+from reconciler.steps.replacing import may_go_back
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 from reconciler.steps.trees import Key, Trees
-from reconciler.steps.versions import is_higher
 
 WORKERS: Final = 32
-TRIES: Final = 3
-PAUSE: Final = 1.0  # seconds before the second try; doubled each time
 NO_TREES: Final[Mapping[Key, str]] = MappingProxyType({})
 NO_MEMORIES: Final[Mapping[str, Memory]] = MappingProxyType({})
 OPEN: Final = Gate()  # of a run that ends with its process when it is interrupted
@@ -210,17 +206,17 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
         work.may_switch = work.may_switch if work.retries else hindrances.check_version
         for step in planned:
             current = step.name
-            _run_step(step, work, steps)
+            run_step(step, work, steps)
     except Exception as error:
-        failure = _known(error)
+        failure = known(error)
         hindrances.note(failure, action, child)
         if work.switch is not None:
-            failure = _bring_back(work, failure, current, steps, hindrances)
+            failure = bring_back(action, work, failure, current, steps, hindrances)
         elif may_go_back(work, failure):
-            failure = _hand_back(work, failure, steps)
+            failure = hand_back(work, failure, steps)
         elif work.without_copy and work.before is not None and work.server is not None:
             kept = f"the new server, {work.server.name} ({work.server.address}), is kept, and paid for"
-            failure = HostError(failure.summary, _lines(failure.advice, kept, _go_on(work)))
+            failure = HostError(failure.summary, lines(failure.advice, kept, go_on(work)))
         start_again(work)
         summary = masked(failure.summary, work.secrets)
         work.note("action-failed", kind=action.kind, step=current, error=summary)
@@ -231,112 +227,6 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
         work.hang_up()
     work.note("action-done", kind=action.kind, server=work.server.id if work.server else None)
     return Outcome(action, OutcomeCode.DONE, work.ports.clock.monotonic() - started, steps=tuple(steps))
-
-
-def _bring_back(
-    work: Work, failure: FleetError, step: str, steps: list[tuple[str, float]], hindrances: Hindrances
-) -> FleetError:
-    """A switch has failed: the version and the state of before, then everything else that the file says."""
-    assert work.switch is not None
-    origin, target = work.switch.origin, work.switch.target
-    # What passes by itself is tried again; whatever else it was, nobody makes its users wait for that again unasked.
-    if not failure.temporary:
-        work.failure = masked(f"{step}: {failure.summary}", work.secrets)
-    # Only of a gateway that did not get healthy anybody can say that its version was to blame.
-    has_failed = isinstance(failure, ProofFailed) and work.switch.is_made
-    work.is_suspect = is_suspect = has_failed and work.was_healthy and is_higher(target, origin)
-    told = (
-        hindrances.quarantine(work, target, step) if is_suspect else ""
-    )  # first: whatever kills us, nobody goes there
-    try:
-        _run_step(GO_BACK[0], work, steps)
-    except Exception as error:
-        why = _known(error)
-        within = f"its host goes back by itself in {PATIENCE // 60 + 1} minutes: then `fleet status {work.name}`"
-        return HostError(failure.summary, _lines(f"going back to {origin} did not end: {why.summary}", within, told))
-    if work.stays_at is None:
-        return HostError(failure.summary, _lines(f"its host has heard that it may stay at {target}: apply again", told))
-    try:
-        for following in GO_BACK[1:]:
-            _run_step(following, work, steps)
-    except Exception as error:
-        why = _known(error)
-        if work.failure:
-            told = _acquit(work, target, hindrances)
-        ill = f"{work.name} is back at {origin}, and not healthy there either: {why.summary}"
-        return HostError(failure.summary, _lines(ill, why.advice, told))
-    again = f"apply again: it goes to {target} then"
-    if work.failure:
-        again = f"{target} is not tried again by itself; when you know why it failed: fleet apply --retry {work.name}"
-    return HostError(failure.summary, _lines(f"{work.name} is back at {origin}, and healthy", again, told))
-
-
-def _hand_back(work: Work, failure: FleetError, steps: list[tuple[str, float]]) -> FleetError:
-    """A replacement has failed, and the old server is still there."""
-    new = work.existing()
-    try:
-        _run_step(Step("hand back", ensure_back), work, steps)
-    except Exception as error:
-        why = _known(error)
-        told = f"its old server does not answer as it did before: {why.summary}"
-        return HostError(failure.summary, _lines(told, why.advice, _go_on(work)))
-    kept = f"{work.name} answers on its old server, and the new one, {new.name} ({new.address}), is kept, silent"
-    again = "the next apply goes on with it, or deletes it where that is not allowed any more"
-    if work.existing().is_told:
-        again = "look at it before the next apply: that keeps a copy of what it was told, and deletes it"
-    return HostError(failure.summary, _lines(failure.advice, kept, again))
-
-
-def _go_on(work: Work) -> str:
-    given_up = f"fleet rebuild {work.name} --no-backup {work.name}"
-    return f"go on with it: {given_up if work.without_copy else f'fleet apply {work.name}'}"
-
-
-def _acquit(work: Work, version: str, hindrances: Hindrances) -> str:
-    try:
-        forget_hold(work, version)
-    except HostError:
-        work.note("hold-not-forgotten", version=version)  # it does no harm: --retry ends it
-    return hindrances.acquit(work, version) if work.is_suspect else ""
-
-
-def _lines(*texts: str) -> str:
-    return "\n".join(text for text in texts if text)
-
-
-def _known(error: Exception) -> FleetError:
-    return error if isinstance(error, FleetError) else _unforeseen(error)
-
-
-def _unforeseen(error: Exception) -> FleetError:
-    """A bug, at one child. Only its type: the text of an unforeseen error may carry anything, also a secret."""
-    get_log().info("bug", error=type(error).__name__)
-    return FleetError(f"{type(error).__name__}: this is a bug in fleet", "run it again, and report it if it stays")
-
-
-def _run_step(step: Step, work: Work, steps: list[tuple[str, float]]) -> None:
-    started = work.ports.clock.monotonic()
-    acted = _retried(step.ensure, work)
-    seconds = work.ports.clock.monotonic() - started
-    get_log().info("step-ended", child=work.name, step=step.name, acted=acted, seconds=round(seconds, 3))
-    if acted:
-        steps.append((step.name, seconds))
-        work.ports.progress(work.name, step.name, seconds)
-
-
-def _retried(ensure: Callable[[Work], bool], work: Work) -> bool:
-    for attempt in range(TRIES - 1):
-        try:
-            return ensure(work)
-        except FleetError as error:
-            if not error.temporary:
-                raise
-            get_log().info(
-                "step-retried", child=work.name, attempt=attempt + 1, error=masked(error.summary, work.secrets)
-            )
-            work.hang_up()
-            work.ports.clock.sleep(PAUSE * 2**attempt)
-    return ensure(work)
 
 
 def _note(ports: Ports, run: str, event: str, *, durable: bool, **fields: Json) -> None:

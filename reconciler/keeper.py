@@ -90,8 +90,7 @@ class Keeper(Shelves):
         """What a gateway can be given before it starts. Raises BackupDamaged, VaultError, Refused."""
         memory = self._memory(source, backup, identity)
         backups.verify(memory.shelf, backup, memory.identity)
-        newest = next((it for it in self.kept(source).backups if not it.is_beside), backup)
-        return replace(memory, held=newest.held)
+        return replace(memory, held=(self.last_readable(source) or backup).held)
 
     def send(self, name: str, source: str, backup: Backup, identity: Secret | None = None) -> None:
         """The backup of `source` lies on the host of `name` as a checkpoint. Raises HostError, VaultError, Refused."""

@@ -155,9 +155,12 @@ def made_empty(plan: Plan, told: Mapping[str, Diagnostic]) -> list[Diagnostic]:
     return [told[name] for name in created if name in told]
 
 
-def strayed(children: Mapping[str, Child], keeper: Keeper) -> list[Diagnostic]:
-    """Who sleeps, and has no backup where the file keeps them now: that is said long before anybody shall wake."""
-    sleepers = {
+def strayed(children: Mapping[str, Child], others: Mapping[str, Sleep], keeper: Keeper) -> list[Diagnostic]:
+    """Who sleeps, and has no backup where the file keeps them now: that is said long before anybody shall wake.
+
+    `others` sleep, and are nobody in the fleet file.
+    """
+    sleepers = {name: sleep for name, sleep in others.items() if sleep.backup} | {
         name: child.asleep
         for name, child in children.items()
         if child.asleep is not None and child.asleep.backup and child.server is None and child.obstacle is None

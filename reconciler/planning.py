@@ -260,7 +260,8 @@ class Planning:
         children = without_outlived(seen.children, self.fleet, keeper, options.waking)
         children, memories = awaking(children, options.waking, memories, keeper)
         children, told = remembered(children, memories, keeper, now)
-        lost = [*strayed(children, keeper), *(undeclared(seen.asleep, self.fleet, children) if names is None else [])]
+        lost = undeclared(seen.asleep, self.fleet, children) if names is None else []
+        lost += strayed(children, {it.address: seen.asleep[it.address] for it in lost}, keeper)
         made = plan(fleet, children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
         made = replace(made, diagnostics=(*made.diagnostics, *made_empty(made, told), *lost))
         made = with_losses(made, children, fleet, self._ports)

@@ -99,7 +99,7 @@ def _refuse_strangers(kind: str, patterns: Iterable[str], known: Iterable[str]) 
 def not_declared(name: str, declared: Iterable[str]) -> UsageProblem:
     """What to raise of a child that the fleet file does not have."""
     near = difflib.get_close_matches(name, sorted(declared), _MOST_NEAR)
-    meant = f"did you mean {' or '.join(near)}? else " if near else ""
+    meant = f"did you mean {' or '.join(near)}? else " * bool(near)
     return UsageProblem(f"the fleet file declares no child {name}", f"{meant}write it there first: fleet add {name}")
 
 

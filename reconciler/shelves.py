@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from reconciler.errors import BackupDamaged, FleetError, Refused
@@ -59,6 +60,15 @@ class Shelves:
         """The id of the newest backup of each that has one, and of whom nobody can tell: by listings alone."""
         listed, problems = self._listed(names)
         return {name: known.id for _, last in listed for name, known in last.items()}, problems
+
+    def last_readable(self, name: str) -> Backup | None:
+        """The newest of its own, by its note alone; None where nobody can read that. Raises VaultError, SecretError."""
+        listed, _ = self._listed([name])
+        for shelf, last in listed:
+            if name in last:
+                with suppress(BackupDamaged):
+                    return shelf.noted(last[name])
+        return None
 
     def _listed(self, names: Iterable[str]) -> tuple[list[tuple[Shelf, dict[str, Known]]], dict[str, str]]:
         """By place, the newest of each that has one there; and, in words, of whom nobody can tell."""

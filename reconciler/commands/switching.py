@@ -158,8 +158,9 @@ drop "$switch/home"; drop "$copy"; mkdir -m 0700 "$copy.part"
 tar --numeric-owner -Scpf "$copy.part/state.tar" {LEFT_OUT} -C "$home" .
 tar --numeric-owner -df "$copy.part/state.tar" -C "$home" >&2
 ( cd "$copy.part"; sha256sum state.tar >state.sha256 )
-printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s}}\\n' "$id" "$(cat "$switch/origin")" \\
-  "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$(stat -c %s "$copy.part/state.tar")" >"$copy.part/manifest.json"
+left=false; [ -z "$(cat "$switch/restore")" ] && ! cmp -s "$switch/origin" "$switch/target" || left=true
+printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s, "left": %s}}\\n' "$id" "$(cat "$switch/origin")" \\
+  "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$(stat -c %s "$copy.part/state.tar")" "$left" >"$copy.part/manifest.json"
 sync -f "$copy.part"; mv -T -- "$copy.part" "$copy"; sync "$copies"
 unpack "$id" "$switch/home"
 """

@@ -13,7 +13,8 @@ class Checkpoint:
     """The whole state of a gateway, copied while it was stopped: the way back to `version`.
 
     `at` is when it was made, in ISO 8601 by the host's clock; `size` in bytes. `archive` is the digest of the backup's
-    archive that it came as, empty where it was taken on this host.
+    archive that it came as, empty where it was taken on this host. `is_left`: a person has chosen another state instead
+    of this one, or has had it repaired, so nothing else may have what is in it.
     """
 
     id: str
@@ -21,6 +22,7 @@ class Checkpoint:
     at: str
     size: int = 0
     archive: str = ""
+    is_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ def about_spares(child: Child) -> Iterator[Diagnostic]:
         advice = "the next apply sees to it"
         if child.silence is not None:
             rebuild = f"fleet rebuild {child.name} --no-backup {child.name}"
-            advice = f"go on with that, from its newest backup: {rebuild}; or mend its host, then apply"
+            first = "once its `protect: false` is applied, " if is_protected(child) else ""
+            advice = f"mend its host, then apply; or go on with that, {first}from its newest backup if any: {rebuild}"
         yield _diagnostic(Severity.WARNING, child, what, advice)
 
 

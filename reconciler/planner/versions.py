@@ -130,17 +130,21 @@ def about_version(action: Action, child: Child, situation: Situation) -> Iterato
         target, now = pinned(child.spec, child.facts).version, present(child.facts)
         if now is not None and now != target:
             goes_on = "moves" if is_moved else "goes on"
-            yield f"it {goes_on} with OpenClaw {now}; {_afterwards(child, target, situation)}"
+            yield f"it {goes_on} with OpenClaw {now}; {_afterwards(child, target, situation, is_lifted=is_moved)}"
     noted = child.record.version if child.record else None
     is_blind = action.kind in (Kind.START, Kind.RESIZE) and child.facts is None
     if child.spec and is_blind and noted not in (None, child.spec.version) and child.spec.version != LATEST:
         yield f"it starts with OpenClaw {noted}; {_afterwards(child, child.spec.version, situation)}"
 
 
-def _afterwards(child: Child, target: str, situation: Situation) -> str:
-    """What a person asked for now is not asked for by the next apply."""
-    if target in situation.quarantined or (child.facts and target in {hold.version for hold in child.facts.noted}):
+def _afterwards(child: Child, target: str, situation: Situation, *, is_lifted: bool = False) -> str:
+    """What a person asks for now is not asked for by the next apply; but `is_lifted`, another server holds no more."""
+    noted = {hold.version for hold in child.facts.noted} if child.facts else set[str]()
+    lifted = is_lifted and child.name in situation.options.retry
+    if target in situation.quarantined or (target in noted and not lifted):
         return f"{target} is held back, so it stays there: to try that, fleet apply --retry {child.name} after this one"
+    if child.facts is None:
+        return f"the apply after this one brings it to {target}, if nothing on its host keeps it from that"
     return f"the apply after this one brings it to {target}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from reconciler import commands
@@ -16,15 +16,25 @@ MOST_HELD: Final = 8  # versions that a host remembers not to go to; each text i
 
 
 def holds_with(new: Hold | None, noted: Iterable[Hold]) -> tuple[Hold, ...]:
-    """What a host keeps of what it was brought back from, the last first and each version once: MOST_HELD at most."""
+    """What a host keeps of what it was brought back from, the last first and each version once: MOST_HELD at most.
+
+    That it did not get healthy there once stays known, for the fleet counts that, whatever came since.
+    """
+    noted = tuple(noted)
     if new is None:
-        return tuple(noted)[:MOST_HELD]
-    return (new, *without_hold(new.version, noted))[:MOST_HELD]
+        return noted[:MOST_HELD]
+    was_suspect = any(held.is_suspect for held in noted if held.version == new.version)
+    return (replace(new, is_suspect=new.is_suspect or was_suspect), *without_hold(new.version, noted))[:MOST_HELD]
 
 
 def without_hold(version: str, noted: Iterable[Hold]) -> tuple[Hold, ...]:
     """The same but of this version: it runs, or is held for another reason now."""
     return tuple(held for held in noted if held.version != version)
+
+
+def carried(work: Work, those: tuple[Hold, ...]) -> tuple[Hold, ...]:
+    """What another host goes on to hold: the version that a person wants to be tried again it does not."""
+    return without_hold(work.spec.version, those) if work.retries and work.spec is not None else those
 
 
 def keep_holds(work: Work, those: Iterable[Hold]) -> bool:
@@ -39,11 +49,12 @@ def keep_holds(work: Work, those: Iterable[Hold]) -> bool:
     return True
 
 
-def forget_hold(work: Work, version: str) -> None:
-    """What was brought back is no healthier than what failed, so that is not to blame. Raises HostError."""
-    kept = without_hold(version, noted_on(work))
-    change = _write(kept) if kept else commands.remove_file(HELD_PATH)
-    work.connection().run(change)
+def forget_hold(work: Work, before: tuple[Hold, ...]) -> None:
+    """What was brought back is no healthier than what failed, so that is not to blame: what was held `before` still is.
+
+    Raises HostError.
+    """
+    work.connection().run(_write(before) if before else commands.remove_file(HELD_PATH))
 
 
 def noted_on(work: Work) -> tuple[Hold, ...]:

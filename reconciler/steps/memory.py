@@ -14,7 +14,7 @@ from reconciler.steps import backups
 from reconciler.steps.backups import Memory
 from reconciler.steps.earlier import keep_earlier
 from reconciler.steps.guards import reread
-from reconciler.steps.holds import keep_holds
+from reconciler.steps.holds import carried, keep_holds, without_hold
 from reconciler.steps.server import check_stock
 from reconciler.steps.shelf import shelf_of
 from reconciler.steps.sleeping import set_sleep
@@ -154,9 +154,9 @@ def ensure_memory(work: Work) -> bool:
 def _keep_holds(work: Work, memory: Memory) -> bool:
     """Versions that the child was brought back from are not tried again because it has slept, or was made anew."""
     is_its_own = memory.backup.child in (work.name, *former_names(work.fleet, work.name))
-    if not is_its_own or work.retries or work.existing().is_throwaway:
+    if not is_its_own or work.existing().is_throwaway:
         return False
-    return keep_holds(work, memory.held)
+    return keep_holds(work, carried(work, without_hold(memory.backup.version, memory.held)))
 
 
 def ensure_asleep(work: Work) -> bool:

@@ -39,7 +39,7 @@ from reconciler.steps.access import ensure_reachable
 from reconciler.steps.earlier import keep_earlier
 from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, when_unlocked
-from reconciler.steps.holds import keep_holds
+from reconciler.steps.holds import carried, keep_holds
 from reconciler.steps.lasting import BEFORE, know_before, labels_of_before
 from reconciler.steps.memory import ensure_copy, may_remember
 from reconciler.steps.power import ensure_powered, power_down
@@ -204,10 +204,9 @@ def _version_of_successor(work: Work) -> str | None:
 
 def _carry_holds(work: Work, old: Work) -> None:
     """What the old host keeps away from, the new one does. What the whole fleet does is noted at the cloud already."""
-    if old.facts is None or not old.facts.noted or work.retries:
-        return
-    work.look()
-    keep_holds(work, old.facts.noted)
+    if old.facts is not None and old.facts.noted:
+        work.look()
+        keep_holds(work, carried(work, old.facts.noted))
 
 
 def _carry_checkpoints(work: Work, old: Work, shelf: Shelf, settings: BackupSettings) -> None:

@@ -69,11 +69,15 @@ class Shelf:
             found[known.child] = replace(known, is_given_up=given_up_name(known.stem, self.key) in there)
         return found
 
+    def noted(self, known: Known) -> Backup:
+        """What its note says. Raises BackupDamaged, VaultError."""
+        name = f"{known.stem}{NOTE}"
+        return read_note(name, self._content(name), self.key)
+
     def judged(self, known: Known) -> Known:
         """The same, when its note was read: a name alone anybody can give. Raises VaultError."""
-        name = f"{known.stem}{NOTE}"
         try:
-            read_note(name, self._content(name), self.key)
+            self.noted(known)
         except BackupDamaged:
             return replace(known, is_ours=False)
         except VaultError:

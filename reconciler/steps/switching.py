@@ -191,7 +191,8 @@ def ensure_gone_back(work: Work) -> bool:
         work.failure = ""  # the host has gone back by itself: nobody knows what would have come of it
     work.note("go-back-intended", durable=True, **_words(switch), reason=work.failure)
     new = Hold(switch.target, work.failure, at, work.is_suspect) if work.failure else None
-    held = held_note(holds_with(new, noted_on(work))) if new is not None else b""  # what is noted stays as it is
+    work.held_before = noted_on(work)
+    held = held_note(holds_with(new, work.held_before)) if new is not None else b""  # what is noted stays as it is
     work.connection().run(commands.go_back(switch.origin, held))
     work.switch, work.restore, work.hold_afterwards, work.retries = None, None, None, False
     has_stayed = linked(work.look()) == switch.target != switch.origin  # the word that it may has arrived
@@ -209,15 +210,18 @@ def new_id(work: Work) -> str:
 def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int, now: str = "") -> tuple[Checkpoint, ...]:
     """Those that are not pruned, the oldest first: of each version the newest, and then the newest of all.
 
-    So tries that fail again and again do not push out the only way down; nor does a copy of what runs `now`.
+    So tries that fail again and again do not push out the only way down; nor does a copy of what runs `now`. What was
+    left for another state is counted by itself: no way down pushes that out, and it none.
     """
-    newest = {checkpoint.version: checkpoint.id for checkpoint in checkpoints}
+    left = sorted((found for found in checkpoints if found.is_left), key=lambda found: found.id)
+    ways = [found for found in checkpoints if not found.is_left]
+    newest = {checkpoint.version: checkpoint.id for checkpoint in ways}
 
     def rank(found: Checkpoint) -> tuple[bool, bool, str]:
         return found.id == newest[found.version], found.version != now, found.id
 
-    ranked = sorted(checkpoints, key=rank, reverse=True)
-    return tuple(sorted(ranked[:most], key=lambda found: found.id))
+    ranked = sorted(ways, key=rank, reverse=True)
+    return tuple(sorted((*ranked[:most], *left[max(0, len(left) - most) :]), key=lambda found: found.id))
 
 
 def _is_switching(work: Work) -> bool:

@@ -84,8 +84,9 @@ def way_down(version: str, facts: HostFacts) -> Checkpoint | None:
 
 
 def keeps_too_many(facts: HostFacts, most: int) -> bool:
-    """Checkpoints, or states that were set aside; during a switch nobody counts them."""
-    return facts.switch is None and max(len(facts.checkpoints), len(facts.asides)) > most
+    """Checkpoints of either kind, or states that were set aside; during a switch nobody counts them."""
+    left = sum(checkpoint.is_left for checkpoint in facts.checkpoints)
+    return facts.switch is None and max(len(facts.checkpoints) - left, left, len(facts.asides)) > most
 
 
 def is_higher(version: str, than: str) -> bool:

@@ -78,6 +78,7 @@ class Work:
     has_begun: bool = False  # its host knows of that
     restore: str | None = None  # the checkpoint that a person wants to go back to
     hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
+    held_before: tuple[Hold, ...] = ()  # by its host, before it was brought back
     retries: bool = False  # a person wants what is held to be tried again
     restarts: bool = False  # a person wants the gateway to start anew, whatever it runs with
     reboots: bool = False  # a person wants its server to boot anew

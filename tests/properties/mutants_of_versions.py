@@ -45,8 +45,10 @@ VERSIONS: Final = (
         ),
         ("return _rank(version) > _rank(than)", "return version > than"),
         ("return facts.switch is None and max(", "return max("),
-        ("max(len(facts.checkpoints), len(facts.asides)) > most", "len(facts.checkpoints) > most"),
-        ("max(len(facts.checkpoints), len(facts.asides)) > most", "len(facts.asides) > most"),
+        ("max(len(facts.checkpoints) - left, left, len(facts.asides))", "max(len(facts.checkpoints) - left, left)"),
+        ("max(len(facts.checkpoints) - left, left, len(facts.asides))", "max(left, len(facts.asides))"),
+        ("len(facts.checkpoints) - left, left, len(", "len(facts.checkpoints) - left, len("),
+        ("max(len(facts.checkpoints) - left, left,", "max(len(facts.checkpoints), left,"),
         ('tuple(int(part) for part in base.split("."))', 'tuple(base.split("."))'),
     ),
     *of(

@@ -41,7 +41,7 @@ class Minded:
     moves: bool = False  # to another region, which is allowed
     coming: str = LOW  # the version that it is on its way from
     holds_another: bool = False  # its host has a note of a version that nobody wants
-    crowd: str = ""  # more than the file says are kept there: copies, or asides
+    crowd: str = ""  # more than the file says are kept there: copies, asides, or what was left; or as many as it says
     broken: str = ""  # the release that is linked: not whole, or the link leads elsewhere
 
     @property
@@ -94,6 +94,7 @@ def every_child() -> Iterator[World]:
         yield World((Minded(LOW, LOW), *(Minded(LOW, MIDDLE, copy=LOW),) * 3, Minded(HIGH, HIGH)), None, rollout)
 
 
+CROWDS: Final = ("copies", "asides", "left")
 EVERY: Final = (
     [
         Minded(at, wants, was, held, copy, going, asked)
@@ -117,8 +118,8 @@ EVERY: Final = (
         Minded(at, wants, held=held, holds_another=True)
         for at, wants, held in product(VERSIONS, VERSIONS, (False, True))
     ]
-    + [Minded(MIDDLE, MIDDLE, crowd=crowd) for crowd in ("copies", "asides")]
-    + [Minded(MIDDLE, MIDDLE, going=MIDDLE, coming=MIDDLE, crowd=crowd) for crowd in ("copies", "asides")]
+    + [Minded(MIDDLE, MIDDLE, crowd=crowd) for crowd in (*CROWDS, "as declared")]
+    + [Minded(MIDDLE, MIDDLE, going=MIDDLE, coming=MIDDLE, crowd=crowd) for crowd in CROWDS]
     + [Minded(at, wants, copy=wants) for at, wants in product(VERSIONS, VERSIONS)]
     + [Minded(at, LOW, HIGH, going=LOW, coming=HIGH) for at in (LOW, HIGH)]
     + [
@@ -128,6 +129,8 @@ EVERY: Final = (
     + [Minded(at, wants, tree=tree) for at, wants, tree in product(VERSIONS, VERSIONS, ("same", "other", "none"))]
 )
 CROWD: Final = tuple(Checkpoint(f"2026112{day}T080000Z", "2026.9.1", MADE, 1) for day in range(4))  # three are kept
+LEFT: Final = tuple(replace(copy, id=copy.id.replace("08", "09", 1), is_left=True) for copy in CROWD)
+COPIES: Final = {"copies": CROWD, "left": LEFT, "as declared": (*CROWD[:3], *LEFT[:3])}
 ROLLOUTS: Final = (
     Rollout(),
     Rollout(canaries=0, batch=2),
@@ -160,7 +163,7 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
     facts = replace(
         child.facts,
         managed={**child.facts.managed, "release": {**_as_map(child.facts.managed["release"]), **release}},
-        checkpoints=(copy_of(it),) if it.copy else CROWD if it.crowd == "copies" else (),
+        checkpoints=(copy_of(it),) if it.copy else COPIES.get(it.crowd, ()),
         asides=tuple(f"{copy.id}@{copy.version}" for copy in CROWD) if it.crowd == "asides" else (),
         noted=(*([hold("2026.9.1")] if it.holds_another else []), *([hold(it.wants)] if it.held else [])),
         switch=Switch(it.coming, it.going, "20261126T120000Z", is_made=True) if it.going else None,

@@ -129,7 +129,7 @@ def test_a_new_server_that_never_comes_up_is_not_tried_for_ever(fleet: CommandLi
     assert f"go on with it: {AGAIN}\n" in failed.out
     planned, listed = fleet("plan"), json.loads(fleet("list", "--json").out)
     assert f"Warning: alice has another server, {name}: it is left of a replacement" in planned.out
-    assert f"go on with that, from its newest backup: {AGAIN};" in planned.out
+    assert f"mend its host, then apply; or go on with that, from its newest backup if any: {AGAIN}\n" in planned.out
     assert [(row["server"]["id"], [it["id"] for it in row["beside"]]) for row in listed[:1]] == [(old, [new])]
     assert f"running, left of a replacement  {new} " in fleet("list").out
     fleet.world.cloud.create_server = made  # type: ignore[method-assign]

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler import drilling, engine
+from reconciler import drilling, stepping
 from reconciler.api import FleetClient
 from reconciler.commands.summary import SUMMARY
 from reconciler.errors import CloudUnavailable, HostTimedOut, VaultError
@@ -398,7 +398,7 @@ def test_what_ctrl_c_leaves_is_said_by_name_with_what_deletes_it(
 ) -> None:
     fleet = CommandLine(world, capsys)
     backed_up(world)
-    for _ in range(engine.TRIES):
+    for _ in range(stepping.TRIES):
         world.cloud.fail_next("delete_server", CloudUnavailable("503"))
     world.store = store = Interrupting(world, "created")
     said = fleet("drill", "alice")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import engine, keys
+from reconciler import keys, stepping
 from reconciler.api import FleetClient
 from reconciler.diff import apply_patch
 from reconciler.errors import (
@@ -31,7 +31,7 @@ from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, make_server, make_spec
 
 ONE = ("alice",)
-PAUSES = [engine.PAUSE * 2**attempt for attempt in range(engine.TRIES - 1)]
+PAUSES = [stepping.PAUSE * 2**attempt for attempt in range(stepping.TRIES - 1)]
 
 
 @pytest.fixture

@@ -91,7 +91,8 @@ def take(host: SimulatedHost, call: Call) -> None:
     make_directories(host, copy, "0700")
     content = json.dumps(packed_home(host)).encode()
     at = datetime.fromtimestamp(host.now(), UTC).isoformat(timespec="seconds")
-    manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content)}
+    is_left = _word(host, "restore") != "" or version == _word(host, "target")
+    manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content), "left": is_left}
     host.files[f"{copy}/state.tar"] = File(content)
     host.files[f"{copy}/state.sha256"] = File(hashlib.sha256(content).hexdigest().encode())
     host.files[f"{copy}/manifest.json"] = File(json.dumps(manifest).encode())
