@@ -50,8 +50,10 @@ ASIDE: Final = f"{ASIDES}/{LEFT}/.openclaw/NOTE.md"
 HELD: Final[Json] = {"version": "2026.9.9", "reason": "it never got ready", "at": "2026-11-26T18:47:00+00:00"}
 HELD_TEXT: Final = json.dumps(HELD).encode()
 THEN, NOW = b"as it was then", b"as it is now"
-COPY: Final[Json] = {"id": ID, "version": VERSION}
-OLD_COPY: Final[Json] = {"id": OLDER, "version": VERSION}
+HIGHER: Final = "2026.9.7"
+# Within a version: what it remembers then is left, or mended, and no update.
+COPY: Final[dict[str, Json]] = {"id": ID, "version": VERSION, "left": True}
+OLD_COPY: Final[Json] = {**COPY, "id": OLDER}
 
 _note_then: Final = install_file(NOTE, THEN, OURS, "0600")
 _note_now: Final = install_file(NOTE, NOW, OURS, "0600")
@@ -123,6 +125,12 @@ CASES: Final = (
         "a checkpoint is taken of a gateway that is stopped, and again instead",
         (_begin, _take, _take),
         {"switch": switch(), "checkpoints": [COPY]},
+        gateway=STOPPED,
+    ),
+    case(
+        "a checkpoint of before another version is the way back, and nothing that was left",
+        (begin_switch(ID, VERSION, HIGHER), _take),
+        {"switch": {**switch(), "target": HIGHER}, "checkpoints": [{**COPY, "left": False}]},
         gateway=STOPPED,
     ),
     case(
