@@ -8,8 +8,6 @@ from typing import Final
 from reconciler.checks.channel import STALE_AFTER
 from reconciler.diagnosis.case import APPLY, Case, Check, Rank, Told
 from reconciler.diagnosis.host import HOST
-from reconciler.diff import value_at
-from reconciler.managed import files
 from reconciler.model import Cause
 from reconciler.steps.versions import linked
 
@@ -25,13 +23,9 @@ _PROVIDER: Final = "wait, or look at the provider's own status page\nwhat it ans
 
 def _unit(case: Case) -> Told:
     assert case.child.facts is not None
-    managed, gateway = case.child.facts.managed, case.gateway
-    is_known = managed.get("gateway") is not None  # of a unit that is masked, or not there, a host says nothing
-    is_there = is_known and value_at(managed.get("units as loaded"), (files.UNIT,)) is not None
+    gateway = case.gateway
     if case.child.facts.switch is not None and not gateway.is_running:
         return Told("an update is on its way, or was left: then its host goes back by itself", is_unknown=True)
-    if not is_there and not gateway.is_running:
-        return Told(f"{files.UNIT} is not there, or masked", Cause.UNIT_CHANGED, APPLY)
     if gateway.active == "inactive":
         return Told("the unit does not run, and nobody asked it to", Cause.STOPPED, "fleet start {name}")
     return Told(f"{gateway.active} ({gateway.sub})")
@@ -100,13 +94,13 @@ def _channel(case: Case) -> Told:
     if gateway.suppressed:
         text = f"it has started too often, and holds back: {', '.join(gateway.suppressed)}"
         return Told(text, Cause.CHANNELS_SUPPRESSED, "when five minutes have passed: fleet restart {name}")
-    if gateway.channel_connected is None:
-        return Told("the gateway says nothing of Telegram", is_unknown=True)
     if _REFUSED.search(problem):
         return Told(f"Telegram: {problem}", Cause.BOT_TOKEN_REFUSED, "fleet bot token {name}")
     if _CONFLICT.search(problem):
         mend = "another program asks with this bot's token: end that, or give the bot a new one: fleet bot token {name}"
         return Told(f"Telegram: {problem}", Cause.OTHER_POLLER, mend)
+    if gateway.channel_connected is None:
+        return Told("the gateway says nothing of Telegram", is_unknown=True)
     if not gateway.channel_connected and case.is_starting:
         return Told("it has started just now", is_unknown=True)
     if not gateway.channel_connected:  # while it is connected, another error is one of before
@@ -156,7 +150,7 @@ def _reply(case: Case) -> Told:
 
 _RUNS: Final = ("unit", "exit code", "start limit")
 CHECKS: Final[tuple[Check, ...]] = (
-    Check("unit", HOST, _unit, Rank.SIGN),
+    Check("unit", ("unit file",), _unit, Rank.SIGN),
     Check("exit code", ("unit",), _exit_code, Rank.SIGN),
     Check("start limit", ("unit", "exit code"), _start_limit, Rank.SIGN),
     Check("http", _RUNS, _http, Rank.SIGN),

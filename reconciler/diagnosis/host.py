@@ -150,6 +150,18 @@ def _release(case: Case) -> Told:
     return Told(f"OpenClaw {version}")
 
 
+def _unit_file(case: Case) -> Told:
+    """Of a unit that is masked, or not there, a host says nothing. While its gateway runs, an apply mends that."""
+    assert case.child.facts is not None
+    managed = case.child.facts.managed
+    is_known = (
+        managed.get("gateway") is not None and value_at(managed.get("units as loaded"), (files.UNIT,)) is not None
+    )
+    if not is_known and not case.gateway.is_running and case.child.facts.switch is None:
+        return Told(f"{files.UNIT} is not there, or masked", Cause.UNIT_CHANGED, APPLY)
+    return Told("as systemd has loaded it" if is_known else "gone or masked, and the gateway runs: fleet apply {name}")
+
+
 def _config(case: Case) -> Told:
     if case.examined is None or case.examined.config_problem is None:
         return Told("nobody could ask", is_unknown=True)
@@ -201,6 +213,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("memory", HOST, _memory),
     Check("node", HOST, _node),
     Check("release", HOST, _release),
+    Check("unit file", HOST, _unit_file),
     Check("config", ("node", "release"), _config),
     Check("secrets", HOST, _secrets),
     Check("port", HOST, _port),

@@ -32,7 +32,7 @@ BY_HAND: Final = (
 )
 MASKED: Final = f"ln -sfn /dev/null {files.UNIT_PATH}; systemctl daemon-reload"
 NO_RELEASE: Final = f'rm -rf "$(readlink -f {files.CURRENT})"'
-NO_NETWORK: Final = "systemd-run --quiet --collect sh -c 'sleep 1; ip link set host0 down'"
+NO_NETWORK: Final = "systemd-run --quiet --collect sh -c 'sleep 1; ip link set eth0 down'"
 
 
 def small_home(options: str, fill: str) -> str:
@@ -108,7 +108,6 @@ FAULTS: Final = (
     Fault(
         "token revoked",
         Cause.BOT_TOKEN_REFUSED,
-        f"systemctl restart {files.UNIT}",
         now=Cause.BOT_TOKEN_REFUSED,
         outside=revoked,
         undo=f"systemctl restart {files.UNIT}",
