@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from reconciler import commands
@@ -39,6 +40,15 @@ def differing(child: Child) -> ChildConfig:
     changes = tuple(_masked(change) for change in differences(child) if change.path.startswith(CONFIG))
     applied = child.facts.applied
     return ChildConfig(child.name, differences=changes, applied_at=applied.at if applied is not None else "")
+
+
+def written_at(host: Host) -> str:
+    """When openclaw.json was written last, by the host's clock; empty where it cannot tell. Raises HostError."""
+    said = host.run(commands.read_time(files.CONFIG_PATH)).stdout.decode("ascii", "replace").strip()
+    try:
+        return datetime.fromtimestamp(int(said), UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def keys_of(content: Json, spec: ChildSpec) -> tuple[ConfigKey, ...]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reconciler import commands, events, keys, messages, onboarding
 from reconciler.bots import Bots
-from reconciler.configs import differing, read_whole, shown
+from reconciler.configs import differing, read_whole, shown, written_at
 from reconciler.costs import costs_of, owner_of, with_spending
 from reconciler.errors import CloudError, FleetError, HostError
 from reconciler.examining import diagnose_all, without_cloud
@@ -145,8 +145,11 @@ class Living(Planning):
         return shown({name: self.fleet.children[name] for name in names}, self.on_each)
 
     def config_differences(self, names: Iterable[str]) -> list[ChildConfig]:
-        """How that differs from the fleet file. Raises CloudError."""
-        return [differing(child) for _, child in sorted(self.plan(tuple(names)).children.items())]
+        """How that differs from the fleet file, and when the host's was written. Raises CloudError."""
+        found = [differing(child) for _, child in sorted(self.plan(tuple(names)).children.items())]
+        times = self.on_each([it.child for it in found if it.differences], lambda _, host: written_at(host))
+        at = {name: time for name, time in times.items() if isinstance(time, str)}
+        return [replace(it, written_at=at.get(it.child, "")) for it in found]
 
     def whole_config(self, name: str, place: str = files.CONFIG_PATH, *, may_lack: bool = True) -> bytes:
         """A child's openclaw.json, byte for byte, with its secrets; empty without one. Raises HostError, CloudError."""

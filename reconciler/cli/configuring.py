@@ -167,6 +167,9 @@ def _write(
             f"the configuration of {child} was changed on its host meanwhile, and is left as it is",
             f"compare: fleet config pull {child} OTHER; or write over it: --force",
         )
+    facts = client.plan((child,)).children[child].facts
+    if facts is not None and not facts.gateway.is_running:
+        click.echo("Its gateway does not run: it is started with this.")
     if dry_run:
         return 2
     consent(f"Give {child} this configuration?", yes, output)

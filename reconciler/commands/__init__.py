@@ -36,6 +36,7 @@ from reconciler.commands.files import (
     make_symlink,
     make_way,
     read_file,
+    read_time,
     remove_file,
 )
 from reconciler.commands.firewall import apply_firewall, confirm_firewall
@@ -127,6 +128,7 @@ __all__ = [
     "read_logs",
     "read_messages",
     "read_pairings",
+    "read_time",
     "receive_archive",
     "refresh_packages",
     "reload_sshd",

@@ -84,6 +84,11 @@ def read_file(path: str) -> Command:
     return script(f"read {path}", _for(path, text), str(_absolute(path)), check=False)
 
 
+def read_time(path: str) -> Command:
+    """When its content was written last, in seconds of the host's clock; another exit code where there is no file."""
+    return script(f"read the time of {path}", _for(path, 'exec stat -c %Y -- "$1"'), str(_absolute(path)), check=False)
+
+
 def remove_file(path: str) -> Command:
     """Nothing is there any more, whatever it was."""
     _absolute(path)

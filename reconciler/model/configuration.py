@@ -38,5 +38,6 @@ class ChildConfig:
     keys: tuple[ConfigKey, ...] = ()
     differences: tuple[Change, ...] = ()
     applied_at: str = ""
+    written_at: str = ""  # when the host's file was written last, in ISO 8601 by its clock
     problem: str = ""
     advice: str = ""

@@ -52,6 +52,7 @@ def difference_json(found: Iterable[ChildConfig]) -> Json:
     return {
         it.child: {
             "applied_at": it.applied_at or None,
+            "written_at": it.written_at or None,
             "problem": it.problem or None,
             "differences": [_difference_json(change) for change in it.differences],
         }
@@ -79,8 +80,9 @@ def _by(change: Change) -> str:
 
 
 def _who(change: Change, found: ChildConfig) -> str:
-    at = harmless(found.applied_at[:16]).replace("T", " ")
-    return f"{_by(change)}, since {at}" if at else _by(change)
+    at, written = (harmless(it[:16]).replace("T", " ") for it in (found.applied_at, found.written_at))
+    since = f", since {at}" if at else ""
+    return f"{_by(change)}{since}" + (f", written {written}" if written and change.drift else "")
 
 
 def _side(value: Json) -> str:

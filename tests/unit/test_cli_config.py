@@ -127,9 +127,11 @@ def test_what_differs_says_which_side_has_changed(fleet: CommandLine) -> None:
     said = fleet("config", "diff", "alice")
     assert (said.code, said.out) == (0, "openclaw.json is as the fleet file says.\n")
     write(fleet, lambda it: it["gateway"].update(port=1))
+    fleet.world.host("alice").times[files.CONFIG_PATH] = 1795350000.0
     said = fleet("config", "diff", "alice")
     assert said.code == 2
-    assert re.search(r"gateway\.port +18789 +1 +on the host, since 2026-11-22 12:00", said.out), said.out
+    told = r"on the host, since 2026-11-22 12:00, written 2026-11-22 12:20"
+    assert re.search(rf"gateway\.port +18789 +1 +{told}", said.out), said.out
     [found] = json.loads(fleet("config", "diff", "alice", "--json").out)["alice"]["differences"]
     assert found == {"path": "gateway.port", "file": 18789, "host": 1, "changed": "on the host"}
     fleet.world.change("bob", config={"tools": {"profile": "minimal"}})

@@ -78,6 +78,14 @@ def test_another_key_comes_with_a_restart(fleet: CommandLine) -> None:
     assert (config(fleet)["browser"], fleet.world.host("alice").gateway.starts) == ({"enabled": False}, starts + 1)
 
 
+def test_who_is_stopped_is_said_to_be_started_by_it(fleet: CommandLine) -> None:
+    file = pulled(fleet, light)
+    assert "it is started" not in fleet("config", "push", "alice", str(file), "--dry-run").out
+    fleet.world.host("alice").gateway.stop()
+    said = fleet("config", "push", "alice", str(file), "--dry-run")
+    assert (said.code, "Its gateway does not run: it is started with this." in said.out) == (2, True)
+
+
 def test_a_dry_run_changes_nothing(fleet: CommandLine) -> None:
     pulled(fleet, light)
     assert (fleet("config", "push", "alice", "--dry-run").code, config(fleet)["ui"]["theme"]) == (2, "dark")

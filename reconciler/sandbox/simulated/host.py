@@ -62,6 +62,7 @@ class SimulatedHost:
         self.newest_release = "2026.9.6"  # what the registry calls latest
         self.dependency = "1.0.0"  # the newest version of what OpenClaw depends on
         self.messages: list[tuple[int, str]] = []  # what its bot was made to tell users
+        self.times: dict[str, float] = {}  # when files were written, by path, where a test says so; else now
         self.log: list[dict[str, Any]] = []  # what its gateway has logged: {"at", "level", "name", "text"}
         self.journal: list[dict[str, Any]] = []  # the same of the journal, whose levels are numbers
         self.talk: list[dict[str, Any]] = []  # {"id", "at", "role", "session", "length", "text"}

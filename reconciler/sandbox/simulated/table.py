@@ -45,6 +45,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.install_file("/path", b"", "root:root", "0644"), storage.install_file),
     (commands.make_way("/var/lib/openclaw/any", ()), storage.make_way),
     (commands.read_file("/path"), storage.read_file),
+    (commands.read_time("/path"), storage.read_time),
     (commands.remove_file("/path"), storage.remove_file),
     (commands.clear_strays("/path", "*", ()), storage.clear_strays),
     (commands.make_directory("/path", "root:root", "0755"), storage.make_directory),

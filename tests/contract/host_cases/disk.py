@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from reconciler.commands import (
@@ -11,6 +12,7 @@ from reconciler.commands import (
     make_symlink,
     make_system_user,
     read_file,
+    read_time,
     remove_file,
 )
 from reconciler.model import Command
@@ -96,6 +98,8 @@ CASES: Final = (
     Case("what is not there is not there", [], [(file("/srv/nothing"), None), (directory("/srv/nothing"), None)]),
     Case("a file is read back", [write("/srv/read", b"as it is\0"), read_file("/srv/read")], says=b"as it is\0"),
     Case("a file that is not there cannot be read", [read_file("/srv/unread")], codes=[1]),
+    Case("a file has a time", [write("/srv/timed", b"x"), read_time("/srv/timed")], says=re.compile(rb"1[0-9]{9}\n")),
+    Case("what is not there has no time", [read_time("/srv/untimed")], codes=[1]),
     Case(
         "a directory gets its rights also when it was there",
         [make("/srv/rights", "0755"), make("/srv/rights", "0710")],
