@@ -67,7 +67,8 @@ def apply(
     """
     run = ports.clock.token()
     actions: list[Json] = [f"{action.kind} {action.child}" for action in plan.actions]
-    _note(ports, run, "apply-started", durable=True, fleet=fleet.name, actions=actions)
+    told: dict[str, Json] = {"by": ports.operator} if ports.operator else {}
+    _note(ports, run, "apply-started", durable=True, fleet=fleet.name, actions=actions, **told)
 
     def note(event: str, durable: bool = False, **fields: Json) -> None:
         _note(ports, run, event, durable=durable, **fields)

@@ -151,9 +151,9 @@ class Living(Planning):
         at = {name: time for name, time in times.items() if isinstance(time, str)}
         return [replace(it, written_at=at.get(it.child, "")) for it in found]
 
-    def whole_config(self, name: str, place: str = files.CONFIG_PATH, *, may_lack: bool = True) -> bytes:
+    def whole_config(self, name: str, place: str = files.CONFIG_PATH) -> bytes:
         """A child's openclaw.json, byte for byte, with its secrets; empty without one. Raises HostError, CloudError."""
-        answer = self.on_each([name], lambda _, host: read_whole(name, host, place, may_lack=may_lack))[name]
+        answer = self.on_each([name], lambda _, host: read_whole(name, host, place, may_lack=True))[name]
         if isinstance(answer, FleetError):
             raise answer
         return answer

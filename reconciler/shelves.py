@@ -114,7 +114,7 @@ class Shelves:
             )
         if found is None:
             what = f"no backup {backup_id}" if backup_id else "no backup"
-            there = "whose there are: fleet backup list; where `backup: to` was changed since, put it back for now"
+            there = f"make one: fleet backup create {name}; where `backup: to` was changed since, put that back for now"
             if kept.backups:
                 there = f"it has: {', '.join(backup.id for backup in kept.backups[:5])}"
             raise Refused(f"{name} has {what} in {kept.where}", there)

@@ -45,7 +45,11 @@ def show(settings: Settings, selection: Selection, owner: str | None, as_json: b
     else:
         for number, it in enumerate(it for it in found if not it.problem):
             _head(it, number, len(found))
-            show_table(config_table(it, None if owner is None else Owner(owner)), settings)
+            sheet = config_table(it, None if owner is None else Owner(owner))
+            if sheet.rows:
+                show_table(sheet, settings)
+            else:
+                click.echo(f"No key is of the owner {owner}." if owner else "openclaw.json has no key.")
     return _problems(found) or 0
 
 

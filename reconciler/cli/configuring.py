@@ -54,7 +54,7 @@ def pull(settings: Settings, child: str, copy: Path | None, force: bool) -> int:
 @force_option
 @with_settings
 def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: bool, force: bool) -> int:
-    """Give a child another openclaw.json: fleet config push alice
+    """Give a child another openclaw.json, the whole of it, as `pull` has fetched and you have changed it.
 
     The release that will read it has to take it. It goes over what FILE was fetched from and over nothing else, and
     keys that the fleet or its file sets are changed there. Where the gateway is not healthy with it, the one before is
@@ -77,8 +77,9 @@ def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: 
 
 @config.command()
 @click.argument("child")
+@yes_option
 @with_settings
-def edit(settings: Settings, child: str) -> int:
+def edit(settings: Settings, child: str, yes: bool) -> int:
     """Change a child's openclaw.json in $VISUAL or $EDITOR: fleet config edit alice
 
     As `pull` and `push`, in one: what you write is in CHILD.openclaw.json, and stays there until it was pushed.
@@ -97,7 +98,7 @@ def edit(settings: Settings, child: str) -> int:
             click.echo("Nothing was changed.")
         else:
             with whoever_reads() as output, client.lock("fleet config edit"):
-                code = _write(client, settings, child, after, _base(file), False, output)
+                code = _write(client, settings, child, after, _base(file), yes, output)
     except BaseException:
         _say_kept(file, child)
         raise
@@ -122,7 +123,10 @@ def edit(settings: Settings, child: str) -> int:
 @yes_option
 @with_settings
 def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
-    """Put back the openclaw.json of before the last push or edit: fleet config restore alice"""
+    """Put back the openclaw.json of before the last push, edit or restore: fleet config restore alice
+
+    Once more puts back what was there before that.
+    """
     from reconciler.managed.files import CONFIG_PATH
     from reconciler.steps.configuring import KEPT_PATH, UNDO_PATH
 
@@ -132,7 +136,10 @@ def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
         content = client.whole_config(child, UNDO_PATH) if source == "before" else b""  # of a push that was cut off
         if not content:
             place = KEPT_PATH if source == "before" else f"{CONFIG_PATH}.{source}"
-            content = client.whole_config(child, place, may_lack=False)
+            content = client.whole_config(child, place)
+        if not content:
+            what = "nothing was pushed to it" if source == "before" else f"its gateway has made no copy called {source}"
+            raise Refused(f"there is nothing to put back on {child}: {what}", f"look: fleet config show {child}")
         return _write(client, settings, child, content, None, yes, output)
 
 

@@ -147,7 +147,7 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool) ->
 
 @click.command()
 @click.argument("child")
-@click.argument("what", type=click.Choice(["users", "config"]), metavar="users|config")
+@click.argument("what", metavar="users|config")
 @click.option("--key", "keys", multiple=True, metavar="PATH", help="Of config, this key of the agent (repeatable).")
 @dry_run_option
 @with_settings
@@ -160,6 +160,9 @@ def adopt(settings: Settings, child: str, what: str, keys: tuple[str, ...], dry_
     """
     from reconciler.fleetfile import FleetFile
 
+    if what not in ("users", "config"):
+        first = f": fleet adopt {what} {child}" if child in ("users", "config") else ""
+        raise UsageProblem(f"{what} is not what can be taken over", f"the child, then `users` or `config`{first}")
     if keys and what != "config":
         raise UsageProblem("--key is of the configuration", f"fleet adopt {child} config --key PATH")
     file = FleetFile(settings.file)
@@ -172,7 +175,8 @@ def adopt(settings: Settings, child: str, what: str, keys: tuple[str, ...], dry_
         return 0
     file.allow(child, strangers)
     _save(settings, file, dry_run, "users-adopted", (child,))
-    click.echo(f"\nThey are let in already; to have the gateway's configuration say so, too: fleet apply {child}")
+    if not dry_run:
+        click.echo(f"\nThey are let in already; to have the gateway's configuration say so, too: fleet apply {child}")
     return 0
 
 
@@ -191,7 +195,8 @@ def _adopt_config(
     for path, value in values.items():
         file.put_within(child, ("config", *path), value)
     _save(settings, file, dry_run, "config-adopted", (child,))
-    click.echo(f"\nTaken over: {', '.join(map(path_text, values))}. To note it on the host: fleet apply {child}")
+    if not dry_run:
+        click.echo(f"\nTaken over: {', '.join(map(path_text, values))}. To note it on the host: fleet apply {child}")
     return 0
 
 

@@ -82,6 +82,53 @@ COMMANDS: Final = {
 }
 
 
+SECTIONS: Final = {
+    "The fleet as its file says": (
+        *("init", "validate", "plan", "apply", "add", "update", "remove", "adopt", "destroy"),
+        *("import", "import legacy"),
+    ),
+    "Looking": ("list", "status", "diagnose", "logs", "events", "journal", "cost"),
+    "Users and their bots": ("onboard", "bot", "pairing", "send"),
+    "Running": ("restart", "start", "stop", "reboot", "resuscitate", "rebuild", "config"),
+    "Memory": (
+        *("rollback", "checkpoints", "quarantine", "backup", "restore", "drill", "export"),
+        *("hibernate", "wake"),
+    ),
+    "Hosts": ("exec", "ssh", "tunnel", "ssh-config"),
+    "This directory": ("key", "refresh", "sandbox"),
+}
+EXIT_CODES: Final = (
+    ("0", "done, or nothing to do"),
+    ("1", "an error"),
+    ("2", "there is something to do, or something is wrong (plan --detailed-exitcode, diagnose, config diff)"),
+    ("3", "some children are done, others not"),
+    ("4", "refused: by policy or protection, or nobody has said yes"),
+    ("5", "another run holds the lock"),
+    ("64", "the command line is wrong"),
+)
+# What others call it.
+OTHER_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("doctor", "check", "why", "troubleshoot", "health", "inspect"), ("diagnose", "status")),
+    **dict.fromkeys(("repair", "fix", "heal", "recover", "revive", "mend"), ("resuscitate", "diagnose")),
+    **dict.fromkeys(("ls", "ps", "get", "show", "describe", "servers"), ("list", "status")),
+    **dict.fromkeys(("deploy", "up", "sync", "create", "converge", "run"), ("apply", "plan")),
+    **dict.fromkeys(("delete", "rm", "down", "terminate"), ("destroy", "remove")),
+    **dict.fromkeys(("upgrade", "bump"), ("update",)),
+    **dict.fromkeys(("downgrade", "undo", "revert"), ("rollback", "restore")),
+    **dict.fromkeys(("sleep", "suspend", "pause", "archive"), ("hibernate", "stop")),
+    **dict.fromkeys(("resume", "unpause"), ("wake", "start")),
+    **dict.fromkeys(("replace", "recreate", "move"), ("rebuild",)),
+    **dict.fromkeys(("message", "say", "tell", "broadcast"), ("send",)),
+    **dict.fromkeys(("history", "audit", "who"), ("journal",)),
+    **dict.fromkeys(("price", "bill", "costs", "budget"), ("cost",)),
+    **dict.fromkeys(("approve", "users", "invite"), ("pairing", "onboard")),
+    **dict.fromkeys(("diff", "preview"), ("plan",)),
+    **dict.fromkeys(("tail",), ("logs",)),
+    **dict.fromkeys(("console", "shell", "login"), ("ssh",)),
+    **dict.fromkeys(("token",), ("bot",)),
+}
+
+
 class _Terminated(BaseException):
     """SIGTERM, on its way out."""
 
@@ -106,14 +153,20 @@ class LazyGroup(click.Group):
         if " ".join(args[:2]) in COMMANDS:
             args = [" ".join(args[:2]), *args[2:]]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, 2)
+            near = OTHER_WORDS.get(args[0].lower()) or difflib.get_close_matches(args[0], COMMANDS, 2)
             meant = f" Did you mean {' or '.join(near)}?" if near else ""
             ctx.fail(f"There is no command {args[0]!r}.{meant}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<{width}}", COMMANDS[name][1]) for name in names])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl(EXIT_CODES)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

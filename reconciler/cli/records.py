@@ -73,20 +73,23 @@ def import_server(
     "-n", "count", type=click.IntRange(1), default=50, show_default=True, help="How many lines, from the end."
 )
 @click.option("--since", metavar="WHEN", help="From then on: 2026-11-22, 2026-11-22T14:00, 90m, 12h or 7d (UTC).")
+@click.option("--until", metavar="WHEN", help="Only what was before then; the same words.")
 @click.option("--json", "as_json", is_flag=True, help="The events as JSON, one a line.")
 @with_settings
-def journal(settings: Settings, child: str | None, count: int, since: str | None, as_json: bool) -> int:
+def journal(
+    settings: Settings, child: str | None, count: int, since: str | None, until: str | None, as_json: bool
+) -> int:
     """What was done from this directory, when, by which run, and how it ended. Needs no key and no network."""
     from reconciler.api import read_journal
     from reconciler.render.journal import event_json, event_line, is_about, is_since
     from reconciler.render.text import json_text
 
-    start = _moment(since)
-    events = [event for event in read_journal(settings.state_dir) if is_about(event, child) and is_since(event, start)][
-        -count:
-    ]
+    start, end = _moment(since, "--since"), _moment(until, "--until")
+    about = (event for event in read_journal(settings.state_dir) if is_about(event, child))
+    events = [it for it in about if is_since(it, start) and (end is None or not is_since(it, end))][-count:]
     if not events and not as_json:
-        click.echo("Nothing in the journal." if child is None else f"Nothing in the journal about {child}.")
+        whom = "" if child is None else f" about {child}"
+        click.echo(f"Nothing in the journal{whom}{'' if start is None and end is None else ' in that time'}.")
     for event in events:
         if as_json:
             click.echo(json_text(event_json(event), indent=None))
@@ -135,7 +138,7 @@ def _ask_passphrase() -> str:
     return answer
 
 
-def _moment(since: str | None) -> datetime | None:
+def _moment(since: str | None, option: str) -> datetime | None:
     if since is None:
         return None
     if (ago := age_of(since)) is not None:
@@ -144,7 +147,7 @@ def _moment(since: str | None) -> datetime | None:
         moment = datetime.fromisoformat(since)
     except ValueError as error:
         raise UsageProblem(
-            f"--since {since} is no time", "write 2026-11-22, 2026-11-22T14:00, 90m, 12h or 7d"
+            f"{option} {since} is no time", "write 2026-11-22, 2026-11-22T14:00, 90m, 12h or 7d"
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -161,7 +161,7 @@ def test_the_one_before_is_put_back_by_hand(fleet: CommandLine) -> None:
     pulled(fleet, lambda it: it.update(browser={"enabled": False}))
     assert fleet("config", "push", "alice", "--yes").code == 0
     assert (fleet("config", "restore", "alice", "--yes").code, config(fleet)) == (0, before)
-    assert fleet("config", "restore", "alice", "--from", "last-good", "--yes").code == 1  # there is none
+    assert fleet("config", "restore", "alice", "--from", "last-good", "--yes").code == 4  # there is none
 
 
 @pytest.mark.parametrize(("text", "code"), [("{", 64), ("[]", 64), ("\xff", 64), ("", 64)])

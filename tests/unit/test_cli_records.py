@@ -24,10 +24,13 @@ def test_the_journal_says_when_which_run_which_child_and_what(fleet: CommandLine
     fleet.world.applied()
     lines = fleet("journal", "-n", "200").out.splitlines()
     run = fleet.world.events()[0].run[-6:]
-    assert lines[0] == f"2026-11-22 12:00:00  {run}                apply of demo started"
+    assert lines[0] == f'2026-11-22 12:00:00  {run}                apply of demo started (by "ada")'
     assert f"2026-11-22 12:00:00  {run}  alice         create started: declared" in lines
     assert any(line.endswith(f"{run}  bob           about to make server demo-bob: cpx22 in nbg1") for line in lines)
     assert lines[-1].endswith("apply ended, 0 failed")
+    before = fleet("journal", "-n", "200", "--until", "2026-11-22T12:00:01").out.splitlines()
+    assert before == [line for line in lines if line < "2026-11-22 12:00:01"]
+    assert fleet("journal", "--since", "2026-11-23").out == "Nothing in the journal in that time.\n"
 
 
 def test_the_journal_of_one_child_has_the_applies_it_was_in_and_no_other(fleet: CommandLine) -> None:

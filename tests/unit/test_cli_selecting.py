@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.main import COMMANDS, OTHER_WORDS, SECTIONS
 from reconciler.errors import UsageProblem
 from reconciler.model import LABEL_PREFIX, Server
 from reconciler.selection import Selection, resolve
@@ -129,3 +130,10 @@ def test_a_typo_in_the_commands_name_is_told(fleet: CommandLine) -> None:
     said = fleet("aply")
     assert said.code == 64
     assert "There is no command 'aply'. Did you mean apply?" in said.err
+
+
+def test_what_others_call_it_leads_to_ours_and_help_shows_each_command_once(fleet: CommandLine) -> None:
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(COMMANDS)
+    assert {*OTHER_WORDS}.isdisjoint(COMMANDS)
+    assert {name for names in OTHER_WORDS.values() for name in names} <= {*COMMANDS}
+    assert "There is no command 'doctor'. Did you mean diagnose or status?" in fleet("doctor").err

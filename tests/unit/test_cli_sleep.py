@@ -366,7 +366,7 @@ def test_who_sleeps_elsewhere_than_the_file_says_now_is_named_long_before_it_sha
     said = fleet("plan")
     assert "Warning: alice sleeps, and its backup 20261122T120006Z is not where the fleet file keeps" in said.out
     refused = fleet("wake", "alice", "--yes")
-    assert (refused.code, "where `backup: to` was changed since, put it back for now" in refused.err) == (4, True)
+    assert (refused.code, "where `backup: to` was changed since, put that back for now" in refused.err) == (4, True)
     (tmp_path / "elsewhere").write_text("no directory")
     assert "nobody can see whether its backup 20261122T120006Z is still there" in fleet("plan").out
     fleet.world.change("alice", backup=settings)

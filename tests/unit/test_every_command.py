@@ -66,7 +66,7 @@ TABLE: Final = {
     "config edit": Row(("config", "edit", A)),
     "config pull": Row(("config", "pull", A, "{new}")),
     "config push": Row(("config", "push", A, "{old}", "--force", "--yes")),
-    "config restore": Row(("config", "restore", A, "--yes"), fine=1, down=1),  # there is none of before
+    "config restore": Row(("config", "restore", A, "--yes"), fine=4, down=4),  # there is none of before
     "config show": Row(("config", "show", A)),
     "logs": Row(("logs", A)),
     "list": Row(("list", A), cut=0),
