@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
 from reconciler.cli.client import names_of, open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import FleetError, Refused, UsageProblem
@@ -24,7 +24,7 @@ identity_option = click.option(
     "--identity",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The age identity that opens them, where `backup.key` names another recipient than the fleet key.",
+    help="The age identity that opens its backups, where `backup.key` names another recipient than the fleet key.",
 )
 
 
@@ -124,7 +124,7 @@ def prune(settings: Settings, selection: Selection) -> int:
 @click.argument("child")
 @click.option("--from", "backup_id", metavar="BACKUP", help="Its id, of `fleet backup list`.  [default: the newest]")
 @click.option("--to", "other", metavar="OTHER", help="Another child, which gets the memory of CHILD.")
-@click.option("--yes", "-y", is_flag=True, help="Restore without asking.")
+@with_consent("Restore")
 @identity_option
 @with_settings
 def restore(

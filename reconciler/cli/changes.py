@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.client import named_children, names_of, open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import LastingOutput, show_lines, whoever_reads
 from reconciler.cli.plan_file import read_plan_file, refuse_to_overwrite, write_plan_file
 from reconciler.cli.plan_options import max_destroys_option, no_backup_option, plan_options, with_plan_options
@@ -82,7 +82,7 @@ def plan(
     metavar="FILE",
     help="Do what this file of `fleet plan --out` holds, and nothing else. Does not ask.",
 )
-@click.option("--yes", "-y", is_flag=True, help="Apply without asking.")
+@with_consent("Apply")
 @click.option("--parallel", default=32, show_default=True, type=click.IntRange(1, 128), help="Children at a time.")
 @with_settings
 def apply(
@@ -125,7 +125,7 @@ def apply(
 @with_selection(NONE_IS_REFUSED)
 @max_destroys_option
 @no_backup_option
-@click.option("--yes", "-y", is_flag=True, help="Destroy without asking.")
+@with_consent("Destroy")
 @with_settings
 def destroy(
     settings: Settings, selection: Selection, max_destroys: int | Percent | None, no_backup: tuple[str, ...], yes: bool

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def config() -> None:
-    """OpenClaw's own configuration on children's hosts (openclaw.json), each key with its owner."""
+    """OpenClaw's own configuration on children's hosts (openclaw.json), each key with its owner.
+
+    What is changed there stays until its server is made anew. To keep a key in the fleet file: fleet adopt CHILD config
+    """
 
 
 @config.command()

@@ -103,3 +103,9 @@ def _refuse_a_log_that_cannot_be_written() -> None:
         from reconciler.log import get_log
 
         get_log()
+
+
+def with_consent(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option `--yes`; `what` is the command's verb."""
+    text = f"{what} without asking: else the plan is shown, and nothing is done before you agree."
+    return click.option("--yes", "-y", "yes", is_flag=True, help=text)

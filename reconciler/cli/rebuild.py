@@ -9,7 +9,7 @@ import click
 from reconciler.cli.backup import identity_of, identity_option
 from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
 from reconciler.cli.client import declared_of, named_children, open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
@@ -25,7 +25,7 @@ from reconciler.selection import Selection
     help="Do not ask this child's host for its memory, as it does not answer: its new server gets its newest backup, "
     "and what it was told since is lost (repeatable).",
 )
-@click.option("--yes", "-y", is_flag=True, help="Without asking.")
+@with_consent("Rebuild")
 @identity_option
 @with_settings
 def rebuild(

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 @click.option(
     "--up-to",
     type=click.Choice([it.value for it in Rung]),
-    help="The highest rung that may be tried.  [default: all; those that ask only on a terminal]",
+    help="The highest rung that may be tried; up to reinstall nothing boots.  [default: all; "
+    "those that ask only on a terminal]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what is wrong and what would be tried, and change nothing.")
 @click.option("--again", is_flag=True, help="Also what was tried twice within a day already.")
@@ -50,8 +51,9 @@ def resuscitate(
 ) -> int:
     """Bring children back: fleet resuscitate alice. What may help is tried, the least first, each proven by a look.
 
-    The rungs: start the channel, restart the gateway, the last good configuration, room on the disk, who else holds the
-    port, OpenClaw's doctor, everything reinstalled, a checkpoint, a reboot, a hard reset, another server. Before a
+    The rungs: channel (started), restart (of the gateway), config (the last good one), disk (room is made), port
+    (whoever else holds it ends), doctor (OpenClaw's own), reinstall (everything), checkpoint (its state of before),
+    reboot, reset (a hard one), rebuild (another server). Who was stopped by hand is started, too. Before a
     checkpoint and before another server it asks; --yes agrees to that one alone which --up-to names, of
     children that are named in full. Exit code
     0: all are well; 3: some; 1: none. With --dry-run, 2: something is wrong.

@@ -11,7 +11,7 @@ import click
 from reconciler.cli.backup import identity_of, identity_option
 from reconciler.cli.changes import consent, follow_moves, has_errors, run_plan, show_plan
 from reconciler.cli.client import open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import LastingOutput, whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import FleetError, Refused, UsageProblem
@@ -32,7 +32,7 @@ _PARTLY: Final = 3
 
 @click.command()
 @with_selection(NONE_IS_REFUSED)
-@click.option("--yes", "-y", is_flag=True, help="Put to sleep without asking.")
+@with_consent("Put to sleep")
 @with_settings
 def hibernate(settings: Settings, selection: Selection, yes: bool) -> int:
     """Keep the memory of children, and delete their servers: then they cost nothing. `fleet wake` brings them back.
@@ -65,9 +65,14 @@ def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
 
 @click.command()
 @with_selection(NONE_IS_REFUSED)
-@click.option("--from", "backup_id", metavar="BACKUP", help="Another backup than the one it went to sleep with.")
+@click.option(
+    "--from",
+    "backup_id",
+    metavar="BACKUP",
+    help="Another backup than the one it went to sleep with: its id, of `fleet backup list`.",
+)
 @click.option("--empty", is_flag=True, help="Give its memory up: the next apply makes it anew.")
-@click.option("--yes", "-y", is_flag=True, help="Wake without asking.")
+@with_consent("Wake")
 @identity_option
 @with_settings
 def wake(

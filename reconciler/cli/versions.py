@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
 from reconciler.cli.client import names_of, open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
@@ -16,7 +16,7 @@ from reconciler.selection import Selection
 @click.command()
 @with_selection(NONE_IS_REFUSED)
 @click.option("--to", metavar="CHECKPOINT", help="Its id, as `fleet checkpoints` shows it.  [default: the newest]")
-@click.option("--yes", "-y", is_flag=True, help="Go back without asking.")
+@with_consent("Go back")
 @with_settings
 def rollback(settings: Settings, selection: Selection, to: str | None, yes: bool) -> int:
     """Bring children back to a checkpoint: the version of then, with the memory of then.

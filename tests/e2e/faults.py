@@ -32,7 +32,10 @@ BY_HAND: Final = (
 )
 MASKED: Final = f"ln -sfn /dev/null {files.UNIT_PATH}; systemctl daemon-reload"
 NO_RELEASE: Final = f'rm -rf "$(readlink -f {files.CURRENT})"'
-NO_NETWORK: Final = "systemd-run --quiet --collect sh -c 'sleep 1; ip link set eth0 down'"
+NO_NETWORK: Final = (
+    "systemd-run --quiet --collect sh -c "
+    "'sleep 1; systemctl stop systemd-networkd.socket systemd-networkd; ip link set eth0 down'"
+)
 
 
 def small_home(options: str, fill: str) -> str:
