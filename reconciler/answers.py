@@ -100,9 +100,9 @@ def _checkpoints(notes: Any) -> Iterator[Checkpoint]:
     """Root's own notes, the oldest first: one that is not whole is no checkpoint."""
     whole = (note for note in notes if all(isinstance(note.get(name), str) for name in ("id", "version", "at")))
     for note in sorted((note for note in whole if _is_moment(note["at"])), key=lambda note: str(note["id"])):
-        size, archive = _number(note.get("size")), note.get("archive")
-        source = archive if isinstance(archive, str) else ""
-        yield Checkpoint(note["id"], note["version"], note["at"], size, source, note.get("left") is True)
+        archive, of = (_text(note.get(name)) or "" for name in ("archive", "of"))
+        size, is_left = _number(note.get("size")), note.get("left") is True
+        yield Checkpoint(note["id"], note["version"], note["at"], size, archive, is_left, of)
 
 
 def _switch(note: Any) -> Switch | None:

@@ -28,7 +28,7 @@ def bring_back(
         work.failure = masked(f"{step}: {failure.summary}", work.secrets)
     # Only of a gateway that did not get healthy anybody can say that its version was to blame.
     has_failed = isinstance(failure, ProofFailed) and work.switch.is_made
-    work.is_suspect = is_suspect = has_failed and work.was_healthy and is_higher(target, origin)
+    work.is_suspect = is_suspect = has_failed and work.was_healthy and is_higher(target, origin) and not is_by_hand
     told = (
         hindrances.quarantine(work, target, step) if is_suspect else ""
     )  # first: whatever kills us, nobody goes there

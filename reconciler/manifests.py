@@ -94,6 +94,8 @@ def write_note(backup: Backup, key: Secret) -> bytes:
     body = {"format": FORMAT, **asdict(backup)}
     if backup.purpose is Purpose.COPY:
         del body["purpose"]  # as it was before there were any, so an older tool reads it
+    if not backup.is_left:
+        del body["is_left"]  # the same
     if not backup.held:
         del body["held"]  # the same
     return (json.dumps({**body, "mac": _mac(body, key)}, indent=1, sort_keys=True) + "\n").encode()

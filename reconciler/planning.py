@@ -72,7 +72,7 @@ class Planning:
         those in `without_copy` is lost. Raises Refused for protected ones.
         """
         names = tuple(names)
-        self._refuse_protected(names)
+        self._refuse_protected(names, "destroy")
         kept = {name: spec for name, spec in self.fleet.children.items() if name not in names}
         if max_destroys is None and self.fleet.policy.max_destroys is None:
             max_destroys = len(names)
@@ -86,7 +86,7 @@ class Planning:
     def plan_hibernation(self, names: Iterable[str]) -> Planned:
         """The plan that puts the named children to sleep. Raises Refused for who cannot sleep."""
         names = tuple(names)
-        self._refuse_protected(names)
+        self._refuse_protected(names, "hibernate")
         for name in names:
             check_name(name)
         options = PlanOptions(partial=True, hibernate=frozenset(names))
@@ -144,7 +144,7 @@ class Planning:
         done. Raises Refused, BackupDamaged, VaultError.
         """
         names, given_up = tuple(names), frozenset(without_copy)
-        self._refuse_protected(names)
+        self._refuse_protected(names, "rebuild")
         keeper = Keeper(self.fleet, self._ports)
         newest, problems = keeper.newest(given_up) if given_up else ({}, {})
         for name, problem in problems.items():
@@ -230,11 +230,11 @@ class Planning:
             return f"the fleet file says `expires` of it, and that was {spec.expires:%Y-%m-%dT%H:%M:%SZ}"
         return ""
 
-    def _refuse_protected(self, names: Iterable[str]) -> None:
+    def _refuse_protected(self, names: Iterable[str], verb: str) -> None:
         protected = [name for name in names if (spec := self.fleet.children.get(name)) and spec.protect]
         if protected:
             raise Refused(
-                f"protected: {', '.join(protected)}", "set `protect: false` in the fleet file and apply, then destroy"
+                f"protected: {', '.join(protected)}", f"set `protect: false` in the fleet file and apply, then {verb}"
             )
 
     def _refuse_protected_servers(self, planned: Planned) -> None:

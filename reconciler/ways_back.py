@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from reconciler.errors import Refused
 from reconciler.model import POLICY, Child, Diagnosis, Diagnostic, Fleet, Outcome, Rung, Secret, Server, Severity
+from reconciler.planner.versions import last_way_back
 from reconciler.planning import Planned
 from reconciler.ports import Clock
 from reconciler.steps.rungs import TRIED, moments
@@ -48,10 +49,11 @@ def plan_of(hands: Hands, child: Child, rung: Rung, identity: Secret | None) -> 
     """A checkpoint of before it was ill, or another server. Raises FleetError where there is none."""
     if rung is Rung.CHECKPOINT:
         known = child.facts.checkpoints if child.facts is not None else ()
-        before = [it.id for it in known if not _is_ill(it.id, child.server)]
-        if not before:
+        ill = {it.id for it in known if _is_ill(it.id, child.server)}
+        back = last_way_back(child.facts, ill) if child.facts is not None else None
+        if back is None:
             raise Refused(f"{child.name} has no checkpoint of before", "fleet backup list, and fleet restore, may help")
-        return hands.plan_rollback([child.name], before[-1])
+        return hands.plan_rollback([child.name], back.id)
     is_silent = child.facts is None
     planned = hands.plan_rebuild([child.name], [child.name] if is_silent else [], identity)
     if is_silent and planned.options.rebuild.get(child.name) is None:

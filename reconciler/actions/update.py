@@ -10,7 +10,7 @@ from reconciler.steps import CONVERGE, Step
 from reconciler.steps.comparison import differences_at_cloud, to_mend
 from reconciler.steps.notes import to_note
 from reconciler.steps.reshape import ensure_renamed
-from reconciler.steps.versions import keeps_too_many
+from reconciler.steps.versions import keeps_too_many, kept_checkpoints, linked
 
 KIND: Final = Kind.UPDATE
 SYMBOL: Final = "~"
@@ -60,9 +60,11 @@ def _crowded(child: Child) -> Reason | None:
     """Copies are pruned at each change of version; a lower number in the file is not made to wait for one."""
     if child.spec is None or child.facts is None or not keeps_too_many(child.facts, child.spec.update.keep):
         return None
-    there = max(len(child.facts.checkpoints), len(child.facts.asides))
-    change = Change("update.keep", there, child.spec.update.keep)
-    return Reason(ReasonCode.CHANGED, "more is kept of its versions before than the fleet file says", (change,))
+    facts, most = child.facts, child.spec.update.keep
+    kept = kept_checkpoints(facts.checkpoints, most, linked(facts) or "")
+    counts = {"checkpoints": (len(facts.checkpoints), len(kept)), "asides": (len(facts.asides), most)}
+    changes = tuple(Change(f"kept.{what}", there, wanted) for what, (there, wanted) in counts.items() if there > wanted)
+    return Reason(ReasonCode.CHANGED, "more is kept of its versions before than the fleet file says", changes)
 
 
 def _unnoted(child: Child) -> Reason | None:

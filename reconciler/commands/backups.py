@@ -154,7 +154,7 @@ truncate -s "$1" "$archive/received"; cat >>"$archive/received"
 # Its owner unpacks it, so all of it is his. Root packs it again, by tar alone: also what its owner may not read is his.
 # He cannot exchange the directory for another, because the one above it is root's.
 _UNPACK = f"""{_PLACES}
-id=$1 version=$2 at=$3 digest=$4; copy=$copies/$id
+id=$1 version=$2 at=$3 digest=$4 left=$5 of=$6; copy=$copies/$id
 if [ -e "$copy" ]; then
   grep -qF '"archive": "'"$digest"'"' "$copy/manifest.json" || fail "another checkpoint has the id $id"
   rm -rf -- "$archive"; exit 0
@@ -167,8 +167,8 @@ gzip -dc "$archive/received" | as_owner tar -xpf - -C out
 as_owner chmod 0700 out out/.openclaw  # OpenClaw's tool makes them anew, for everybody to read
 tar --numeric-owner -Scpf "$copy.part/state.tar" -C "$work/out" .
 ( cd "$copy.part"; sha256sum state.tar >state.sha256 )
-printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s, "archive": "%s"}}\\n' "$id" "$version" "$at" \\
-  "$(stat -c %s "$copy.part/state.tar")" "$digest" >"$copy.part/manifest.json"
+printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s, "archive": "%s", "left": %s, "of": "%s"}}\\n' \\
+  "$id" "$version" "$at" "$(stat -c %s "$copy.part/state.tar")" "$digest" "$left" "$of" >"$copy.part/manifest.json"
 sync -f "$copy.part"; mv -T -- "$copy.part" "$copy"; sync "$copies"; rm -rf -- "$archive"
 """
 
@@ -231,14 +231,19 @@ def receive_archive(offset: int, piece: bytes) -> Command:
     return script("send the archive", _RECEIVE, *arguments, stdin=piece, timeout=PIECE_TIMEOUT)
 
 
-def unpack_archive(checkpoint: str, version: str, at: str, digest: str) -> Command:
+def unpack_archive(
+    checkpoint: str, version: str, at: str, digest: str, *, is_left: bool = False, of: str = ""
+) -> Command:
     """What was sent, an archive of this digest, becomes the checkpoint of this id, as `version` left it then.
 
+    `of` is whose it is, where it is another child's.
     Fails where another archive, or none, became that checkpoint.
     """
     if not re.fullmatch(r"[0-9T:.+-]{19,32}", at):
         raise ValueError(f"{at!r} is no time in ISO 8601")
-    arguments = checkpoint_id(checkpoint), exact(version), at, _digest(digest)
+    if not re.fullmatch(r"[a-z0-9-]{0,63}", of):
+        raise ValueError(f"{of!r} is no child's name")
+    arguments = checkpoint_id(checkpoint), exact(version), at, _digest(digest), "true" if is_left else "false", of
     return exclusive("unpack the archive", _UNPACK, *arguments, timeout=MAKE_TIMEOUT)
 
 

@@ -158,9 +158,8 @@ drop "$switch/home"; drop "$copy"; mkdir -m 0700 "$copy.part"
 tar --numeric-owner -Scpf "$copy.part/state.tar" {LEFT_OUT} -C "$home" .
 tar --numeric-owner -df "$copy.part/state.tar" -C "$home" >&2
 ( cd "$copy.part"; sha256sum state.tar >state.sha256 )
-left=false; [ -z "$(cat "$switch/restore")" ] && ! cmp -s "$switch/origin" "$switch/target" || left=true
-printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s, "left": %s}}\\n' "$id" "$(cat "$switch/origin")" \\
-  "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$(stat -c %s "$copy.part/state.tar")" "$left" >"$copy.part/manifest.json"
+printf '{{"id": "%s", "version": "%s", "at": "%s", "size": %s, "left": false}}\\n' "$id" "$(cat "$switch/origin")" \\
+  "$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" "$(stat -c %s "$copy.part/state.tar")" >"$copy.part/manifest.json"
 sync -f "$copy.part"; mv -T -- "$copy.part" "$copy"; sync "$copies"
 unpack "$id" "$switch/home"
 """
@@ -196,6 +195,10 @@ _STAY = f"""{TOOLS}
 if [ ! -d "$switch" ] && ! has_aside "$2" && [ "$(readlink "$current")" = "$releases/$3" ]; then exit 0; fi
 must_go_on
 if [ "$1" -gt 0 ]; then keep "$1" "$notes/held.json"; else rm -f -- "$notes/held.json"; fi
+note=$copies/$2/manifest.json
+if [ -n "$(cat "$switch/restore")" ] && [ -e "$note" ]; then  # what was there is left for another state, from now on
+  sed 's/"left": false/"left": true/' "$note" >"$note.part"; sync "$note.part"; mv -fT -- "$note.part" "$note"
+fi
 mv -T -- "$switch" "$switch.over"; sync "$notes"; rm -rf -- "$switch.over"
 systemctl stop --no-block "$timer"
 """

@@ -79,6 +79,7 @@ class Backup:
     holds: Mapping[str, Json] = field(default_factory=dict)
     purpose: Purpose = Purpose.COPY
     held: tuple[Hold, ...] = ()
+    is_left: bool = False  # of before: a person had chosen another state instead (Checkpoint)
 
     @property
     def is_beside(self) -> bool:

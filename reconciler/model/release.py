@@ -14,7 +14,7 @@ class Checkpoint:
 
     `at` is when it was made, in ISO 8601 by the host's clock; `size` in bytes. `archive` is the digest of the backup's
     archive that it came as, empty where it was taken on this host. `is_left`: a person has chosen another state instead
-    of this one, or has had it repaired, so nothing else may have what is in it.
+    of this one, so nothing else may have what is in it. `of` is whose it is, where it is another child's.
     """
 
     id: str
@@ -23,6 +23,12 @@ class Checkpoint:
     size: int = 0
     archive: str = ""
     is_left: bool = False
+    of: str = ""
+
+    @property
+    def is_way_back(self) -> bool:
+        """By itself, without a person who names it."""
+        return not (self.is_left or self.of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -161,7 +161,8 @@ def older_state(action: Action, child: Child) -> Checkpoint | None:
 def rollback_of(child: Child, to: str | None) -> Rollback:
     """Where a person's wish leads: to the checkpoint with the id `to`, or the newest of another version.
 
-    Where there is none of another version, to the newest. Raises Refused.
+    Where there is none of another version, to the newest; to what was left for another state only by its id. Raises
+    Refused.
     """
     spec, facts = child.spec, child.facts
     if spec is None or child.server is None:
@@ -170,14 +171,22 @@ def rollback_of(child: Child, to: str | None) -> Rollback:
         why = child.silence_detail or "its first apply has not finished"
         raise Refused(f"nobody knows the checkpoints of {child.name}: {why}", f"fleet diagnose {child.name}")
     known = {checkpoint.id: checkpoint for checkpoint in facts.checkpoints}
-    if to is None and known:
-        others = [checkpoint for checkpoint in facts.checkpoints if checkpoint.version != present(facts)]
-        return Rollback((others or facts.checkpoints)[-1], spec.version)
+    if to is None and (back := last_way_back(facts)) is not None:
+        return Rollback(back, spec.version)
     if to is None or to not in known:
-        what = f"no checkpoint {to}" if to else "no checkpoint"
         there = f"it has: {', '.join(known)}" if known else "one is made at each change of version"
-        raise Refused(f"{child.name} has {what}", there)
-    return Rollback(known[to], spec.version)
+        if to is None and known:  # of what was left, or came from another child
+            raise Refused(f"{child.name} has no checkpoint to go back to unless you name it", f"{there}: --to ID")
+        raise Refused(f"{child.name} has {f'no checkpoint {to}' if to else 'no checkpoint'}", there)
+    return Rollback(known[to], spec.version, known[to].of)
+
+
+def last_way_back(facts: HostFacts, without: Collection[str] = ()) -> Checkpoint | None:
+    """The newest of another version than it is at, else the newest; of what a person has left, or another's, none."""
+    ways = [found for found in facts.checkpoints if found.is_way_back and found.id not in without]
+    others = [found for found in ways if found.version != present(facts)]
+    found = others or ways
+    return found[-1] if found else None
 
 
 def _there_are(facts: HostFacts) -> str:

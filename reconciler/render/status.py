@@ -76,8 +76,13 @@ def _status_row(child: Child, sync: Sync) -> tuple[Text, ...]:
         _text(gateway.version if gateway else None),
         _text(f"@{bot}" if (bot := _bot(child)) else None),
         _text(child.server.address if child.server else None),
-        _text(_first_problem(findings) if health else _why_off(child)),
+        _text((_first_problem(findings) or _why_pending(child, sync)) if health else _why_off(child)),
     )
+
+
+def _why_pending(child: Child, sync: Sync) -> str | None:
+    """What is due, or held back, only a plan can say."""
+    return f"what is due says: fleet plan {child.name}" if sync is Sync.PENDING else None
 
 
 def _why_off(child: Child) -> str:

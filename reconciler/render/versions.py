@@ -51,7 +51,8 @@ def _rows(name: str, child: Child) -> Iterator[tuple[Text, ...]]:
     now = harmless(present(facts) or NOTHING)
     for checkpoint in reversed(facts.checkpoints):
         made, size = moment(checkpoint.at), size_text(checkpoint.size)
-        cells = (harmless(name), harmless(checkpoint.id), harmless(checkpoint.version), made, size, now)
+        whose = f", {harmless(checkpoint.of)}'s" if checkpoint.of else ", left" if checkpoint.is_left else ""
+        cells = (harmless(name), harmless(checkpoint.id), f"{harmless(checkpoint.version)}{whose}", made, size, now)
         yield tuple(Text(cell) for cell in cells)
     if not facts.checkpoints:
         yield tuple(Text(cell) for cell in (harmless(name), NOTHING, NOTHING, NOTHING, NOTHING, now))

@@ -86,6 +86,8 @@ def carry(
     settings: BackupSettings,
     purpose: Purpose,
     name: str | None = None,
+    *,
+    is_left: bool = False,
 ) -> Backup:
     """From the host into the vault, sealed on its way, and read back."""
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
@@ -102,7 +104,7 @@ def carry(
                 id=name or _new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
                 version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
                 sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
-                purpose=purpose, held=held,
+                purpose=purpose, held=held, is_left=is_left,
             )  # fmt: skip
             backup = fitted(made_now, shelf.key)
             shelf.keep(backup, sealed)
@@ -180,7 +182,9 @@ def send(memory: Memory, work: Work, checkpoint: str) -> None:
         writer = ToHost(host, settings.rate, work.ports.clock)
         shelf.sealer.open_sealed(sealed, writer, memory.identity)
         writer.finish()
-    host.run(commands.unpack_archive(checkpoint, backup.version, backup.at, backup.digest))
+    of = "" if backup.child in (work.name, *former_names(work.fleet, work.name)) else backup.child
+    marks: dict[str, Any] = {"is_left": backup.is_left, "of": of}
+    host.run(commands.unpack_archive(checkpoint, backup.version, backup.at, backup.digest, **marks))
 
 
 def _new_id(work: Work, shelf: Shelf) -> str:

@@ -23,7 +23,8 @@ def keep_earlier(work: Work, shelf: Shelf, settings: BackupSettings) -> list[Bac
     facts = work.facts if work.facts is not None else work.look()
     names = (work.name, *former_names(work.fleet, work.name))
     known = [backup for name in names for backup in shelf.of(name)[0]]
-    found = [_keep_checkpoint(work, checkpoint, known, shelf, settings) for checkpoint in facts.checkpoints]
+    own = [checkpoint for checkpoint in facts.checkpoints if not checkpoint.of]
+    found = [_keep_checkpoint(work, checkpoint, known, shelf, settings) for checkpoint in own]
     for name in filter(is_aside_name, facts.asides):
         began, version = moment_of(name[:16]), name[17:].rstrip("+")
         if began is not None:  # of several after one checkpoint each has a time of its own, and another than that
@@ -35,7 +36,10 @@ def keep_earlier(work: Work, shelf: Shelf, settings: BackupSettings) -> list[Bac
 def _keep_checkpoint(
     work: Work, checkpoint: Checkpoint, known: list[Backup], shelf: Shelf, settings: BackupSettings
 ) -> Backup:
-    there = (backup for backup in known if checkpoint.archive and backup.digest == checkpoint.archive)
+    """What came as a backup is one already; but what another server had kept of before goes with what that knew."""
+    uid = uid_of(work.existing())
+    same = (it for it in known if checkpoint.archive and it.digest == checkpoint.archive)
+    there = (it for it in same if it.uid == uid or it.purpose is not Purpose.EARLIER)
     return next((backup for backup in there if _is_whole(backup, shelf)), None) or _keep_earlier(
         work, checkpoint.id, checkpoint, known, shelf, settings
     )
@@ -54,7 +58,8 @@ def _keep_earlier(
     try:
         with backups.archive(host, commands.pack_earlier(kept, checkpoint.version)) as made:
             as_then = {**made, "at": checkpoint.at}
-            return backups.carry(work, host, as_then, shelf, settings, Purpose.EARLIER, name)
+            left = checkpoint.is_left
+            return backups.carry(work, host, as_then, shelf, settings, Purpose.EARLIER, name, is_left=left)
     except CommandFailed as error:
         raise HostError(
             f"what its host has kept of before, {kept}, cannot be copied off it: {error.summary}",

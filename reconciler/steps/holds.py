@@ -12,7 +12,7 @@ from reconciler.commands.switching import HELD_PATH
 from reconciler.model import Command, Hold
 from reconciler.steps.work import Work
 
-MOST_HELD: Final = 8  # versions that a host remembers not to go to; each text is short, and the list is in each backup
+MOST_HELD: Final = 16  # versions that a host remembers not to go to; each text is short, and the list is in each backup
 
 
 def holds_with(new: Hold | None, noted: Iterable[Hold]) -> tuple[Hold, ...]:

@@ -51,8 +51,7 @@ def _of_before(
     for backup in ordered:
         age = now - _moment(last[backup.uid])
         is_too_old = settings.max_age is not None and age > settings.max_age
-        is_left = backup.uid not in (staying if backup.uid in known else kept)
-        is_surplus = is_too_old or is_left
+        is_surplus = backup.uid not in staying if backup.uid in known else is_too_old or backup.uid not in kept
         if backup.purpose is Purpose.EARLIER and is_surplus and (backup.child, backup.id) not in needed:
             yield backup
 

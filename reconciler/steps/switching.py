@@ -7,7 +7,7 @@ earlier apply has left is never gone on with: it is undone, and another one begi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from reconciler import commands
@@ -16,7 +16,7 @@ from reconciler.diff import value_at
 from reconciler.errors import CommandFailed, HostError, VaultError
 from reconciler.ids import later_id
 from reconciler.managed import files
-from reconciler.model import Backup, Checkpoint, Hold, Purpose, Switch
+from reconciler.model import Backup, Hold, Purpose, Switch
 from reconciler.steps import backups
 from reconciler.steps.gateway import unproven, validate_candidate
 from reconciler.steps.holds import held_note, holds_with, noted_on, without_hold
@@ -24,7 +24,7 @@ from reconciler.steps.lasting import know_before
 from reconciler.steps.shelf import Shelf, shelf_of
 from reconciler.steps.system import install_files
 from reconciler.steps.telling import tell_users
-from reconciler.steps.versions import keeps_too_many, linked, present, way_down
+from reconciler.steps.versions import keeps_too_many, kept_checkpoints, linked, present, way_down
 from reconciler.steps.work import Work, uid_of
 
 ROOM_MB: Final = 1500  # a release takes 650 (facts on real gateways, section 1); copies are measured when they are made
@@ -205,23 +205,6 @@ def new_id(work: Work) -> str:
     assert work.facts is not None
     known = {*(checkpoint.id for checkpoint in work.facts.checkpoints), *(name[:16] for name in work.facts.asides)}
     return later_id(work.ports.clock.now(), known)
-
-
-def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int, now: str = "") -> tuple[Checkpoint, ...]:
-    """Those that are not pruned, the oldest first: of each version the newest, and then the newest of all.
-
-    So tries that fail again and again do not push out the only way down; nor does a copy of what runs `now`. What was
-    left for another state is counted by itself: no way down pushes that out, and it none.
-    """
-    left = sorted((found for found in checkpoints if found.is_left), key=lambda found: found.id)
-    ways = [found for found in checkpoints if not found.is_left]
-    newest = {checkpoint.version: checkpoint.id for checkpoint in ways}
-
-    def rank(found: Checkpoint) -> tuple[bool, bool, str]:
-        return found.id == newest[found.version], found.version != now, found.id
-
-    ranked = sorted(ways, key=rank, reverse=True)
-    return tuple(sorted((*ranked[:most], *left[max(0, len(left) - most) :]), key=lambda found: found.id))
 
 
 def _is_switching(work: Work) -> bool:

@@ -7,7 +7,7 @@ release, and a newer one changes what it finds. So the way up is taken with a co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.commands import is_exact
@@ -80,13 +80,34 @@ def way_down(version: str, facts: HostFacts) -> Checkpoint | None:
     now = linked(facts)
     if now is None or now == version or is_higher(version, now):
         return None
-    return next((found for found in reversed(facts.checkpoints) if found.version == version), None)
+    ways = (found for found in reversed(facts.checkpoints) if found.is_way_back)
+    return next((found for found in ways if found.version == version), None)
 
 
 def keeps_too_many(facts: HostFacts, most: int) -> bool:
-    """Checkpoints of either kind, or states that were set aside; during a switch nobody counts them."""
-    left = sum(checkpoint.is_left for checkpoint in facts.checkpoints)
-    return facts.switch is None and max(len(facts.checkpoints) - left, left, len(facts.asides)) > most
+    """Checkpoints, or states that were set aside; during a switch nobody counts them."""
+    has_more = kept_checkpoints(facts.checkpoints, most, linked(facts) or "") != facts.checkpoints
+    return facts.switch is None and (has_more or len(facts.asides) > most)
+
+
+def kept_checkpoints(checkpoints: Sequence[Checkpoint], most: int, now: str = "") -> tuple[Checkpoint, ...]:
+    """Those that are not pruned, the oldest first: of each version the newest, then the newest of all.
+
+    So tries that fail again and again do not push out the only way down; nor does a copy of what runs `now`. The last
+    that was made here stays besides. What was left for another state is counted by itself: nothing else pushes that
+    out, and it nothing. What is another child's is kept nowhere but where its backups are.
+    """
+    left = [found for found in checkpoints if found.is_left and not found.of]
+    ways = [found for found in checkpoints if found.is_way_back]
+    newest = {found.version: found.id for found in ways}
+
+    def rank(found: Checkpoint) -> tuple[bool, bool, str]:
+        return found.id == newest[found.version], found.version != now, found.id
+
+    ranked = sorted(ways, key=rank, reverse=True)
+    last = [found for found in ways if not found.archive][-1:]
+    kept = {found.id for found in (*ranked[:most], *last, *left[max(0, len(left) - most) :])}
+    return tuple(found for found in checkpoints if found.id in kept)
 
 
 def is_higher(version: str, than: str) -> bool:

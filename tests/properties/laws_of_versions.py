@@ -128,12 +128,20 @@ def who_is_asked_to_go_back_does_so_because_of_that(world: World, plan: Plan) ->
             assert (action.kind, action.reason.code) == (Kind.UPDATE, ReasonCode.ASKED)
 
 
+SURPLUS: Final = {
+    **dict.fromkeys(("copies", "left", "its last came as a backup"), ("checkpoints", 4, 3)),
+    "asides": ("asides", 4, 3),
+    "another's": ("checkpoints", 1, 0),
+}
+
+
 def what_is_kept_beyond_the_file_is_pruned(world: World, plan: Plan) -> None:
     """Where nothing else is to be done; in the midst of a switch nobody counts."""
     for name, it in _seen(world):
-        found = [(change.before, change.after) for change in _changes(plan, name) if change.path == "update.keep"]
-        is_idle = it.crowd not in ("", "as declared") and it.going is None and not _is_switch(world, it)
-        assert found == ([(4, 3)] if is_idle else [])
+        there = [change for change in _changes(plan, name) if change.path.startswith("kept.")]
+        found = [(change.path.removeprefix("kept."), change.before, change.after) for change in there]
+        is_idle = it.going is None and not _is_switch(world, it)
+        assert found == ([SURPLUS[it.crowd]] if is_idle and it.crowd in SURPLUS else [])
 
 
 def another_tree_is_drift_of_the_same_version_alone(world: World, plan: Plan) -> None:

@@ -58,6 +58,7 @@ SPEAKING: Final = frozenset(
             "planner/versions.about_waking",
             "planner/versions.about_version",
             "planner/versions._afterwards",
+            "planner/versions.last_way_back",
             "planner/rollout._waits",
         ),
         # what a person asks for rung by rung, or writes, and no plan has: tests/unit/test_cli_resuscitate.py

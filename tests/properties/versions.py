@@ -94,7 +94,7 @@ def every_child() -> Iterator[World]:
         yield World((Minded(LOW, LOW), *(Minded(LOW, MIDDLE, copy=LOW),) * 3, Minded(HIGH, HIGH)), None, rollout)
 
 
-CROWDS: Final = ("copies", "asides", "left")
+CROWDS: Final = ("copies", "asides", "left", "its last came as a backup", "another's")
 EVERY: Final = (
     [
         Minded(at, wants, was, held, copy, going, asked)
@@ -118,7 +118,7 @@ EVERY: Final = (
         Minded(at, wants, held=held, holds_another=True)
         for at, wants, held in product(VERSIONS, VERSIONS, (False, True))
     ]
-    + [Minded(MIDDLE, MIDDLE, crowd=crowd) for crowd in (*CROWDS, "as declared")]
+    + [Minded(MIDDLE, MIDDLE, crowd=crowd) for crowd in (*CROWDS, "as declared", "with its last")]
     + [Minded(MIDDLE, MIDDLE, going=MIDDLE, coming=MIDDLE, crowd=crowd) for crowd in CROWDS]
     + [Minded(at, wants, copy=wants) for at, wants in product(VERSIONS, VERSIONS)]
     + [Minded(at, LOW, HIGH, going=LOW, coming=HIGH) for at in (LOW, HIGH)]
@@ -130,7 +130,16 @@ EVERY: Final = (
 )
 CROWD: Final = tuple(Checkpoint(f"2026112{day}T080000Z", "2026.9.1", MADE, 1) for day in range(4))  # three are kept
 LEFT: Final = tuple(replace(copy, id=copy.id.replace("08", "09", 1), is_left=True) for copy in CROWD)
-COPIES: Final = {"copies": CROWD, "left": LEFT, "as declared": (*CROWD[:3], *LEFT[:3])}
+WAYS: Final = tuple(Checkpoint(f"2026112{day}T080000Z", f"2026.9.{day + 1}", MADE, 1) for day in range(3))
+LAST: Final = Checkpoint("20261124T080000Z", MIDDLE, MADE, 1)
+COPIES: Final = {
+    "copies": CROWD,
+    "left": LEFT,
+    "as declared": (*CROWD[:3], *LEFT[:3]),
+    "with its last": (*WAYS, LAST),
+    "its last came as a backup": (*WAYS, replace(LAST, archive="0" * 64)),
+    "another's": (replace(LAST, of="bob"),),
+}
 ROLLOUTS: Final = (
     Rollout(),
     Rollout(canaries=0, batch=2),

@@ -158,7 +158,9 @@ def test_the_ways_back_go_with_a_child_to_its_new_server(world: FakeFleet) -> No
     world.change("alice", version=NEW)
     client = world.client()
     with client.lock("fleet rollback"):
-        client.apply(client.plan_rollback(["alice"], None))
+        facts = world.client().plan().children["alice"].facts
+        [left] = [it.id for it in facts.checkpoints if it.is_left]  # type: ignore[union-attr]
+        client.apply(client.plan_rollback(["alice"], left))
     assert (linked(world.host("alice")), world.host("alice").gateway.memory) == (NEW, [DOG, CAT])
 
 

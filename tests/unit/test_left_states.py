@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from reconciler.commands.switching import CHECKPOINTS
 from reconciler.errors import CommandFailed, HostTimedOut
-from reconciler.model import HostFacts
+from reconciler.model import Checkpoint, HostFacts, Purpose
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 
@@ -138,3 +140,100 @@ def test_a_restore_that_fails_holds_nothing_and_says_what_helps(fleet: CommandLi
     assert "nothing of what was asked for is done" in said.out or "not healthy there either" in said.out
     assert "--retry" not in said.out
     assert facts(fleet).noted == ()
+
+
+def test_tries_that_come_to_nothing_leave_nothing_and_push_nothing_out(fleet: CommandLine) -> None:
+    fleet("rollback", "alice", "--yes")
+    for _ in range(4):
+        fleet.world.clock.sleep(3600)
+        fleet.world.host("alice").fails = [("make the switch", HostTimedOut("no answer"))] * 3
+        assert fleet("restore", "alice", "--yes").code == 1
+        fleet.world.clock.sleep(3600)
+        fleet("apply", "--yes")
+    assert is_left(fleet)
+    assert sum(it.is_left for it in facts(fleet).checkpoints) == 1
+
+
+def test_what_was_left_is_still_that_on_another_server(fleet: CommandLine) -> None:
+    fleet("rollback", "alice", "--yes")
+    assert fleet("rebuild", "alice", "--yes").code == 0
+    assert is_left_by_name(fleet)
+    for version in (NEXT, "2026.9.11", "2026.9.12", "2026.9.13"):
+        to(fleet, version)
+    assert is_left_by_name(fleet)
+
+
+def is_left_by_name(fleet: CommandLine) -> bool:
+    """Once it has come as a backup, what is in it cannot be read here."""
+    return [it.version for it in facts(fleet).checkpoints if it.is_left] == ["2026.9.9"]
+
+
+def test_what_its_server_had_kept_sleeps_as_long_as_it_does(fleet: CommandLine) -> None:
+    settings = fleet.world.specs["alice"].backup
+    fleet.world.change("alice", backup=replace(settings, max_age=timedelta(days=30)))
+    fleet("rollback", "alice", "--yes")
+    assert fleet("rebuild", "alice", "--yes").code == 0
+    fleet.world.clock.sleep(29 * 86_400)
+    assert fleet("hibernate", "alice", "--yes").code == 0
+    for days in (2, 60):
+        fleet.world.clock.sleep(days * 86_400)
+        fleet("backup", "prune", "alice")
+        before = fleet.world.client().keeper().kept("alice").backups
+        assert {it.version for it in before if it.purpose is Purpose.EARLIER and it.is_left} == {"2026.9.9"}
+    assert fleet("wake", "alice", "--yes").code == 0
+
+
+def test_nobody_goes_back_to_what_another_child_remembers_or_a_person_has_left(state: Path, capsys: Any) -> None:
+    world = FakeFleet(state, ("alice", "bob")).applied()
+    fleet = CommandLine(world, capsys)
+    for version in VERSIONS[:2]:
+        for name in world.names:
+            world.change(name, version=version)
+        fleet("apply", "--yes")
+        world.clock.sleep(3600)
+    world.host("alice").gateway.remember("a secret of alice's")
+    world.host("bob").gateway.remember(CAT)
+    fleet("backup", "create", "alice")
+    world.host("bob").fails = [("make the switch", HostTimedOut("no answer"))] * 3
+    assert fleet("restore", "alice", "--to", "bob", "--yes").code == 1
+    assert [it.of for it in seen(world, "bob") if it.of] == []  # it went with what failed
+    keeper = world.client().keeper()
+    keeper.send("bob", "alice", keeper.find("alice"))  # whoever was killed right after that
+    assert [it.of for it in seen(world, "bob") if it.of] == ["alice"]
+    assert fleet("rollback", "bob", "--yes").code == 0
+    assert "a secret of alice's" not in world.host("bob").gateway.memory
+    assert fleet("apply", "--yes").code == 0  # and what is another's goes
+    assert [it.of for it in seen(world, "bob") if it.of] == []
+
+
+def seen(world: FakeFleet, name: str) -> tuple[Checkpoint, ...]:
+    found = world.client().plan().children[name].facts
+    assert found is not None
+    return found.checkpoints
+
+
+def test_a_second_rollback_goes_further_and_only_by_name_to_what_was_left(fleet: CommandLine) -> None:
+    host = fleet.world.host("alice")
+    for version in ("2026.9.8", "2026.9.7"):
+        fleet("rollback", "alice", "--yes")
+        fleet.world.clock.sleep(3600)
+        assert host.links["/opt/openclaw/current"].endswith(version)
+    [newest] = [it.id for it in facts(fleet).checkpoints if it.is_left and it.version == "2026.9.9"]
+    assert fleet("rollback", "alice", "--to", newest, "--yes").code == 0
+    assert host.gateway.memory == [DOG, CAT]
+
+
+def test_a_restore_that_fails_keeps_nobody_from_its_version(fleet: CommandLine) -> None:
+    older = next(it.id for it in fleet.world.client().keeper().kept("alice").backups if it.version == "2026.9.9")
+    fleet("rollback", "alice", "--yes")
+    fleet.world.clock.sleep(3600)
+    fleet.world.host("alice").gateway.flawed = {"2026.9.9": "exits"}
+    assert fleet("restore", "alice", "--from", older, "--yes").code == 1
+    assert list(fleet.world.client().quarantined()) == []
+
+
+@pytest.mark.parametrize("verb", ["hibernate", "rebuild", "destroy"])
+def test_who_is_protected_is_told_what_was_asked_for(fleet: CommandLine, verb: str) -> None:
+    fleet.world.change("alice", protect=True)
+    said = fleet(verb, "alice", "--yes")
+    assert (said.code, f"apply, then {verb}" in said.err) == (4, True), said

@@ -30,7 +30,7 @@ from reconciler.model import (
 )
 from reconciler.steps.lasting import BURST, LEAST_MB, TIMES_BEFORE
 from reconciler.steps.quarantine import mark_of, set_mark
-from reconciler.steps.switching import kept_checkpoints
+from reconciler.steps.versions import kept_checkpoints
 from tests.crash.scenarios import meddle
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost

@@ -126,7 +126,7 @@ def receive(host: SimulatedHost, call: Call) -> None:
 
 
 def unpack(host: SimulatedHost, call: Call) -> None:
-    checkpoint, version, at, digest = call.arguments
+    checkpoint, version, at, digest, left, of = call.arguments
     copy, content = f"{CHECKPOINTS}/{checkpoint}", host.content(RECEIVED)
     if exists(host, copy):
         if (host.read_json(f"{copy}/manifest.json") or {}).get("archive") != digest:
@@ -135,7 +135,8 @@ def unpack(host: SimulatedHost, call: Call) -> None:
         if hashlib.sha256(content).hexdigest() != digest:
             raise Fails("what has arrived is not what was sent")
         make_directories(host, copy, "0700")
-        manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content), "archive": digest}
+        marks = {"archive": digest, "left": left == "true", "of": of}
+        manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content), **marks}
         host.files[f"{copy}/state.tar"] = File(content)
         host.files[f"{copy}/state.sha256"] = File(digest.encode())
         host.files[f"{copy}/manifest.json"] = File(json.dumps(manifest).encode())

@@ -91,8 +91,7 @@ def take(host: SimulatedHost, call: Call) -> None:
     make_directories(host, copy, "0700")
     content = json.dumps(packed_home(host)).encode()
     at = datetime.fromtimestamp(host.now(), UTC).isoformat(timespec="seconds")
-    is_left = _word(host, "restore") != "" or version == _word(host, "target")
-    manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content), "left": is_left}
+    manifest = {"id": checkpoint, "version": version, "at": at, "size": len(content), "left": False}
     host.files[f"{copy}/state.tar"] = File(content)
     host.files[f"{copy}/state.sha256"] = File(hashlib.sha256(content).hexdigest().encode())
     host.files[f"{copy}/manifest.json"] = File(json.dumps(manifest).encode())
@@ -174,6 +173,9 @@ def stay(host: SimulatedHost, call: Call) -> None:
         return
     _must_go_on(host)
     note(host, call)
+    place = f"{CHECKPOINTS}/{checkpoint}/manifest.json"
+    if _word(host, "restore") and (found := host.read_json(place)) is not None:
+        host.files[place] = File(json.dumps({**found, "left": True}).encode())
     remove_tree(host, SWITCH)
     host.systemd.stop(RETURN_TIMER)
 

@@ -50,9 +50,7 @@ ASIDE: Final = f"{ASIDES}/{LEFT}/.openclaw/NOTE.md"
 HELD: Final[Json] = {"version": "2026.9.9", "reason": "it never got ready", "at": "2026-11-26T18:47:00+00:00"}
 HELD_TEXT: Final = json.dumps(HELD).encode()
 THEN, NOW = b"as it was then", b"as it is now"
-HIGHER: Final = "2026.9.7"
-# Within a version: what it remembers then is left, or mended, and no update.
-COPY: Final[dict[str, Json]] = {"id": ID, "version": VERSION, "left": True}
+COPY: Final[dict[str, Json]] = {"id": ID, "version": VERSION, "left": False}
 OLD_COPY: Final[Json] = {**COPY, "id": OLDER}
 
 _note_then: Final = install_file(NOTE, THEN, OURS, "0600")
@@ -128,9 +126,12 @@ CASES: Final = (
         gateway=STOPPED,
     ),
     case(
-        "a checkpoint of before another version is the way back, and nothing that was left",
-        (begin_switch(ID, VERSION, HIGHER), _take),
-        {"switch": {**switch(), "target": HIGHER}, "checkpoints": [{**COPY, "left": False}]},
+        "who stays with an older state has left the one of before the switch",
+        (
+            *(begin_switch(OLDER, VERSION, VERSION), _take, _make, stay(OLDER, VERSION)),
+            *(begin_switch(ID, VERSION, VERSION, OLDER), _take, _make, stay(ID, VERSION)),
+        ),
+        {"checkpoints": [OLD_COPY, {**COPY, "left": True}]},
         gateway=STOPPED,
     ),
     case(
