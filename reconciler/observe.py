@@ -12,7 +12,16 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler import keys
-from reconciler.errors import ChannelError, CloudError, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
+from reconciler.errors import (
+    ChannelError,
+    CloudError,
+    HostError,
+    HostRefused,
+    HostTimedOut,
+    LoginRefused,
+    SecretError,
+    WrongHostKey,
+)
 from reconciler.managed import wanted_values
 from reconciler.model import (
     Catalog,
@@ -72,7 +81,8 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
 
     Of those in `retry` no version is held.
 
-    Raises CloudError when the cloud cannot be read, SecretError when a reference cannot be resolved.
+    A child whose secrets cannot be resolved is looked at, and has an obstacle. Raises CloudError when the cloud cannot
+    be read.
     """
     fleet_id = keys.fleet_id(ports.fleet_key)
     owned = settle(fleet, ports.cloud.servers(fleet_id))
@@ -180,7 +190,12 @@ def _knowing(child: Child, fleet: Fleet, trees: Mapping[Key, str], ports: Ports)
     if spec is None or server is None or child.obstacle is not None or not spec.enabled:
         return child
     exact = pinned(spec, child.facts)
-    materials = gather_materials(fleet, spec, uid_of(server), ports)
+    try:
+        materials = gather_materials(fleet, spec, uid_of(server), ports)
+    except SecretError as error:  # what is wanted nobody can tell, so nothing is planned for this one
+        advice = error.advice or "a reference in the fleet file says where its secret lies"
+        unknown = Diagnostic(Severity.ERROR, f"{child.name}: {error.summary}", advice, child.name, spec.file, spec.line)
+        return replace(child, obstacle=unknown)
     tree = wanted_tree(exact.version, child.facts, trees)
     return replace(child, wanted=wanted_values(exact, replace(materials, tree=tree)))
 

@@ -30,7 +30,7 @@ def _api(case: Case) -> Told:
 
 def _server(case: Case) -> Told:
     child = case.child
-    if child.obstacle is not None:
+    if child.obstacle is not None and child.facts is None:
         return Told(child.obstacle.summary, Cause.IDENTITY_IN_DOUBT, child.obstacle.detail or "fleet plan {name}")
     if child.server is None and child.asleep is not None:
         return Told("it is asleep, as somebody has wanted it: fleet wake {name}", is_end=True)

@@ -24,6 +24,10 @@ JOURNAL_LINES = 12
 ERRORS_WITHIN = 300  # seconds: as long as a proof usually takes
 LOG_ENDING = 1 << 20  # bytes of the log that are looked through
 ERROR_LEVELS = ("ERROR", "FATAL")
+# By the status: whether an answer without a token, and one with its own, is as it shall be. Of a gateway that is busy
+# (503) or has no such path (404) nobody knows.
+WITHOUT_TOKEN = {200: False, 401: True, 403: True}
+WITH_TOKEN = {200: True, 401: False, 403: False}
 LONGEST_TEXT = 4000  # characters; far more than is shown: where a text is cut half a secret may stand
 
 
@@ -127,12 +131,12 @@ def ask_ready(wanted: Any, answer: dict[str, Any]) -> None:
 
 
 def ask_anonymously(wanted: Any, answer: dict[str, Any]) -> None:
-    answer["anonymous_refused"] = rpc(wanted["port"], None)[0] == 401
+    answer["anonymous_refused"] = WITHOUT_TOKEN.get(rpc(wanted["port"], None)[0])
 
 
 def ask_channel(wanted: Any, answer: dict[str, Any]) -> None:
     code, says = rpc(wanted["port"], text(wanted["token_path"]).strip())
-    answer["token_accepted"] = code == 200
+    answer["token_accepted"] = WITH_TOKEN.get(code)
     account = says
     for name in ("payload", "channelAccounts", "telegram", 0):
         account = account.get(name) if isinstance(account, dict) else account[name] if account else None

@@ -26,6 +26,7 @@ ONLY_IN_FULL = {
     "test_managed.py::test_what_differs_alone_is_seen_and_mended",
     "test_no_secret_leaks.py",
     "test_resuscitate.py::test_channels_that_are_held_back_are_started",
+    "test_resuscitate.py::test_a_gateway_that_the_kernel_ends_for_want_of_memory_is_called_that",
     "test_sandbox_rebuild.py",
     "test_versions.py",
 }

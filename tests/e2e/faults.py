@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from reconciler.managed import files
@@ -12,11 +13,13 @@ from reconciler.model import Cause, Rung
 from reconciler.sandbox import cgroups
 from reconciler.sandbox.paths import Paths
 from reconciler.sandbox.telegram import Fault as TelegramFault
+from tests.e2e.machinery import wait_until
 from tests.e2e.minds import Story, shell
 
 Outside = Callable[[Story], AbstractContextManager[None]]
 
 CONFIG: Final = files.CONFIG_PATH
+LITTLE: Final = 400 << 20  # bytes
 LISTEN: Final = f"import socket, time; s = socket.create_server(('127.0.0.1', {files.PORT})); time.sleep(600)"
 END: Final = f"systemctl stop {files.UNIT}"
 START: Final = f"systemctl start {files.UNIT}"
@@ -75,6 +78,33 @@ def frozen(story: Story) -> Iterator[None]:
     name = next(path.name for path in trees["v2"].iterdir() if path.name.rpartition("-")[2] == number)
     with cgroups.frozen(trees, name):
         yield
+
+
+def memory_group(story: Story) -> Path:
+    memory = cgroups.load_trees(Paths.default().cgroups)["memory"]
+    return next(path for path in memory.iterdir() if path.name.endswith(str(story.machine())))
+
+
+@contextmanager
+def little_memory(story: Story) -> Iterator[None]:
+    """The machine's limit is lowered to what a gateway cannot live with."""
+    limit = memory_group(story) / "memory.limit_in_bytes"
+    before = limit.read_text()
+    try:
+        wait_until(lambda: is_written(limit, str(LITTLE)), "the machine is made smaller", 30)
+        yield
+    finally:
+        limit.write_text(before)
+
+
+def is_written(limit: Path, value: str) -> bool:
+    """The kernel refuses a limit as long as it cannot take that much memory back."""
+    try:
+        limit.write_text(value)
+    except OSError as error:
+        print(f"{limit.name}: {error}")
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import Final
 import pytest
 
 from reconciler.managed import files
+from reconciler.model import Cause
 from reconciler.sandbox.client import SandboxClient
 from reconciler.steps.rungs import KILLED
-from tests.e2e.faults import FAULTS, PAIRS, Fault
+from tests.e2e.faults import FAULTS, PAIRS, Fault, little_memory
 from tests.e2e.machinery import ask_cloud, wait_until
 from tests.e2e.minds import NEWER, RecordProperty, Story, timed, told
 from tests.extent import FULL
@@ -58,6 +59,16 @@ def test_channels_that_are_held_back_are_started(story: Story) -> None:
     assert diagnosed(story) == "channels-suppressed"
     said = story.operator.fleet("resuscitate", "ada", "--yes", "--again", "--json", timeout=900)
     assert [it["rung"] for it in json.loads(said)["ada"]["tries"]] == ["channel"]
+    assert "Bello" in story.tell("what is my dog called?")
+
+
+def test_a_gateway_that_the_kernel_ends_for_want_of_memory_is_called_that(story: Story) -> None:
+    """What it is given again it comes back with; its channels too, which it holds back after so many ends."""
+    with little_memory(story):
+        story.root(f"systemctl restart --no-block {files.UNIT}", None)
+        wait_until(lambda: diagnosed(story) == Cause.OUT_OF_MEMORY, Cause.OUT_OF_MEMORY, 240)
+    said = story.operator.fleet("resuscitate", "ada", "--yes", "--again", "--json", code=None, timeout=900)
+    assert json.loads(said)["ada"]["now"] is None, said
     assert "Bello" in story.tell("what is my dog called?")
 
 

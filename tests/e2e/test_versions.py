@@ -19,10 +19,9 @@ import pytest
 
 from reconciler.commands.switching import CHECKPOINTS, RETURN_EVERY, SWITCH, UNTIL_PATH
 from reconciler.managed import files
-from reconciler.sandbox import cgroups
 from reconciler.sandbox.client import SandboxClient
-from reconciler.sandbox.paths import Paths
 from reconciler.sandbox.telegram import Fault
+from tests.e2e.faults import little_memory, memory_group
 from tests.e2e.machinery import ask_cloud, wait_until
 from tests.e2e.minds import NEWER, NOTICE, OLDER, USER, RecordProperty, Story, in_words, shell, step_seconds, told
 
@@ -110,31 +109,16 @@ def test_memory_that_is_gone_is_left_again(story: Story) -> None:
 
     The version is blamed: nobody can tell a small machine from a greedy release.
     """
-    memory = cgroups.load_trees(Paths.default().cgroups)["memory"]
-    group = next(path for path in memory.iterdir() if path.name.endswith(str(story.machine())))
-    limit, refused = group / "memory.limit_in_bytes", group / "memory.failcnt"
-    before, so_far = limit.read_text(), int(refused.read_text())
+    refused = memory_group(story) / "memory.failcnt"
+    so_far = int(refused.read_text())
     with story.updating():
         story.await_switch()
-        try:
-            wait_until(lambda: is_written(limit, str(400 << 20)), "the machine is made smaller", 30)
+        with little_memory(story):
             story.await_end()
-        finally:
-            limit.write_text(before)
     assert int(refused.read_text()) > so_far
     print(story.root(f"journalctl -q -o cat -u {files.UNIT} | grep -E 'status=|oom' | tail -n 5; true"))
     story.is_as_before()
     story.allow_again()
-
-
-def is_written(limit: Path, value: str) -> bool:
-    """The kernel refuses a limit as long as it cannot take that much memory back."""
-    try:
-        limit.write_text(value)
-    except OSError as error:
-        print(f"{limit.name}: {error}")
-        return False
-    return True
 
 
 def test_a_disk_that_is_full_in_its_middle_is_no_fault_of_the_version(story: Story) -> None:
@@ -161,6 +145,9 @@ def test_an_apply_that_is_killed_leaves_a_host_that_goes_back_by_itself(story: S
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         print(story.operator.heard())
+    said = json.loads(story.operator.fleet("diagnose", "ada", "--json", code=None))["ada"]
+    unit = next(it["text"] for it in said["findings"] if it["check"] == "unit")
+    assert sign == f"{SWITCH}/made" or "an update is on its way, or was left" in unit, said
     time.sleep(1)  # what it has begun on the host ends, and that sets a time of its own
     story.root(f"sleep 5; echo 0 >{UNTIL_PATH}")
     wait_until(lambda: story.root(f"test -d {SWITCH} || echo gone; true") == "gone", "it goes back", 6 * RETURN_EVERY)

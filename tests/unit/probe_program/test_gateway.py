@@ -29,12 +29,15 @@ class Gateway:
 
     answers: dict[str, Any] = field(default_factory=dict)
     hangs: str = ""
+    refuses: int = 0  # what it says to every call of the RPC
     drips: bool = False
     closed: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, path: str, token: str | None) -> tuple[int, bytes]:
         if path == self.hangs:
             self.closed.wait(30)
+        if path == "/api/v1/admin/rpc" and self.refuses:
+            return self.refuses, b"{}"
         if path == "/api/v1/admin/rpc" and token != f"Bearer {TOKEN}":
             return 401, b'{"error": {"type": "unauthorized"}}'
         answer = self.answers.get(path, {})
@@ -105,6 +108,15 @@ def test_a_token_that_is_not_the_gateways_is_not_accepted(disk: Disk, gateway: G
     disk.write("/etc/openclaw/gateway.token", "another\n")
     facts = disk.gateway()
     assert (facts.token_accepted, facts.anonymous_refused, facts.channel_connected) == (False, True, None)
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
+def test_of_a_gateway_that_cannot_answer_now_nobody_knows_whom_it_takes(
+    disk: Disk, gateway: Gateway, status: int
+) -> None:
+    gateway.refuses = status
+    facts = disk.gateway()
+    assert (facts.token_accepted, facts.anonymous_refused) == (None, None)
 
 
 @pytest.mark.parametrize("path", ["/startupz", "/api/v1/admin/rpc"])
