@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
 from reconciler.cli.client import names_of, open_client
-from reconciler.cli.options import Settings, with_consent, with_settings
+from reconciler.cli.options import Commands, Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import FleetError, Refused, UsageProblem
@@ -28,7 +28,7 @@ identity_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Commands)
 def backup() -> None:
     """Copies of children's memory off their hosts, sealed with age: made, listed, tried, fetched, removed."""
 

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli.changes import consent, show_plan
 from reconciler.cli.client import declared_of, open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Commands, Settings, with_settings
 from reconciler.cli.output import LastingOutput, show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, with_selection
 from reconciler.errors import UsageProblem
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LONGEST = 4096  # bytes that are read from a pipe: a token has 46
 
 
-@click.group()
+@click.group(cls=Commands)
 def bot() -> None:
     """The Telegram bots of children: @BotFather makes them, and each child has one of its own."""
 

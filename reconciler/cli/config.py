@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.client import declared_of, open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Commands, Settings, with_settings
 from reconciler.cli.output import show_table
 from reconciler.cli.selecting import NONE_IS_REFUSED, with_selection
 from reconciler.errors import UsageProblem
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reconciler.model import ChildConfig
 
 
-@click.group()
+@click.group(cls=Commands)
 def config() -> None:
     """OpenClaw's own configuration on children's hosts (openclaw.json), each key with its owner.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.client import open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Commands, Settings, with_settings
 from reconciler.errors import Refused, StateError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ If the key is really lost, two ways are left for each server: put a key of your 
 or delete it at the cloud and let `fleet apply` make another."""
 
 
-@click.group()
+@click.group(cls=Commands)
 def key() -> None:
     """The fleet key: the one secret from which every key of the fleet derives."""
 

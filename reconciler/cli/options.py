@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os
 import sys
@@ -109,3 +110,17 @@ def with_consent(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
     """The option `--yes`; `what` is the command's verb."""
     text = f"{what} without asking: else the plan is shown, and nothing is done before you agree."
     return click.option("--yes", "-y", "yes", is_flag=True, help=text)
+
+
+class Commands(click.Group):
+    """A group that says which commands it has, where it is asked for another."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        there = self.list_commands(ctx)
+        if args and args[0] not in there and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], there, 2)
+            meant = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(there)}."
+            ctx.fail(f"There is no command {args[0]!r} here. {meant}")
+        return super().resolve_command(ctx, args)

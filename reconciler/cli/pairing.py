@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli.changes import consent
 from reconciler.cli.client import asked_of, declared_of, open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Commands, Settings, with_settings
 from reconciler.cli.output import show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, with_selection
 from reconciler.errors import UsageProblem
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 yes_option = click.option("--yes", "-y", is_flag=True, help="Without asking.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def pairing() -> None:
     """Who asks to talk to bots (`users: {policy: pairing}`): a stranger is told a code, and waits for an hour."""
 

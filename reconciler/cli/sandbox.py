@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.options import Commands
 from reconciler.errors import SandboxError
 from reconciler.sandbox.emulator.faults import RULES, checked
 
@@ -46,7 +47,7 @@ def _wrapped(name: str, text: str) -> list[str]:
     return textwrap.wrap(text, 76, initial_indent=f"      {name}: ", subsequent_indent="        ") if text else []
 
 
-@click.group()
+@click.group(cls=Commands)
 def sandbox() -> None:
     """A cloud on this computer, without any account: its API, and machines, real or simulated (Linux, root)."""
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
@@ -104,7 +105,7 @@ def logs(of: str, lines: int) -> None:
         click.echo(line)
 
 
-@sandbox.group(short_help="Make the sandbox's cloud misbehave.")
+@sandbox.group(cls=Commands, short_help="Make the sandbox's cloud misbehave.")
 def fault() -> None:
     """Make the sandbox's cloud misbehave: refuse, cut connections, sell out, fail, be slow."""
 

@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
 from reconciler.cli.client import names_of, open_client
-from reconciler.cli.options import Settings, with_consent, with_settings
+from reconciler.cli.options import Commands, Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import Refused, UsageProblem
@@ -55,7 +55,7 @@ def checkpoints(settings: Settings, selection: Selection, as_json: bool) -> int:
     return 0
 
 
-@click.group()
+@click.group(cls=Commands)
 def quarantine() -> None:
     """Versions that the whole fleet keeps away from, because a child had to be brought back from them."""
 

@@ -137,3 +137,17 @@ def test_what_others_call_it_leads_to_ours_and_help_shows_each_command_once(flee
     assert {*OTHER_WORDS}.isdisjoint(COMMANDS)
     assert {name for names in OTHER_WORDS.values() for name in names} <= {*COMMANDS}
     assert "There is no command 'doctor'. Did you mean diagnose or status?" in fleet("doctor").err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("config", "set"), "There is no command 'set' here. There are: diff, edit, pull, push, restore, show."),
+        (("config", "dif"), "There is no command 'dif' here. Did you mean diff?"),
+        (("backup", "craete"), "There is no command 'craete' here. Did you mean create?"),
+        (("sandbox", "fault", "sett"), "There is no command 'sett' here. Did you mean set?"),
+    ],
+)
+def test_a_group_says_what_it_has(fleet: CommandLine, words: tuple[str, ...], said: str) -> None:
+    found = fleet(*words)
+    assert (found.code, said in found.err) == (64, True), found
