@@ -131,6 +131,9 @@ def about_version(action: Action, child: Child, situation: Situation) -> Iterato
         if now is not None and now != target:
             goes_on = "moves" if is_moved else "goes on"
             yield f"it {goes_on} with OpenClaw {now}; {_afterwards(child, target, situation, is_lifted=is_moved)}"
+    if action.kind is Kind.CREATE and child.spec and child.spec.version == LATEST and situation.quarantined:
+        kept_from = ", ".join(situation.quarantined)
+        yield f"its host says which release is the newest: if that is quarantined, its apply fails ({kept_from})"
     noted = child.record.version if child.record else None
     is_blind = action.kind in (Kind.START, Kind.RESIZE) and child.facts is None
     if child.spec and is_blind and noted not in (None, child.spec.version) and child.spec.version != LATEST:

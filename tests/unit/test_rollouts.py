@@ -15,6 +15,7 @@ from reconciler.managed import files
 from reconciler.model import Child, Hold, OutcomeCode, Percent, Plan, PlanOptions, Policy, Rollout
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
+from tests.fakes.worlds import make_spec
 from tests.unit.test_steps_switching import after
 
 OLD: Final = "2026.9.6"
@@ -219,3 +220,13 @@ def test_nobody_is_promised_a_version_that_the_next_apply_keeps_it_from(world: F
     assert f"it moves with OpenClaw {OLD}; the apply after this one brings it to {NEW}" in notes["alice"]
     goes_on = f"the apply after this one brings it to {NEW}, if nothing on its host keeps it from that"
     assert f"it starts with OpenClaw {OLD}; {goes_on}" in notes["bob"]
+
+
+def test_who_gets_the_newest_release_is_told_which_ones_it_may_not_be(world: FakeFleet) -> None:
+    world.client()
+    to_new(world, ("alice",))
+    world.host("alice").gateway.flawed = {NEW: "exits"}
+    world.apply()
+    world.specs["dora"] = make_spec("dora", server_type="cpx22", version="latest")
+    [action] = [it for it in world.client().plan().plan.actions if it.child == "dora"]
+    assert f"if that is quarantined, its apply fails ({NEW})" in action.notes[-1]
