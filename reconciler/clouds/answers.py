@@ -65,6 +65,7 @@ def besides(rows: Mapping[str, Iterable[Answer]], pricing: Answer) -> tuple[Besi
         kind: {entry["type"]: _monthly(entry["prices"]) for entry in pricing[key]}
         for kind, key in (("primary IP", "primary_ips"), ("floating IP", "floating_ips"))
     }
+    of_balancer = {entry["name"]: _monthly(entry["prices"]) for entry in pricing["load_balancer_types"]}
     found = list[Besides]()
     for kind, those in rows.items():
         for row in those:
@@ -76,6 +77,11 @@ def besides(rows: Mapping[str, Iterable[Answer]], pricing: Answer) -> tuple[Besi
                 found.append(Besides(kind, row["id"], _name(row), _region(row), gigabytes, monthly, row.get("server")))
                 continue
             region = _region(row)
+            if kind == "load balancer":
+                listed = of_balancer.get(row["load_balancer_type"]["name"], {}).get(region)
+                monthly = None if listed is None else Decimal(listed)
+                found.append(Besides(kind, row["id"], _name(row), region, None, monthly, None))
+                continue
             amount = of_address[kind].get(row["type"], {}).get(region)
             at = row["assignee_id"] if kind == "primary IP" else row["server"]
             is_counted = kind == "primary IP" and at is not None

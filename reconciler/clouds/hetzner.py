@@ -38,6 +38,7 @@ _BESIDES: dict[str, tuple[str, dict[str, str]]] = {
     "volume": ("/volumes", {}),
     "primary IP": ("/primary_ips", {}),
     "floating IP": ("/floating_ips", {}),
+    "load balancer": ("/load_balancers", {}),
 }
 _FIREWALL_PATIENCE = 120.0  # seconds until its changes have reached every server
 
@@ -148,7 +149,7 @@ class HetznerCloud:
         return self._api.requests_left()
 
     def besides(self) -> tuple[Besides, ...]:
-        """Five requests. What is attached to a server without a price of its own, as its IPv6 is, is left out."""
+        """Six requests. What is attached to a server without a price of its own, as its IPv6 is, is left out."""
         doing = "look for what costs something besides servers"
         rows = {kind: self._api.list_all(doing, path, **query) for kind, (path, query) in _BESIDES.items()}
         pricing = self._api.ask(doing, "GET", "/pricing")

@@ -438,6 +438,8 @@ def test_what_costs_something_besides_servers_has_its_price(host: Host) -> None:
                         {**kept, "id": 5, "name": "free", "type": "ipv6", "assignee_id": None, "location": place},
                         {**kept, "id": 6, "name": "used", "type": "ipv4", "assignee_id": 42, "location": place}],
         "floating_ips": [{**kept, "id": 7, "name": "f", "type": "ipv4", "server": 42, "home_location": place}],
+        "load_balancers": [{**kept, "id": 8, "name": "lb", "load_balancer_type": {"name": "lb11"}, "location": place},
+                           {**kept, "id": 9, "name": "?", "load_balancer_type": {"name": "lb99"}, "location": place}],
     }  # fmt: skip
     monthly = [{"location": "nbg1", "price_monthly": {"net": "0.5000000000"}}]
     free = [{"location": "nbg1", "price_monthly": {"net": "0.0000000000"}}]
@@ -445,6 +447,7 @@ def test_what_costs_something_besides_servers_has_its_price(host: Host) -> None:
         "image": {"price_per_gb_month": {"net": "0.0143"}}, "volume": {"price_per_gb_month": {"net": "0.0572"}},
         "primary_ips": [{"type": "ipv4", "prices": monthly}, {"type": "ipv6", "prices": free}],
         "floating_ips": [{"type": "ipv4", "prices": [{"location": "nbg1", "price_monthly": {"net": "3.00"}}]}],
+        "load_balancer_types": [{"name": "lb11", "prices": [{"location": "nbg1", "price_monthly": {"net": "6.99"}}]}],
     }  # fmt: skip
 
     def answer(request: Request) -> Response:
@@ -463,6 +466,8 @@ def test_what_costs_something_besides_servers_has_its_price(host: Host) -> None:
         ("volume", 3, "data", "nbg1", 42, "0.57"),
         ("primary IP", 4, "left", "nbg1", None, "0.50"),
         ("floating IP", 7, "f", "nbg1", 42, "3.00"),
+        ("load balancer", 8, "lb", "nbg1", None, "6.99"),
+        ("load balancer", 9, "?", "nbg1", None, "None"),
     ]
 
 
