@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,20 @@ class Lacking:
         return getattr(self._inner, name)
 
 
+@dataclass
+class Forgetful(FakeFleet):
+    lacks: bool = False
+
+    def ports(self) -> Ports:
+        found = super().ports()
+        return replace(found, secrets=Lacking(found.secrets, self.specs["alice"].bot_token)) if self.lacks else found
+
+
 @pytest.fixture
-def fleet(state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    world = FakeFleet(state, ("alice", "bob")).applied()
-    ports = world.ports
-
-    def lacking() -> Ports:
-        found = ports()
-        missing = world.specs["alice"].bot_token
-        return replace(found, secrets=Lacking(found.secrets, missing))
-
-    monkeypatch.setattr(FakeFleet, "ports", lambda self: lacking())
+def fleet(state: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    world = Forgetful(state, ("alice", "bob"))
+    world.applied()
+    world.lacks = True
     return CommandLine(world, capsys)
 
 
