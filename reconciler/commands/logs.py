@@ -95,11 +95,10 @@ def entry(line, before):
 there = [(path, file) for path in files() for file in [opened(path)] if file]
 numbers = [os.fstat(file.fileno()).st_ino for _, file in there]
 sizes = [os.fstat(file.fileno()).st_size for _, file in there]
-cursor, first, start, since, is_cut = wanted["cursor"], 0, None, wanted["since"], False
-if cursor is not None and cursor[0] in numbers and sizes[numbers.index(cursor[0])] >= cursor[1]:
-    first, start, since = numbers.index(cursor[0]), cursor[1], None
+cursor, since, is_cut = wanted["cursor"], wanted["since"], False
 found, before, left, page = [], None, wanted["looked_at"], Page()
-if start is not None:
+if cursor is not None and cursor[0] in numbers and sizes[numbers.index(cursor[0])] >= cursor[1]:
+    first, start = numbers.index(cursor[0]), cursor[1]
     for number in range(first, len(there)):
         begin = start if number == first else 0
         there[number][1].seek(begin)
@@ -121,16 +120,15 @@ if start is not None:
     page.tell(cursor)
     sys.exit()
 starts = [0] * len(there)
-for number in range(len(there) - 1, first - 1, -1):
-    begin = start if start is not None and number == first else 0
-    starts[number] = max(begin, sizes[number] - max(left, 0))
+for number in range(len(there) - 1, -1, -1):
+    starts[number] = max(0, sizes[number] - max(left, 0))
     left -= sizes[number] - starts[number]
-    is_cut = is_cut or (starts[number] > begin and wanted["cursor"] is not None)
-for number in range(first, len(there)):
+    is_cut = is_cut or (starts[number] > 0 and wanted["cursor"] is not None)
+for number in range(len(there)):
     file = there[number][1]
     file.seek(starts[number])
     data = file.read(sizes[number] - starts[number])
-    if starts[number] and not (number == first and starts[number] == start):
+    if starts[number]:
         data = data.partition(b"\\n")[2]  # it begins in the midst of a line
     whole, _, rest = data.rpartition(b"\\n")
     cursor = [numbers[number], sizes[number] - len(rest)]
