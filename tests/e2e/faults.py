@@ -121,7 +121,7 @@ class Fault:
     now: Cause | None = None
     outside: Outside = lambda _: nullcontext()
     undo: str = ":"
-    is_slow: bool = False
+    settles: float = 0.0  # seconds until it is in force
 
 
 FAULTS: Final = (
@@ -152,12 +152,12 @@ FAULTS: Final = (
         (Rung.REBOOT,),
     ),
     Fault("sshd frozen", Cause.HOST_SILENT, "systemctl kill --signal=STOP --kill-who=main ssh.service", (Rung.REBOOT,)),
-    Fault("network cut", Cause.HOST_SILENT, NO_NETWORK, (Rung.REBOOT,)),
-    Fault("frozen", Cause.HOST_SILENT, rungs=(Rung.REBOOT, Rung.RESET), outside=frozen, is_slow=True),
+    Fault("network cut", Cause.HOST_SILENT, NO_NETWORK, (Rung.REBOOT,), settles=5),
+    Fault("frozen", Cause.HOST_SILENT, rungs=(Rung.REBOOT, Rung.RESET), outside=frozen),
 )
 # Two at once: the lower one is named, and the other after it.
 PAIRS: Final = (
-    Fault("network cut, stopped", Cause.HOST_SILENT, f"{END}; {NO_NETWORK}", (Rung.REBOOT,)),
+    Fault("network cut, stopped", Cause.HOST_SILENT, f"{END}; {NO_NETWORK}", (Rung.REBOOT,), settles=5),
     Fault(
         "inodes gone, secret missing",
         Cause.INODES_GONE,
