@@ -223,7 +223,6 @@ def test_nobody_is_promised_a_version_that_the_next_apply_keeps_it_from(world: F
 
 
 def test_who_gets_the_newest_release_is_told_which_ones_it_may_not_be(world: FakeFleet) -> None:
-    world.client()
     to_new(world, ("alice",))
     world.host("alice").gateway.flawed = {NEW: "exits"}
     world.apply()
