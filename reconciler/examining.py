@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from reconciler import commands
 from reconciler.diagnosis import Case, diagnose
-from reconciler.errors import FleetError, HostError
+from reconciler.errors import CommandFailed, FleetError, HostError, HostTimedOut
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER, refusal_of
 from reconciler.model import Child, Diagnosis, Endpoints, Examination, Listener, Secret
@@ -69,10 +69,11 @@ def _examine(child: Child, host: Host, endpoints: Endpoints) -> Examination:
         files.GATEWAY_TOKEN_PATH,
     )  # fmt: skip
     examined = examination_of(host.run(command).stdout)
-    with suppress(FleetError):  # each by itself: what the others have said stays
-        examined = replace(examined, config_problem=_config_problem(child, host))
-    with suppress(FleetError):
-        examined = replace(examined, model=_model(child, host, endpoints))
+    with suppress(HostTimedOut):  # who has fallen silent would be waited for again by each question
+        with suppress(CommandFailed):  # each by itself: what the others have said stays
+            examined = replace(examined, model=_model(child, host, endpoints))
+        with suppress(CommandFailed):
+            examined = replace(examined, config_problem=_config_problem(child, host))
     return examined
 
 

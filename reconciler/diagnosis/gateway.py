@@ -22,10 +22,7 @@ _PROVIDER: Final = "wait, or look at the provider's own status page\nwhat it ans
 
 
 def _unit(case: Case) -> Told:
-    assert case.child.facts is not None
     gateway = case.gateway
-    if case.child.facts.switch is not None and not gateway.is_running:
-        return Told("an update is on its way, or was left: then its host goes back by itself", is_unknown=True)
     if gateway.active == "inactive":
         return Told("the unit does not run, and the fleet file says that it shall", Cause.STOPPED, "fleet start {name}")
     return Told(f"{gateway.active} ({gateway.sub})")

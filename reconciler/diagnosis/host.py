@@ -150,6 +150,18 @@ def _release(case: Case) -> Told:
     return Told(f"OpenClaw {version}")
 
 
+def _update(case: Case) -> Told:
+    assert case.child.facts is not None
+    switch = case.child.facts.switch
+    if switch is None:
+        return Told("none is on its way")
+    what = f"an update from {switch.origin} to {switch.target} is on its way, or was left"
+    if switch.is_undone:
+        what = f"an update from {switch.origin} to {switch.target} was left, and its host goes back to {switch.origin}"
+    mend = "wait for the apply that makes it: fleet journal {name}\nwhere there is none, its host goes back by itself"
+    return Told(what, Cause.UPDATE_UNFINISHED, f"{mend}; at once: {APPLY}")
+
+
 def _unit_file(case: Case) -> Told:
     """Of a unit that is masked, or not there, a host says nothing. While its gateway runs, an apply mends that."""
     assert case.child.facts is not None
@@ -157,7 +169,7 @@ def _unit_file(case: Case) -> Told:
     is_known = (
         managed.get("gateway") is not None and value_at(managed.get("units as loaded"), (files.UNIT,)) is not None
     )
-    if not is_known and not case.gateway.is_running and case.child.facts.switch is None:
+    if not is_known and not case.gateway.is_running:
         return Told(f"{files.UNIT} is not there, or masked", Cause.UNIT_CHANGED, APPLY)
     return Told("as systemd has loaded it" if is_known else "gone or masked, and the gateway runs: fleet apply {name}")
 
@@ -213,8 +225,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("memory", HOST, _memory),
     Check("node", HOST, _node),
     Check("release", HOST, _release),
-    Check("unit file", HOST, _unit_file),
-    Check("config", ("node", "release"), _config),
+    Check("update", HOST, _update),
+    Check("unit file", ("update",), _unit_file),
+    Check("config", ("node", "release", "update"), _config),
     Check("secrets", HOST, _secrets),
     Check("port", HOST, _port),
 )

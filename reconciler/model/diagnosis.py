@@ -29,6 +29,7 @@ class Cause(StrEnum):
     OUT_OF_MEMORY = "out-of-memory"
     NODE_BROKEN = "node-broken"
     RELEASE_BROKEN = "release-broken"
+    UPDATE_UNFINISHED = "update-unfinished"
     CONFIG_REFUSED = "config-refused"
     SECRET_MISSING = "secret-missing"  # noqa: S105  # a word of ours
     PORT_TAKEN = "port-taken"

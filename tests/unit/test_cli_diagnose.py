@@ -70,6 +70,16 @@ def test_a_host_that_falls_silent_in_the_midst_is_said(fleet: CommandLine) -> No
     assert (said.code, "it could not be looked at closely: gone" in said.out) == (3, True), said
 
 
+def test_a_host_that_has_fallen_silent_is_not_waited_for_again(fleet: CommandLine) -> None:
+    """Each question has a time of its own, and together they took minutes."""
+    again = HostTimedOut("never asked")
+    host = fleet.world.host("alice")
+    host.fails = [("ask for models", HostTimedOut("gone", "again")), ("read", again), ("validate", again)]
+    findings = json.loads(fleet("diagnose", "alice", "--json").out)["alice"]["findings"]
+    assert {it["check"]: it["verdict"] for it in findings}["config"] == "UNKNOWN"
+    assert [error for _, error in host.fails] == [again, again]
+
+
 @pytest.mark.parametrize("printed", [b"", b"[]", b'{"clock": "x"}', b"\xff\xfe", b"[" * 100_000, b'{"listeners": 3}'])
 def test_a_host_that_talks_nonsense_is_no_crash(fleet: CommandLine, printed: bytes) -> None:
     host = fleet.world.host("alice")

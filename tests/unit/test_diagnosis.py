@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.diagnosis import CHECKS, Case, diagnose
 from reconciler.managed import files
-from reconciler.model import Cause, Child, Diagnosis, Examination, Listener, Sleep, Switch, Verdict
+from reconciler.model import Cause, Child, Diagnosis, Examination, Hold, Listener, Sleep, Switch, Verdict
 from tests.fakes.worlds import NOW, make_child
 
 README: Final = (Path(__file__).parents[2] / "README.md").read_text()
@@ -88,6 +88,9 @@ FAULTS: Final[list[tuple[Cause, str, Diagnosis]]] = [
     (Cause.NODE_BROKEN, "node", well_but(node="")),
     (Cause.NODE_BROKEN, "node", asked(managed("node", None))),
     (Cause.RELEASE_BROKEN, "release", asked(managed("release", None))),
+    (Cause.UPDATE_UNFINISHED, "update", asked(on_host(switch=SWITCH, gateway=child(STOPPED).facts.gateway))),  # type: ignore[union-attr]
+    (Cause.UPDATE_UNFINISHED, "update", asked(on_host(switch=SWITCH), config_problem="no")),
+    (Cause.UPDATE_UNFINISHED, "update", asked(on_host(switch=replace(SWITCH, is_undone=True)))),
     (Cause.CONFIG_REFUSED, "config", well_but(config_problem="<root>: Unrecognized key")),
     (Cause.CONFIG_REFUSED, "config", asked(child({**DOWN, "exit_status": 78}), config_problem="no: Unrecognized key")),
     (Cause.SECRET_MISSING, "secrets", well_but(lacking_secrets=("/etc/openclaw/model.key",))),
@@ -170,7 +173,10 @@ HARMLESS: Final[list[tuple[str, Diagnosis]]] = [
     ("it starts, and nobody looks closely", diagnose(Case(child(YOUNG)))),
     ("the file names a newer version", asked(make_child("alice", {"spec": NEWER, "applied_spec": OLDER}))),
     ("the file names another token", asked(child(bot_token="of another bot"))),
-    ("an update is on its way", asked(replace(child(STOPPED), facts=replace(child(STOPPED).facts, switch=SWITCH)))),  # type: ignore[type-var]
+    (
+        "an update has failed before",
+        asked(on_host(noted=(Hold("2026.9.7", "never ready", "20260101T000000Z", is_suspect=True),))),
+    ),
     ("its programs are slow", well_but(node=None, config_problem=None)),
 ]
 

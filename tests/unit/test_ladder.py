@@ -18,7 +18,7 @@ README: Final = (Path(__file__).parents[2] / "README.md").read_text()
 BY_A_PERSON: Final = {
     Cause.CLOUD_SILENT, Cause.IDENTITY_IN_DOUBT, Cause.NO_SERVER, Cause.NEVER_FINISHED, Cause.SERVER_BUSY,
     Cause.FIREWALL_CHANGED, Cause.WRONG_HOST_KEY, Cause.BOT_TOKEN_REFUSED, Cause.OTHER_POLLER,
-    Cause.MODEL_KEY_REFUSED, Cause.MODEL_SILENT,
+    Cause.MODEL_KEY_REFUSED, Cause.MODEL_SILENT, Cause.UPDATE_UNFINISHED,
 }  # fmt: skip
 
 
