@@ -187,7 +187,7 @@ class FleetClient(Living):
         """It is made without a memory by the next apply. The caller holds the lock. Raises CloudError, VaultError."""
         self.keeper().give_up(name, sleep.source)
         note_sleep(self.fleet, self._ports, name, None, before=sleep.noted_as)
-        self._note("sleep-given-up", durable=True, child=name)
+        self._note("sleep-given-up", durable=True, child=name, by=self._ports.operator)
 
     def follow_moves(self, planned: Planned) -> dict[str, str]:
         """Who of these sleeps, and got another name, sleeps under that; by new name, the old. Raises CloudError.

@@ -218,7 +218,9 @@ class Keeper(Shelves):
         return Work(self._fleet, name, spec, self._ports, "", lambda *_, **__: None, server=server)
 
     def _note(self, event: str, child: str, backup: Backup) -> None:
-        fields: Mapping[str, Json] = {"child": child, "backup": backup.id, "version": backup.version}
+        fields: Mapping[str, Json] = {
+            "child": child, "backup": backup.id, "version": backup.version, "by": self._ports.operator,
+        }  # fmt: skip
         now = self._ports.clock.now().isoformat()
         self._ports.store.append(Event(event, now, self._ports.clock.token(), dict(fields)), durable=True)
 

@@ -52,6 +52,7 @@ class Legacy:
     image: str
     cloud_token: str
     model_key: str
+    left_out: tuple[str, ...] = ()  # directories that say nothing
 
 
 def read_legacy(path: Path, home: Path) -> Legacy:
@@ -67,6 +68,7 @@ def read_legacy(path: Path, home: Path) -> Legacy:
         )
     problems: list[Diagnostic] = []
     read = [_instance(file, home, problems) for file in files]
+    strangers = [it for it in sorted(place.iterdir()) if it.is_dir() and not (it / "metadata.json").exists()]
     settings = _settings(place / "config.yaml", problems)
     model_key = _model_key(place / "credentials.json", home, problems)
     if problems:
@@ -80,7 +82,21 @@ def read_legacy(path: Path, home: Path) -> Legacy:
         image=_word(defaults.get("image")) or "ubuntu-24.04",
         cloud_token=f"hcloud:{context}" if context else "env:HCLOUD_TOKEN",
         model_key=model_key,
+        left_out=tuple(it.name for it in strangers),
     )
+
+
+def doubts(legacy: Legacy) -> Iterator[str]:
+    """What a person should look at before the fleet file is used. Pure."""
+    for name in legacy.left_out:
+        yield f"{name}: its directory has no metadata.json, so it is left out; is there a server of that name?"
+    for what, of in (("server", "server"), ("bot", "bot")):
+        shared: dict[str, list[str]] = {}
+        for instance in legacy.instances:
+            shared.setdefault(getattr(instance, of), []).append(instance.name)
+        for value, names in shared.items():
+            if value and len(names) > 1:
+                yield f"{' and '.join(names)} have noted the same {what}, {value}: one of them is wrong"
 
 
 def fleet_text(legacy: Legacy, name: str, release: str) -> str:
@@ -193,7 +209,7 @@ def _json(file: Path, problems: list[Diagnostic]) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         noted = None
     if not isinstance(noted, dict):
-        problems.append(_problem(file, "it is no JSON object", "mend it, or take its directory away"))
+        problems.append(_problem(file, "it is no JSON object", "mend it, or take it away"))
         return None
     return noted
 

@@ -17,6 +17,7 @@ from reconciler.managed import files
 from reconciler.model import (
     Activity,
     ChildConfig,
+    Completed,
     Costs,
     Delivery,
     Diagnosis,
@@ -34,7 +35,7 @@ from reconciler.ownership import Owned, settle
 from reconciler.pairings import Pairings
 from reconciler.planning import Planned, Planning
 from reconciler.ports import Clock, Host, Ports, Session
-from reconciler.reaching import Lines
+from reconciler.reaching import WORKERS, Lines
 from reconciler.selection import Selection, resolve
 from reconciler.steps.release import newest
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
@@ -103,16 +104,23 @@ class Living(Planning):
                 problem = answer.summary
         raise HostError(f"no host of them says what the newest version is: {problem}", "name the version")
 
-    def stop(self, names: Iterable[str]) -> dict[str, FleetError | None]:
+    def stop(self, names: Iterable[str], workers: int = WORKERS) -> dict[str, FleetError | None]:
         """The gateways of these end, after what they are at; None where that went well. Raises CloudError.
 
         Nothing keeps them so: a boot, and the next apply, start them.
         """
-        answers = self.on_each(names, lambda _, host: host.run(commands.stop_unit(files.UNIT)))
-        for name, answer in answers.items():
-            failure = {"problem": answer.summary} if isinstance(answer, FleetError) else {}
-            self.note("gateway-stopped" if not failure else "gateway-not-stopped", child=name, **failure)
-        return {name: answer if isinstance(answer, FleetError) else None for name, answer in answers.items()}
+
+        def end(name: str, host: Host) -> Completed:
+            self.note("stop-of-gateway-intended", child=name)
+            return host.run(commands.stop_unit(files.UNIT))
+
+        ended: dict[str, FleetError | None] = {}
+        with self.lines(kept=False) as lines:
+            for name, answer in lines.ask(names, end, workers).items():
+                ended[name] = answer if isinstance(answer, FleetError) else None
+                failure = {"problem": answer.summary} if isinstance(answer, FleetError) else {}
+                self.note("gateway-stopped" if not failure else "gateway-not-stopped", child=name, **failure)
+        return ended
 
     def reboot_reasons(self, names: Iterable[str]) -> dict[str, str | FleetError]:
         """In a host's own words, why it needs to boot anew; empty where it does not. Raises CloudError."""

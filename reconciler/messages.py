@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from reconciler import commands
@@ -13,10 +13,15 @@ from reconciler.fleet.effort import TemplateProblem, TooMuchForAll, Work
 from reconciler.fleet.templates import Templates, filled
 from reconciler.model import ChildSpec, Delivery, Event, Fleet, Json, Letter, Recipients
 from reconciler.ports import Host, OnEach, Ports
+from reconciler.redaction import Redactor
 
 LONGEST: Final = 4096  # characters of a Telegram message, https://core.telegram.org/bots/api#sendmessage
 MOST_STEPS: Final = 1_000_000  # of all templates together
 _LONGEST_SAID: Final = 300  # characters of what a gateway says
+_SHORTEST: Final = 4  # of a text that is looked for in what a gateway says
+_UNCLEAR: Final = "nobody can tell whether it was sent"
+_BATCH: Final = 100  # messages by one command
+_REFUSED: Final = "its gateway refused it"
 
 
 def letters(
@@ -100,7 +105,24 @@ def _deliveries(written: Sequence[Letter], answer: list[Delivery] | FleetError) 
 
 
 def _delivered(host: Host, written: Sequence[Letter], ports: Ports) -> list[Delivery]:
-    return [_delivery(letter, answer) for letter, answer in zip(written, _answers(host, written, ports), strict=True)]
+    """A batch at a time, so that a line which breaks off leaves few of which nobody can tell."""
+    done = list[Delivery]()
+    for batch in _batches(written):
+        fields: dict[str, Json] = {"child": batch[0].child, "users": len(batch), "by": ports.operator}
+        at = ports.clock.now().isoformat()
+        ports.store.append(Event("messages-intended", at, ports.clock.token(), fields), durable=False)
+        try:
+            answers = _answers(host, batch, ports)
+        except FleetError as error:
+            if not done:
+                raise
+            answers = [{"problem": error.summary} for _ in batch]
+        done += [_delivery(letter, answer) for letter, answer in zip(batch, answers, strict=True)]
+    return done
+
+
+def _batches(written: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
+    return (written[begin : begin + _BATCH] for begin in range(0, len(written), _BATCH))
 
 
 def _answers(host: Host, written: Sequence[Letter], ports: Ports) -> list[Any]:
@@ -133,6 +155,7 @@ def _delivery(letter: Letter, answer: Any) -> Delivery:
     """Distrusted, as all that comes from there."""
     answer = answer if isinstance(answer, dict) else {}
     message, problem = (it if isinstance(it := answer.get(key), str) else "" for key in ("message", "problem"))
+    problem = _harmless(problem, letter)
     if message:
         return Delivery(letter.child, letter.user, message[:_LONGEST_SAID])
     if answer.get("unclear") is True:
@@ -143,9 +166,19 @@ def _delivery(letter: Letter, answer: Any) -> Delivery:
     return Delivery(letter.child, letter.user, problem=text, advice=advice, is_refused=True)
 
 
+def _harmless(problem: str, letter: Letter) -> str:
+    """A gateway may repeat the text, or the address that it was sent to, which has the bot's token in it."""
+    for written in (letter.text, json.dumps(letter.text)[1:-1], json.dumps(letter.text, ensure_ascii=False)[1:-1]):
+        problem = problem.replace(written, "(the text)") if len(letter.text) >= _SHORTEST else problem
+    return Redactor().line(" ".join(problem.split()))
+
+
 def _note(delivery: Delivery, ports: Ports) -> None:
+    """In words of ours: a gateway's own may have anything in them."""
     fields: dict[str, Json] = {"child": delivery.child, "user": delivery.user, "by": ports.operator}
-    outcome: dict[str, Json] = {"message": delivery.message} if delivery.message else {"problem": delivery.problem}
+    problem = _REFUSED if delivery.is_refused else _UNCLEAR if delivery.is_unclear else delivery.problem
+    outcome: dict[str, Json] = {"message": delivery.message} if delivery.message else {"problem": problem}
     at = ports.clock.now().isoformat()
-    name = "message-sent" if delivery.message else "message-not-sent"
+    kind = "sent" if delivery.message else "unclear" if delivery.is_unclear else "not-sent"
+    name = f"message-{kind}"
     ports.store.append(Event(name, at, ports.clock.token(), {**fields, **outcome}), durable=False)

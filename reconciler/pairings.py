@@ -103,7 +103,7 @@ def find(looked: Iterable[Access], word: str) -> PairingRequest:
         return found[0]
     if found:
         children = " and ".join(sorted({request.child for request in found}))
-        raise UsageProblem(f"{word} asks at {children}", "name the child as well, or give the code")
+        raise UsageProblem(f"{word} asks at {children}", "name the child as well: fleet pairing approve CHILD CODE")
     silent = [f"{access.child} ({access.problem})" for access in looked if access.problem]
     unasked = f"; not asked: {', '.join(silent)}" if silent else ""
     advice = "a request lives for an hour: let them write to the bot again; `fleet pairing list` shows who asks"

@@ -49,7 +49,9 @@ class Lines:
         """Those of them that have none, so that nobody can be asked."""
         return tuple(name for name in names if self._servers.get(name) is None)
 
-    def ask(self, names: Iterable[str], ask: Callable[[str, Host], T]) -> dict[str, T | FleetError]:
+    def ask(
+        self, names: Iterable[str], ask: Callable[[str, Host], T], workers: int = WORKERS
+    ) -> dict[str, T | FleetError]:
         """What `ask` makes of the host of each child, by name and in threads; or why there is nothing."""
         wanted = tuple(names)
         if self._is_stale and self._clock.monotonic() - self._looked >= LOOK_AGAIN:
@@ -66,7 +68,7 @@ class Lines:
                 if not self._kept or len(self._hosts) > MOST_KEPT:
                     self._hang_up(name)
 
-        return dict(zip(wanted, in_parallel(look, wanted, WORKERS), strict=True))
+        return dict(zip(wanted, in_parallel(look, wanted, workers), strict=True))
 
     def _host(self, name: str) -> Host:
         if name not in self._hosts:

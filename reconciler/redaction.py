@@ -45,7 +45,7 @@ _QUOTED: Final = re.compile(
 )
 _BARE: Final = re.compile(rf"(?P<said>{_CALLED}\s*[:=]\s*{_SCHEMES})(?P<secret>[^\s\"',;&\\]{{4,}})", re.IGNORECASE)
 _SCHEME: Final = re.compile(
-    r"(?P<said>\b(?:bearer|basic|x-api-key:?)\s+)(?P<secret>[A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE
+    r"(?P<said>\b(?:bearer|basic|x-api-key:?)\s+[\"']?)(?P<secret>[A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE
 )
 _USER: Final = re.compile(
     r"(?P<said>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://)(?P<secret>[^\s/\"'?]{0,200}:[^\s/\"'?]{1,200})(?P<end>@)",
@@ -61,6 +61,7 @@ _OF_KEY: Final = re.compile(r"(?:^|\s)[A-Za-z0-9+/=]{10,}$|(?:^|\s)(?:Proc-Type|
 _ALONE: Final = re.compile(r"(?<!\S)(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/]{40,}={0,2}$")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{10,}={0,2}")
 _HEX: Final = re.compile(r"\b(?:[0-9A-Fa-f]{2}){16,}\b")
+_ESCAPED: Final = re.compile(r"[^\s]*\\u00[0-9A-Fa-f]{2}[^\s]*")
 _WORD: Final = re.compile(r"(?<![^\s\"'])[^\s\"'%]*%[0-9A-Fa-f]{2}[^\s\"']*")
 
 
@@ -92,7 +93,7 @@ class Redactor:
         text = _ALONE.sub(MASK, _LOOKS.sub(MASK, text))
         for pattern in (_COOKIE, _QUOTED, _BARE, _SCHEME, _USER):
             text = pattern.sub(_after_its_name, text)
-        for chunk, decode in ((_BASE64, _from_base64), (_HEX, _from_hex), (_WORD, _from_url)):
+        for chunk, decode in ((_BASE64, _from_base64), (_HEX, _from_hex), (_WORD, _from_url), (_ESCAPED, _from_json)):
             text = chunk.sub(lambda found, decode=decode: self._encoded(found[0], decode(found[0])), text)  # type: ignore[misc]
         return text
 
@@ -104,7 +105,9 @@ class Redactor:
         return MASK if any(self._has_secret(text) for text in decoded) else chunk
 
     def _has_secret(self, text: str) -> bool:
-        return bool(_LOOKS.search(text) or _PEM_BEGINS.search(text)) or any(known in text for known in self._known)
+        if _LOOKS.search(text) or _PEM_BEGINS.search(text) or any(known in text for known in self._known):
+            return True
+        return any(_looks_random(found["secret"]) for found in _SCHEME.finditer(text))
 
 
 def _written(value: str) -> Iterator[str]:
@@ -167,3 +170,7 @@ def _from_hex(chunk: str) -> Iterator[str]:
 
 def _from_url(chunk: str) -> Iterator[str]:
     yield unquote(chunk)
+
+
+def _from_json(chunk: str) -> Iterator[str]:
+    yield re.sub(r"\\u00([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), chunk)

@@ -4,7 +4,8 @@ Positions are those of the reader (document.py). A library that reads and writes
 told to: of 44 odd scalars ruamel.yaml 0.19 in YAML 1.1 mode writes 12 otherwise, and `1_0.5` as another number.
 
 What a change makes of the data, as the reader reads it, is compared with what it was to make of it: so it is right, or
-there is none. Where comments would get lost or come to stand by something else, there is none either.
+there is none. Where comments would get lost or come to stand in something else, there is none either; those on lines of
+their own above what is removed stay, for nobody can tell of how much of what follows they speak.
 """
 
 from __future__ import annotations

@@ -156,6 +156,19 @@ def follow_moves(client: FleetClient, planned: Planned) -> None:
         click.echo(f"{name}, that was {old}, sleeps on under its new name.")
 
 
+def refuse_to_end(planned: Planned) -> None:
+    """For who brings a child somewhere: that ends none. Raises Refused."""
+    from reconciler.model import Kind
+
+    ending = [it for it in planned.plan.actions if it.kind in (Kind.STOP, Kind.HIBERNATE, Kind.DESTROY)]
+    if ending:
+        [names, first] = ", ".join(it.child for it in ending), ending[0]
+        raise Refused(
+            f"this would {first.kind} {names}, and nothing was changed: {first.reason.text}",
+            f"change that in the fleet file; to do it all the same: fleet apply {first.child}",
+        )
+
+
 def has_errors(planned: Planned) -> bool:
     return any(found.severity in ("error", "refused") for found in planned.plan.diagnostics)
 
@@ -197,8 +210,8 @@ def consent(question: str, yes: bool, output: LastingOutput) -> None:
         raise Refused("nobody reads the plan, so nothing was changed", "give --yes to go ahead without")
     if not sys.stdin.isatty():
         raise Refused("there is no terminal to ask on, so nothing was changed", "give --yes to go ahead")
-    click.echo()
-    if not click.confirm(question, default=False):
+    click.echo(err=True)
+    if not click.confirm(question, default=False, err=True):  # what goes to standard output may be for a program
         raise Refused("nothing was changed")
 
 

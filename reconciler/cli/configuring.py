@@ -20,9 +20,13 @@ from reconciler.selection import not_declared
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
     from reconciler.cli.output import LastingOutput
+    from reconciler.model import ChildSpec, Json
 
 file_argument = click.argument("copy", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
 force_option = click.option("--force", is_flag=True, help="Over what is there, whatever has changed meanwhile.")
+closed_option = click.option(
+    "--closed", is_flag=True, help="Also what opens the gateway or runs code, and the fleet file may not set."
+)
 
 
 @config.command()
@@ -52,8 +56,9 @@ def pull(settings: Settings, child: str, copy: Path | None, force: bool) -> int:
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @yes_option
 @force_option
+@closed_option
 @with_settings
-def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: bool, force: bool) -> int:
+def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: bool, force: bool, closed: bool) -> int:
     """Give a child another openclaw.json, the whole of it, as `pull` has fetched and you have changed it.
 
     The release that will read it has to take it. It goes over what FILE was fetched from and over nothing else, and
@@ -69,7 +74,9 @@ def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: 
             f"nobody knows what {file} was made from", f"fetch that first: fleet config pull {child}; or --force"
         )
     with whoever_reads() as output, client.lock("fleet config push"):
-        code = _write(client, settings, child, content, None if force else base, yes, output, dry_run=dry_run)
+        code = _write(
+            client, settings, child, content, None if force else base, yes, output, closed=closed, dry_run=dry_run
+        )
         if code == 0 and not dry_run:
             _keep(file, client.whole_config(child))  # the gateway has written to it, too
         return code
@@ -78,8 +85,9 @@ def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: 
 @config.command()
 @click.argument("child")
 @yes_option
+@closed_option
 @with_settings
-def edit(settings: Settings, child: str, yes: bool) -> int:
+def edit(settings: Settings, child: str, yes: bool, closed: bool) -> int:
     """Change a child's openclaw.json in $VISUAL or $EDITOR: fleet config edit alice
 
     As `pull` and `push`, in one: what you write is in CHILD.openclaw.json, and stays there until it was pushed.
@@ -98,13 +106,15 @@ def edit(settings: Settings, child: str, yes: bool) -> int:
             click.echo("Nothing was changed.")
         else:
             with whoever_reads() as output, client.lock("fleet config edit"):
-                code = _write(client, settings, child, after, _base(file), yes, output)
+                code = _write(client, settings, child, after, _base(file), yes, output, closed=closed)
     except BaseException:
-        _say_kept(file, child)
+        if file.exists() and file.read_bytes() == before:
+            _forget(file)
+        else:
+            _say_kept(file, child)
         raise
     if code == 0:
-        file.unlink(missing_ok=True)
-        _base_of(file).unlink(missing_ok=True)
+        _forget(file)
     else:
         _say_kept(file, child)
     return code
@@ -128,7 +138,7 @@ def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
     Once more puts back what was there before that.
     """
     from reconciler.managed.files import CONFIG_PATH
-    from reconciler.steps.configuring import KEPT_PATH, UNDO_PATH
+    from reconciler.steps.configuring import KEPT_PATH, UNDO_PATH, with_ours
 
     client = open_client(settings)
     _check(client, child)
@@ -140,7 +150,10 @@ def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
         if not content:
             what = "nothing was pushed to it" if source == "before" else f"its gateway has made no copy called {source}"
             raise Refused(f"there is nothing to put back on {child}: {what}", f"look: fleet config show {child}")
-        return _write(client, settings, child, content, None, yes, output)
+        kept = with_ours(content, client.whole_config(child), client.fleet.children[child])
+        if kept != content:
+            click.echo("The keys that the fleet and its file set stay as they are now.")
+        return _write(client, settings, child, kept, None, yes, output, closed=True)
 
 
 def _write(
@@ -152,9 +165,13 @@ def _write(
     yes: bool,
     output: LastingOutput,
     *,
+    closed: bool = False,
     dry_run: bool = False,
 ) -> int:
-    """`base` is the digest of what it may be written over; None for whatever is there now."""
+    """`base` is the digest of what it may be written over; None for whatever is there now.
+
+    With `closed`, also keys that the fleet file's `config` may not set.
+    """
     from reconciler.configs import differences_of
     from reconciler.model import NewConfig, OutcomeCode, Secret
     from reconciler.render.configs import change_lines
@@ -174,6 +191,8 @@ def _write(
             f"the configuration of {child} was changed on its host meanwhile, and is left as it is",
             f"compare: fleet config pull {child} OTHER; or write over it: --force",
         )
+    if not closed:
+        _refuse_closed(readable(there), readable(content), client.fleet.children[child])
     facts = client.plan((child,)).children[child].facts
     if facts is not None and not facts.gateway.is_running:
         click.echo("Its gateway does not run: it is started with this.")
@@ -192,6 +211,20 @@ def _write(
         said = "the one before is back, and it is healthy" if is_back else f"nor with the one before: {back.error}"
         click.echo(f"{child}: {harmless(said)}", err=True)
     return 1
+
+
+def _refuse_closed(before: Json, after: Json, spec: ChildSpec) -> None:
+    """What a fleet file may not set is not set by hand by mistake: it opens the gateway, or runs code."""
+    from reconciler.diff import merge_patch
+    from reconciler.fleet.bounds import opening
+    from reconciler.render.configs import path_text
+    from reconciler.steps.configuring import not_yours
+
+    if any(not_yours(before, after, spec)):
+        return  # nobody may change that, and it is said in other words
+    patch = merge_patch(before, after)
+    for path, why in opening(patch if isinstance(patch, dict) else {}):
+        raise Refused(f"{path_text(path)} is closed to this: {why}", "if you mean it: --closed")
 
 
 def _check(client: FleetClient, child: str) -> None:
@@ -220,6 +253,11 @@ def _refuse_changed(file: Path) -> None:
         raise UsageProblem(
             f"{file} was changed since it was fetched, or was not fetched", "push it, or move it away; or pull --force"
         )
+
+
+def _forget(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    _base_of(file).unlink(missing_ok=True)
 
 
 def _say_kept(file: Path, child: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.changes import consent, follow_moves, has_errors, run_plan, show_plan
+from reconciler.cli.changes import consent, follow_moves, has_errors, refuse_to_end, run_plan, show_plan
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import whoever_reads
@@ -136,6 +136,7 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool) ->
         show_plan(settings, planned)
         if planned.plan.is_refused or has_errors(planned):
             raise Refused("nothing was written, and nothing was changed", "mend what is said above")
+        refuse_to_end(planned)
         if not file.changes_anything and planned.plan.is_empty:
             return 0
         consent(f"Write this into {settings.file} and apply?" if file.changes_anything else "Apply this?", yes, output)

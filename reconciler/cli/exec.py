@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from reconciler.commands.shell import plain
 from reconciler.errors import FleetError, UsageProblem
 from reconciler.model import Completed
 from reconciler.selection import Selection
+
+if TYPE_CHECKING:
+    from reconciler.ports import Host
 
 _SECONDS = click.FloatRange(1, 3600)
 
@@ -54,9 +57,14 @@ def execute(settings: Settings, selection: Selection, timeout: float, as_json: b
         raise UsageProblem("there is no command", "it stands behind --: fleet exec CHILD -- COMMAND")
     client = open_client(settings)
     wanted = plain(words, timeout)
-    answers = client.on_each(client.select(selection), lambda _, host: host.run(wanted))
+
+    def run(name: str, host: Host) -> Completed:
+        client.note("command-intended", child=name, program=program_of(words[0]))
+        return host.run(wanted)
+
+    answers = client.on_each(client.select(selection), run)
     for name, answer in answers.items():
-        client.note("command-run", child=name, program=_program(words[0]), exit_code=_code(answer))
+        client.note("command-run", child=name, program=program_of(words[0]), exit_code=_code(answer))
     if as_json:
         click.echo(json_text(answer_json(answers)))
     else:
@@ -65,7 +73,7 @@ def execute(settings: Settings, selection: Selection, timeout: float, as_json: b
     return 0 if well == len(answers) else 3 if well else 1
 
 
-def _program(word: str) -> str:
+def program_of(word: str) -> str:
     """For the journal: what is no program's name may be a whole line, with a secret in it."""
     return word if re.fullmatch(r"[A-Za-z0-9_./+-]{1,100}", word) else "(no plain name)"
 

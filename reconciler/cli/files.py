@@ -56,7 +56,7 @@ def import_legacy(settings: Settings, path: Path, name: str | None) -> None:
     No server is touched, and no secret is copied: the fleet file refers to where it lies. The state directory and a new
     fleet key are made, too; overwrites nothing.
     """
-    from reconciler.legacy import fleet_text, next_commands, read_legacy
+    from reconciler.legacy import doubts, fleet_text, next_commands, read_legacy
     from reconciler.render.text import harmless
 
     name, home = _checked_name(name, settings.file), settings.file.absolute().parent
@@ -66,6 +66,8 @@ def import_legacy(settings: Settings, path: Path, name: str | None) -> None:
     made = _begin(settings, name, text)
     more = "" if settings.file == Path("fleet.yaml") else f" --file {shlex.quote(str(settings.file))}"
     commands = "\n".join(f"     {harmless(command)}" for command in next_commands(legacy.instances, home, more))
+    for doubt in doubts(legacy):
+        click.echo(f"Warning: {harmless(doubt)}.", err=True)
     click.echo(made + starter.NEXT_OF_LEGACY.format(file=settings.file, commands=commands), nl=False)
 
 

@@ -90,7 +90,7 @@ def logs(
 
 def _show(found: list[ChildLog], settings: Settings, as_json: bool) -> int:
     """Child by child, each under its name where there are several."""
-    from reconciler.render.logs import log_lines, problem_lines, unknown_line
+    from reconciler.render.logs import cut_line, log_lines, problem_lines, unknown_line
 
     for log in found:
         if log.problem:
@@ -99,6 +99,8 @@ def _show(found: list[ChildLog], settings: Settings, as_json: bool) -> int:
         if log.unknown:
             click.echo(unknown_line(log), err=True)
         if as_json:
+            if log.is_cut:
+                click.echo(cut_line(log), err=True)
             _echo_json([log])
             continue
         if len(found) > 1:

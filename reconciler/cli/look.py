@@ -69,8 +69,11 @@ def list_children(settings: Settings, selection: Selection, as_json: bool) -> in
 @with_settings
 def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
     """A shell on a child's host, or one command there: fleet ssh alice -- sudo journalctl -n 20"""
+    from reconciler.cli.exec import program_of
+
     client = open_client(settings)
     host = client.connect(server_of(client, child))
+    client.note("command-intended", child=child, program=program_of(command[0]) if command else "a shell")
     try:
         if not command:
             return host.interact()

@@ -50,7 +50,7 @@ def send(
     are each child's own. Who has never written to a bot cannot be written to. Texts are kept nowhere.
     """
     from reconciler.messages import letters
-    from reconciler.render.messages import delivery_json, delivery_table, letter_lines
+    from reconciler.render.messages import delivery_json, delivery_table, letter_json, letter_lines
     from reconciler.render.text import json_text
 
     if selection.is_empty:
@@ -62,7 +62,7 @@ def send(
     names, words = declared_of(client, selection), _piped() if text == "-" else text
     written, nobody = letters(client.fleet, names, words, to, plain=plain)
     if dry_run:
-        click.echo("\n".join(letter_lines(written, nobody)))
+        click.echo(json_text(letter_json(written, nobody)) if as_json else "\n".join(letter_lines(written, nobody)))
         return 3 if nobody else 0
     with whoever_reads() as output:
         if len(written) > 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.bot import give, given_token
-from reconciler.cli.changes import consent, follow_moves, has_errors, run_plan, show_plan
+from reconciler.cli.changes import consent, follow_moves, has_errors, refuse_to_end, run_plan, show_plan
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, whoever_reads
@@ -29,7 +29,7 @@ EVERY = 5.0  # seconds
 @click.option("--welcome", metavar="TEXT", help="The first message, a template as that of `fleet send`.")
 @click.option("--again", is_flag=True, help="Also who was welcomed before.")
 @click.option(
-    "--timeout", type=click.IntRange(0), default=900, show_default="900", metavar="SECONDS", help="How long to wait."
+    "--timeout", type=click.IntRange(0), default=900, show_default=True, metavar="SECONDS", help="How long to wait."
 )
 @click.option("--yes", "-y", is_flag=True, help="Without asking; needs --user, or the one user that the file names.")
 @with_settings
@@ -87,6 +87,9 @@ def _applied(client: FleetClient, child: str, settings: Settings, yes: bool, out
     """0 when the child is as the file says."""
     with client.lock("fleet onboard"):
         planned = client.plan([child])
+        found = planned.children[child]
+        if found.asleep is not None and not found.asleep.is_waking:
+            raise Refused(f"{child} sleeps, and nobody gets an answer from it", f"first: fleet wake {child}")
         if planned.plan.is_empty and not has_errors(planned):
             follow_moves(client, planned)
             click.echo(f"{child} is as the fleet file says.")
@@ -94,6 +97,7 @@ def _applied(client: FleetClient, child: str, settings: Settings, yes: bool, out
         show_plan(settings, planned)
         if planned.plan.is_refused or has_errors(planned):
             raise Refused(f"{child} is not onboarded like this", "mend what is said above, and run this again")
+        refuse_to_end(planned)
         consent("Apply this plan?", yes, output)
         follow_moves(client, planned)
         return run_plan(client, planned, settings)

@@ -66,9 +66,10 @@ def reboot(settings: Settings, selection: Selection, if_required: bool, max_para
 
 @click.command()
 @with_selection(NONE_IS_REFUSED)
+@click.option("--max-parallel", default=32, show_default=True, type=click.IntRange(1, 128), help="Gateways at a time.")
 @yes_option
 @with_settings
-def stop(settings: Settings, selection: Selection, yes: bool) -> int:
+def stop(settings: Settings, selection: Selection, max_parallel: int, yes: bool) -> int:
     """End gateways, after what they are at. A boot starts them, and so does the next apply.
 
     To keep one off, write `enabled: false` into the fleet file.
@@ -80,7 +81,7 @@ def stop(settings: Settings, selection: Selection, yes: bool) -> int:
     names = declared_of(client, selection)
     with whoever_reads() as output, client.lock("fleet stop"):
         consent(f"Stop {', '.join(names)}? Nobody gets an answer then.", yes, output)
-        ended = client.stop(names)
+        ended = client.stop(names, max_parallel)
         for name, error in ended.items():
             said = "stopped" if error is None else f"not stopped: {error.summary}"
             click.secho(harmless(f"{name}: {said}"), fg=None if error is None else "red", color=settings.color)

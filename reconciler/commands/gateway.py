@@ -97,6 +97,11 @@ for call in request["calls"]:
         error, number = says.get("error") or {}, details.get("messageId")
         said = str(error.get("message") or details.get("error") or "")
         is_sent = says.get("ok") is True and details.get("ok") is True and type(number) in (int, str)
+        chat, wanted = details.get("chatId"), (call.get("args") or {}).get("target")
+        if is_sent and wanted is not None and str(chat) != str(wanted):
+            said = "nobody can tell whether it was sent: the gateway answers for another chat"
+            answers.append({"message": "", "problem": said, "unclear": True})
+            continue
         answers.append({"message": str(number)[:100] if is_sent else "", "problem": "" if is_sent else said[:300]})
     except (ValueError, AttributeError, TypeError, RecursionError):
         said = "nobody can tell whether it was sent: the gateway answered HTTP %d with what is no answer"

@@ -22,13 +22,16 @@ _LONGEST: Final = 4000  # characters of one line
 
 # Both print {"entries": [...], "cursor": ..., "is_cut": ..., "more": ...}, the oldest first; is_cut: older ones were
 # left out; more: what comes after the cursor was left for the next look. Who goes on from a cursor loses nothing so.
+# `left_at`: when the first was written that was looked at, where there are older ones.
 _SHARED: Final = """
 import collections, datetime, glob, json, os, re, sys, time
 wanted = json.loads(sys.argv[1])
 if wanted["age"] is not None:
     wanted["since"] = time.time() - wanted["age"]
-def told(found, cursor, is_cut):
+def told(found, cursor, is_cut, left_at=None):
     kept, size = collections.deque(), 0
+    if left_at is not None and (wanted["lines"] is None or len(found) < wanted["lines"]):
+        is_cut = is_cut or wanted["since"] is None or left_at >= wanted["since"]
     for entry in reversed(found):
         size += len(json.dumps(entry))
         if size > wanted["bytes"] or (wanted["lines"] is not None and len(kept) == wanted["lines"]):
@@ -96,7 +99,7 @@ there = [(path, file) for path in files() for file in [opened(path)] if file]
 numbers = [os.fstat(file.fileno()).st_ino for _, file in there]
 sizes = [os.fstat(file.fileno()).st_size for _, file in there]
 cursor, since, is_cut = wanted["cursor"], wanted["since"], False
-found, before, left, page = [], None, wanted["looked_at"], Page()
+found, before, left, page, left_at = [], None, wanted["looked_at"], Page(), None
 if cursor is not None and cursor[0] in numbers and sizes[numbers.index(cursor[0])] >= cursor[1]:
     first, start = numbers.index(cursor[0]), cursor[1]
     for number in range(first, len(there)):
@@ -135,11 +138,13 @@ for number in range(len(there)):
     for line in whole.split(b"\\n") if whole else []:
         one = entry(line.decode("utf-8", "replace"), before)
         before = one["at"]
+        if left_at is None and before is not None and any(starts):
+            left_at = before
         if since is not None and (before is None or before < since):
             continue
         if not wanted["errors"] or one["level"] in ("ERROR", "FATAL"):
             found.append(one)
-told(found, cursor, is_cut)
+told(found, cursor, is_cut, left_at)
 """
 
 _READ_JOURNAL: Final = f"""{_SHARED}
@@ -180,12 +185,14 @@ if wanted["since"] is not None:
 done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=40)
 if done.returncode:
     sys.exit("the journal cannot be read: " + done.stderr.decode("utf-8", "replace").strip())
-found, cursor = [], None
-for line in done.stdout.splitlines():
+found, cursor, left_at, lines = [], None, None, done.stdout.splitlines()
+for line in lines:
     place, one = read(line)
     cursor = place or cursor
     found += [one] if one is not None else []
-told(found, cursor, False)
+if len(lines) == most:
+    left_at = int(json.loads(lines[0])["__REALTIME_TIMESTAMP"]) / 1e6
+told(found, cursor, False, left_at)
 """
 
 # What a gateway that does not start says on its standard output, which the journal takes for information.

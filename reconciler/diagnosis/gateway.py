@@ -9,6 +9,7 @@ from reconciler.checks.channel import STALE_AFTER
 from reconciler.diagnosis.case import APPLY, Case, Check, Rank, Told
 from reconciler.diagnosis.host import HOST
 from reconciler.model import Cause
+from reconciler.steps.comparison import differences
 from reconciler.steps.versions import linked
 
 REPLY: Final = 600.0  # seconds that a user may have to wait for an answer, when a tool works for it
@@ -24,7 +25,8 @@ _PROVIDER: Final = "wait, or look at the provider's own status page\nwhat it ans
 def _unit(case: Case) -> Told:
     gateway = case.gateway
     if gateway.active == "inactive":
-        return Told("the unit does not run, and the fleet file says that it shall", Cause.STOPPED, "fleet start {name}")
+        mend = APPLY if differences(case.child) else "fleet start {name}"  # which starts nobody with changes to come
+        return Told("the unit does not run, and the fleet file says that it shall", Cause.STOPPED, mend)
     return Told(f"{gateway.active} ({gateway.sub})")
 
 

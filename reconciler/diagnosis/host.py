@@ -19,6 +19,7 @@ INIT: Final = 1  # systemd, which holds a port for a unit that it starts when so
 HOST: Final = ("ssh",)  # what whoever asks a host needs
 _SECRETS: Final = ("gateway token", "bot token", "model key")
 _KILL: Final = "fleet exec {name} -- sudo kill PID\nthen: fleet restart {name}"
+_CONFIG: Final = "fleet resuscitate {name}\nor, where somebody has just changed it: fleet config restore {name}"
 _SOCKET: Final = "systemd holds it for a unit of somebody's: fleet exec {name} -- systemctl list-sockets"
 
 
@@ -178,7 +179,7 @@ def _config(case: Case) -> Told:
     if case.examined is None or case.examined.config_problem is None:
         return Told("nobody could ask", is_unknown=True)
     if case.examined.config_problem:
-        return Told(case.examined.config_problem, Cause.CONFIG_REFUSED, APPLY)
+        return Told(case.examined.config_problem, Cause.CONFIG_REFUSED, _CONFIG)
     return Told("the release takes it")
 
 

@@ -7,7 +7,7 @@ bot's or the model's secret to another address, or fight over a key that we set 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from reconciler.probe_program.looks import is_secret, is_written_out
@@ -48,20 +48,29 @@ _SECRET_SOURCES: Final = frozenset({"env", "exec", "file", "store"})
 
 def forbidden(config: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str]]:
     """Path, reason and advice for everything in `config` that may not be there."""
-    for path, value in _walk(config, ()):
+    for path, value in _walk(config, (), _objection):
         found = _objection(path, value)
         if found:
             yield path, *found
 
 
-def _walk(config: Mapping[str, Any], path: Keys) -> Iterator[tuple[Keys, Any]]:
+def opening(config: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Path and reason for what is dangerous whoever writes it: it opens the gateway, or sends or runs something."""
+    for path, value in _walk(config, (), lambda path, value: _opening(path)):
+        if value is not None and (found := _opening(path)):
+            yield path, found
+
+
+def _walk(
+    config: Mapping[str, Any], path: Keys, objection: Callable[[Keys, Any], object]
+) -> Iterator[tuple[Keys, Any]]:
     """Every key with its path; nothing below one that is objected to."""
     for key, value in config.items():
         here = (*path, key)
         yield here, value
-        if not _objection(here, value):
+        if not objection(here, value):
             for part in _maps(value):
-                yield from _walk(part, here)
+                yield from _walk(part, here, objection)
 
 
 def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -82,12 +91,8 @@ def _objection(path: Keys, value: Any) -> tuple[str, str] | None:
     holds = [own for own in OWN_KEYS if own[: len(path)] == path]
     if holds and not isinstance(value, Mapping):
         return f"{name} must be a map: fleet sets {'.'.join(holds[0])} in it", "write the keys that you want to set"
-    if path[-1] == INCLUDE:
-        return f"config may not set {name}", "it would bring in what nobody has looked at: write the keys here"
-    if _ELSEWHERE.search(re.sub("[^a-z0-9]", "", path[-1].lower())):
-        return f"config may not set {name}", "it would send what the agent says, and its secrets, elsewhere"
-    if _runs_a_program(path):
-        return f"config may not set {name}", "it would run a program beside every secret of the child"
+    if opens := _opening(path):
+        return f"config may not set {name}", opens
     if isinstance(value, Mapping) and value.get("source") in _SECRET_SOURCES and "id" in value:
         return f"config may not set {name} to a secret", "the secrets of a child are for its bot and its model alone"
     if is_secret(path[-1]) and _is_written_out(value):
@@ -96,6 +101,17 @@ def _objection(path: Keys, value: Any) -> tuple[str, str] | None:
             "a fleet file holds no secret: a child has those of its bot and its model",
         )
     return None
+
+
+def _opening(path: Keys) -> str:
+    """Why a key at this path is dangerous; empty where it is not."""
+    if path[0] in CLOSED:
+        return CLOSED[path[0]]
+    if path[-1] == INCLUDE:
+        return "it would bring in what nobody has looked at: write the keys here"
+    if _ELSEWHERE.search(re.sub("[^a-z0-9]", "", path[-1].lower())):
+        return "it would send what the agent says, and its secrets, elsewhere"
+    return "it would run a program beside every secret of the child" if _runs_a_program(path) else ""
 
 
 def _runs_a_program(path: Keys) -> bool:

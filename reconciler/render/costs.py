@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.text import Text
 
-from reconciler.costs import in_all, sums
+from reconciler.costs import TEBIBYTE, in_all, sums
 from reconciler.model import Besides, Costs, CostSum, Json, ServerCost, ServerStatus, Spending
 from reconciler.planner.money import as_text, keeps_old_price
 from reconciler.render.table import NOTHING, Sheet
@@ -22,6 +22,7 @@ _SERVERS: Final = ("CHILD", "TYPE", "MONTH", "IPV4", "BACKUPS", "TRAFFIC", "REGI
 _FIELDS: Final = (
     *("child", "server", "id", "group", "region", "type", "status", "role"),
     *("machine", "ipv4", "backups", "monthly", "traffic", "currency", "model_usd", "model_limit_usd"),
+    *("sent_tib", "included_tib"),
 )
 
 
@@ -46,6 +47,10 @@ def notes(costs: Costs) -> Iterator[str]:
     """What a person should know of these numbers."""
     yield f"A month at the list prices of now, net, in {costs.currency}; IPV4 and BACKUPS are in MONTH."
     yield "TRAFFIC is what was sent this month beyond what is included."
+    most = max(costs.rows, key=lambda row: row.server.outgoing / max(1, row.server.included), default=None)
+    if most is not None and most.server.included:
+        share = f"{_tebibytes(most.server.outgoing)} of the {_tebibytes(most.server.included)} TiB that are included"
+        yield f"Nearest to that is {harmless(most.child)}: it has sent {share}."
     off = [row.child for row in costs.rows if row.server.status is ServerStatus.OFF and not row.role]
     if off:
         names = ", ".join(map(harmless, off))
@@ -136,8 +141,13 @@ def _fields(row: ServerCost, currency: str) -> dict[str, Json]:
         ),
         *map(as_text, (row.machine, row.ipv4, row.backups, row.monthly, row.traffic)),
         *(currency, as_text(spending.amount), as_text(spending.limit)),
+        *(_tebibytes(server.outgoing), _tebibytes(server.included)),
     )
     return dict(zip(_FIELDS, values, strict=True))
+
+
+def _tebibytes(size: int) -> str:
+    return f"{size / TEBIBYTE:.3f}"
 
 
 def _cell(value: Json) -> str:

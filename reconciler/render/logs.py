@@ -39,6 +39,10 @@ def problem_lines(log: ChildLog) -> list[str]:
     return [f"{log.child}: {harmless(log.problem)}", *(f"  {line}" for line in harmless(log.advice).splitlines())]
 
 
+def cut_line(log: ChildLog) -> str:
+    return f"{log.child}: {_CUT}"
+
+
 def unknown_line(log: ChildLog) -> str:
     names = " and ".join(harmless(name) for name in log.unknown)
     return (

@@ -20,6 +20,13 @@ def letter_lines(letters: Iterable[Letter], nobody: Iterable[Delivery]) -> Itera
         yield f"{harmless(delivery.child)}: {delivery.problem} ({delivery.advice})"
 
 
+def letter_json(letters: Iterable[Letter], nobody: Iterable[Delivery]) -> list[Json]:
+    """The same; `text` is null where there is nobody to send it to."""
+    written: list[Json] = [{"child": it.child, "user": it.user, "text": it.text, "problem": None} for it in letters]
+    written += [{"child": it.child, "user": None, "text": None, "problem": it.problem} for it in nobody]
+    return written
+
+
 def delivery_table(deliveries: Iterable[Delivery]) -> Sheet:
     return Sheet(("CHILD", "USER", "MESSAGE", "RESULT"), tuple(map(_row, deliveries)))
 
@@ -29,7 +36,7 @@ def delivery_json(deliveries: Iterable[Delivery]) -> list[Json]:
         {
             "child": it.child,
             "user": it.user,
-            "sent": bool(it.message),
+            "sent": None if it.is_unclear else bool(it.message),  # null: nobody can tell
             "message": it.message or None,
             "problem": it.problem or None,
         }

@@ -6,11 +6,12 @@ What the fleet or its file sets is changed there and not here; an apply would pu
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import Final
 
 from reconciler import commands
-from reconciler.diff import merge_patch, same, value_at
+from reconciler.diff import apply_patch, merge_patch, same, value_at
 from reconciler.errors import CommandFailed, HostError, Refused
 from reconciler.managed import files
 from reconciler.managed.config import MANAGED_KEYS, free_keys, is_hot, read_config, refusal_of
@@ -43,7 +44,8 @@ def ensure_config_given(work: Work) -> bool:
             f"fetch it again and change that: fleet config pull {work.name}",
         )
     now, then = readable(before), _parsed(content)
-    if now is not None and (taken := sorted(".".join(key) for key in not_yours(now, then, work.declared()))):
+    ours = work.wanted()["config"] if now is None else now  # of what nobody can read, what is wanted there
+    if taken := sorted(".".join(key) for key in not_yours(ours, then, work.declared())):
         raise Refused(
             f"not yours to change here: {', '.join(taken)}",
             "this tool sets that for every child, or the fleet file does: write it there, then fleet apply",
@@ -82,6 +84,21 @@ def not_yours(before: Json, after: Json, spec: ChildSpec) -> Iterator[tuple[str,
     for key in (*MANAGED_KEYS, *free_keys(spec.config)):
         if not same(value_at(before, key), value_at(after, key)):
             yield key
+
+
+def with_ours(content: bytes, now: bytes, spec: ChildSpec) -> bytes:
+    """A configuration of before, with the keys of the fleet and its file as they are in the one of now. Pure.
+
+    It stays as it is where one of them cannot be read, or nothing of that differs.
+    """
+    old, new = readable(content), readable(now)
+    keys = [*not_yours(old, new, spec)] if old is not None and new is not None else []
+    for key in keys:
+        patch = value_at(new, key)
+        for name in reversed(key):
+            patch = {name: patch}
+        old = apply_patch(old, patch)
+    return json.dumps(old, indent=2).encode() if keys else content
 
 
 def digest_of(content: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pytest
 
 from reconciler.errors import HostTimedOut
 from reconciler.managed import files
+from reconciler.model import AccessPolicy, Users
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
 from tests.unit.test_cli_config import write
@@ -297,3 +299,38 @@ def test_what_a_release_repeats_of_a_refused_value_is_said_nowhere(fleet: Comman
     said = fleet("config", "push", "alice", "--yes")
     assert (said.code, "skills.entries.x: Invalid value: ***" in said.err) == (1, True), said
     assert secret not in said.out + said.err + "".join(str(event.fields) for event in fleet.world.events())
+
+
+def test_what_opens_a_gateway_is_not_set_by_hand_by_mistake(fleet: CommandLine) -> None:
+    before = config(fleet)
+    pulled(fleet, lambda it: it.update(hooks={"enabled": True}))
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "hooks is closed to this" in said.err, config(fleet)) == (4, True, before), said
+    assert fleet("config", "push", "alice", "--yes", "--closed").code == 0
+    assert config(fleet)["hooks"] == {"enabled": True}
+
+
+@pytest.mark.parametrize("there", [b'{"gateway": ', b"", b"[]"])
+def test_over_a_file_that_nobody_can_read_the_keys_of_the_fleet_stay_its_own(fleet: CommandLine, there: bytes) -> None:
+    """One of a stranger's as owner could be written over it, and the preview was cut."""
+    whole = config(fleet)
+    host = fleet.world.host("alice")
+    host.files[files.CONFIG_PATH] = replace(host.files[files.CONFIG_PATH], content=there)
+    assert fleet("config", "pull", "alice").code == 0
+    for owner, code in ((["telegram:666"], 1), (whole["commands"]["ownerAllowFrom"], 0)):
+        wanted = {**whole, "commands": {**whole["commands"], "ownerAllowFrom": owner}}
+        Path("alice.openclaw.json").write_text(json.dumps(wanted))
+        said = fleet("config", "push", "alice", "--yes")
+        assert (said.code, "not yours to change here: commands.ownerAllowFrom" in said.err) == (code, code == 1), said
+    assert config(fleet)["commands"]["ownerAllowFrom"] == whole["commands"]["ownerAllowFrom"]
+
+
+def test_what_is_put_back_has_the_keys_of_the_fleet_as_they_are_now(fleet: CommandLine) -> None:
+    pulled(fleet, light)
+    assert fleet("config", "push", "alice", "--yes").code == 0
+    fleet.world.change("alice", users=Users(AccessPolicy.ALLOWLIST, (4242, 4343), owner=4242))
+    fleet.world.apply()
+    said = fleet("config", "restore", "alice", "--yes")
+    assert (said.code, "stay as they are now" in said.out) == (0, True), said
+    assert config(fleet)["ui"]["theme"] == "dark"
+    assert config(fleet)["channels"]["telegram"]["allowFrom"] == ["4242", "4343"]

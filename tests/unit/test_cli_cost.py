@@ -128,6 +128,8 @@ def test_machines_and_spreadsheets_get_all_of_it(fleet: CommandLine) -> None:
         "currency": "EUR",
         "model_usd": None,
         "model_limit_usd": None,
+        "sent_tib": "0.000",
+        "included_tib": "0.000",
     }
     rows = list(csv.DictReader(io.StringIO(fleet("cost", "--csv").out)))
     found = [(row["child"], row["monthly"], row["model_usd"]) for row in rows]

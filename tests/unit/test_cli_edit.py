@@ -337,3 +337,15 @@ def test_what_is_not_to_be_taken_over_is_refused(operator: Operator, key: str) -
     write_config(operator, skills={"apiKey": "sk-ant-api03-" + "q" * 40})
     said = operator("adopt", "alice", "config", "--key", key)
     assert (said.code, "qqqq" in said.out + said.err, operator.text) == (64, False, FILE), said
+
+
+@pytest.mark.parametrize("so", ['expires: "2020-01-01"', "enabled: false"])
+def test_an_update_or_an_onboarding_ends_nobody(operator: Operator, so: str) -> None:
+    """--yes agreed to the end of a server that nobody had named for that."""
+    operator.file.write_text(FILE.replace("[4242]}\n", f"[4242]}}\n    {so}\n"))
+    operator.read()
+    servers = dict(operator.world.cloud.by_id)
+    for words in (("update", "alice", "2026.9.7", "--yes"), ("onboard", "alice", "--yes", "--user", "4242")):
+        said = operator(*words)
+        assert (said.code, "nothing was changed" in said.err, "fleet apply alice" in said.err) == (4, True, True), said
+    assert operator.world.cloud.by_id == servers

@@ -67,7 +67,14 @@ def test_instances_become_children_of_a_valid_fleet(place: Place) -> None:
     place.note("alice-bot/ssh_key", "a key")
     place.note(
         "bob-bot/metadata.json",
-        {**ALICE, "name": "bob-bot", "region": "fsn1", "server_id": 4711, "server_type": "cx42"},
+        {
+            **ALICE,
+            "name": "bob-bot",
+            "region": "fsn1",
+            "server_id": 4711,
+            "server_type": "cx42",
+            "telegram_bot": "@BobBot",
+        },
     )
     place.note("config.yaml", CONFIG)
     place.note("credentials.json", {"anthropic_api_key": "planted-key-of-a-model"})
@@ -86,6 +93,18 @@ def test_instances_become_children_of_a_valid_fleet(place: Place) -> None:
     assert "fleet bot token alice-bot\n" in said.out
     assert "fleet import alice-bot --as alice-bot --identity instances/alice-bot/ssh_key --host-key" in said.out
     assert "fleet import 4711 --as bob-bot --identity YOUR_KEY --host-key" in said.out
+
+
+def test_what_a_person_should_look_at_is_said(place: Place) -> None:
+    """Half-made instances were left out without a word, and one server or bot noted twice was none either."""
+    for name in ("alice-bot", "bob-bot"):
+        place.note(f"{name}/metadata.json", {**ALICE, "server_id": 4711})
+    place.note("half-bot/ssh_key", "a key")
+    said = place.take_over()
+    assert said.code == 0
+    assert [line.partition(":")[2].split(":")[0].split(",")[0].strip() for line in said.err.splitlines()] == [
+        "half-bot", "alice-bot and bob-bot have noted the same server", "alice-bot and bob-bot have noted the same bot",
+    ]  # fmt: skip
 
 
 def test_a_token_that_they_have_kept_is_referred_to(place: Place) -> None:

@@ -161,3 +161,9 @@ def test_a_server_boots_once_though_nobody_hears_that_its_button_was_pressed(fle
     cloud.wait = wait  # type: ignore[method-assign,assignment]
     assert fleet("reboot", "alice", "--yes").code == 0
     assert boots(fleet) == {**before, "alice": before["alice"] + 1}
+
+
+def test_what_is_stopped_is_in_the_journal_before_it_is(fleet: CommandLine) -> None:
+    assert fleet("stop", "alice", "--yes", "--max-parallel", "2").code == 0
+    events = [(event.event, event.fields["child"]) for event in fleet.world.events() if "stop" in event.event]
+    assert events == [("stop-of-gateway-intended", "alice"), ("gateway-stopped", "alice")]

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -162,3 +162,44 @@ def test_what_is_left_out_is_said(fleet: CommandLine) -> None:
     refused(fleet, "--owner")
     refused(fleet, "alice", "--user", "x", HELLO)
     refused(fleet, "alice", "--user", "-5", HELLO)
+
+
+def test_what_a_gateway_repeats_of_a_text_or_a_token_is_kept_nowhere(fleet: CommandLine) -> None:
+    token = fleet.world.ports().secrets.bot_token(fleet.world.specs["alice"].bot_token).reveal()
+    url = f"https://api.telegram.org/bot{token}/sendMessage"
+    fleet.world.host("alice").gateway.refusal = f"Call to {url} failed: {HELLO}"
+    said = fleet("send", "alice", "--owner", HELLO)
+    written = str([event.fields for event in fleet.world.events()])
+    assert (said.code, HELLO in said.out, token[12:] in said.out) == (1, False, False), said
+    assert (HELLO in written, token[12:] in written, "its gateway refused it" in written) == (False, False, True)
+
+
+def test_what_nobody_can_tell_is_called_neither_sent_nor_unsent(fleet: CommandLine) -> None:
+    """A program that reads `false` would send it again, and it may have arrived."""
+    fleet.world.host("alice").fails.append(("send messages", HostTimedOut("the connection broke off")))
+    [told] = json.loads(fleet("send", "alice", "--owner", "--json", HELLO).out)
+    assert told["sent"] is None
+    events = [event.event for event in fleet.world.events() if event.event.startswith("message")]
+    assert events == ["messages-intended", "message-unclear"]
+
+
+def test_a_line_that_breaks_off_leaves_few_of_which_nobody_can_tell(fleet: CommandLine) -> None:
+    users = tuple(range(1000, 1250))
+    fleet.world.change("alice", users=Users(AccessPolicy.ALLOWLIST, users))
+    host = fleet.world.host("alice")
+    before, sends = host.run, iter(range(10))
+
+    def run(command: Any) -> Any:
+        if command.name == "send messages" and next(sends) == 1:
+            raise HostTimedOut("the connection broke off")
+        return before(command)
+
+    host.run = run  # type: ignore[method-assign]
+    told = json.loads(fleet("send", "alice", "--everybody", "--yes", "--json", HELLO).out)
+    assert [sum(it["sent"] is what for it in told) for what in (True, None, False)] == [150, 100, 0]
+
+
+def test_a_dry_run_for_a_program_is_json(fleet: CommandLine) -> None:
+    said = fleet("send", "alice", "--owner", "--dry-run", "--json", "I am {{ name }}")
+    assert json.loads(said.out) == [{"child": "alice", "user": 4242, "text": "I am alice", "problem": None}]
+    assert sent(fleet) == []

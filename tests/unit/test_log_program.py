@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,3 +123,28 @@ def test_the_first_look_is_the_newest(log: Path) -> None:
     answer = look(log, bytes=2_000)
     assert (answer["is_cut"], answer["more"], numbers(answer)[-1], len(numbers(answer)) < 20) == (True, False, 99, True)
     assert numbers(look(log, lines=3)) == [97, 98, 99]
+
+
+def moment(second: int) -> str:
+    return f"2026-11-28T10:{second // 60:02}:{second % 60:02}Z"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_cut"),
+    [({"lines": None}, True), ({"lines": 5}, False), ({"lines": 5000}, True), ({"lines": None, "errors": True}, True)],
+)
+def test_what_a_first_look_does_not_reach_is_said(log: Path, wanted: dict[str, Any], is_cut: bool) -> None:
+    """Errors of before the last bytes that are looked at went without a word."""
+    with log.open("w") as file:
+        for number in range(2000):
+            file.write(json.dumps({"time": moment(number), "message": "x"}) + "\n")
+    assert look(log, looked_at=20_000, **wanted)["is_cut"] is is_cut
+
+
+def test_what_is_older_than_wanted_is_not_missed(log: Path) -> None:
+    with log.open("w") as file:
+        for number in range(600):
+            file.write(json.dumps({"time": moment(number), "message": "x"}) + "\n")
+    since = datetime(2026, 11, 28, 10, 9, 30, tzinfo=UTC).timestamp()
+    found = look(log, looked_at=20_000, since=since)
+    assert (found["is_cut"], len(found["entries"])) == (False, 30)
