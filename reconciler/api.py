@@ -121,12 +121,13 @@ class FleetClient(Living):
         return observe(self.fleet, self._ports, names).children
 
     def quarantined(self) -> dict[str, Hold]:
-        """The versions that the whole fleet keeps away from."""
-        return quarantine.quarantined(self.fleet, fleet_firewalls(self.fleet, self._ports))
+        """The versions that the whole fleet keeps away from, by its own notes and by what its hosts say."""
+        return dict(observe(self.fleet, self._ports).quarantined)
 
     def clear_quarantine(self, version: str) -> bool:
         """Whether it was quarantined. The caller holds the lock. Raises CloudError."""
-        return quarantine.clear_quarantine(self.fleet, self._ports, version)
+        was = version in self.quarantined()
+        return quarantine.clear_quarantine(self.fleet, self._ports, version) or was
 
     def lock(self, operation: str) -> AbstractContextManager[None]:
         """Held from planning to the end of applying. Raises LockHeld."""

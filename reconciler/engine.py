@@ -15,7 +15,7 @@ from reconciler.actions import steps_of
 from reconciler.actions.resuscitate import RESTARTING
 from reconciler.errors import CloudError, HostError
 from reconciler.going_back import bring_back, go_on, hand_back, lines
-from reconciler.hindrances import Hindrances, held_by_hosts
+from reconciler.hindrances import Hindrances
 from reconciler.model import (
     LATEST,
     Action,
@@ -33,15 +33,17 @@ from reconciler.model import (
 )
 from reconciler.parallel import Gate, in_parallel
 from reconciler.ports import Ports
-from reconciler.soaking import soaked
+from reconciler.soaking import await_forerunners, soaked
 from reconciler.stepping import known, run_step
 from reconciler.steps import Work
 from reconciler.steps.backups import Memory
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 from reconciler.steps.memory import start_again
+from reconciler.steps.quarantine import held_by_hosts
 from reconciler.steps.replacing import may_go_back
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 from reconciler.steps.trees import Key, Trees
+from reconciler.steps.versions import present
 
 WORKERS: Final = 32
 NO_TREES: Final[Mapping[Key, str]] = MappingProxyType({})
@@ -85,6 +87,7 @@ def apply(
     others = (child for name, child in children.items() if name not in tried_again)
     hindrances = Hindrances(fleet, ports, held=held_by_hosts(others))
     known = Trees(dict(trees), children=children, marking=hindrances.marking)
+    await_forerunners(_forerunners(fleet, plan, children, ports, run), fleet.rollout, ports.clock, hindrances, workers)
     for (_, batch), group in groupby(plan.actions, key=lambda action: (action.wave, action.batch)):
         wave = [
             (it, _work(it, plan, fleet, children[it.child], ports, run, key_id, known, memories, making))
@@ -101,6 +104,18 @@ def apply(
         _clear_up(fleet, ports, note, _ending(run, children, works, outcomes), shares)
     _note(ports, run, "apply-ended", durable=True, failed=sum(o.code is OutcomeCode.FAILED for o in outcomes))
     return outcomes
+
+
+def _forerunners(fleet: Fleet, plan: Plan, children: Mapping[str, Child], ports: Ports, run: str) -> list[Work]:
+    """Who is at a version already that others go over to in this run."""
+    moving = {action.child for action in plan.actions if action.batch and not action.retries}
+    targets = {spec.version for name in moving if (spec := children[name].spec) is not None}
+    return [
+        Work(fleet, name, child.spec, ports, run, _noting(ports, run, name), server=child.server, facts=child.facts)
+        for name, child in children.items()
+        if name not in moving and child.spec is not None and child.spec.version in targets
+        and child.facts is not None and present(child.facts) == child.spec.version
+    ]  # fmt: skip
 
 
 def _clear_up(fleet: Fleet, ports: Ports, note: Callable[..., None], ending: Ending, shares: bool) -> None:
@@ -141,16 +156,13 @@ def _work(
     memories: Mapping[str, Memory],
     making: Gate,
 ) -> Work:
-    def note(event: str, durable: bool = False, **fields: Json) -> None:
-        _note(ports, run, event, durable=durable, child=action.child, **fields)
-
     return Work(
         fleet,
         child.name,
         child.spec,
         ports,
         run,
-        note,
+        _noting(ports, run, action.child),
         key_id,
         child.server,
         facts=child.facts,
@@ -228,6 +240,13 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
         work.hang_up()
     work.note("action-done", kind=action.kind, server=work.server.id if work.server else None)
     return Outcome(action, OutcomeCode.DONE, work.ports.clock.monotonic() - started, steps=tuple(steps))
+
+
+def _noting(ports: Ports, run: str, child: str) -> Callable[..., None]:
+    def note(event: str, durable: bool = False, **fields: Json) -> None:
+        _note(ports, run, event, durable=durable, child=child, **fields)
+
+    return note
 
 
 def _note(ports: Ports, run: str, event: str, *, durable: bool, **fields: Json) -> None:

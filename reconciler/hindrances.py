@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -23,7 +23,7 @@ class Hindrances:
 
     fleet: Fleet
     ports: Ports
-    held: Mapping[str, frozenset[str]] = field(default_factory=dict)  # the same of earlier runs, by their hosts
+    held: Mapping[str, Collection[str]] = field(default_factory=dict)  # the same of earlier runs, by their hosts
     failed: dict[str, list[Work]] = field(default_factory=dict)  # by version, who had to be brought back from it
     stumbled: dict[str, str] = field(default_factory=dict)  # who has failed in its batch, at whatever, and at what
     before: dict[str, str | None] = field(default_factory=dict)  # the marks of earlier runs in the place of ours
@@ -102,7 +102,7 @@ class Hindrances:
 
     def _failures(self, version: str) -> int:
         """How many children have failed with it, of those that this run knows."""
-        return len({work.name for work in self.failed[version]} | self.held.get(version, frozenset()))
+        return len({work.name for work in self.failed[version]}.union(self.held.get(version, ())))
 
     def _mark(self, work: Work, version: str, step: str) -> None:
         value = mark_of(self.ports.clock.now(), work.name, step)
@@ -119,13 +119,3 @@ class Hindrances:
                     return f"whether {version} is quarantined could not be noted at the cloud: {error.summary}"
                 self.ports.clock.sleep(MARK_PAUSE)
         return ""
-
-
-def held_by_hosts(children: Iterable[Child]) -> dict[str, frozenset[str]]:
-    """By version, whose hosts hold it because it did not get healthy there, in whichever run. Pure."""
-    found = dict[str, frozenset[str]]()
-    for child in children:
-        for held in child.facts.noted if child.facts else ():
-            if held.is_suspect:
-                found[held.version] = found.get(held.version, frozenset()) | {child.name}
-    return found

@@ -44,7 +44,7 @@ from reconciler.ownership import Owned, name_before, settle
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
-from reconciler.steps.quarantine import quarantined
+from reconciler.steps.quarantine import known_to_hosts, quarantined
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import not_to_be_had, server_name
 from reconciler.steps.sleeping import asleep_by_name, sleep_of
@@ -102,6 +102,8 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
         return _introduced(child, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
+    holds = {**known_to_hosts(fleet, firewalls, children.values()), **holds}
+    children = {name: _holding(child, None if name in retry else holds) for name, child in children.items()}
     others = tuple(server for name in sorted(owned.keys() - children.keys()) for server in owned[name].servers)
     return Observation(
         children,

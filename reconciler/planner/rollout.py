@@ -5,14 +5,19 @@ The engine begins a batch when the one before has ended; what fails in one keeps
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import Final
 
 from reconciler.actions.conditions import shall_run
 from reconciler.model import Action, Child, Diagnostic, Kind, Percent, Rollout, Severity, Situation
 from reconciler.planner.stock import few
-from reconciler.steps.versions import pinned, present
+from reconciler.steps.gateway import unproven
+from reconciler.steps.versions import is_held, pinned, present
+
+LATELY: Final = timedelta(days=1)
 
 
 def in_batches(rollout: Rollout, actions: Iterable[Action], children: Mapping[str, Child]) -> list[Action]:
@@ -35,9 +40,10 @@ def waiting_for_canaries(
     rollout: Rollout, actions: Iterable[Action], children: Mapping[str, Child], situation: Situation
 ) -> dict[str, Diagnostic]:
     """By child, why it is not brought to another version now: one that goes there first cannot go, and is not there."""
-    if isinstance(rollout.canaries, int):
-        return {}
     moving = {action.child for action in actions if is_switch(action, children[action.child])}
+    sick = _behind_the_sick(rollout, moving, children, situation)
+    if isinstance(rollout.canaries, int):
+        return sick
     missing = dict[str, list[str]]()
     for name, child in children.items():
         if _is_canary(rollout.canaries, name) and name not in moving and _is_awaited(child, situation):
@@ -48,16 +54,62 @@ def waiting_for_canaries(
         spec = children[name].spec
         if spec is not None and spec.version in missing and not _is_canary(rollout.canaries, name):
             found[name] = _waits(name, spec.version, missing[spec.version], (spec.file, spec.line))
+    return sick | found
+
+
+def _behind_the_sick(
+    rollout: Rollout, moving: Collection[str], children: Mapping[str, Child], situation: Situation
+) -> dict[str, Diagnostic]:
+    """By child, why it is not brought to another version now: who has gone there before it is not healthy.
+
+    So a rollout that was cut off in a soak goes on from what that would have found.
+    """
+    sick = dict[str, list[str]]()
+    for name, child in children.items():
+        if child.facts is None or child.spec is None or name in moving or not _has_come_lately(child, situation):
+            continue
+        version = present(child.facts)
+        if version == child.spec.version and unproven(child.facts.gateway, version):
+            sick.setdefault(version, []).append(name)
+    found = dict[str, Diagnostic]()
+    for name in sorted(set(moving) - situation.options.retry):
+        spec = children[name].spec
+        ill = sick.get(spec.version, []) if spec is not None else []
+        if spec is not None and len(ill) >= rollout.max_failures:
+            found[name] = Diagnostic(
+                Severity.WARNING,
+                f"{name} waits with all that it needs: {few(ill)} went over to {spec.version} and "
+                f"{'is' if len(ill) == 1 else 'are'} not healthy",
+                f"see why: fleet diagnose {ill[0]}; to go on all the same: fleet apply --retry {name}",
+                name,
+                spec.file,
+                spec.line,
+            )
     return found
+
+
+def _has_come_lately(child: Child, situation: Situation) -> bool:
+    """Its last apply ended within a day: what befalls it later is no news of its version."""
+    applied = child.facts.applied if child.facts else None
+    if applied is None or not shall_run(child, situation):
+        return False
+    try:
+        return situation.now - datetime.fromisoformat(applied.at) <= LATELY
+    except (ValueError, TypeError):
+        return False
 
 
 def _is_awaited(child: Child, situation: Situation) -> bool:
     """It has a gateway that shall be at the version of the file, and nobody has seen it there.
 
-    Of what is held back there, by its host or by the whole fleet, the number of failures decides.
+    Of what has failed its proof there, or is kept from the whole fleet, the number of failures decides; of one that has
+    failed at something else nobody knows yet how that version does.
     """
     if child.spec is None or child.server is None or child.is_unfinished or not shall_run(child, situation):
         return False
+    if child.facts is not None and is_held(child.spec, child.facts):
+        held = child.facts.held
+        return held is not None and not held.is_suspect and child.spec.version not in situation.quarantined
     return child.facts is None or present(child.facts) != pinned(child.spec, child.facts).version
 
 

@@ -9,10 +9,10 @@ from typing import Final
 
 import pytest
 
-from reconciler.errors import CommandFailed, HostTimedOut
-from reconciler.hindrances import held_by_hosts
+from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut
 from reconciler.managed import files
 from reconciler.model import Child, Hold, OutcomeCode, Percent, Plan, PlanOptions, Policy, Rollout
+from reconciler.steps.quarantine import held_by_hosts
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 from tests.fakes.worlds import make_spec
@@ -198,7 +198,7 @@ def test_a_version_that_the_fleet_keeps_away_from_does_not_hide_what_a_host_has_
     """Whose file names a quarantined version holds that one; its own failure with another counts all the same."""
     hold, other = Hold(NEW, "it was not ready", "2026-11-01T00:00:00+00:00", True), Hold("2026.9.8", "", "")
     facts = replace(world.client().plan().children["alice"].facts, noted=(hold,), held=other)  # type: ignore[type-var]
-    assert held_by_hosts([Child("alice", facts=facts)]) == {NEW: frozenset({"alice"})}
+    assert [*held_by_hosts([Child("alice", facts=facts)])[NEW]] == ["alice"]
 
 
 def test_nobody_is_promised_a_version_that_the_next_apply_keeps_it_from(world: FakeFleet) -> None:
@@ -229,3 +229,101 @@ def test_who_gets_the_newest_release_is_told_which_ones_it_may_not_be(world: Fak
     world.specs["dora"] = make_spec("dora", server_type="cpx22", version="latest")
     [action] = [it for it in world.client().plan().plan.actions if it.child == "dora"]
     assert f"if that is quarantined, its apply fails ({NEW})" in action.notes[-1]
+
+
+class Killed(BaseException):
+    """The runner is no more."""
+
+
+def kill_in_soak(world: FakeFleet) -> None:
+    """The first batch has gone over, and nobody has seen it stay well."""
+    before = world.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        if seconds == world.rollout.soak:
+            raise Killed
+        before(seconds)
+
+    world.clock.sleep = sleep  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        world.apply()
+    world.clock.sleep = before  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("canaries", [1, ("alice",)])
+@pytest.mark.parametrize("ill", ["dead", "cut off"])
+def test_a_rollout_that_was_cut_off_in_a_soak_does_not_pass_a_sick_canary(
+    world: FakeFleet, canaries: int | tuple[str, ...], ill: str
+) -> None:
+    """The whole fleet went over to a version on which the first one had died meanwhile."""
+    world.rollout = Rollout(canaries=canaries, batch=1, soak=3600)
+    to_new(world)
+    kill_in_soak(world)
+    assert versions(world) == [NEW, OLD, OLD]
+    if ill == "dead":
+        world.host("alice").gateway.stop()
+    else:
+        world.host("alice").gateway.suppressed = ["telegram"]
+    plan = world.client().plan().plan
+    assert [action.child for action in plan.actions if action.batch] == []
+    assert [it.summary for it in plan.diagnostics if it.address == "bob"] == [
+        f"bob waits with all that it needs: alice went over to {NEW} and is not healthy"
+    ]
+    assert [it.child for it in world.client().plan(options=PlanOptions(retry=frozenset({"bob"}))).plan.actions][
+        -1
+    ] == "bob"
+
+
+def test_a_rollout_that_was_cut_off_in_a_soak_has_that_before_it_goes_on(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=1, batch=1, soak=3600)
+    to_new(world)
+    kill_in_soak(world)
+    began = world.clock.monotonic()
+    host = world.host("alice")
+    before = world.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        before(seconds)
+        if seconds > 3000:
+            host.gateway.suppressed = ["telegram"]  # at the end of its soak
+
+    world.clock.sleep = sleep  # type: ignore[method-assign]
+    outcomes = world.apply()
+    assert world.clock.monotonic() - began > 3000
+    assert [(it.action.child, it.code) for it in outcomes] == [
+        ("bob", OutcomeCode.FAILED),
+        ("carol", OutcomeCode.FAILED),
+    ]
+    assert (versions(world), [*world.client().quarantined()]) == ([NEW, OLD, OLD], [NEW])
+
+
+def test_a_canary_that_has_failed_at_something_else_lets_nobody_pass(world: FakeFleet) -> None:
+    """It has shown nothing of the version, and the next apply brought everybody there."""
+    world.rollout = Rollout(canaries=("alice",), batch=5)
+    to_new(world)
+    world.host("alice").fails = [("take a checkpoint", CommandFailed("no space left on device"))] * 3
+    world.apply()
+    world.host("alice").fails = []
+    world.apply()
+    assert versions(world) == [OLD, OLD, OLD]
+
+
+def test_a_quarantine_that_could_not_be_noted_is_known_by_what_hosts_hold(world: FakeFleet) -> None:
+    """The cloud refuses, or somebody deletes what has the note: the next apply went on to the next child."""
+    world.rollout = Rollout(canaries=1, batch=1)
+    to_new(world)
+    world.host("alice").gateway.flawed = {NEW: "exits"}
+
+    def refuse() -> None:
+        for _ in range(3):
+            world.cloud.fail_next("label_firewall", CloudUnavailable("503"))
+
+    after(world.host("alice"), "make the switch", refuse)
+    world.apply()
+    assert [*world.client().quarantined()] == [NEW]
+    world.apply()
+    assert versions(world) == [OLD, OLD, OLD]
+    assert world.client().clear_quarantine(NEW) is True
+    assert [*world.client().quarantined()] == []
+    world.apply()
+    assert versions(world) == [OLD, NEW, NEW]
