@@ -29,10 +29,10 @@ from reconciler.model import (
     OutcomeCode,
     Plan,
     ReasonCode,
-    masked,
 )
 from reconciler.parallel import Gate, in_parallel
 from reconciler.ports import Ports
+from reconciler.redaction import without_secrets
 from reconciler.soaking import await_forerunners, soaked
 from reconciler.stepping import known, run_step
 from reconciler.steps import Work
@@ -231,7 +231,7 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
             kept = f"the new server, {work.server.name} ({work.server.address}), is kept, and paid for"
             failure = HostError(failure.summary, lines(failure.advice, kept, go_on(work)))
         start_again(work)
-        summary = masked(failure.summary, work.secrets)
+        summary = without_secrets(failure.summary, work.secrets)
         work.note("action-failed", kind=action.kind, step=current, error=summary)
         seconds = work.ports.clock.monotonic() - started
         told = f"{current}: {summary}" if current else summary

@@ -5,7 +5,8 @@ from __future__ import annotations
 from reconciler.commands.switching import PATIENCE
 from reconciler.errors import FleetError, HostError, ProofFailed
 from reconciler.hindrances import Hindrances
-from reconciler.model import Action, masked
+from reconciler.model import Action
+from reconciler.redaction import without_secrets
 from reconciler.stepping import known, run_step
 from reconciler.steps import GO_BACK, Step, Work
 from reconciler.steps.holds import forget_hold
@@ -25,7 +26,7 @@ def bring_back(
     origin, target = work.switch.origin, work.switch.target
     # What passes by itself is tried again; whatever else it was, nobody makes its users wait for that again unasked.
     if not failure.temporary and not is_by_hand:
-        work.failure = masked(f"{step}: {failure.summary}", work.secrets)
+        work.failure = without_secrets(f"{step}: {failure.summary}", work.secrets)
     # Only of a gateway that did not get healthy anybody can say that its version was to blame.
     has_failed = isinstance(failure, ProofFailed) and work.switch.is_made
     work.is_suspect = is_suspect = has_failed and work.was_healthy and is_higher(target, origin) and not is_by_hand

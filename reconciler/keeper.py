@@ -22,10 +22,10 @@ from reconciler.model import (
     Secret,
     Server,
     Sleep,
-    masked,
 )
 from reconciler.observe import observe
 from reconciler.parallel import in_parallel
+from reconciler.redaction import without_secrets
 from reconciler.shelves import Shelves
 from reconciler.steps import Work, backups
 from reconciler.steps.backups import Memory
@@ -121,7 +121,7 @@ class Keeper(Shelves):
             self._note("backup-made", name, backup)
             return MadeBackup(name, backup)
         except FleetError as error:
-            return MadeBackup(name, problem=masked(error.summary, work.secrets), advice=error.advice)
+            return MadeBackup(name, problem=without_secrets(error.summary, work.secrets), advice=error.advice)
         finally:
             work.hang_up()
 
@@ -176,11 +176,17 @@ class Keeper(Shelves):
     def _prune(self, name: str, needed: Collection[tuple[str, str]]) -> tuple[Backup, ...]:
         settings, now = self._settings(name), self._ports.clock.now()
         shelf, kept = self._shelf(settings), self.kept(name)
-        gone = surplus(kept.backups, settings, now, needed)
+        gone = surplus(kept.backups, settings, now, needed, self._doubtful(name))
         halves = [half for known in self.names_of(name) for half in shelf.halves(known)]
         for backup in (*gone, *left_over(halves, kept.backups, settings, now, needed)):
             shelf.drop(backup)
         return tuple(gone)
+
+    def _doubtful(self, name: str) -> frozenset[str]:
+        """The ids of backups with which the last drill of this child could not be proven."""
+        trials = self.trials([name])[0].get(name, ())
+        last = {trial.backup: trial.is_proven for trial in sorted(trials, key=lambda trial: trial.at)}
+        return frozenset(backup for backup, is_proven in last.items() if not is_proven)
 
     def _needed(self) -> frozenset[tuple[str, str]]:
         """By child and id, the backups that whoever sleeps or wakes gets its memory from. Raises CloudError."""

@@ -108,7 +108,7 @@ def fitted(backup: Backup, key: Secret) -> Backup:
     """
     try:
         is_short = len(write_note(backup, key)) <= LARGEST_NOTE
-    except RecursionError:
+    except (RecursionError, OverflowError, ValueError):  # so deep, or so many, that no note can hold it
         is_short = False
     return backup if is_short else replace(backup, holds={})
 
@@ -120,7 +120,7 @@ def read_note(name: str, data: bytes, key: Secret) -> Backup:
         mac = body.pop("mac")
         is_ours = hmac.compare_digest(mac, _mac(body, key)) and body.pop("format") == FORMAT
         backup = _backup_of(body) if is_ours else None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         backup = None
     if backup is None or f"{stem_of(backup)}{NOTE}" != name:
         raise BackupDamaged(

@@ -12,6 +12,7 @@ from reconciler.fleet import former_names
 from reconciler.keeper import Keeper
 from reconciler.manifests import Known
 from reconciler.model import (
+    LATEST,
     Backup,
     Checkpoint,
     Child,
@@ -26,6 +27,7 @@ from reconciler.model import (
     Sleep,
 )
 from reconciler.steps.backups import Memory, checkpoint_of
+from reconciler.steps.versions import is_higher
 
 
 def without_outlived(
@@ -143,6 +145,9 @@ def remembered(
     unknown = {name: notices.unknown(name, problem, is_known=name in known) for name, problem in problems.items()}
     hindered |= {name: found for name, found in unknown.items() if found.severity is Severity.ERROR}
     told = {name: notices.without_memory(empty[name], found.id) for name, found in newest.items()}
+    missing = empty.keys() - newest.keys() - problems.keys()
+    lost = keeper.copied_here() & missing if missing else frozenset[str]()
+    told |= {name: notices.copies_gone(name) for name in lost}
     return (
         {**children, **{name: replace(empty[name], obstacle=found) for name, found in hindered.items()}},
         {**told, **unknown},
@@ -203,7 +208,8 @@ def _may_be_empty(child: Child, now: datetime) -> bool:
 def restore_of(child: Child, backup: Backup) -> Rollback:
     """A backup stands for the checkpoint that it will be on the host. Raises Refused.
 
-    Nothing is held afterwards: the next apply goes on from there to the version in the file.
+    The next apply goes on from there to the version in the file; where that is lower, it would go back to an older
+    state, so it is held.
     """
     if child.spec is None or child.server is None:
         raise Refused(f"{child.name} has no server that the fleet file declares", "declare it, and apply first")
@@ -221,4 +227,5 @@ def restore_of(child: Child, backup: Backup) -> Rollback:
         raise Refused(f"{child.name} does not answer: {child.silence_detail}", f"fleet diagnose {child.name}")
     there = checkpoint_of(backup, child.facts.checkpoints)
     checkpoint = Checkpoint(there, backup.version, backup.at, backup.size, backup.digest)
-    return Rollback(checkpoint, backup.version, backup.child)
+    is_down = child.spec.version != LATEST and is_higher(backup.version, child.spec.version)
+    return Rollback(checkpoint, child.spec.version if is_down else backup.version, backup.child)

@@ -58,6 +58,15 @@ def strayed(name: str, sleep: Sleep) -> Diagnostic:
     )
 
 
+def copies_gone(name: str) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{name} will be made without a memory: backups of it were made from here, and none is where the file has them",
+        "where `backup: {to: …}` was changed, put it back as it was, or copy what is kept there to the new place",
+        name,
+    )
+
+
 def not_seen(name: str, sleep: Sleep, problem: str) -> Diagnostic:
     return Diagnostic(
         Severity.WARNING,

@@ -174,3 +174,9 @@ def _from_url(chunk: str) -> Iterator[str]:
 
 def _from_json(chunk: str) -> Iterator[str]:
     yield re.sub(r"\\u00([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), chunk)
+
+
+def without_secrets(text: str, known: Iterable[Secret]) -> str:
+    """A text of some lines, as a log would be shown."""
+    redactor = Redactor(known)
+    return "\n".join(map(redactor.line, text.splitlines()))

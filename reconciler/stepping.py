@@ -7,7 +7,7 @@ from typing import Final
 
 from reconciler.errors import FleetError
 from reconciler.log import get_log
-from reconciler.model import masked
+from reconciler.redaction import without_secrets
 from reconciler.steps import Step, Work
 
 TRIES: Final = 3
@@ -42,7 +42,7 @@ def _retried(ensure: Callable[[Work], bool], work: Work) -> bool:
             if not error.temporary:
                 raise
             get_log().info(
-                "step-retried", child=work.name, attempt=attempt + 1, error=masked(error.summary, work.secrets)
+                "step-retried", child=work.name, attempt=attempt + 1, error=without_secrets(error.summary, work.secrets)
             )
             work.hang_up()
             work.ports.clock.sleep(PAUSE * 2**attempt)

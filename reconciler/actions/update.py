@@ -32,7 +32,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if child.name in situation.options.rollback:
         return Reason(ReasonCode.ASKED, "asked for on the command line", found)
     if child.leftovers:
-        return Reason(ReasonCode.UNFINISHED, _unended(child), (*found, *to_note(child)))
+        is_lost = child.name in situation.options.without_copy
+        return Reason(ReasonCode.UNFINISHED, _unended(child, is_lost=is_lost), (*found, *to_note(child)))
     if not found:
         return _unfinished(child) or _unnoted(child) or _crowded(child)
     found = (*found, *to_note(child))
@@ -43,9 +44,11 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     return Reason(ReasonCode.CHANGED, "the fleet file or this tool changed", found)
 
 
-def _unended(child: Child) -> str:
+def _unended(child: Child, *, is_lost: bool) -> str:
     if child.retired:
         return "its new server has taken over; the old one goes, and its name to the new one"
+    if is_lost:
+        return "a replacement did not end; its new server goes, and what only that was told if nobody can copy it"
     return "a replacement did not end; its new server goes, after a copy of what only that was told"
 
 

@@ -128,7 +128,8 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     if action.kind is Kind.HIBERNATE:
         yield f"{_copied_to_sleep(action)}; its address goes"
     if action.kind in (Kind.DESTROY, Kind.REPLACE):
-        yield from _about_memory(action, child, situation.options.rebuild.get(child.name))
+        rebuilt = situation.options.rebuild
+        yield from _about_memory(action, child, rebuilt.get(child.name), is_rebuilt=child.name in rebuilt)
     if action.kind in (Kind.HIBERNATE, Kind.DESTROY, Kind.REPLACE):
         yield from _about_earlier(action, child)
     if child.spec and action.kind not in (Kind.HIBERNATE, Kind.DESTROY) and child.server.backups and not kept:
@@ -141,7 +142,7 @@ def _copied_to_sleep(action: Action) -> str:
     return "a copy of its memory is kept and read back first"
 
 
-def _about_memory(action: Action, child: Child, given: Backup | None) -> Iterator[str]:
+def _about_memory(action: Action, child: Child, given: Backup | None, *, is_rebuilt: bool) -> Iterator[str]:
     """Whether anything is left of it. Of one where no gateway ever started, or that serves no user, nothing is.
 
     `given` is the backup that its new gateway gets, where its memory is not copied now.
@@ -152,6 +153,8 @@ def _about_memory(action: Action, child: Child, given: Backup | None) -> Iterato
         yield "what it remembers since then is lost for good: no copy of it is made (--no-backup)"
     elif action.without_copy:
         yield "what it remembers is lost for good: no copy of it is made (--no-backup)"
+    if is_rebuilt and given is None and action.without_copy:
+        yield "no backup of it is where the fleet file keeps them: its new server begins without a memory"
     if action.without_copy:
         if child.spares:
             names = " and ".join(server.name for server in child.spares)

@@ -25,7 +25,7 @@ def breaches(
     yield from _too_many_destroys(fleet, [it for it in actions if it.child not in throwaways], servers, options)
     for child in children:
         if child.spec is not None:
-            yield from _not_allowed(fleet, child.spec)
+            yield from _not_allowed(fleet, child.spec, is_before=_is_brought_back(child, options))
 
 
 def over_budget(fleet: Fleet, delta: Decimal | None, bill: Decimal | None, currency: str) -> Iterator[Diagnostic]:
@@ -99,12 +99,18 @@ def _says(fleet: Fleet, servers: int, options: PlanOptions) -> str:
     return "the fleet file's policy"
 
 
-def _not_allowed(fleet: Fleet, spec: ChildSpec) -> Iterator[Diagnostic]:
+def _is_brought_back(child: Child, options: PlanOptions) -> bool:
+    """To a version of then, with what it remembered on it: the file's own is for the apply after this one."""
+    is_tried = child.spec is not None and child.spec.is_throwaway
+    return child.asleep is not None or child.name in options.rollback or is_tried
+
+
+def _not_allowed(fleet: Fleet, spec: ChildSpec, *, is_before: bool) -> Iterator[Diagnostic]:
     policy = fleet.policy
     gates = (
         ("regions", "region", spec.regions, policy.regions),
         ("server_types", "server type", spec.server_types, policy.server_types),
-        ("versions", "version", (spec.version,), policy.versions),
+        ("versions", "version", () if is_before else (spec.version,), policy.versions),
     )
     for key, noun, wanted, allowed in gates:
         refused = [value for value in wanted if allowed and not _matches(value, allowed)]

@@ -116,6 +116,9 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
         if action.rollback and action.rollback.backup_of:
             yield f"it gets what {action.rollback.backup_of} remembered at {at} UTC, {age} ago"
             yield "what it remembers now stays on its host, as a checkpoint"
+            given_up, then = action.rollback.instead_of, action.rollback.checkpoint.version
+            if given_up not in (LATEST, then):
+                yield f"it stays at {then} until the fleet file says so: {given_up} is held back from then on"
         else:
             yield f"it goes back to the checkpoint of {at} UTC, and does not know any more what came since ({age})"
     if action.without_copy and not action.rollback:

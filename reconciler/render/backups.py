@@ -77,6 +77,6 @@ def _holds(backup: Backup) -> str:
     try:
         rows = sum(int(count) for tables in holds["databases"].values() for count in tables.values())
         counted = f"{rows} rows, {int(holds['workspace']['files'])} files"
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         counted = NOTHING
     return f"{counted}{_WHY[backup.purpose]}"

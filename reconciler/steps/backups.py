@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BufferedWriter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +33,7 @@ from reconciler.steps.shelf import Shelf
 from reconciler.steps.versions import linked
 from reconciler.steps.work import Work, uid_of
 
+MOST_SKEW: Final = timedelta(minutes=5)  # of a host's clock, to be believed
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -102,9 +103,9 @@ def carry(
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             made_now = Backup(
                 id=name or _new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
-                version=made["version"], at=made["at"], size=made["size"], digest=made["digest"],
-                sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient, holds=made["holds"],
-                purpose=purpose, held=held, is_left=is_left,
+                version=made["version"], at=_moment(made["at"], work, purpose), size=made["size"],
+                digest=made["digest"], sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient,
+                holds=made["holds"], purpose=purpose, held=held, is_left=is_left,
             )  # fmt: skip
             backup = fitted(made_now, shelf.key)
             shelf.keep(backup, sealed)
@@ -237,8 +238,18 @@ def _made(printed: bytes) -> dict[str, Any]:
             "digest": str(made["digest"]),
             "holds": made["holds"],
         }
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise HostError("what the host says of its archive cannot be read", "try again") from error
+
+
+def _moment(at: str, work: Work, purpose: Purpose) -> str:
+    """When a backup was made: as its host says, unless its clock is wrong, for by this it is kept or goes."""
+    now = work.ports.clock.now()
+    try:
+        is_right = abs(now - datetime.fromisoformat(at)) <= MOST_SKEW
+    except TypeError:  # it has no time zone
+        is_right = False
+    return at if is_right or purpose is Purpose.EARLIER else now.isoformat(timespec="seconds")
 
 
 def _check(backup: Backup, digest: str) -> None:

@@ -6,7 +6,7 @@ Of every other child these steps do nothing: whoever shall serve a user is not k
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from reconciler import commands
@@ -32,7 +32,7 @@ def ensure_same_memory(work: Work) -> bool:
     backup = _on_trial(work)
     if backup is None:
         return False
-    if found := [*differences(dict(backup.holds), _held(work, live=False))]:
+    if found := [*differences(_claimed(backup), _held(work, live=False))]:
         raise BackupDamaged(
             f"what was restored is not what the backup {backup.id} of {backup.child} holds: {_listed(found)}",
             f"make another one, and try that: fleet backup create {backup.child}; fleet drill {backup.child}",
@@ -49,7 +49,7 @@ def ensure_nothing_forgotten(work: Work) -> bool:
     if backup is None:
         return False
     work.connection().run(commands.stop_unit(files.UNIT))
-    if found := [*losses(dict(backup.holds), _held(work, live=True))]:
+    if found := [*losses(_claimed(backup), _held(work, live=True))]:
         raise ProofFailed(
             f"the gateway has started with the backup {backup.id} of {backup.child}, and has lost: {_listed(found)}",
             f"OpenClaw {backup.version} did that at its start; nothing of {backup.child} itself was touched",
@@ -81,6 +81,11 @@ def losses(noted: Json, found: Json) -> Iterator[str]:
 def _on_trial(work: Work) -> Backup | None:
     """What a throw-away was given; None of whoever is none."""
     return work.memory.backup if work.memory is not None and work.declared().is_throwaway else None
+
+
+def _claimed(backup: Backup) -> Json:
+    """What its note says, which comes from the gateway's user: of what is no map, nothing."""
+    return dict(backup.holds) if isinstance(backup.holds, Mapping) else {}
 
 
 def _held(work: Work, *, live: bool) -> Json:

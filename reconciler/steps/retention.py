@@ -15,9 +15,16 @@ ABANDONED: Final = timedelta(days=1)  # after which nobody goes on with what is 
 
 
 def surplus(
-    backups: Iterable[Backup], settings: BackupSettings, now: datetime, needed: Collection[tuple[str, str]] = ()
+    backups: Iterable[Backup],
+    settings: BackupSettings,
+    now: datetime,
+    needed: Collection[tuple[str, str]] = (),
+    doubtful: Collection[str] = (),
 ) -> list[Backup]:
     """Those of one child that are not kept any more: never the newest, nor one that is `needed`, by child and id.
+
+    What is `doubtful`, by id, for a drill could not be proven with it, counts for nothing: it keeps no other from
+    being the newest, and pushes out none.
 
     Each purpose is counted for itself, and of each server the newest stays until it is too old: who is made anew under
     an old name, however often it is copied, pushes out nothing that only the server before has known.
@@ -25,12 +32,15 @@ def surplus(
     ordered, gone = sorted(backups, key=lambda backup: backup.id, reverse=True), list[Backup]()
     for purpose in (it for it in Purpose if it is not Purpose.EARLIER):
         servers = set[str]()
-        for number, backup in enumerate(it for it in ordered if it.purpose is purpose):
+        number = 0
+        for backup in (it for it in ordered if it.purpose is purpose):
             is_too_old = settings.max_age is not None and now - datetime.fromisoformat(backup.at) > settings.max_age
             is_too_much = number >= settings.keep and backup.uid in servers
-            servers.add(backup.uid)
             if number and (is_too_old or is_too_much) and (backup.child, backup.id) not in needed:
                 gone.append(backup)
+            if backup.id not in doubtful:
+                servers.add(backup.uid)
+                number += 1
     staying = {it.uid for it in ordered if it.purpose is not Purpose.EARLIER and it not in gone}
     return [*gone, *_of_before(ordered, settings, now, needed, staying)]
 
