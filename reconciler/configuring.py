@@ -32,7 +32,7 @@ def give(hands: Hands, name: str, config: NewConfig) -> tuple[Outcome, Outcome |
     planned = hands.plan((name,))
     child = planned.children[name]
     if child.facts is None or child.spec is None:
-        raise HostError(f"{name} does not answer: {child.silence_detail}", f"fleet diagnose {name}")
+        raise HostError(f"{name} does not answer: {child.why_unknown}", f"fleet diagnose {name}")
     before = hands.whole_config(name)
     outcome = _run(hands, planned, name, config)
     if outcome.code is OutcomeCode.DONE:

@@ -224,7 +224,7 @@ def restore_of(child: Child, backup: Backup) -> Rollback:
             f"go on with it: fleet apply {child.name}; or with another backup: fleet wake {child.name} --from ID",
         )
     if child.facts is None:
-        raise Refused(f"{child.name} does not answer: {child.silence_detail}", f"fleet diagnose {child.name}")
+        raise Refused(f"{child.name} does not answer: {child.why_unknown}", f"fleet diagnose {child.name}")
     there = checkpoint_of(backup, child.facts.checkpoints)
     checkpoint = Checkpoint(there, backup.version, backup.at, backup.size, backup.digest)
     is_down = child.spec.version != LATEST and is_higher(backup.version, child.spec.version)

@@ -1,11 +1,14 @@
-"""Layer 4: the gateway says over loopback HTTP that it is ready, in the version that is wanted."""
+"""Layer 4: the gateway says over loopback HTTP that it is ready, in the version that is installed.
+
+That the fleet file names another one is a matter of sync: its user gets an answer.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 from reconciler.model import Child, Finding, Health, Verdict
-from reconciler.steps.versions import pinned
+from reconciler.steps.versions import linked
 
 NAME: Final = "gateway"
 JUDGE_WITHOUT: Final = Health.DEGRADED
@@ -19,7 +22,7 @@ def judge(child: Child) -> Finding:
         return Finding(NAME, Verdict.FAILED, f"not ready: {', '.join(gateway.failing) or 'starting'}")
     if gateway.suppressed:
         return Finding(NAME, Verdict.FAILED, f"channels suppressed: {', '.join(gateway.suppressed)}")
-    wanted = pinned(child.spec, child.facts).version if child.spec else gateway.version
-    if gateway.version != wanted:
-        return Finding(NAME, Verdict.FAILED, f"runs {gateway.version}, wanted is {wanted}")
+    there = linked(child.facts) or gateway.version
+    if gateway.version != there:
+        return Finding(NAME, Verdict.FAILED, f"runs {gateway.version}, and {there} is installed")
     return Finding(NAME, Verdict.OK, f"ready, {gateway.version}")

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from reconciler.model.backup import Sleep
 from reconciler.model.bots import BotProfile
-from reconciler.model.cloud import Server
+from reconciler.model.cloud import Server, ServerStatus
 from reconciler.model.decision import Diagnostic
 from reconciler.model.json import Json
 from reconciler.model.release import Checkpoint, Hold, Switch
@@ -158,6 +158,17 @@ class Child:
             return False
         has_ended = self.facts is not None and self.facts.applied is not None
         return self.server.is_unfinished or (self.in_open_run and not has_ended)
+
+    @property
+    def why_unknown(self) -> str:
+        """Why its host has told nothing, in words; of no use where it has."""
+        if self.silence_detail:
+            return self.silence_detail
+        if self.server is None:
+            return "it has no server"
+        if self.server.status is not ServerStatus.RUNNING:
+            return f"its server is {self.server.status}"
+        return "its first apply has not finished" if self.is_unfinished else "its host was not looked at"
 
     @property
     def leftovers(self) -> tuple[Server, ...]:

@@ -48,13 +48,15 @@ def _copy_obstacle(child: Child, server: Server, situation: Situation) -> Diagno
     worthless = is_new or server.is_throwaway or child.name in situation.options.without_copy
     if not goes or worthless or child.facts is not None:
         return None
-    why = child.silence_detail or f"its server is {server.status}"
+    is_off = server.status is ServerStatus.OFF
+    harmless = f"`enabled: true` and fleet apply {child.name} start it, and it can be copied then" if is_off else ""
     destroy = "" if shall_go(child, situation) else f"fleet destroy {child.name} "
     given_up = f"{destroy}--no-backup {child.name}"
     return Diagnostic(
         Severity.ERROR,
         f"{child.name} is not deleted: its host does not answer, so no last copy of its memory can be taken",
-        f"{why}\nmend that first; or give up what it remembers since its last backup: {given_up}",
+        f"{child.why_unknown}\n{harmless or 'mend that first'}; "
+        f"or give up what it remembers since its last backup: {given_up}",
         address=child.name,
     )
 

@@ -174,8 +174,8 @@ def rollback_of(child: Child, to: str | None) -> Rollback:
     if spec is None or child.server is None:
         raise Refused(f"{child.name} has no server that the fleet file declares", "there is nothing to roll back")
     if facts is None:
-        why = child.silence_detail or "its first apply has not finished"
-        raise Refused(f"nobody knows the checkpoints of {child.name}: {why}", f"fleet diagnose {child.name}")
+        why = f"nobody knows the checkpoints of {child.name}: {child.why_unknown}"
+        raise Refused(why, f"fleet diagnose {child.name}")
     known = {checkpoint.id: checkpoint for checkpoint in facts.checkpoints}
     if to is None and (back := last_way_back(facts)) is not None:
         return Rollback(back, spec.version)
