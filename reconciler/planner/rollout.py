@@ -44,9 +44,9 @@ def waiting_for_canaries(
     sick = _behind_the_sick(rollout, moving, children, situation)
     if isinstance(rollout.canaries, int):
         return sick
-    missing = dict[str, list[str]]()
+    going, missing = moving - sick.keys(), dict[str, list[str]]()
     for name, child in children.items():
-        if _is_canary(rollout.canaries, name) and name not in moving and _is_awaited(child, situation):
+        if _is_canary(rollout.canaries, name) and name not in going and _is_awaited(child, situation):
             assert child.spec is not None
             missing.setdefault(child.spec.version, []).append(name)
     found = dict[str, Diagnostic]()

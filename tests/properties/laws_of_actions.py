@@ -149,6 +149,9 @@ def what_policy_forbids_is_refused(case: Case, plan: Plan) -> None:
     for key, of in (("regions", "regions"), ("server_types", "server_types"), ("versions", "version")):
         patterns: list[str] = case.policy.get(key, [])
         for spec in declared if patterns else []:
+            child = case.children[spec.name]
+            if of == "version" and (child.asleep is not None or spec.name in case.options.rollback):
+                continue  # it is brought back to what it ran on then
             values = getattr(spec, of)
             for value in (values,) if isinstance(values, str) else values:
                 if not any(fnmatchcase(value, pattern) for pattern in patterns):

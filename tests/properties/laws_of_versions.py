@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Final
 
 from reconciler.model import Action, Change, Kind, Percent, Plan, ReasonCode, Severity, Sync
+from reconciler.planner.stock import few
 from tests.properties.versions import LOW, NAMES, VERSIONS, Minded, World
 
 
@@ -262,7 +263,9 @@ def _missing(world: World, plan: Plan, version: str) -> list[str]:
     goes = {action.child for action in plan.actions if action.kind is Kind.UPDATE and action.rollback is None}
     found = []
     for name, it in zip(NAMES, world.children, strict=False):
-        is_there = it.there == "silent" or (it.there == "seen" and not _is_at_home(world, it) and name not in goes)
+        is_held = _is_held(world, it) and it.held and _by_host(world, it)
+        is_stuck = is_held or (not _is_at_home(world, it) and name not in goes)
+        is_there = it.there == "silent" or (it.there == "seen" and is_stuck)
         if _is_canary(name) and _target(it) == version and is_there:
             found.append(name)
     return found
@@ -278,9 +281,20 @@ def _waits(world: World, plan: Plan, name: str, it: Minded) -> bool:
     would_go = _is_switch(world, it) and (goes_down or not it.moves)
     if it.going is not None:  # on its way already: there may be nothing more to do
         return any(found.address == name and " waits " in found.summary for found in plan.diagnostics)
-    return would_go and not _is_canary(name) and bool(_missing(world, plan, it.wants))
+    is_behind = bool(_sick(world, it.wants)) and it.asked != "retry"
+    return would_go and (is_behind or (not _is_canary(name) and bool(_missing(world, plan, it.wants))))
+
+
+def _sick(world: World, version: str) -> list[str]:
+    """Who has come to this version lately, and is not well."""
+    return [name for name, it in _seen(world) if it.ill == "lately" and _present(it) == it.wants == version]
 
 
 def _why(world: World, plan: Plan, name: str, it: Minded) -> str:
-    names = " and ".join(_missing(world, plan, it.wants))
+    missing, sick = _missing(world, plan, it.wants), _sick(world, it.wants)
+    if _is_canary(name) or not missing:
+        verb = "is" if len(sick) == 1 else "are"
+        who = few(sick)
+        return f"{name} waits with all that it needs: {who} went over to {it.wants} and {verb} not healthy"
+    names = " and ".join(missing)
     return f"{name} waits with all that it needs: {names} of the canaries shall run on {it.wants} first"

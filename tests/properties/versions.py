@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import product
 from typing import Any, Final
 
@@ -43,6 +44,7 @@ class Minded:
     holds_another: bool = False  # its host has a note of a version that nobody wants
     crowd: str = ""  # more than the file says are kept there: copies, asides, or what was left; or as many as it says
     broken: str = ""  # the release that is linked: not whole, or the link leads elsewhere
+    ill: str = ""  # its gateway is not ready, and its last apply has ended lately, or long ago
 
     @property
     def linked(self) -> str | None:
@@ -92,6 +94,14 @@ def every_child() -> Iterator[World]:
         yield World((Minded(LOW, MIDDLE), Minded(None, MIDDLE, there="none")), None, rollout)
         yield World((Minded(LOW, MIDDLE), Minded(LOW, MIDDLE, there="unwanted")), None, rollout)
         yield World((Minded(LOW, LOW), *(Minded(LOW, MIDDLE, copy=LOW),) * 3, Minded(HIGH, HIGH)), None, rollout)
+        asked, held = Minded(LOW, MIDDLE, asked="retry"), Minded(LOW, MIDDLE, held=True)
+        yield World((asked, held, Minded(LOW, MIDDLE)), MIDDLE, rollout)
+        for ill in ("lately", "long ago"):
+            there, goes = Minded(MIDDLE, MIDDLE, ill=ill), Minded(LOW, MIDDLE)
+            yield World((there, goes, replace(goes, asked="retry"), Minded(LOW, HIGH)), None, rollout)
+            yield World((replace(there, there="unwanted"), goes), None, rollout)
+            yield World((replace(there, wants=LOW, copy=None), goes), None, rollout)
+            yield World((goes, replace(there, held=True), replace(goes, held=True)), None, rollout)
 
 
 CROWDS: Final = ("copies", "asides", "left", "its last came as a backup", "another's")
@@ -126,6 +136,7 @@ EVERY: Final = (
         Minded(at, wants, LOW, copy=copy, broken=broken)
         for at, wants, copy, broken in product(VERSIONS, VERSIONS, (None, LOW), ("in part", "elsewhere"))
     ]
+    + [Minded(at, at, ill=ill) for at, ill in product(VERSIONS, ("lately", "long ago"))]
     + [Minded(at, wants, tree=tree) for at, wants, tree in product(VERSIONS, VERSIONS, ("same", "other", "none"))]
 )
 CROWD: Final = tuple(Checkpoint(f"2026112{day}T080000Z", "2026.9.1", MADE, 1) for day in range(4))  # three are kept
@@ -169,8 +180,12 @@ def _child(name: str, it: Minded, quarantined: dict[str, Hold]) -> Child:
     link, tree = f"/opt/openclaw/releases/{'other' if it.broken == 'elsewhere' else it.at}", TREES.get(it.tree)
     is_whole = it.at is not None and it.broken != "in part"
     release = {"version": it.at, "link": link, "complete": is_whole, "tree": tree}
+    assert child.facts.applied is not None
+    ended = NOW - timedelta(days=2 if it.ill == "long ago" else 0, hours=3)
     facts = replace(
         child.facts,
+        applied=replace(child.facts.applied, at=ended.isoformat()),
+        gateway=replace(child.facts.gateway, version=it.coming if it.going else it.linked or applied, ready=not it.ill),
         managed={**child.facts.managed, "release": {**_as_map(child.facts.managed["release"]), **release}},
         checkpoints=(copy_of(it),) if it.copy else COPIES.get(it.crowd, ()),
         asides=tuple(f"{copy.id}@{copy.version}" for copy in CROWD) if it.crowd == "asides" else (),
