@@ -100,7 +100,7 @@ def test_a_bot_token_that_is_revoked_in_its_middle_is_no_fault_of_the_version(st
         finally:
             story.sandbox.break_telegram(token, None)
     assert f"ada is back at {OLDER}, and not healthy there either" in said
-    story.operator.fleet("apply", "--yes", timeout=900)  # nothing is held, so it goes over to the new one
+    story.operator.fleet("apply", "--yes", "--retry", "ada", timeout=900)  # what was held before still is
     assert story.version() == ("HEALTHY", NEWER)
     story.go_back()
 
