@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from reconciler.model.alerting import (
+    ANSWERS,
+    AlertRules,
+    AlertState,
+    Book,
+    Level,
+    Notice,
+    Quiet,
+    Sighting,
+    Trouble,
+    Word,
+)
 from reconciler.model.backup import (
     BESIDE,
     Backup,
@@ -81,6 +93,7 @@ from reconciler.model.wanted import (
 )
 
 __all__ = [
+    "ANSWERS",
     "ASKING",
     "BESIDE",
     "EVERYWHERE",
@@ -95,10 +108,13 @@ __all__ = [
     "AccessPolicy",
     "Action",
     "Activity",
+    "AlertRules",
+    "AlertState",
     "Applied",
     "Backup",
     "BackupSettings",
     "Besides",
+    "Book",
     "BotIdentity",
     "BotProfile",
     "Bucket",
@@ -139,6 +155,7 @@ __all__ = [
     "Kind",
     "Ladder",
     "Letter",
+    "Level",
     "Listener",
     "LogLine",
     "LogPlace",
@@ -151,6 +168,7 @@ __all__ = [
     "News",
     "NewsKind",
     "NodeDistribution",
+    "Notice",
     "Outcome",
     "OutcomeCode",
     "Owner",
@@ -161,6 +179,7 @@ __all__ = [
     "Policy",
     "Provider",
     "Purpose",
+    "Quiet",
     "Reason",
     "ReasonCode",
     "Recipients",
@@ -177,6 +196,7 @@ __all__ = [
     "ServerStatus",
     "ServerType",
     "Severity",
+    "Sighting",
     "Silence",
     "Situation",
     "Sleep",
@@ -184,11 +204,13 @@ __all__ = [
     "Switch",
     "Sync",
     "Trial",
+    "Trouble",
     "Try",
     "UpdateSettings",
     "Users",
     "Verdict",
     "Webhook",
+    "Word",
     "WorkspaceFile",
     "file_and_pointer",
     "masked",

@@ -1,0 +1,222 @@
+"""From what passes see to what an operator is told: once per outage, with its cause. Pure.
+
+A state per child and key counts failures and successes, fires, is told of, is resolved. What nobody can tell counts
+for neither; what lies above an outage is not judged at all. Many children with one cause are one notice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Final
+
+from reconciler.model import (
+    ANSWERS,
+    AlertRules,
+    AlertState,
+    Book,
+    Cause,
+    Notice,
+    Quiet,
+    Sighting,
+    Trouble,
+    Word,
+)
+
+Key = tuple[str, str]
+RulesOf = Callable[[str], AlertRules]
+# Who fires so much later than a group for the same cause belongs to it: hosts are not looked at in one instant.
+STRAGGLERS: Final = timedelta(minutes=15)
+
+
+def advance(
+    book: Book,
+    sightings: Sequence[Sighting],
+    everyone: Collection[str],
+    rules_of: RulesOf,
+    quiets: Sequence[Quiet],
+    now: datetime,
+) -> tuple[Book, tuple[Notice, ...]]:
+    """What is remembered after this pass, and what is to be said.
+
+    `everyone` are the children that there are, seen in this pass or not: an alert of anybody else is over. The empty
+    name stands for what all children need.
+    """
+    states = dict(book.states)
+    for sighting in sightings:
+        states.update(_counted(states, sighting, rules_of(sighting.child), now))
+    for key, state in states.items():
+        if state.trouble.child and state.trouble.child not in everyone:
+            states[key] = _resolved(state, now)
+    states = _fired(states, rules_of, now)
+    notices = [*_begun(states, quiets, rules_of(""), now), *_repeated(states, quiets, rules_of, now)]
+    notices += _ended(states, quiets, rules_of, now)
+    return Book({key: state for key, state in states.items() if _is_kept(state, rules_of, now)}), tuple(notices)
+
+
+# --- counting -------------------------------------------------------------------------------------------------------
+
+
+def _counted(
+    states: dict[Key, AlertState], sighting: Sighting, rules: AlertRules, now: datetime
+) -> Iterator[tuple[Key, AlertState]]:
+    troubles = {it.key: it for it in reversed(sighting.troubles) if it.level in rules.levels}  # of several the first
+    is_out = ANSWERS in troubles
+    known = {key for child, key in states if child == sighting.child}
+    for key in sorted(known | set(troubles)):
+        if sighting.excuse or key in sighting.unknown or (is_out and key != ANSWERS):
+            continue
+        before = states.get((sighting.child, key))
+        if key in troubles:
+            yield (sighting.child, key), _failed(before, troubles[key], sighting, now)
+        elif before is not None:
+            yield (sighting.child, key), _well(before, rules, now)
+
+
+def _failed(before: AlertState | None, trouble: Trouble, sighting: Sighting, now: datetime) -> AlertState:
+    if before is None:
+        return AlertState(trouble, sighting.region, sighting.groups, now, failures=1)
+    goes_on = before.fired is not None or before.failures > 0
+    told, together = (before.told, before.together) if goes_on or before.is_flapping else (None, "")
+    return replace(
+        before,
+        trouble=trouble,
+        region=sighting.region,
+        groups=sighting.groups,
+        since=before.since if goes_on else now,
+        failures=before.failures + 1,
+        successes=0,
+        told=told,
+        together=together,
+        over=None,
+    )
+
+
+def _well(before: AlertState, rules: AlertRules, now: datetime) -> AlertState:
+    if before.fired is None:
+        return replace(before, failures=0, over=before.over or now)
+    counted = replace(before, successes=before.successes + 1)
+    return _resolved(counted, now) if counted.successes >= rules.clear_after else counted
+
+
+def _resolved(state: AlertState, now: datetime) -> AlertState:
+    return replace(state, failures=0, fired=None, over=state.over or now)
+
+
+# --- firing ---------------------------------------------------------------------------------------------------------
+
+
+def _fired(states: dict[Key, AlertState], rules_of: RulesOf, now: datetime) -> dict[Key, AlertState]:
+    """Who has failed often enough fires; and of a group that does, who is one short: they are looked at in turn."""
+    due = [key for key, it in states.items() if _lacks(it, rules_of) <= 0]
+    nearly = [key for key, it in states.items() if _lacks(it, rules_of) == 1 and it.failures > 0 and key[0]]
+    by_cause = defaultdict[Cause, list[Key]](list)
+    for key in due:
+        by_cause[states[key].trouble.cause].append(key)
+    for cause, keys in by_cause.items():
+        others = [key for key in nearly if states[key].trouble.cause is cause]
+        if len(keys) + len(others) >= rules_of("").group_from:
+            due += others
+    return {**states, **{key: _firing(states[key], rules_of(key[0]), now) for key in due}}
+
+
+def _lacks(state: AlertState, rules_of: RulesOf) -> int:
+    """How many failures are missing until it fires; of what has fired already more than there can be."""
+    if state.fired is not None or state.failures == 0:
+        return 1_000_000
+    return rules_of(state.trouble.child).fire_after - state.failures
+
+
+def _firing(state: AlertState, rules: AlertRules, now: datetime) -> AlertState:
+    starts = (*(start for start in state.starts if now - start < rules.flap_within), now)
+    return replace(state, fired=now, starts=starts, is_flapping=state.is_flapping or len(starts) >= rules.flaps)
+
+
+# --- telling --------------------------------------------------------------------------------------------------------
+
+
+def _begun(
+    states: dict[Key, AlertState], quiets: Sequence[Quiet], fleet: AlertRules, now: datetime
+) -> Iterator[Notice]:
+    """Of whom nobody has heard yet: one by one, or together where one cause has many. It keeps `states` up to date."""
+    news = [key for key, it in states.items() if it.fired and it.told is None and not _is_quiet(it, quiets, now)]
+    by_cause = defaultdict[Cause, list[Key]](list)
+    for key in sorted(news):
+        by_cause[states[key].trouble.cause].append(key)
+    for cause, keys in sorted(by_cause.items()):
+        running = _running_group(states, cause, now)
+        if running is not None:
+            for key in keys:
+                states[key] = replace(states[key], told=running.told, together=running.together)
+            continue
+        is_group = len([key for key in keys if key[0]]) >= fleet.group_from
+        name = f"{cause} {now.isoformat()}" if is_group else ""
+        for key in keys:
+            states[key] = replace(states[key], told=now, together=name)
+        for told in [keys] if is_group else [[key] for key in keys]:
+            yield Notice(_word(states, told), tuple(states[key] for key in told))
+
+
+def _word(states: dict[Key, AlertState], keys: Sequence[Key]) -> Word:
+    return Word.FLAPPING if all(states[key].is_flapping for key in keys) else Word.FIRING
+
+
+def _running_group(states: dict[Key, AlertState], cause: Cause, now: datetime) -> AlertState | None:
+    """One of a group that was told of a moment ago, and for this cause."""
+    for it in states.values():
+        named, _, at = it.together.partition(" ")
+        if named == cause and it.is_telling and now - datetime.fromisoformat(at) <= STRAGGLERS:
+            return it
+    return None
+
+
+def _repeated(
+    states: dict[Key, AlertState], quiets: Sequence[Quiet], rules_of: RulesOf, now: datetime
+) -> Iterator[Notice]:
+    by_group = defaultdict[str, list[Key]](list)
+    for key, it in sorted(states.items()):
+        is_due = it.fired is not None and it.told is not None and now - it.told >= rules_of(key[0]).repeat
+        if is_due and not _is_quiet(it, quiets, now):
+            by_group[it.together or "\0".join(key)].append(key)
+    for keys in by_group.values():
+        for key in keys:
+            states[key] = replace(states[key], told=now)
+        yield Notice(Word.REPEATED, tuple(states[key] for key in keys))
+
+
+def _ended(
+    states: dict[Key, AlertState], quiets: Sequence[Quiet], rules_of: RulesOf, now: datetime
+) -> Iterator[Notice]:
+    """What was told of and is over: of a group when all of it is, of what came and went when it has not for a while."""
+    ended = {key: it for key, it in states.items() if it.fired is None and it.told is not None and it.over is not None}
+    by_group = defaultdict[str, list[Key]](list)
+    for key, it in sorted(ended.items()):
+        if it.is_flapping and now - (it.over or now) < rules_of(key[0]).flap_within:
+            continue
+        by_group[it.together or "\0".join(key)].append(key)
+    for group, keys in by_group.items():
+        if any(it.together == group and it.fired is not None for it in states.values()):
+            continue
+        told = [key for key in keys if not _is_quiet(states[key], quiets, now)]
+        for key in keys:
+            states[key] = replace(states[key], told=None, together="", is_flapping=False)
+        if told:
+            yield Notice(Word.RESOLVED, tuple(ended[key] for key in told))
+
+
+def _is_quiet(state: AlertState, quiets: Iterable[Quiet], now: datetime) -> bool:
+    return any(
+        now < it.until and fnmatchcase(state.trouble.child, it.child) and it.cause in ("", state.trouble.cause)
+        for it in quiets
+    )
+
+
+def _is_kept(state: AlertState, rules_of: RulesOf, now: datetime) -> bool:
+    """What is over and told is kept only for how often it has fired lately."""
+    if state.fired is not None or state.failures > 0 or state.told is not None:
+        return True
+    within = rules_of(state.trouble.child).flap_within
+    return any(now - start < within for start in state.starts)
