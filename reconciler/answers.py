@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler.errors import HostError
-from reconciler.model import Applied, Checkpoint, GatewayFacts, Hold, HostFacts, Json, Switch
+from reconciler.model import Applied, Checkpoint, Examination, GatewayFacts, Hold, HostFacts, Json, Listener, Switch
 
 LONGEST_TEXT: Final = 500  # characters of anything the gateway says
+LONGEST_PROBLEM: Final = 4000  # of one that is cut when the secrets in it are masked
+_MOST: Final = 20  # processes or paths that are told of
 
 
 def parse_answer(printed: bytes) -> HostFacts:
@@ -41,6 +43,44 @@ def parse_answer(printed: bytes) -> HostFacts:
         raise HostError(
             f"the probe's answer cannot be read ({type(error).__name__})", "look at the host with `fleet ssh CHILD`"
         ) from error
+
+
+def examination_of(printed: bytes, skew: float = 0.0) -> Examination:
+    """What a host has printed of itself; its clock is that far from ours. It may be anything. Raises HostError."""
+    try:
+        said: Any = json.loads(printed)
+        return Examination(
+            first_boot=str(said["first_boot"])[:40],
+            inodes_free=None if said["inodes_free"] is None else int(said["inodes_free"]),
+            disk_free_mb=None if said["disk_free_mb"] is None else int(said["disk_free_mb"]),
+            node=None if said["node"] is None else str(said["node"])[:40],
+            lacking_secrets=tuple(str(path)[:LONGEST_TEXT] for path in said["lacking_secrets"][:_MOST]),
+            listeners=_listeners(said["listeners"]),
+            strays=_listeners(said["strays"]),
+            up_for=_seconds(said["up_for"]),
+            probe_problem=str(said["probe_problem"])[:LONGEST_PROBLEM],
+            inbound=_seconds(said["inbound"]),
+            outbound=_seconds(said["outbound"]),
+            clock=float(said["clock"]),
+            load=float(said["load"]),
+            open_ports=tuple(int(port) for port in said["open_ports"]),
+            killed=int(said["killed"]),
+            reboot_due=said["reboot_due"] is True,
+            skew=skew,
+        )
+    except (ValueError, RecursionError, KeyError, TypeError, OverflowError) as error:
+        raise HostError("its host does not say how it is", "look at it: fleet ssh CHILD") from error
+
+
+def _listeners(said: Any) -> tuple[Listener, ...]:
+    found = [Listener(int(it["pid"]), str(it["name"])[:40], it["is_ours"] is True) for it in said[:_MOST]]
+    if any(it.pid < 1 for it in found):
+        raise ValueError("no process")
+    return tuple(found)
+
+
+def _seconds(said: Any) -> float | None:
+    return None if said is None else float(said)
 
 
 def _gateway(said: Mapping[str, Json]) -> GatewayFacts:

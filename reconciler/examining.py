@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from reconciler import commands
+from reconciler.answers import examination_of
 from reconciler.diagnosis import Case, diagnose
-from reconciler.errors import CommandFailed, FleetError, HostError, HostTimedOut
+from reconciler.errors import CommandFailed, FleetError, HostTimedOut
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER, refusal_of
-from reconciler.model import Child, Diagnosis, Endpoints, Examination, Listener, Secret
+from reconciler.model import Child, Diagnosis, Endpoints, Examination, Secret
 from reconciler.ports import Host, OnEach
 from reconciler.redaction import Redactor
 from reconciler.steps.gateway import LARGEST_CONFIG
 from reconciler.steps.mending import CHECK_MB
-from reconciler.steps.release import NODE_DIRECTORY
+from reconciler.steps.probing import closer_look
 from reconciler.steps.versions import linked
 
-_MOST: Final = 20  # processes that are told of
 _MOST_TEXT: Final = 4000  # characters; cut again where it was masked
 _LONGEST: Final = 300
-_SECRETS: Final = (files.GATEWAY_TOKEN_PATH, files.TELEGRAM_TOKEN_PATH, files.MODEL_KEY_PATH)
 
 
 def diagnose_all(
@@ -64,50 +62,13 @@ def without_cloud(names: tuple[str, ...], children: Mapping[str, Child], problem
 
 
 def _examine(child: Child, host: Host, endpoints: Endpoints) -> Examination:
-    command = commands.examine(
-        files.PORT, files.UNIT, files.SERVICE_USER, files.HOME, f"{NODE_DIRECTORY}/bin/node", _SECRETS,
-        files.GATEWAY_TOKEN_PATH,
-    )  # fmt: skip
-    examined = examination_of(host.run(command).stdout)
+    examined = examination_of(host.run(closer_look()).stdout)
     with suppress(HostTimedOut):  # who has fallen silent would be waited for again by each question
         with suppress(CommandFailed):  # each by itself: what the others have said stays
             examined = replace(examined, model=_model(child, host, endpoints))
         with suppress(CommandFailed):
             examined = replace(examined, config_problem=_config_problem(child, host))
     return examined
-
-
-def examination_of(printed: bytes) -> Examination:
-    """What a host has printed of itself. It may be anything. Raises HostError."""
-    try:
-        said: Any = json.loads(printed)
-        return Examination(
-            first_boot=str(said["first_boot"])[:40],
-            inodes_free=None if said["inodes_free"] is None else int(said["inodes_free"]),
-            disk_free_mb=None if said["disk_free_mb"] is None else int(said["disk_free_mb"]),
-            node=None if said["node"] is None else str(said["node"])[:40],
-            lacking_secrets=tuple(path for path in _SECRETS if path in said["lacking_secrets"]),
-            listeners=_listeners(said["listeners"]),
-            strays=_listeners(said["strays"]),
-            up_for=_seconds(said["up_for"]),
-            probe_problem=str(said["probe_problem"])[:_MOST_TEXT],
-            inbound=_seconds(said["inbound"]),
-            outbound=_seconds(said["outbound"]),
-            clock=float(said["clock"]),
-        )
-    except (ValueError, RecursionError, KeyError, TypeError, OverflowError) as error:
-        raise HostError("its host does not say how it is", "look at it: fleet ssh CHILD") from error
-
-
-def _listeners(said: Any) -> tuple[Listener, ...]:
-    found = [Listener(int(it["pid"]), str(it["name"])[:40], it["is_ours"] is True) for it in said[:_MOST]]
-    if any(it.pid < 1 for it in found):
-        raise ValueError("no process")
-    return tuple(found)
-
-
-def _seconds(said: Any) -> float | None:
-    return None if said is None else float(said)
 
 
 def _config_problem(child: Child, host: Host) -> str | None:

@@ -1,5 +1,8 @@
 """Looks at everything once: one labelled listing of the cloud, one SSH trip per child. Changes nothing.
 
+A look is for who is to act; a watch is for who wants to know how all are. It asks hosts more closely, resolves no
+secret and asks nobody but the cloud and the hosts: what is wanted of a secret is what was applied.
+
 A look is all or nothing: the cloud's listing is complete or an error, and a child without a server is looked up by its
 name before it counts as absent, unless there are many. A host that does not answer is a value (Silence), never an
 absence. Whose server is whose is settled in `ownership`.
@@ -29,6 +32,7 @@ from reconciler.model import (
     Child,
     ChildSpec,
     Diagnostic,
+    Examination,
     Fleet,
     Hold,
     HostFacts,
@@ -44,13 +48,14 @@ from reconciler.ownership import Owned, name_before, settle
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
+from reconciler.steps.probing import RESOLVED, as_applied, probe, watch
 from reconciler.steps.quarantine import known_to_hosts, quarantined
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import not_to_be_had, server_name
 from reconciler.steps.sleeping import asleep_by_name, sleep_of
 from reconciler.steps.trees import Key, known_trees, wanted_tree
 from reconciler.steps.versions import pinned, with_quarantine
-from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, probe, uid_of
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, uid_of
 
 WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, section 1.2)
 # With more children missing than this, nobody is looked up by name: it would cost a request each, and a server that
@@ -76,10 +81,17 @@ class Observation:
     asleep: Mapping[str, Sleep] = field(default_factory=dict)  # by the names that are noted, asked for or not
 
 
-def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retry: Collection[str] = ()) -> Observation:
+def observe(
+    fleet: Fleet,
+    ports: Ports,
+    names: Iterable[str] | None = None,
+    retry: Collection[str] = (),
+    *,
+    watches: bool = False,
+) -> Observation:
     """Every declared child and every server of this fleet; only the named ones when `names` is given.
 
-    Of those in `retry` no version is held.
+    Of those in `retry` no version is held. `watches`: it is a watch (see above).
 
     A child whose secrets cannot be resolved is looked at, and has an obstacle. Raises CloudError when the cloud cannot
     be read.
@@ -97,9 +109,9 @@ def observe(fleet: Fleet, ports: Ports, names: Iterable[str] | None = None, retr
     def look(name: str) -> Child:
         found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
         holding = None if name in retry else holds
-        child = _look(name, fleet, found, _record(records, name, fleet), runs, holding, ports)
-        child = _knowing(replace(child, asleep=sleep_of(child, fleet, asleep)), fleet, trees, ports)
-        return _introduced(child, ports)
+        child = _look(name, fleet, found, _record(records, name, fleet), runs, holding, ports, watches=watches)
+        child = _knowing(replace(child, asleep=sleep_of(child, fleet, asleep)), fleet, trees, ports, watches=watches)
+        return child if watches else _introduced(child, ports)
 
     children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
     holds = {**known_to_hosts(fleet, firewalls, children.values()), **holds}
@@ -150,6 +162,8 @@ def _look(
     runs: Collection[str],
     holds: Mapping[str, Hold] | None,
     ports: Ports,
+    *,
+    watches: bool,
 ) -> Child:
     """`holds` is None of a child for which nothing is held."""
     spec, server = fleet.children.get(name), owned.server
@@ -160,12 +174,12 @@ def _look(
     )  # fmt: skip
     if owned.obstacle is not None:
         return child
-    if spec is not None:
+    if spec is not None and not watches:
         child = replace(child, bot=bot_of(spec, ports))
     if server is None:
         return child
     if server.status is ServerStatus.RUNNING and (owned.retired or not server.is_unfinished):
-        child = _holding(_asked(child, server, fleet, ports), holds)
+        child = _holding(_asked(child, server, fleet, ports, watches=watches), holds)
     return child
 
 
@@ -186,20 +200,22 @@ def _foreign(name: str, fleet: Fleet, ports: Ports) -> Diagnostic | None:
     return Diagnostic(Severity.ERROR, f"{name}: {error.summary}", error.advice, address=name)
 
 
-def _knowing(child: Child, fleet: Fleet, trees: Mapping[Key, str], ports: Ports) -> Child:
+def _knowing(child: Child, fleet: Fleet, trees: Mapping[Key, str], ports: Ports, *, watches: bool) -> Child:
     """What is wanted on its host, where that is to be told."""
     spec, server = child.spec, child.server
     if spec is None or server is None or child.obstacle is not None or not spec.enabled:
         return child
     exact = pinned(spec, child.facts)
     try:
-        materials = gather_materials(fleet, spec, uid_of(server), ports)
+        materials = gather_materials(fleet, spec, uid_of(server), ports, resolves=not watches)
     except SecretError as error:  # what is wanted nobody can tell, so nothing is planned for this one
         advice = error.advice or "a reference in the fleet file says where its secret lies"
         unknown = Diagnostic(Severity.ERROR, f"{child.name}: {error.summary}", advice, child.name, spec.file, spec.line)
         return replace(child, obstacle=unknown)
     tree = wanted_tree(exact.version, child.facts, trees)
-    return replace(child, wanted=wanted_values(exact, replace(materials, tree=tree)))
+    wanted = wanted_values(exact, replace(materials, tree=tree))
+    unresolved = {name: as_applied(name, child.facts) for name in RESOLVED} if watches and child.facts else {}
+    return replace(child, wanted={**wanted, **unresolved})
 
 
 def _introduced(child: Child, ports: Ports) -> Child:
@@ -214,9 +230,10 @@ def _introduced(child: Child, ports: Ports) -> Child:
         return replace(child, profile_problem=error.summary)
 
 
-def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:
+def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports, *, watches: bool) -> Child:
     try:
-        return replace(child, facts=_facts(fleet, child.spec, server, ports))
+        facts, examined = _facts(fleet, child.spec, server, ports, watches=watches)
+        return replace(child, facts=facts, examined=examined)
     except HostError as error:
         if child.is_unfinished:
             return child  # nobody expects an answer yet
@@ -227,10 +244,14 @@ def _asked(child: Child, server: Server, fleet: Fleet, ports: Ports) -> Child:
         return replace(child, silence=silence, silence_detail=detail)
 
 
-def _facts(fleet: Fleet, spec: ChildSpec | None, server: Server, ports: Ports) -> HostFacts:
+def _facts(
+    fleet: Fleet, spec: ChildSpec | None, server: Server, ports: Ports, *, watches: bool
+) -> tuple[HostFacts, Examination | None]:
     host = ports.dialer.connect(address_of(server, fleet, ports), CONNECT_TIMEOUT)
     try:
-        return probe(host, fleet, uid_of(server), ports, spec)
+        if watches:
+            return watch(host, uid_of(server), ports, spec)
+        return probe(host, uid_of(server), ports, spec), None
     finally:
         host.close()
 

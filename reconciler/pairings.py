@@ -13,10 +13,10 @@ from typing import Any, Final, cast
 
 from reconciler import commands
 from reconciler.errors import CommandFailed, FleetError, HostError, HostTimedOut, UsageProblem
+from reconciler.managed import files
 from reconciler.model import Access, Completed, Event, Fleet, Json, News, NewsKind, PairingRequest
 from reconciler.model.pairing import LIFE
 from reconciler.ports import Host, OnEach, Ports
-from reconciler.steps.release import NODE_DIRECTORY
 
 _LONGEST_SAID: Final = 300  # characters of what a gateway says
 _UNCLEAR: Final = "nobody can tell whether that was done"
@@ -160,7 +160,7 @@ def _called(
     host: Host, method: str, params: dict[str, Json], request: PairingRequest, *, changes: bool = False
 ) -> dict[str, Any]:
     try:
-        done = host.run(commands.call_by_cli(method, params, NODE_DIRECTORY))
+        done = host.run(commands.call_by_cli(method, params, files.NODE_DIRECTORY))
     except HostTimedOut as error:
         summary = f"{_UNCLEAR}: {error.summary}" if changes else f"not done: {error.summary}"
         raise HostTimedOut(summary, _LOOK.format(request.child)) from error

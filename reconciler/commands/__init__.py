@@ -28,7 +28,7 @@ from reconciler.commands.backups import (
     unpack_archive,
 )
 from reconciler.commands.events import read_messages
-from reconciler.commands.examine import examine
+from reconciler.commands.examine import examine, watch
 from reconciler.commands.files import (
     clear_strays,
     install_file,
@@ -152,4 +152,5 @@ __all__ = [
     "unpack_archive",
     "validate_config",
     "wait_for_cloud_init",
+    "watch",
 ]

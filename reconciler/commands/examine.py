@@ -1,12 +1,13 @@
-"""A close look at a host: what the probe, which comes every minute, has no time for."""
+"""A close look at a host: what an apply has no time for. By itself, or with the probe in one trip."""
 
 from __future__ import annotations
 
 import json
 from typing import Final
 
+from reconciler.commands.probe import BOOTSTRAP, probe_input
 from reconciler.commands.shell import script
-from reconciler.model import Command
+from reconciler.model import Command, Json
 
 _SECONDS: Final = 60.0
 
@@ -123,15 +124,52 @@ try:
     free, room = inodes.f_favail if inodes.f_files else None, inodes.f_bavail * inodes.f_frsize >> 20
 except OSError:
     free = room = None
+def open_ports():
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in read(table, 1 << 22).decode().splitlines()[1:]:
+            address, _, port = line.split()[1].rpartition(":")
+            v4 = address[-8:] if len(address) == 8 or address[:24] == "0" * 16 + "FFFF0000" else ""
+            near = v4.endswith("7F") or address == "0" * 24 + "01000000"
+            if line.split()[3] == "0A" and not near:
+                found.add(int(port, 16))
+    return sorted(found)[:100]
+def killed():
+    events = read("/sys/fs/cgroup/system.slice/%s/memory.events" % wanted["unit"]).decode("utf-8", "replace")
+    counts = dict(line.split() for line in events.splitlines() if len(line.split()) == 2)
+    return int(counts.get("oom_kill", 0))
 node = said(wanted["node"], "--version")
 print(json.dumps({
     "first_boot": first_boot(), "inodes_free": free, "disk_free_mb": room,
     "node": None if node is None else node.strip()[:40],
     "lacking_secrets": [path for path in wanted["secrets"] if lacking(path)], "listeners": listeners(),
     "strays": strays(), "up_for": up_for(), "clock": time.time(), **channel(),
+    "load": os.getloadavg()[2] / (os.cpu_count() or 1), "open_ports": open_ports(), "killed": killed(),
+    "reboot_due": os.path.exists("/run/reboot-required"),
 }))
 """
 )
+
+# Three inputs, one to a line but the last: the probe's program, its request, the closer look's. Two lines come out.
+_WATCH: Final = f"""
+import io, sys
+program, asked, closer = sys.stdin.buffer.read().split(b"\\n", 2)
+def run(source, given):
+    sys.stdin = io.TextIOWrapper(io.BytesIO(given), encoding="utf-8")
+    exec(compile(source, "<look>", "exec"), {{"__name__": "__main__"}})
+run({BOOTSTRAP!r}, program + b"\\n" + asked)
+print()
+try:
+    run({_EXAMINE!r}, closer)
+except Exception as error:
+    sys.stderr.write("the closer look: %s" % type(error).__name__)
+"""
+
+
+def watch(request: Json, closer: Command) -> Command:
+    """The probe (see `run_probe`) and a closer look (see `examine`) in one trip: a line each, or only the first."""
+    stdin = b"\n".join((probe_input(request), closer.stdin))
+    return script("watch", 'exec python3 -I -c "$1"', _WATCH, stdin=stdin, timeout=_SECONDS)
 
 
 def examine(

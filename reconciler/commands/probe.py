@@ -28,8 +28,12 @@ sys.modules["{PROGRAM}.main"].main()
 
 def run_probe(request: Json, timeout: float = 25.0) -> Command:
     """Ask a host `request` (see probe_program/main.py); `reconciler.answers.parse_answer` reads what it prints."""
-    stdin = _program() + b"\n" + json.dumps(request).encode()
-    return script("probe", 'exec python3 -I -c "$1"', BOOTSTRAP, stdin=stdin, timeout=timeout)
+    return script("probe", 'exec python3 -I -c "$1"', BOOTSTRAP, stdin=probe_input(request), timeout=timeout)
+
+
+def probe_input(request: Json) -> bytes:
+    """The program and what it is asked, a line each."""
+    return _program() + b"\n" + json.dumps(request).encode()
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from reconciler.model import Applied, Secret
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C, where libyaml is there: ten times as quick
 
 NODE_VERSION: Final = "24.21.0"  # OpenClaw 2026.9.6 asks for >=24.16 <25 or >=26.1 (its package.json)
+NODE_DIRECTORY: Final = f"/opt/openclaw/node-{NODE_VERSION}"
 PORT: Final = 18789
 
 LOGIN_USER: Final = "fleet"
@@ -178,8 +179,8 @@ User={SERVICE_USER}
 Group={SERVICE_USER}
 WorkingDirectory={HOME}
 ExecStartPre=+{STAMP_PATH} {" ".join(STAMPED)}
-ExecStart=/opt/openclaw/node-{NODE_VERSION}/bin/node {CURRENT}/node_modules/openclaw/openclaw.mjs gateway run
-Environment=HOME={HOME} PATH=/opt/openclaw/node-{NODE_VERSION}/bin:/usr/local/bin:/usr/bin:/bin
+ExecStart={NODE_DIRECTORY}/bin/node {CURRENT}/node_modules/openclaw/openclaw.mjs gateway run
+Environment=HOME={HOME} PATH={NODE_DIRECTORY}/bin:/usr/local/bin:/usr/bin:/bin
 Environment=OPENCLAW_NO_RESPAWN=1 OPENCLAW_NO_AUTO_UPDATE=1 OPENCLAW_SERVICE_REPAIR_POLICY=external
 Environment=NODE_COMPILE_CACHE=/var/cache/openclaw/compile
 Restart=always

@@ -81,6 +81,11 @@ class Examination:
     clock: float = 0.0
     config_problem: str | None = None  # why the installed release would not start with openclaw.json; empty: it would
     model: str = ""  # what the model's provider answers to the key on the host: 200, another code, or a word
+    load: float | None = None  # of fifteen minutes, per core
+    open_ports: tuple[int, ...] = ()  # somebody listens there on other addresses than loopback
+    killed: int = 0  # processes of the gateway that the kernel has ended for want of memory, since its unit was started
+    reboot_due: bool = False  # an update waits for it
+    skew: float = 0.0  # how far its clock is from ours, as far as that can be told; positive: it is ahead
 
 
 @dataclass(frozen=True, slots=True)

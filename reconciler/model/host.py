@@ -10,6 +10,7 @@ from reconciler.model.backup import Sleep
 from reconciler.model.bots import BotProfile
 from reconciler.model.cloud import Server, ServerStatus
 from reconciler.model.decision import Diagnostic
+from reconciler.model.diagnosis import Examination
 from reconciler.model.json import Json
 from reconciler.model.release import Checkpoint, Hold, Switch
 from reconciler.model.wanted import ChildSpec
@@ -132,6 +133,7 @@ class Child:
     `asleep`: it has no server, or shall have none, until it is woken. Of a replacement that did not end (see
     steps/replacing.py) there may be `spares`, made to take its server's place, and `retired` ones, whose place it took.
     `profile` is what its bot shows, where the file says something of that; `profile_problem` is why nobody can tell.
+    `examined` is what its host said to who watches.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Child:
     retired: tuple[Server, ...] = ()
     profile: BotProfile | None = None
     profile_problem: str = ""
+    examined: Examination | None = None
 
     @property
     def is_unfinished(self) -> bool:

@@ -24,11 +24,11 @@ from reconciler.commands.release import exact
 from reconciler.errors import BackupDamaged, HostError, Refused, VaultError
 from reconciler.fleet import former_names
 from reconciler.ids import ID_FORMAT, free_id, later_id, moment_of
+from reconciler.managed import files
 from reconciler.manifests import fitted
 from reconciler.model import Backup, BackupSettings, Checkpoint, Command, Hold, Purpose, Secret
 from reconciler.ports import Host, Ports
 from reconciler.steps.archives import FromHost, ToHost, Weighed
-from reconciler.steps.release import NODE_DIRECTORY
 from reconciler.steps.shelf import Shelf
 from reconciler.steps.versions import linked
 from reconciler.steps.work import Work, uid_of
@@ -209,7 +209,7 @@ def _making(work: Work) -> Command:
     version = linked(work.look())
     if version is None:
         raise HostError(f"no whole release is on {work.name}", f"apply first: fleet apply {work.name}")
-    return commands.make_archive(version, NODE_DIRECTORY)
+    return commands.make_archive(version, files.NODE_DIRECTORY)
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from reconciler.steps.trees import holders, is_digest, is_lockfile, mark_name
 from reconciler.steps.versions import present
 from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
 
-NODE_DIRECTORY: Final = f"/opt/openclaw/node-{files.NODE_VERSION}"
 INSTALL_TIMEOUT: Final = 900.0  # measured 30-40 s alone on two cores; a first apply of many shares them
 MOST_ASKED: Final = 3  # hosts, for a lock file that state/ does not have
 
@@ -34,7 +33,7 @@ def ensure_node(work: Work) -> bool:
         raise HostError(
             f"no Node.js is known for the architecture {work.facts.architecture}", "use an x86 or arm server type"
         )
-    work.connection().run(commands.fetch_archive(distribution.url, distribution.sha256, NODE_DIRECTORY))
+    work.connection().run(commands.fetch_archive(distribution.url, distribution.sha256, files.NODE_DIRECTORY))
     _stop_what_ran_on_it(work, work.facts.managed.get("node"))
     return True
 
@@ -84,7 +83,7 @@ def _install(work: Work, version: str, architecture: str) -> bool:
     trees = work.trees
     wanted, lockfile = trees.known.get((version, architecture), ""), trees.lockfiles.get(version, b"")
     command = commands.install_release(
-        version, NODE_DIRECTORY, work.ports.endpoints.npm_registry, INSTALL_TIMEOUT, lockfile, wanted
+        version, files.NODE_DIRECTORY, work.ports.endpoints.npm_registry, INSTALL_TIMEOUT, lockfile, wanted
     )
     said = work.connection().run(command).stdout.decode(errors="replace").strip()
     tree, _, became = said.partition(" ")
@@ -168,7 +167,7 @@ def _other_tree(work: Work, label: str, version: str, tree: str, wanted: str) ->
 
 def newest(host: Host, registry: str | None) -> str:
     """The version that `latest` means now, as the registry says it to a host that has Node. Raises HostError."""
-    said = host.run(commands.newest_release(NODE_DIRECTORY, registry)).stdout.decode(errors="replace").strip()
+    said = host.run(commands.newest_release(files.NODE_DIRECTORY, registry)).stdout.decode(errors="replace").strip()
     if not commands.is_exact(said):
         raise HostError(
             f"the npm registry does not say which OpenClaw is the newest, but {said[:80]!r}",

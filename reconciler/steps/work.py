@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler import keys
-from reconciler.answers import parse_answer
-from reconciler.commands import postpone_return, run_probe
+from reconciler.commands import postpone_return
 from reconciler.diff import same
 from reconciler.errors import HostError, SecretError
-from reconciler.managed import Materials, files, looks, wanted_values
+from reconciler.managed import Materials, files, wanted_values
 from reconciler.model import (
     LABEL_PREFIX,
     Backup,
@@ -33,6 +32,7 @@ from reconciler.model import (
 )
 from reconciler.parallel import Gate
 from reconciler.ports import Host, Ports
+from reconciler.steps.probing import probe
 from reconciler.steps.repairs import leaving_alone
 from reconciler.steps.trees import Trees, wanted_tree
 from reconciler.steps.versions import pinned, present, with_quarantine
@@ -180,7 +180,7 @@ class Work:
 
     def look(self) -> HostFacts:
         """Probe the host again and keep what it says."""
-        facts = probe(self.connection(), self.fleet, uid_of(self.existing()), self.ports, self.spec)
+        facts = probe(self.connection(), uid_of(self.existing()), self.ports, self.spec)
         self.facts = replace(facts, held=None) if self.retries else with_quarantine(facts, self.spec, self.quarantined)
         return self.facts
 
@@ -213,19 +213,26 @@ def bot_of(spec: ChildSpec, ports: Ports) -> str | None:
     return found[1] if found else None
 
 
-def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> Materials:
-    """Derive this child's keys and resolve its secrets: a throw-away is given none of them. Raises SecretError."""
+def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports, *, resolves: bool = True) -> Materials:
+    """Derive this child's keys and resolve its secrets: a throw-away is given none of them. Raises SecretError.
+
+    Where nothing `resolves` them they are empty.
+    """
     subject = ports.fleet_key, uid, fleet.ssh_generation
     return Materials(
         login_public_key=keys.login_public_key(*subject),
         host_private_key=keys.host_key(*subject),
         host_public_key=keys.host_public_key(*subject),
         gateway_token=keys.gateway_token(ports.fleet_key, uid, TOKEN_GENERATION),
-        bot_token=None if spec.is_throwaway else ports.secrets.bot_token(spec.bot_token),
-        model_key=_model_key(spec, ports),
+        bot_token=_bot_token(spec, ports) if resolves else Secret(""),
+        model_key=_model_key(spec, ports) if resolves else Secret(""),
         digest_key=keys.digest_key(ports.fleet_key, uid),
         endpoints=ports.endpoints,
     )
+
+
+def _bot_token(spec: ChildSpec, ports: Ports) -> Secret | None:
+    return None if spec.is_throwaway else ports.secrets.bot_token(spec.bot_token)
 
 
 def _model_key(spec: ChildSpec, ports: Ports) -> Secret:
@@ -249,25 +256,3 @@ def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = Fa
         login_keys=tuple(keys.login_key(ports.fleet_key, uid, g) for g in generations if g > 0),
         host_keys=tuple(keys.host_public_key(ports.fleet_key, uid, g) for g in host_generations),
     )
-
-
-def probe(host: Host, fleet: Fleet, uid: str, ports: Ports, spec: ChildSpec | None = None) -> HostFacts:
-    """All facts of one host in one trip: of a declared child also what only its spec names. Raises HostError."""
-    request: dict[str, Json] = {
-        "root": "/",
-        "digest_key": keys.digest_key(ports.fleet_key, uid).reveal(),
-        "looks": looks(spec),
-        "gateway": {
-            "port": files.PORT,
-            "token_path": files.GATEWAY_TOKEN_PATH,
-            "unit": files.UNIT,
-            "started_path": files.STARTED_PATH,
-            "log_path": files.LOG_PATH,
-            "spent": spec is not None and spec.model.spend_limit is not None,
-        },
-        "applied_path": files.APPLIED_PATH,
-        "bot_token_path": files.TELEGRAM_TOKEN_PATH,
-        "notes": files.NOTES,
-        "releases": files.RELEASES,
-    }
-    return parse_answer(host.run(run_probe(request)).stdout)

@@ -6,6 +6,7 @@ A pass is a minute, a letter what it sees of a child: `.` all is well, `?` nobod
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +19,11 @@ from reconciler.model import ANSWERS, AlertRules, Book, Cause, Level, Notice, Qu
 
 CASES: Final = sorted((Path(__file__).parent.parent / "cases" / "alerts").glob("*.yaml"))
 START: Final = datetime(2026, 11, 28, tzinfo=UTC)
-LETTERS: Final = {
+LETTERS: Final[dict[str, Cause]] = {
     "c": Cause.CLOUD_SILENT, "h": Cause.HOST_SILENT, "t": Cause.TELEGRAM_SILENT, "s": Cause.GATEWAY_SILENT,
     "m": Cause.GATEWAY_SILENT, "D": Cause.DISK_FULL, "M": Cause.MEMORY_SHORT,
 }  # fmt: skip
-ALL_KEYS: Final = frozenset({ANSWERS, *Cause})
+ALL_KEYS: Final = frozenset[str]({ANSWERS, *Cause})
 
 
 def sighting(child: str, letter: str, both: str = "") -> Sighting:
@@ -51,15 +52,13 @@ def test_alerts(path: Path) -> None:
 
 
 def told(case: dict[str, Any]) -> list[str]:
-    spans = {name: timedelta(minutes=case[name]) for name in ("repeat", "flap_within") if name in case}
-    rules = AlertRules(
-        **{key: case[key] for key in ("fire_after", "clear_after", "flaps", "group_from") if key in case}
-    )
-    rules = AlertRules(**{**{name: getattr(rules, name) for name in rules.__slots__}, **spans})
+    counts = {name: case[name] for name in ("fire_after", "clear_after", "flaps", "group_from") if name in case}
+    spans: dict[str, Any] = {name: timedelta(minutes=case[name]) for name in ("repeat", "flap_within") if name in case}
+    rules = replace(AlertRules(**counts), **spans)
     quiets = [
         Quiet(it["child"], START + timedelta(minutes=it["until"]), it.get("cause", "")) for it in case.get("quiet", [])
     ]
-    book, lines = Book(), []
+    book, lines = Book(), list[str]()
     timelines: dict[str, str] = {name if name != "fleet" else "": line for name, line in case["passes"].items()}
     for at in range(max(map(len, timelines.values()))):
         letters = {name: timeline[at].strip() for name, timeline in timelines.items() if timeline[at] != "-"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from reconciler.sandbox.simulated.calls import Call
 from reconciler.sandbox.simulated.host import SimulatedHost
+from reconciler.sandbox.simulated.probe import probe
 
 LONG_AGO = 3600.0
 
@@ -31,8 +33,19 @@ def examine(host: SimulatedHost, call: Call) -> bytes:
         "probe_problem": "",
         "inbound": _seconds(heard.get("lastInboundAt")),
         "outbound": _seconds(heard.get("lastOutboundAt")),
+        "load": 0.1,
+        "open_ports": [22],
+        "killed": 0,
+        "reboot_due": False,
     }
     return json.dumps(said | host.closer).encode()
+
+
+def watch(host: SimulatedHost, call: Call) -> bytes:
+    """What the probe prints, and what the closer look does."""
+    program, asked, closer = call.stdin.split(b"\n", 2)
+    said = probe(host, replace(call, stdin=b"\n".join((program, asked))))
+    return said + b"\n" + examine(host, replace(call, stdin=closer))
 
 
 def _lacks(host: SimulatedHost, path: str, user: str) -> bool:

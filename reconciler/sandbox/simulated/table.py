@@ -86,6 +86,10 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.gateway_rpc("method", {}), releases.call_gateway),
     (commands.find_reboot_reason(), system.find_reboot_reason),
     (commands.examine(1, "unit", "user", "/state", "/node", (), "/token"), examined.examine),
+    (
+        commands.watch({}, commands.examine(1, "unit", "user", "/state", "/node", (), "/token")),
+        examined.watch,
+    ),
     (commands.set_aside_config("/path", ID, ()), mended.set_aside_config),
     (commands.clear_space(), mended.clear_space),
     (commands.free_port(1, "unit"), mended.free_port),

@@ -18,13 +18,19 @@ from reconciler.commands import (
     read_pairings,
     send_messages,
     validate_config,
+    watch,
 )
-from reconciler.model import Command
+from reconciler.model import Command, Json
 from tests.contract.host_cases.case import APPLIED, Case, account, directory, json_keys, rights
 
 PATH: Final = "/srv/config.json"
 NO_NODE: Final = "/opt/openclaw/node-0.0.0"
 LONG: Final = "x" * 70_000
+WATCHED: Final[Json] = {
+    "root": "/", "digest_key": "00", "looks": {}, "applied_path": APPLIED, "bot_token_path": "/etc/x",
+    "notes": "/srv/no-notes", "releases": "/srv/no-releases",
+    "gateway": {"port": 18789, "token_path": "/etc/x", "unit": "no.service", "started_path": "/run/no"},
+}  # fmt: skip
 
 
 def config(value: object) -> Command:
@@ -84,7 +90,16 @@ CASES: Final = (
         says=re.compile(
             rb'\{"first_boot": "(?:done|running|error)", "inodes_free": (?:\d+|null), "disk_free_mb": \d+, "node": "", '
             rb'"lacking_secrets": \["/etc/x"\], "listeners": \[\], "strays": \[\], "up_for": null, '
-            rb'"clock": [0-9.]+, "probe_problem": "", "inbound": null, "outbound": null\}\n?'
+            rb'"clock": [0-9.]+, "probe_problem": "", "inbound": null, "outbound": null, "load": [0-9.]+, '
+            rb'"open_ports": \[(?:\d+(?:, )?)*\], "killed": 0, "reboot_due": false\}\n?'
+        ),
+        is_fresh=True,
+    ),
+    Case(
+        "a watch is a probe and a close look, a line each",
+        [watch(WATCHED, examine(18789, "no.service", "openclaw", "/var", f"{NO_NODE}/bin/node", (), "/etc/x"))],
+        says=re.compile(
+            rb'\{"boot_id": "[^\n]+"releases": \[[^\n]*\]\}\}\n\{"first_boot": "[^\n]+"reboot_due": false\}\n?'
         ),
         is_fresh=True,
     ),
