@@ -64,6 +64,7 @@ def examination_of(printed: bytes, skew: float = 0.0) -> Examination:
             clock=float(said["clock"]),
             load=float(said["load"]),
             open_ports=tuple(int(port) for port in said["open_ports"]),
+            config_at=_seconds(said["config_at"]),
             killed=int(said["killed"]),
             reboot_due=said["reboot_due"] is True,
             skew=skew,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from reconciler.diagnosis import Case, diagnose
 from reconciler.errors import CommandFailed, FleetError, HostTimedOut
 from reconciler.managed import files
 from reconciler.managed.config import BASE_URL_OF_PROVIDER, refusal_of
-from reconciler.model import Child, Diagnosis, Endpoints, Examination, Secret
+from reconciler.model import Child, Diagnosis, Endpoints, Examination, Secret, SlowLook
 from reconciler.ports import Host, OnEach
 from reconciler.redaction import Redactor
 from reconciler.steps.gateway import LARGEST_CONFIG
@@ -99,3 +100,76 @@ def _model(child: Child, host: Host, endpoints: Endpoints) -> str:
     if url is None:
         return ""
     return host.run(commands.ask_for_models(url, provider)).stdout.decode("utf-8", "replace").strip()[:40]
+
+
+# --- what a watch asks slowly ----------------------------------------------------------------------------------------
+
+HOUR: Final = 3600.0  # seconds between two questions to a model's provider
+
+
+def look_slowly(
+    children: Mapping[str, Child],
+    on_each: OnEach,
+    endpoints: Endpoints,
+    kept: Mapping[str, SlowLook],
+    *,
+    at_once: bool,
+) -> dict[str, SlowLook]:
+    """What is known of each child after asking those of whom something is due. Raises CloudError.
+
+    The provider is asked once an hour, each child at a moment of its own; with `at_once` also of whom nobody has asked
+    yet. A configuration is judged when it is another than the gateway has started with, or than was judged last.
+    """
+    known = {name: kept.get(name) or _begun(child, at_once) for name, child in children.items() if child.examined}
+    due = {
+        name: (_asks_model(name, children[name], before), _asks_config(children[name], before))
+        for name, before in known.items()
+    }
+    some = [name for name, wanted in due.items() if any(wanted)]
+    answers: Mapping[str, SlowLook | FleetError] = {}
+    if some:
+        answers = on_each(some, lambda name, host: _asked(children[name], host, known[name], due[name], endpoints))
+    return {**known, **{name: it for name, it in answers.items() if isinstance(it, SlowLook)}}
+
+
+def with_slow(child: Child, slow: SlowLook) -> Child:
+    """The child with what was asked slowly in its place."""
+    if child.examined is None or child.facts is None:
+        return child
+    is_known = slow.config_at == child.examined.config_at and slow.config_problem is not None
+    problem = slow.config_problem if is_known else None if _is_other(child) else ""
+    return replace(child, examined=replace(child.examined, model=slow.model, config_problem=problem))
+
+
+def _begun(child: Child, at_once: bool) -> SlowLook:
+    """Of whom nobody has asked: it is due in its own moment, as if it had been asked just now."""
+    return SlowLook(None if at_once or child.facts is None else child.facts.clock)
+
+
+def _is_other(child: Child) -> bool:
+    """It does not run with the configuration that lies there."""
+    gateway = child.facts.gateway if child.facts else None
+    return gateway is None or not gateway.is_running or files.CONFIG_PATH in gateway.stale
+
+
+def _asks_config(child: Child, before: SlowLook) -> bool:
+    assert child.examined is not None
+    return _is_other(child) and before.config_at != child.examined.config_at
+
+
+def _asks_model(name: str, child: Child, before: SlowLook) -> bool:
+    assert child.facts is not None
+    slot = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % HOUR
+    began = (child.facts.clock - slot) // HOUR * HOUR + slot  # its own moment of this hour, or the last
+    return before.asked_at is None or before.asked_at < began
+
+
+def _asked(child: Child, host: Host, before: SlowLook, wanted: tuple[bool, bool], endpoints: Endpoints) -> SlowLook:
+    assert child.examined is not None
+    asks_model, asks_config = wanted
+    slow = before
+    if asks_model:
+        slow = replace(slow, asked_at=child.examined.clock, model=_model(child, host, endpoints))
+    if asks_config:
+        slow = replace(slow, config_at=child.examined.config_at, config_problem=_config_problem(child, host))
+    return slow

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
-from reconciler import commands, events, keys, messages, onboarding
+from reconciler import commands, events, keys, messages, monitor, onboarding
 from reconciler.bots import Bots
 from reconciler.configs import differing, read_whole, shown, written_at
 from reconciler.costs import costs_of, owner_of, with_spending
@@ -26,9 +27,14 @@ from reconciler.model import (
     HostAddress,
     Json,
     Letter,
+    Level,
+    Pass,
+    Quiet,
     Record,
     Secret,
+    SecretRef,
     Server,
+    SlowLook,
 )
 from reconciler.models import spending
 from reconciler.ownership import Owned, settle
@@ -37,6 +43,7 @@ from reconciler.planning import Planned, Planning
 from reconciler.ports import Clock, Host, Ports, Session
 from reconciler.reaching import WORKERS, Lines
 from reconciler.selection import Selection, resolve
+from reconciler.steps import silences
 from reconciler.steps.release import newest
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
 from reconciler.steps.work import TOKEN_GENERATION, address_of, uid_of
@@ -147,6 +154,38 @@ class Living(Planning):
             return planned, diagnose_all(children, self.on_each, self._ports.endpoints, known)
         except CloudError as error:
             return None, without_cloud(names, {}, error.summary)
+
+    def watch(self, names: Iterable[str] | None, kept: Mapping[str, SlowLook], *, remembers: bool) -> Pass:
+        """One pass of the monitor over these children, or all."""
+        return monitor.look(self.fleet, self._ports, self.on_each, names, kept, remembers=remembers)
+
+    def heed(
+        self, found: Pass, before: monitor.State, *, remembers: bool, is_silent: bool
+    ) -> tuple[list[str], monitor.State, list[str]]:
+        """People are told what a pass comes to; see `monitor.heed`."""
+        teller = self._ports.teller
+        return monitor.heed(found, before, self.fleet, teller, remembers=remembers, is_silent=is_silent)
+
+    def tell(self, place: SecretRef, title: str, body: str, level: Level | None) -> str:
+        """Why a message could not be delivered; empty where it was."""
+        return self._ports.teller.tell(place, title, body, level)
+
+    def silences(self) -> list[Quiet]:
+        """What is silenced now, by child. Raises CloudError."""
+        now = self._ports.clock.now()
+        return [it for it in silences.silences(self.fleet, fleet_firewalls(self.fleet, self._ports)) if it.until > now]
+
+    def be_silent(self, names: Iterable[str], until: datetime, cause: str) -> None:
+        """Nothing is told of these until then. The caller holds the lock. Raises CloudError."""
+        names = tuple(names)
+        silences.silence(self.fleet, self._ports, names, until, cause)
+        self.note("silenced", children=[*names], until=until.isoformat(timespec="seconds"), cause=cause or None)
+
+    def speak(self, names: Iterable[str]) -> list[str]:
+        """All is told again of these; who of them was silenced. The caller holds the lock. Raises CloudError."""
+        found = silences.speak(self.fleet, self._ports, names)
+        self.note("silence-ended", children=[*found])
+        return found
 
     def configs(self, names: Iterable[str]) -> list[ChildConfig]:
         """What the gateways of these read, key by key. Raises CloudError."""

@@ -36,6 +36,7 @@ from reconciler.model import (
     Fleet,
     Hold,
     HostFacts,
+    Quiet,
     Record,
     Server,
     ServerStatus,
@@ -52,6 +53,7 @@ from reconciler.steps.probing import RESOLVED, as_applied, probe, watch
 from reconciler.steps.quarantine import known_to_hosts, quarantined
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import not_to_be_had, server_name
+from reconciler.steps.silences import silences
 from reconciler.steps.sleeping import asleep_by_name, sleep_of
 from reconciler.steps.trees import Key, known_trees, wanted_tree
 from reconciler.steps.versions import pinned, with_quarantine
@@ -79,6 +81,7 @@ class Observation:
     quarantined: Mapping[str, Hold] = field(default_factory=dict)
     trees: Mapping[Key, str] = field(default_factory=dict)
     asleep: Mapping[str, Sleep] = field(default_factory=dict)  # by the names that are noted, asked for or not
+    quiets: tuple[Quiet, ...] = ()  # what somebody wants to hear nothing of
 
 
 def observe(
@@ -128,6 +131,7 @@ def observe(
         holds,
         trees,
         asleep,
+        tuple(silences(fleet, firewalls)),
     )
 
 

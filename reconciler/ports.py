@@ -24,6 +24,7 @@ from reconciler.model import (
     Firewall,
     FirewallSpec,
     HostAddress,
+    Level,
     Record,
     Secret,
     SecretRef,
@@ -232,6 +233,16 @@ class Channel(Protocol):
         """
 
 
+class Teller(Protocol):
+    """Tells people. An error is a text: whom it cannot reach ends no pass."""
+
+    def tell(self, place: SecretRef, title: str, body: str, level: Level | None) -> str:
+        """Why it could not be delivered; empty where it was. A level of None: something is over."""
+
+    def ping(self, place: SecretRef) -> str:
+        """The same of a dead man's switch."""
+
+
 class Vault(Protocol):
     """Where backups are kept, as files by name (`a/b/c`). Raises VaultError."""
 
@@ -277,6 +288,7 @@ class Ports:
     vault: Callable[[str | Bucket], Vault]  # opens the place that the fleet file names for backups
     sealer: Sealer
     channel: Callable[[], AbstractContextManager[Channel]]  # opens the messenger
+    teller: Teller
     operator: str = ""  # who asks for this, as far as the environment tells
 
 

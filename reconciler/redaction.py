@@ -59,6 +59,7 @@ _PEM_ENDS: Final = re.compile(rf"^.*?{_END}")
 _OF_KEY: Final = re.compile(r"(?:^|\s)[A-Za-z0-9+/=]{10,}$|(?:^|\s)(?:Proc-Type|DEK-Info|Version|Comment): ")
 # A line of a key whose first line nobody has seen: nothing else is as long, and mixed like that.
 _ALONE: Final = re.compile(r"(?<!\S)(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/]{40,}={0,2}$")
+_ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{10,}={0,2}")
 _HEX: Final = re.compile(r"\b(?:[0-9A-Fa-f]{2}){16,}\b")
 _ESCAPED: Final = re.compile(r"[^\s]*\\u00[0-9A-Fa-f]{2}[^\s]*")
@@ -87,6 +88,7 @@ class Redactor:
         return self._without_secrets(_PEM.sub(MASK, text))
 
     def _without_secrets(self, text: str) -> str:
+        text = _ESCAPE.sub(r"\g<0> ", text)  # right before a secret its letter would look like the beginning of that
         for written in self._known:
             text = text.replace(written, MASK)
         text = _BASE64.sub(lambda found: MASK if self._has_known(found[0]) else found[0], text)

@@ -6,10 +6,12 @@ import getpass
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from reconciler import age
+from reconciler.alerts.telling import ResolvingTeller
 from reconciler.clock import SystemClock
 from reconciler.errors import SandboxError
 from reconciler.fleet import references
@@ -76,7 +78,8 @@ def build_ports(
         return TelegramChannel(clock, root)
 
     outside = (cloud, FabricDialer(), store, clock, secrets, endpoints)
-    return Ports(*outside, key, progress, vault, age, channel, operator(os.environ))
+    teller = ResolvingTeller(resolver.resolve)
+    return Ports(*outside, key, progress, vault, age, channel, teller, operator(os.environ))
 
 
 def operator(environ: Mapping[str, str]) -> str:
@@ -101,6 +104,11 @@ def _vault(place: str | Bucket, home: Path, resolver: ReferenceSecrets) -> Vault
 def open_store(state_dir: Path) -> DirectoryStore:
     """The state directory alone, for who only reads what was done."""
     return DirectoryStore(state_dir, SystemClock())
+
+
+def moment() -> datetime:
+    """Now, for who has no fleet at hand."""
+    return SystemClock().now()
 
 
 def note(store: DirectoryStore, event: str, **fields: Json) -> None:

@@ -138,6 +138,11 @@ def killed():
     events = read("/sys/fs/cgroup/system.slice/%s/memory.events" % wanted["unit"]).decode("utf-8", "replace")
     counts = dict(line.split() for line in events.splitlines() if len(line.split()) == 2)
     return int(counts.get("oom_kill", 0))
+def written(path):
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return None
 node = said(wanted["node"], "--version")
 print(json.dumps({
     "first_boot": first_boot(), "inodes_free": free, "disk_free_mb": room,
@@ -145,7 +150,7 @@ print(json.dumps({
     "lacking_secrets": [path for path in wanted["secrets"] if lacking(path)], "listeners": listeners(),
     "strays": strays(), "up_for": up_for(), "clock": time.time(), **channel(),
     "load": os.getloadavg()[2] / (os.cpu_count() or 1), "open_ports": open_ports(), "killed": killed(),
-    "reboot_due": os.path.exists("/run/reboot-required"),
+    "reboot_due": os.path.exists("/run/reboot-required"), "config_at": written(wanted["config"]),
 }))
 """
 )
@@ -173,15 +178,15 @@ def watch(request: Json, closer: Command) -> Command:
 
 
 def examine(
-    port: int, unit: str, user: str, state: str, node: str, secrets: tuple[str, ...], token_path: str
+    port: int, unit: str, user: str, state: str, node: str, secrets: tuple[str, ...], token_path: str, config: str
 ) -> Command:
     """Prints a JSON object with the fields of `Examination` that a host can tell alone. Changes nothing.
 
-    `secrets` are files that `user` has to be able to read, `node` a program, `state` a directory.
+    `secrets` are files that `user` has to be able to read, `node` a program, `state` a directory, `config` a file.
     """
     request = {
         "port": port, "unit": unit, "user": user, "state": state, "node": node, "secrets": [*secrets],
-        "token_path": token_path,
+        "token_path": token_path, "config": config,
     }  # fmt: skip
     stdin = json.dumps(request).encode()
     return script("examine the host", 'exec python3 -I -c "$1"', _EXAMINE, stdin=stdin, timeout=_SECONDS)

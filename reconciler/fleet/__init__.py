@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.document import MAX_PROBLEMS, Problem, failure_of
-from reconciler.fleet import crosschecks, settings
+from reconciler.fleet import crosschecks, settings, watched
 from reconciler.fleet.blocks import Layered, as_map, layered, merge
 from reconciler.fleet.contents import Problems, workspace_files
+from reconciler.fleet.durations import duration
 from reconciler.fleet.secret_references import reference
 from reconciler.fleet.sources import Sources, load
 from reconciler.model import (
@@ -75,6 +76,7 @@ def parse(sources: Sources) -> Fleet:
         policy=_policy(as_map(data.get("policy"))),
         rollout=_rollout(as_map(data.get("rollout"))),
         backup=_default_backup(sources),
+        alerts=watched.alerts(as_map(data.get("monitoring"))),
         moved={move["to"]: move["from"] for move in _maps(data.get("moved"))},
         digest=sources.digest,
     )
@@ -89,6 +91,10 @@ def references(fleet: Fleet) -> dict[SecretRef, str]:
         wanted.setdefault(child.model.key, f'the model key of child "{name}"')
         _add_storage(wanted, child.backup, f'child "{name}"')
     _add_storage(wanted, fleet.backup, "children that are gone from the file")
+    for index, place in enumerate(fleet.alerts.to):
+        wanted.setdefault(place.url, f"the URL of monitoring.to[{index}]")
+    if fleet.alerts.ping is not None:
+        wanted.setdefault(fleet.alerts.ping, "the URL of monitoring.ping")
     return wanted
 
 
@@ -148,6 +154,7 @@ def _spec(child: Layered, files: Mapping[str, WorkspaceFile]) -> ChildSpec:
         config=_config(values),
         update=UpdateSettings(**values["update"]),
         backup=_backup(values["backup"]),
+        monitoring=watched.monitoring(values["monitoring"]),
         profile=BotProfile(**{field.name: values["bot"].get(field.name) for field in fields(BotProfile)}),
         file=own.document.file,
         line=own.document.key_position(own.path)[0],
@@ -185,9 +192,9 @@ def _backup(values: Mapping[str, Any]) -> BackupSettings:
     return BackupSettings(
         to=_bucket(values) if values["to"].startswith(settings.S3) else values["to"],
         recipient=values.get("key"),
-        every=None if every is None else settings.duration(every),
+        every=None if every is None else duration(every),
         keep=values["keep"],
-        max_age=None if max_age is None else settings.duration(max_age),
+        max_age=None if max_age is None else duration(max_age),
         rate=values["rate"] * 1_000_000,
     )
 

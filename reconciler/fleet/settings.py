@@ -13,12 +13,11 @@ from typing import Final
 from reconciler.document import Problem, shown
 from reconciler.fleet.blocks import Block, as_map
 from reconciler.fleet.bounds import forbidden
+from reconciler.fleet.watched import is_cron, is_timezone
 from reconciler.model import LABEL_PREFIX
 
 NEVER: Final = "never"
 S3: Final = "s3://"
-
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 _TAKEN_PREFIXES: Final = (LABEL_PREFIX, "hetzner.cloud/")
 _ARM: Final = "cax"  # Hetzner's types of Arm machines, by name: "cax" and a number
@@ -32,11 +31,6 @@ def problems_of(block: Block) -> Iterator[Problem]:
     """Everything wrong with the block that the schema has not found."""
     for check in _CHECKS:
         yield from check(block)
-
-
-def duration(text: str) -> timedelta:
-    """12h, 1d: a number and the letter of its unit."""
-    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
 def expiry(text: str) -> datetime | None:
@@ -140,6 +134,20 @@ def _labels(block: Block) -> Iterator[Problem]:
             yield block.problem(("labels", label), summary, advice, at_key=True)
 
 
+def _maintenance(block: Block) -> Iterator[Problem]:
+    for index, window in enumerate(block.sound("monitoring", "maintenance") or ()):
+        path = ("monitoring", "maintenance", index)
+        where = f"maintenance of {block.words}"
+        if "cron" in as_map(window) and not is_cron(window["cron"]):
+            advice = "write minute, hour, day of the month, month and day of the week, such as 0 3 * * 0"
+            yield block.problem((*path, "cron"), f"cron in {where} is no time: {shown(window['cron'])}", advice)
+        if "timezone" in as_map(window) and not is_timezone(window["timezone"]):
+            advice = "write it as the IANA database does, such as Europe/Berlin, or UTC"
+            yield block.problem(
+                (*path, "timezone"), f"timezone in {where} is none: {shown(window['timezone'])}", advice
+            )
+
+
 _CHECKS: Final[tuple[Callable[[Block], Iterator[Problem]], ...]] = (
     _architecture,
     _expiry,
@@ -147,4 +155,5 @@ _CHECKS: Final[tuple[Callable[[Block], Iterator[Problem]], ...]] = (
     _files,
     _config,
     _labels,
+    _maintenance,
 )

@@ -7,7 +7,6 @@ from reconciler.model.alerting import (
     AlertRules,
     AlertState,
     Book,
-    Level,
     Notice,
     Quiet,
     Sighting,
@@ -61,15 +60,18 @@ from reconciler.model.decision import (
     Sync,
     Verdict,
 )
-from reconciler.model.diagnosis import Cause, Diagnosis, Examination, Listener
+from reconciler.model.diagnosis import Cause, Diagnosis, Examination, Listener, SlowLook
 from reconciler.model.events import Activity, Channel, Message
 from reconciler.model.execution import Command, Completed, Event, HostAddress, Outcome, OutcomeCode
 from reconciler.model.host import Applied, Child, GatewayFacts, HostFacts, Record, Silence
 from reconciler.model.json import Json
+from reconciler.model.level import Level
 from reconciler.model.logs import ChildLog, LogLine, LogPlace, LogRequest, LogSource
 from reconciler.model.messages import Delivery, Letter, Recipients
+from reconciler.model.monitoring import WARNING, AlertPlace, AlertSettings, Maintenance, Monitoring
 from reconciler.model.newconfig import NewConfig
 from reconciler.model.pairing import Access, News, NewsKind, PairingRequest
+from reconciler.model.passes import Pass, Row, Seen, Turn, Uptime
 from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
 from reconciler.model.rescue import Ladder, Rescue, Try
 from reconciler.model.rungs import ASKING, Rung
@@ -104,11 +106,14 @@ __all__ = [
     "STARTED",
     "TOLD",
     "UNTOUCHED",
+    "WARNING",
     "Access",
     "AccessPolicy",
     "Action",
     "Activity",
+    "AlertPlace",
     "AlertRules",
+    "AlertSettings",
     "AlertState",
     "Applied",
     "Backup",
@@ -162,8 +167,10 @@ __all__ = [
     "LogRequest",
     "LogSource",
     "MadeBackup",
+    "Maintenance",
     "Message",
     "ModelSettings",
+    "Monitoring",
     "NewConfig",
     "News",
     "NewsKind",
@@ -173,6 +180,7 @@ __all__ = [
     "OutcomeCode",
     "Owner",
     "PairingRequest",
+    "Pass",
     "Percent",
     "Plan",
     "PlanOptions",
@@ -187,9 +195,11 @@ __all__ = [
     "Rescue",
     "Rollback",
     "Rollout",
+    "Row",
     "Rung",
     "Secret",
     "SecretRef",
+    "Seen",
     "Server",
     "ServerCost",
     "ServerRequest",
@@ -200,13 +210,16 @@ __all__ = [
     "Silence",
     "Situation",
     "Sleep",
+    "SlowLook",
     "Spending",
     "Switch",
     "Sync",
     "Trial",
     "Trouble",
     "Try",
+    "Turn",
     "UpdateSettings",
+    "Uptime",
     "Users",
     "Verdict",
     "Webhook",

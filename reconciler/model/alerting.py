@@ -8,15 +8,9 @@ from enum import StrEnum
 from typing import Final
 
 from reconciler.model.diagnosis import Cause
+from reconciler.model.level import Level
 
 ANSWERS: Final = "answers"  # the one key of everything that keeps a child's user without an answer
-
-
-class Level(StrEnum):
-    """How much is at stake."""
-
-    CRITICAL = "critical"  # a user gets no answer
-    WARNING = "warning"  # soon none, or something that a person should mend
 
 
 @dataclass(frozen=True, slots=True)

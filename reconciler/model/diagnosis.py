@@ -52,6 +52,22 @@ class Cause(StrEnum):
     MODEL_KEY_REFUSED = "model-key-refused"
     MODEL_SILENT = "model-silent"
     NO_REPLY = "no-reply"
+    # Of what a watch finds before a user does (watching/), and of all children at once.
+    DISK_LOW = "disk-low"
+    INODES_LOW = "inodes-low"
+    MEMORY_LOW = "memory-low"
+    LOAD_HIGH = "load-high"
+    CLOCK_WRONG = "clock-wrong"
+    RESTARTING = "restarting"
+    LOG_ERRORS = "log-errors"
+    PORT_OPEN = "port-open"
+    NEXT_START = "next-start"
+    DRIFTED = "drifted"
+    BACKUP_LATE = "backup-late"
+    DRILL_LATE = "drill-late"
+    SPEND_OVER = "spend-over"
+    REBOOT_DUE = "reboot-due"
+    OWN_NETWORK = "own-network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +99,23 @@ class Examination:
     model: str = ""  # what the model's provider answers to the key on the host: 200, another code, or a word
     load: float | None = None  # of fifteen minutes, per core
     open_ports: tuple[int, ...] = ()  # somebody listens there on other addresses than loopback
+    config_at: float | None = None  # when openclaw.json was written last
     killed: int = 0  # processes of the gateway that the kernel has ended for want of memory, since its unit was started
     reboot_due: bool = False  # an update waits for it
     skew: float = 0.0  # how far its clock is from ours, as far as that can be told; positive: it is ahead
+
+
+@dataclass(frozen=True, slots=True)
+class SlowLook:
+    """What a watch asks of a host once an hour, or when something has changed, and keeps from pass to pass.
+
+    Times are seconds on the host's clock; None: never asked.
+    """
+
+    asked_at: float | None = None  # of the model's provider
+    model: str = ""
+    config_at: float | None = None  # of the configuration that was judged
+    config_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from reconciler.model.backup import BackupSettings
 from reconciler.model.bots import BotProfile
 from reconciler.model.json import Json
+from reconciler.model.monitoring import AlertSettings, Monitoring
 from reconciler.model.secret import SecretRef
 
 LATEST = "latest"  # a version: the newest release when the child is made, and no reason to change it later
@@ -103,6 +104,7 @@ class ChildSpec:
     config: Mapping[str, Json] = field(default_factory=dict)  # openclaw.json beside what we set ourselves; null deletes
     update: UpdateSettings = UpdateSettings()
     backup: BackupSettings = field(default_factory=BackupSettings)
+    monitoring: Monitoring = field(default_factory=Monitoring)
     profile: BotProfile = field(default_factory=BotProfile)
     is_throwaway: bool = False  # never from a file: a backup is tried on it, and it can reach nobody; see drilling.py
     file: str = ""
@@ -173,6 +175,7 @@ class Fleet:
     policy: Policy = Policy()
     rollout: Rollout = Rollout()
     backup: BackupSettings = field(default_factory=BackupSettings)  # of children that are gone from the file
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     moved: Mapping[str, str] = field(default_factory=dict)  # new name -> old name; see fleet.former_names
     digest: str = ""  # SHA-256, hex, over fleet.yaml and every file it includes or reads
 

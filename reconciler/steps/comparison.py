@@ -11,6 +11,7 @@ from reconciler import __version__
 from reconciler.diff import changes, digest, same
 from reconciler.managed import MANAGED, Managed, digests
 from reconciler.model import LABEL_PREFIX, Applied, BotProfile, Change, Child, ChildSpec, Json, Server, Situation
+from reconciler.steps.probing import UNRESOLVED
 from reconciler.steps.repairs import digest_at, mended_often
 from reconciler.steps.server import SERVER_LABELS, server_labels
 
@@ -195,7 +196,7 @@ def _entry_changes(child: Child, entry: Managed) -> tuple[Change, ...]:
         live, wanted = {"enabled": live.get("enabled")}, {"enabled": wanted.get("enabled")}
     if same(live, wanted):
         return ()
-    drift = _was_applied(child, entry.name, digest(child.wanted.get(entry.name)))
+    drift = wanted == UNRESOLVED or _was_applied(child, entry.name, digest(child.wanted.get(entry.name)))
     found = changes(entry.name, live, wanted, secret=entry.secret, drift=drift)
     found = _with_drift(found, child, {entry.name: wanted})
     found = _with_tree(found) if entry.name == _RELEASE else found

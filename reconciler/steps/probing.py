@@ -14,6 +14,7 @@ from reconciler.ports import Host, Ports
 
 # What is wanted of these nobody knows who has not resolved them.
 RESOLVED: Final = ("bot token", "model key")
+UNRESOLVED: Final[Json] = {"hmac": "as it was applied"}  # and it is another by now
 _SECRETS: Final = (files.GATEWAY_TOKEN_PATH, files.TELEGRAM_TOKEN_PATH, files.MODEL_KEY_PATH)
 
 
@@ -35,7 +36,7 @@ def closer_look() -> Command:
     """The command that `examination_of` reads."""
     return commands.examine(
         files.PORT, files.UNIT, files.SERVICE_USER, files.HOME, f"{files.NODE_DIRECTORY}/bin/node", _SECRETS,
-        files.GATEWAY_TOKEN_PATH,
+        files.GATEWAY_TOKEN_PATH, files.CONFIG_PATH,
     )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def as_applied(name: str, facts: HostFacts) -> Json:
     live = facts.managed.get(name)
     if facts.applied is None or facts.applied.digests.get(name) in (None, digest(live)):
         return live
-    return {"hmac": "what was applied"}
+    return UNRESOLVED
 
 
 def _skew(clock: float, began: datetime, ended: datetime) -> float:

@@ -76,6 +76,11 @@ RUN: Final = {
     "fleet pairing approve alice HDMC3TZP --notify": 64,  # nobody asks
     'fleet send alice --owner "Hello, I am your assistant."': 1,
     "fleet events alice -n 50": 1,  # it has no server
+    "fleet monitor": 2,  # it has no server
+    "fleet alert preview": 0,
+    "fleet silence alice --for 4h": 1,  # nothing was applied, so there is no firewall to note it at
+    "fleet silence alice --end": 0,
+    "fleet history alice": 0,
     "fleet cost": 0,
     "fleet cost --by region": 0,
     "fleet logs alice --since 1h --errors": 1,  # it has no server

@@ -34,6 +34,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.dialer import FakeDialer
 from tests.fakes.host import FakeHost
+from tests.fakes.teller import FakeTeller
 from tests.fakes.worlds import FLEET_KEY, make_spec
 
 NODE = NodeDistribution("24.21.0", "https://node.example/node.tar.xz", "0" * 64)
@@ -54,6 +55,7 @@ class FakeFleet:
         self.dialer = FakeDialer(self.cloud, self.clock)
         self.store = DirectoryStore(self.state, self.clock)
         self.secrets, self.channel = SandboxSecrets(FLEET_KEY, self.state.parent), FakeChannel()
+        self.teller = FakeTeller()
         self.moved: dict[str, str] = {}
         self.policy = Policy()
         self.rollout = Rollout()
@@ -103,6 +105,7 @@ class FakeFleet:
             *(self.cloud, self.dialer, self.store, self.clock, self.secrets, endpoints, FLEET_KEY),
             *(self._keep_progress, lambda place: DirectoryVault(self.state.parent / str(place)), age),
             channel=lambda: self.channel,
+            teller=self.teller,
             operator="ada",
         )
 

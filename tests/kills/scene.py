@@ -36,6 +36,7 @@ from tests.contract.errors.running import PROJECT
 from tests.contract.errors.world import TOKEN, Stage, stage
 from tests.contract.serving import serve
 from tests.fakes.channel import FakeChannel
+from tests.fakes.teller import FakeTeller
 
 PATIENCE: Final = 120  # seconds for one command
 FLEET_KEY: Final = keys.make_key(bytes(range(32)))
@@ -121,7 +122,7 @@ class Scene:
         fleet = load_fleet(self.directory / "fleet.yaml")
         secrets = SandboxSecrets(FLEET_KEY)
         outside = cloud, FabricDialer(), store, clock, secrets, endpoints, FLEET_KEY
-        ports = Ports(*outside, lambda *_: None, _no_vault, age, FakeChannel)
+        ports = Ports(*outside, lambda *_: None, _no_vault, age, FakeChannel, FakeTeller())
         try:
             with self.namespace.inside():
                 return FleetClient(fleet, ports).plan()

@@ -58,6 +58,9 @@ TABLE: Final = {
     "reboot": Row(("reboot", A, "--yes")),
     "rebuild": Row(("rebuild", A, "--yes"), cut=4),
     "status": Row(("status", A), cut=0),
+    "monitor": Row(("monitor", A), down=2, cut=2),
+    "history": Row(("history", A), cut=0, asks_host=False),
+    "silence": Row(("silence", A, "--for", "1h"), cut=0, asks_host=False),
     "resuscitate": Row(("resuscitate", A, "--yes"), seconds=900),  # a boot is waited for twice
     "diagnose": Row(("diagnose", A), down=2, cut=2),
     "events": Row(("events", A), down=1),
@@ -91,7 +94,7 @@ TABLE: Final = {
 # These name no child that has a server, and have tests of their own.
 OTHERS: Final = {
     *("init", "validate", "add", "import", "import legacy", "journal", "key recover", "key show"),
-    *("quarantine clear", "quarantine list"),
+    *("quarantine clear", "quarantine list", "alert preview", "alert test"),
     *("sandbox down", "sandbox fault", "sandbox logs", "sandbox status", "sandbox up"),
 }
 
@@ -109,6 +112,7 @@ def operator(
     made("update", A, "2026.9.7", "--yes")
     made("backup", "create", A)
     made("config", "pull", A, "old")
+    made("monitor")
     made.world.host(A).programs["uptime"] = lambda command: Completed(0, b"up\n", b"")
     return made
 

@@ -11,6 +11,7 @@ from reconciler.actions.resuscitate import STEPS_OF
 from reconciler.diagnosis.ladder import RUNGS, RUNGS_OF, ladder
 from reconciler.model import ASKING, Cause, Diagnosis, Rung
 from reconciler.steps.rungs import spent, tries_of
+from reconciler.watching import CHECKS
 from tests.fakes.worlds import NOW, make_server
 
 README: Final = (Path(__file__).parents[2] / "README.md").read_text()
@@ -19,6 +20,7 @@ BY_A_PERSON: Final = {
     Cause.CLOUD_SILENT, Cause.IDENTITY_IN_DOUBT, Cause.NO_SERVER, Cause.NEVER_FINISHED, Cause.SERVER_BUSY,
     Cause.FIREWALL_CHANGED, Cause.WRONG_HOST_KEY, Cause.BOT_TOKEN_REFUSED, Cause.OTHER_POLLER,
     Cause.MODEL_KEY_REFUSED, Cause.MODEL_SILENT, Cause.UPDATE_UNFINISHED,
+    *(check.CAUSE for check in CHECKS), Cause.OWN_NETWORK,  # no outages
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import Any
+from zlib import crc32
 
 from reconciler.sandbox.simulated.calls import Call
 from reconciler.sandbox.simulated.host import SimulatedHost
@@ -37,8 +38,14 @@ def examine(host: SimulatedHost, call: Call) -> bytes:
         "open_ports": [22],
         "killed": 0,
         "reboot_due": False,
+        "config_at": _written_at(host, wanted["config"]),
     }
     return json.dumps(said | host.closer).encode()
+
+
+def _written_at(host: SimulatedHost, path: str) -> float | None:
+    """A moment of its own for each content: nobody notes here when a file was written."""
+    return float(crc32(host.files[path].content)) if path in host.files else None
 
 
 def watch(host: SimulatedHost, call: Call) -> bytes:

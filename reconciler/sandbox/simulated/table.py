@@ -85,9 +85,9 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
     (commands.find_reboot_reason(), system.find_reboot_reason),
-    (commands.examine(1, "unit", "user", "/state", "/node", (), "/token"), examined.examine),
+    (commands.examine(1, "unit", "user", "/state", "/node", (), "/token", "/config"), examined.examine),
     (
-        commands.watch({}, commands.examine(1, "unit", "user", "/state", "/node", (), "/token")),
+        commands.watch({}, commands.examine(1, "unit", "user", "/state", "/node", (), "/token", "/config")),
         examined.watch,
     ),
     (commands.set_aside_config("/path", ID, ()), mended.set_aside_config),

@@ -41,6 +41,11 @@ def note(content: bytes) -> Command:
     return install_file(APPLIED, content, "root:root", "0600", "0700")
 
 
+def looked_closely(secrets: tuple[str, ...] = ()) -> Command:
+    unit, node = "openclaw-gateway.service", f"{NO_NODE}/bin/node"
+    return examine(18789, unit, "openclaw", "/var", node, secrets, "/etc/x", "/etc/y")
+
+
 CASES: Final = (
     Case("no gateway is on a fresh machine", [], [(directory("/opt/openclaw"), None)], is_fresh=True),
     Case(
@@ -86,20 +91,21 @@ CASES: Final = (
     ),
     Case(
         "a close look says of a fresh machine that nothing is there",
-        [examine(18789, "openclaw-gateway.service", "openclaw", "/var", f"{NO_NODE}/bin/node", ("/etc/x",), "/etc/x")],
+        [looked_closely(("/etc/x",))],
         says=re.compile(
             rb'\{"first_boot": "(?:done|running|error)", "inodes_free": (?:\d+|null), "disk_free_mb": \d+, "node": "", '
             rb'"lacking_secrets": \["/etc/x"\], "listeners": \[\], "strays": \[\], "up_for": null, '
             rb'"clock": [0-9.]+, "probe_problem": "", "inbound": null, "outbound": null, "load": [0-9.]+, '
-            rb'"open_ports": \[(?:\d+(?:, )?)*\], "killed": 0, "reboot_due": false\}\n?'
+            rb'"open_ports": \[(?:\d+(?:, )?)*\], "killed": 0, "reboot_due": false, "config_at": null\}\n?'
         ),
         is_fresh=True,
     ),
     Case(
         "a watch is a probe and a close look, a line each",
-        [watch(WATCHED, examine(18789, "no.service", "openclaw", "/var", f"{NO_NODE}/bin/node", (), "/etc/x"))],
+        [watch(WATCHED, looked_closely())],
         says=re.compile(
-            rb'\{"boot_id": "[^\n]+"releases": \[[^\n]*\]\}\}\n\{"first_boot": "[^\n]+"reboot_due": false\}\n?'
+            rb'\{"boot_id": "[^\n]+"releases": \[[^\n]*\]\}\}\n'
+            rb'\{"first_boot": "[^\n]+"reboot_due": false, "config_at": null\}\n?'
         ),
         is_fresh=True,
     ),

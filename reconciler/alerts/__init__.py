@@ -1,0 +1,1 @@
+"""Where alerts go: adapters. `delivery` is the only module that knows apprise."""

@@ -1,0 +1,239 @@
+"""The drift-and-health pass: the same look and the same planner as an apply's, then what is wrong, and whom it wakes.
+
+One listing of the cloud and one SSH trip for each child. It resolves no secret but the addresses of those it tells, and
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from reconciler.alerting import advance
+from reconciler.checks import judge
+from reconciler.diagnosis import Case
+from reconciler.errors import CloudError, FleetError
+from reconciler.examining import look_slowly, with_slow
+from reconciler.history import History
+from reconciler.keeper import Keeper
+from reconciler.maintenance import running
+from reconciler.model import (
+    ANSWERS,
+    WARNING,
+    AlertRules,
+    Book,
+    Cause,
+    Child,
+    Diagnosis,
+    Finding,
+    Fleet,
+    Level,
+    Monitoring,
+    Notice,
+    Pass,
+    PlanOptions,
+    Row,
+    Sighting,
+    Silence,
+    SlowLook,
+    Sync,
+    Trouble,
+)
+from reconciler.observe import Observation, observe
+from reconciler.planner import plan
+from reconciler.ports import Clock, OnEach, Ports, Teller
+from reconciler.redaction import without_secrets
+from reconciler.render.alerts import notice_text
+from reconciler.steps.comparison import differences
+from reconciler.telling import tell_all
+from reconciler.watching import Watched, look_at, sighting_of
+
+SECONDS_PER_REQUEST: Final = 3.0  # a third of the 3,600 an hour that Hetzner allows
+JITTER: Final = 0.2
+LONGEST: Final = 300  # characters of what is said of one thing
+# With fewer silent hosts than this nobody blames the own network.
+_OWN_FROM: Final = 3
+_ALL_KEYS: Final = frozenset[str]({ANSWERS, *Cause})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is remembered from pass to pass."""
+
+    book: Book
+    slow: Mapping[str, SlowLook]
+
+    @property
+    def since(self) -> dict[tuple[str, str], datetime]:
+        """By child and key, since when a trouble lasts."""
+        return {key: it.since for key, it in self.book.states.items() if it.failures > 0}
+
+
+def begin(history: History) -> State:
+    """What the pass before has left. Raises StateError."""
+    return State(*history.remembered())
+
+
+def wait_for(clock: Clock, every: float, found: Pass) -> None:
+    """Until the next pass: not quite regularly, and so that passes take at most a third of what the cloud allows."""
+    least = found.requests * SECONDS_PER_REQUEST
+    spread = (int(clock.token()[:4], 16) / 0xFFFF - 0.5) * JITTER
+    clock.sleep(max(1.0, max(every, least) * (1 + spread) - found.seconds))
+
+
+def heed(
+    found: Pass, before: State, fleet: Fleet, teller: Teller, *, remembers: bool, is_silent: bool
+) -> tuple[list[str], State, list[str]]:
+    """People are told what this pass comes to: what was said, what is remembered then, and what went wrong with it.
+
+    What could not be delivered anywhere is not remembered as told, so the next pass says it.
+    """
+    book, notices = told(found, before.book, fleet, remembers=remembers)
+    if is_silent:
+        return [], State(before.book, found.kept), []
+    problems = tell_all(fleet, notices, teller, found.at)
+    if problems and len(problems) == len(notices) * len(fleet.alerts.to):
+        return [], State(before.book, found.kept), problems
+    if fleet.alerts.ping is not None and not found.fleet and (problem := teller.ping(fleet.alerts.ping)):
+        problems.append(f"the dead man's switch could not be told that all goes on: {problem}")
+    said = [notice_text(fleet.name, notice, found.at)[0] for notice in notices]
+    return said, State(book, found.kept), problems
+
+
+def preview_of(found: Pass, fleet: Fleet) -> list[tuple[str, str]]:
+    """Title and body of all that would be said, if nothing had been said yet. Pure."""
+    _, notices = told(found, Book(), fleet, remembers=False)
+    return [notice_text(fleet.name, notice, found.at) for notice in notices]
+
+
+def look(
+    fleet: Fleet,
+    ports: Ports,
+    on_each: OnEach,
+    names: Iterable[str] | None,
+    kept: Mapping[str, SlowLook],
+    *,
+    remembers: bool = True,
+) -> Pass:
+    """One pass over these children, or all. That the cloud does not answer is trouble and no error.
+
+    `kept` is what passes before have asked slowly; where nothing `remembers`, all of that is asked at once.
+    """
+    began, clock = ports.clock.now(), ports.clock.monotonic()
+    everyone = frozenset(fleet.children)
+    try:
+        seen = observe(fleet, ports, names, watches=True)
+    except CloudError as error:
+        mend = "look at the token and at https://status.hetzner.com"
+        told = Trouble("", Cause.CLOUD_SILENT, Level.CRITICAL, "api", error.summary, mend)
+        return Pass(began, ports.clock.monotonic() - clock, fleet=(told,), everyone=everyone, kept=kept)
+    children = {name: child for name, child in seen.children.items() if child.spec is not None}
+    slow = look_slowly(children, on_each, ports.endpoints, kept, at_once=not remembers)
+    children = {name: with_slow(child, slow[name]) if name in slow else child for name, child in children.items()}
+    own = _own_network(children)
+    rows = tuple(_rows(fleet, ports, seen, children, began))
+    if own is not None:  # then nobody knows of anybody
+        rows = tuple(replace(row, sighting=replace(row.sighting, unknown=_ALL_KEYS)) for row in rows)
+    return Pass(
+        began,
+        ports.clock.monotonic() - clock,
+        rows,
+        () if own is None else (own,),
+        everyone,
+        seen.quiets,
+        {**kept, **slow},
+    )
+
+
+def told(found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True) -> tuple[Book, tuple[Notice, ...]]:
+    """What is remembered after this pass, and what is to be said. Pure.
+
+    Where nothing `remembers`, each pass is the first: then what is wrong is told at once.
+    """
+    sightings = [row.sighting for row in found.rows]
+    sightings.append(Sighting("", troubles=found.fleet))
+
+    def rules_of(name: str) -> AlertRules:
+        spec = fleet.children.get(name)
+        wanted = spec.monitoring if spec is not None else Monitoring()
+        return AlertRules(
+            fire_after=wanted.fire_after if remembers else 1,
+            clear_after=wanted.clear_after if remembers else 1,
+            repeat=fleet.alerts.repeat,
+            levels=frozenset(Level) if WARNING in wanted.alert_on else frozenset({Level.CRITICAL}),
+            group_from=fleet.alerts.group_from,
+        )
+
+    return advance(book, sightings, found.everyone, rules_of, found.quiets, found.at)
+
+
+def _rows(fleet: Fleet, ports: Ports, seen: Observation, children: Mapping[str, Child], now: datetime) -> Iterable[Row]:
+    options = PlanOptions(partial=True)
+    planned = plan(fleet, seen.children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
+    newest = _newest(fleet, ports, children)
+    for name, child in children.items():
+        sees, made, proven = newest.get(name, (False, None, None))
+        it = Watched(Case(child, child.examined), now, _drift(child), made, proven, sees_backups=sees)
+        health, _ = judge(child)
+        diagnosis, findings, troubles = _plain(*look_at(it))
+        window = running(it.limits.maintenance, now)
+        excuse = f"maintenance: {window.cron}" if window else ""
+        sync = planned.sync.get(name, Sync.UNKNOWN)
+        yield Row(name, health, sync, diagnosis, findings, troubles, sighting_of(it, health, troubles, excuse))
+
+
+def _plain(
+    diagnosis: Diagnosis, findings: tuple[Finding, ...], troubles: tuple[Trouble, ...]
+) -> tuple[Diagnosis, tuple[Finding, ...], tuple[Trouble, ...]]:
+    """Without what looks like a secret: hosts say it, and no secret was resolved that it could be compared with."""
+
+    def line(text: str) -> str:
+        return without_secrets(text, ())[:LONGEST]
+
+    found = tuple(replace(it, text=line(it.text)) for it in diagnosis.findings)
+    return (
+        replace(diagnosis, findings=found, evidence=line(diagnosis.evidence)),
+        tuple(replace(it, text=line(it.text)) for it in findings),
+        tuple(replace(it, text=line(it.text)) for it in troubles),
+    )
+
+
+def _drift(child: Child) -> tuple[str, ...]:
+    return tuple(change.path for change in differences(child) if change.drift)
+
+
+def _newest(
+    fleet: Fleet, ports: Ports, children: Mapping[str, Child]
+) -> dict[str, tuple[bool, datetime | None, datetime | None]]:
+    """Of whom somebody wants that: whether it can be seen, when the newest backup was made, when one was proven last.
+
+    Of backups in a directory; a bucket's keys are secrets, which a pass does not resolve.
+    """
+    wanted = [
+        name
+        for name, child in children.items()
+        if child.spec is not None
+        and isinstance(child.spec.backup.to, str)
+        and (child.spec.backup.every is not None or child.spec.monitoring.drill_within is not None)
+    ]
+    keeper, found = Keeper(fleet, ports), dict[str, tuple[bool, datetime | None, datetime | None]]()
+    for name in wanted:
+        try:
+            made = [datetime.fromisoformat(it.at) for it in keeper.kept(name).backups if not it.is_beside]
+            trials = [it.at for it in keeper.trials([name])[0].get(name, ()) if it.is_proven]
+            found[name] = (True, max(made, default=None), max(trials, default=None))
+        except FleetError:
+            found[name] = (False, None, None)
+    return found
+
+
+def _own_network(children: Mapping[str, Child]) -> Trouble | None:
+    """Where no host answers at all, it is rather ours than everybody's."""
+    asked = [child for child in children.values() if child.facts is not None or child.silence is not None]
+    if len(asked) < _OWN_FROM or any(child.silence is not Silence.TIMED_OUT for child in asked):
+        return None
+    text = f"none of {len(asked)} hosts answers in time"
+    mend = "it is rather the network of whoever watches: look again from elsewhere"
+    return Trouble("", Cause.OWN_NETWORK, Level.CRITICAL, "network", text, mend)

@@ -1,0 +1,129 @@
+"""What a watch finds wrong before a user does: one module each, with NAME, CAUSE and judge(watched) -> Told. Pure.
+
+Whatever keeps a user without an answer is told by its cause, as `fleet diagnose` finds it. What lies above an outage is
+not judged, and a check without data says so: it counts for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from reconciler.diagnosis import diagnose
+from reconciler.diagnosis.case import STARTING, Told
+from reconciler.model import (
+    ANSWERS,
+    WARNING,
+    Cause,
+    Diagnosis,
+    Finding,
+    Health,
+    Level,
+    Sighting,
+    Trouble,
+    Verdict,
+)
+from reconciler.watching import (
+    backup,
+    clock,
+    config,
+    disk,
+    drift,
+    drill,
+    errors,
+    inodes,
+    load,
+    memory,
+    ports,
+    reboot,
+    restarts,
+    spend,
+)
+from reconciler.watching.case import Watched
+
+__all__ = ["CHECKS", "Watched", "level_of", "look_at", "sighting_of"]
+
+
+class CheckModule(Protocol):
+    """What a module of this package is."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
+    @property
+    def CAUSE(self) -> Cause: ...  # noqa: N802
+
+    def judge(self, it: Watched) -> Told: ...
+
+
+CHECKS: Final[tuple[CheckModule, ...]] = (
+    disk, inodes, memory, load, clock, restarts, errors, ports, config, drift, backup, drill, spend, reboot,
+)  # fmt: skip
+# Causes of `fleet diagnose` that keep nobody from an answer while the gateway runs and is ready.
+_NOT_YET: Final = frozenset({Cause.CONFIG_REFUSED, Cause.MEMORY_SHORT, Cause.NEVER_FINISHED})
+# Checks of it without which nobody can say that a user gets an answer.
+_ANSWER: Final = frozenset({"ssh", "unit", "start limit", "http", "token", "channel"})
+_OF_START: Final = frozenset({Cause.GATEWAY_SILENT, Cause.NOT_READY, Cause.TELEGRAM_SILENT, Cause.OLD_PROCESS})
+
+
+def look_at(it: Watched) -> tuple[Diagnosis, tuple[Finding, ...], tuple[Trouble, ...]]:
+    """What is wrong with its answers and why; every check's finding; and all that is trouble, the worst first."""
+    diagnosis = diagnose(it.case)
+    findings, troubles = list[Finding](), list[Trouble]()
+    if diagnosis.cause is not None:
+        layer = next(found.check for found in diagnosis.findings if found.verdict is Verdict.FAILED)
+        level = level_of(diagnosis, it)
+        name = it.case.child.name
+        troubles.append(Trouble(name, diagnosis.cause, level, layer, diagnosis.evidence, diagnosis.mend))
+    for check in CHECKS:
+        told = check.judge(it)
+        verdict = Verdict.FAILED if told.cause else Verdict.UNKNOWN if told.is_unknown else Verdict.OK
+        findings.append(Finding(check.NAME, verdict, told.text))
+        if told.cause is not None:
+            mend = told.mend.format(name=it.case.child.name)
+            troubles.append(Trouble(it.case.child.name, told.cause, Level.WARNING, check.NAME, told.text, mend))
+    return diagnosis, tuple(findings), tuple(troubles)
+
+
+def level_of(diagnosis: Diagnosis, it: Watched) -> Level:
+    gateway = it.gateway
+    answers = gateway.is_running and gateway.ready is True and gateway.channel_connected is True
+    return Level.WARNING if diagnosis.cause in _NOT_YET and answers else Level.CRITICAL
+
+
+def sighting_of(it: Watched, health: Health, troubles: tuple[Trouble, ...], excuse: str = "") -> Sighting:
+    """As alerting takes it, with what the file wants to be told of."""
+    child = it.case.child
+    diagnosis, findings, _ = look_at(it)
+    wanted = it.limits.alert_on
+    told = tuple(
+        trouble for trouble in troubles if (WARNING if trouble.level is Level.WARNING else _word(health)) in wanted
+    )
+    return Sighting(
+        child=child.name,
+        region=child.server.region if child.server else "",
+        groups=(child.spec.group,) if child.spec is not None and child.spec.group else (),
+        troubles=told,
+        unknown=frozenset(_unknown(diagnosis, findings)),
+        excuse=excuse or _excuse(it, diagnosis),
+    )
+
+
+def _word(health: Health) -> str:
+    """A cause that the coarse health does not see is a gateway that runs, and whose user gets no answer."""
+    return Health.DEGRADED.lower() if health is Health.HEALTHY else health.lower()
+
+
+def _unknown(diagnosis: Diagnosis, findings: tuple[Finding, ...]) -> Iterator[str]:
+    if diagnosis.cause is None and any(
+        it.verdict is Verdict.UNKNOWN for it in diagnosis.findings if it.check in _ANSWER
+    ):
+        yield ANSWERS
+    causes = {check.NAME: check.CAUSE for check in CHECKS}
+    yield from (causes[it.check] for it in findings if it.verdict is Verdict.UNKNOWN)
+
+
+def _excuse(it: Watched, diagnosis: Diagnosis) -> str:
+    """It may need a moment more: two minutes after a start nobody can say that it does not answer."""
+    since = it.examined.up_for if it.examined else None
+    is_young = since is not None and since < STARTING and it.gateway.restarts < restarts.MOST
+    return "it has started just now" if is_young and diagnosis.cause in (None, *_OF_START) else ""
