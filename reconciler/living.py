@@ -157,7 +157,7 @@ class Living(Planning):
 
     def watch(self, names: Iterable[str] | None, kept: Mapping[str, SlowLook], *, remembers: bool) -> Pass:
         """One pass of the monitor over these children, or all."""
-        return monitor.look(self.fleet, self._ports, self.on_each, names, kept, remembers=remembers)
+        return monitor.look(self.fleet, self._ports, names, kept, remembers=remembers)
 
     def heed(
         self, found: Pass, before: monitor.State, *, remembers: bool, is_silent: bool

@@ -6,10 +6,10 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from reconciler.alerting import advance
 from reconciler.checks import judge
@@ -35,6 +35,7 @@ from reconciler.model import (
     Pass,
     PlanOptions,
     Row,
+    Server,
     Sighting,
     Silence,
     SlowLook,
@@ -43,10 +44,12 @@ from reconciler.model import (
 )
 from reconciler.observe import Observation, observe
 from reconciler.planner import plan
-from reconciler.ports import Clock, OnEach, Ports, Teller
+from reconciler.ports import Clock, Host, OnEach, Ports, Teller
+from reconciler.reaching import Lines
 from reconciler.redaction import without_secrets
 from reconciler.render.alerts import notice_text
 from reconciler.steps.comparison import differences
+from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 from reconciler.telling import tell_all
 from reconciler.watching import Watched, look_at, sighting_of
 
@@ -93,8 +96,8 @@ def heed(
     book, notices = told(found, before.book, fleet, remembers=remembers)
     if is_silent:
         return [], State(before.book, found.kept), []
-    problems = tell_all(fleet, notices, teller, found.at)
-    if problems and len(problems) == len(notices) * len(fleet.alerts.to):
+    problems, delivered = tell_all(fleet, notices, teller, found.at)
+    if problems and not delivered:
         return [], State(before.book, found.kept), problems
     if fleet.alerts.ping is not None and not found.fleet and (problem := teller.ping(fleet.alerts.ping)):
         problems.append(f"the dead man's switch could not be told that all goes on: {problem}")
@@ -111,7 +114,6 @@ def preview_of(found: Pass, fleet: Fleet) -> list[tuple[str, str]]:
 def look(
     fleet: Fleet,
     ports: Ports,
-    on_each: OnEach,
     names: Iterable[str] | None,
     kept: Mapping[str, SlowLook],
     *,
@@ -130,7 +132,7 @@ def look(
         told = Trouble("", Cause.CLOUD_SILENT, Level.CRITICAL, "api", error.summary, mend)
         return Pass(began, ports.clock.monotonic() - clock, fleet=(told,), everyone=everyone, kept=kept)
     children = {name: child for name, child in seen.children.items() if child.spec is not None}
-    slow = look_slowly(children, on_each, ports.endpoints, kept, at_once=not remembers)
+    slow = look_slowly(children, _on_each(fleet, ports, children), ports.endpoints, kept, at_once=not remembers)
     children = {name: with_slow(child, slow[name]) if name in slow else child for name, child in children.items()}
     own = _own_network(children)
     rows = tuple(_rows(fleet, ports, seen, children, began))
@@ -184,6 +186,20 @@ def _rows(fleet: Fleet, ports: Ports, seen: Observation, children: Mapping[str, 
         yield Row(name, health, sync, diagnosis, findings, troubles, sighting_of(it, health, troubles, excuse))
 
 
+def _on_each(fleet: Fleet, ports: Ports, children: Mapping[str, Child]) -> OnEach:
+    """Asks hosts by the listing that there is: another one is none of a pass."""
+
+    def connect(server: Server) -> Host:
+        return ports.dialer.connect(address_of(server, fleet, ports), CONNECT_TIMEOUT)
+
+    def ask(names: Iterable[str], question: Callable[[str, Host], Any]) -> Mapping[str, Any | FleetError]:
+        servers = {name: child.server for name, child in children.items()}
+        with Lines(lambda: servers, connect, ports.clock, kept=False) as lines:
+            return lines.ask(names, question)
+
+    return ask
+
+
 def _plain(
     diagnosis: Diagnosis, findings: tuple[Finding, ...], troubles: tuple[Trouble, ...]
 ) -> tuple[Diagnosis, tuple[Finding, ...], tuple[Trouble, ...]]:
@@ -219,11 +235,12 @@ def _newest(
         and (child.spec.backup.every is not None or child.spec.monitoring.drill_within is not None)
     ]
     keeper, found = Keeper(fleet, ports), dict[str, tuple[bool, datetime | None, datetime | None]]()
+    trials = keeper.trials(wanted)[0] if wanted else {}
     for name in wanted:
         try:
             made = [datetime.fromisoformat(it.at) for it in keeper.kept(name).backups if not it.is_beside]
-            trials = [it.at for it in keeper.trials([name])[0].get(name, ()) if it.is_proven]
-            found[name] = (True, max(made, default=None), max(trials, default=None))
+            proven = [it.at for it in trials.get(name, ()) if it.is_proven]
+            found[name] = (True, max(made, default=None), max(proven, default=None))
         except FleetError:
             found[name] = (False, None, None)
     return found

@@ -24,15 +24,17 @@ def for_place(notices: Iterable[Notice], place: AlertPlace) -> Iterator[Notice]:
             yield replace(notice, states=states)
 
 
-def tell_all(fleet: Fleet, notices: Iterable[Notice], teller: Teller, now: datetime) -> list[str]:
-    """What could not be delivered, a line each."""
-    notices, failed = tuple(notices), list[str]()
+def tell_all(fleet: Fleet, notices: Iterable[Notice], teller: Teller, now: datetime) -> tuple[list[str], int]:
+    """What could not be delivered, a line each; and how many messages were."""
+    notices, failed, delivered = tuple(notices), list[str](), 0
     for place in fleet.alerts.to:
         for notice in for_place(notices, place):
             title, body = notice_text(fleet.name, notice, now)
             if problem := teller.tell(place.url, title, body, level_of(notice)):
                 failed.append(f"an alert did not reach {place.url}: {problem}")
-    return failed
+            else:
+                delivered += 1
+    return failed, delivered
 
 
 def _is_of(groups: tuple[str, ...], place: AlertPlace) -> bool:
