@@ -20,12 +20,21 @@ if TYPE_CHECKING:
     from reconciler.history import History
     from reconciler.model import Pass
 
+LEAST = 10  # seconds from pass to pass
 SPANS = (timedelta(hours=24), timedelta(days=7), timedelta(days=30))
 
 
 @click.command()
 @with_selection(NONE_IS_ALL)
-@click.option("--watch", "every", type=click.IntRange(10), metavar="SECONDS", help="Again and again, until Ctrl-C.")
+@click.option(
+    "--watch",
+    "every",
+    is_flag=False,
+    flag_value=0,
+    type=int,
+    metavar="[SECONDS]",
+    help="Again and again, until Ctrl-C; without a number as `monitoring: {interval: ...}` says.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Only what is wrong.")
 @click.option("-v", "--verbose", is_flag=True, help="Every check of every child.")
 @click.option("--no-alerts", is_flag=True, help="Tell nobody, whatever is wrong.")
@@ -48,7 +57,11 @@ def monitor(
     """
     from reconciler.monitor import begin, wait_for
 
+    if every and every < LEAST:
+        raise UsageProblem(f"--watch {every} is too often", f"the least is --watch {LEAST}")
     client, history = open_client(settings), open_history(settings)
+    if every == 0:
+        every = int(client.fleet.alerts.interval.total_seconds())
     names = names_of(client, selection)
     state = begin(history)
     remembers = history.exists or not os.environ.get("CI")

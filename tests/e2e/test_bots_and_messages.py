@@ -224,8 +224,28 @@ def test_a_gateway_is_restarted_stopped_and_started(story: Story) -> None:
     story.operator.fleet("stop", "ada", "--yes", timeout=300)
     assert story.root("systemctl is-active openclaw-gateway", 3) == "inactive"
     assert causes(story) == ["stopped"]
+    assert watched(story, 2) == ["stopped"]
     story.operator.fleet("start", "ada", "--yes", timeout=300)
     assert story.operator.status()["ada"]["health"] == "HEALTHY"
+
+
+def test_a_watch_finds_a_real_machine_well_and_then_what_is_wrong(story: Story) -> None:
+    """In one trip; what it says of a machine that is well must be nothing."""
+    for _ in range(5):
+        assert watched(story, 0) == []
+    story.root("systemd-run --quiet --collect --unit=stranger python3 -m http.server 8099; sleep 2")
+    story.root("touch /run/reboot-required")
+    try:
+        assert watched(story, 2) == ["port-open", "reboot-due"]
+    finally:
+        story.root("systemctl stop stranger; rm /run/reboot-required")
+    assert watched(story, 0) == []
+    assert "HEALTHY" in story.operator.fleet("history", "ada")
+
+
+def watched(story: Story, code: int) -> list[str]:
+    said = json.loads(story.operator.fleet("monitor", "--json", code=code))["children"]["ada"]
+    return [trouble["cause"] for trouble in said["troubles"]]
 
 
 def test_its_server_boots_anew_where_it_needs_that(story: Story) -> None:

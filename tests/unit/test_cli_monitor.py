@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -229,6 +230,31 @@ def test_json_is_a_line_for_each_pass(fleet: CommandLine) -> None:
     told = json.loads(fleet("monitor", "--json").out)
     assert (told["well"], told["children"]["alice"]["troubles"][0]["cause"]) == (False, "stopped")
     assert told["children"]["bob"]["troubles"] == []
+
+
+def test_a_watch_goes_on_as_often_as_is_said(fleet: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until Ctrl-C, which comes in the third pass."""
+    for words, seconds in ((("--watch", "60"), 60), (("--watch",), 300)):
+        sleeps = Interrupted(fleet.world.clock.sleep)
+        monkeypatch.setattr(fleet.world.clock, "sleep", sleeps)
+        said = fleet("monitor", "--json", *words)
+        assert (said.code, len(said.out.splitlines())) == (130, 3), said
+        assert all(0.85 * seconds < slept < 1.15 * seconds for slept in sleeps.slept)
+        monkeypatch.undo()
+    assert fleet("monitor", "--watch", "5").code == 64
+
+
+class Interrupted:
+    """A sleep that Ctrl-C ends the third time."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep, self.slept = sleep, list[float]()
+
+    def __call__(self, seconds: float) -> None:
+        if len(self.slept) == 2:
+            raise KeyboardInterrupt
+        self.slept.append(seconds)
+        self._sleep(seconds)
 
 
 def test_history_says_how_it_was(fleet: CommandLine) -> None:
