@@ -54,7 +54,7 @@ def send(written: Iterable[Letter], on_each: OnEach, ports: Ports, *, failures_c
     of_child: defaultdict[str, list[Letter]] = defaultdict(list)
     for letter in written:
         of_child[letter.child].append(letter)
-    answered = on_each(of_child, lambda name, host: _delivered(host, of_child[name], ports))
+    answered = on_each(of_child, lambda name, host: _delivered(host, of_child[name], ports, is_noted=failures_count))
     found = [delivery for name, answer in answered.items() for delivery in _deliveries(of_child[name], answer)]
     for delivery in found:
         if failures_count or not delivery.is_refused:
@@ -104,13 +104,14 @@ def _deliveries(written: Sequence[Letter], answer: list[Delivery] | FleetError) 
     return answer
 
 
-def _delivered(host: Host, written: Sequence[Letter], ports: Ports) -> list[Delivery]:
+def _delivered(host: Host, written: Sequence[Letter], ports: Ports, *, is_noted: bool) -> list[Delivery]:
     """A batch at a time, so that a line which breaks off leaves few of which nobody can tell."""
     done = list[Delivery]()
     for batch in _batches(written):
-        fields: dict[str, Json] = {"child": batch[0].child, "users": len(batch), "by": ports.operator}
-        at = ports.clock.now().isoformat()
-        ports.store.append(Event("messages-intended", at, ports.clock.token(), fields), durable=False)
+        if is_noted:  # else it is a try of many, and what came of it all is noted
+            fields: dict[str, Json] = {"child": batch[0].child, "users": len(batch), "by": ports.operator}
+            at = ports.clock.now().isoformat()
+            ports.store.append(Event("messages-intended", at, ports.clock.token(), fields), durable=False)
         try:
             answers = _answers(host, batch, ports)
         except FleetError as error:
