@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import TypeVar
 
-from reconciler import commands, events, keys, messages, monitor, onboarding
+from reconciler import commands, events, keys, messages, onboarding
 from reconciler.bots import Bots
 from reconciler.configs import differing, read_whole, shown, written_at
 from reconciler.costs import costs_of, owner_of, with_spending
@@ -22,28 +21,21 @@ from reconciler.model import (
     Costs,
     Delivery,
     Diagnosis,
-    Event,
     Fleet,
     HostAddress,
-    Json,
     Letter,
-    Level,
-    Pass,
-    Quiet,
     Record,
     Secret,
-    SecretRef,
     Server,
-    SlowLook,
 )
 from reconciler.models import spending
+from reconciler.overseeing import Overseeing
 from reconciler.ownership import Owned, settle
 from reconciler.pairings import Pairings
-from reconciler.planning import Planned, Planning
+from reconciler.planning import Planned
 from reconciler.ports import Clock, Host, Ports, Session
 from reconciler.reaching import WORKERS, Lines
 from reconciler.selection import Selection, resolve
-from reconciler.steps import silences
 from reconciler.steps.release import newest
 from reconciler.steps.runs import Runs, fleet_firewalls, may_be_unfinished, open_runs
 from reconciler.steps.work import TOKEN_GENERATION, address_of, uid_of
@@ -51,7 +43,7 @@ from reconciler.steps.work import TOKEN_GENERATION, address_of, uid_of
 T = TypeVar("T")
 
 
-class Living(Planning):
+class Living(Overseeing):
     """`note` and the journal name who asks; what goes wrong with one child stops no other."""
 
     def __init__(self, fleet: Fleet, ports: Ports) -> None:
@@ -83,10 +75,6 @@ class Living(Planning):
         """What `ask` makes of a connection to the host of each child; or why there is none. Raises CloudError."""
         with self.lines(kept=False) as lines:
             return lines.ask(names, ask)
-
-    def note(self, event: str, **fields: Json) -> None:
-        """A line in the journal, with who asks for it."""
-        self._note(event, False, by=self._ports.operator, **fields)
 
     def gateway_token(self, server: Server) -> Secret:
         """What the gateway there asks of its clients. Raises HostError for a server that was not made by a fleet."""
@@ -154,38 +142,6 @@ class Living(Planning):
             return planned, diagnose_all(children, self.on_each, self._ports.endpoints, known)
         except CloudError as error:
             return None, without_cloud(names, {}, error.summary)
-
-    def watch(self, names: Iterable[str] | None, kept: Mapping[str, SlowLook], *, remembers: bool) -> Pass:
-        """One pass of the monitor over these children, or all."""
-        return monitor.look(self.fleet, self._ports, names, kept, remembers=remembers)
-
-    def heed(
-        self, found: Pass, before: monitor.State, *, remembers: bool, is_silent: bool
-    ) -> tuple[list[str], monitor.State, list[str]]:
-        """People are told what a pass comes to; see `monitor.heed`."""
-        teller = self._ports.teller
-        return monitor.heed(found, before, self.fleet, teller, remembers=remembers, is_silent=is_silent)
-
-    def tell(self, place: SecretRef, title: str, body: str, level: Level | None) -> str:
-        """Why a message could not be delivered; empty where it was."""
-        return self._ports.teller.tell(place, title, body, level)
-
-    def silences(self) -> list[Quiet]:
-        """What is silenced now, by child. Raises CloudError."""
-        now = self._ports.clock.now()
-        return [it for it in silences.silences(self.fleet, fleet_firewalls(self.fleet, self._ports)) if it.until > now]
-
-    def be_silent(self, names: Iterable[str], until: datetime, cause: str) -> None:
-        """Nothing is told of these until then. The caller holds the lock. Raises CloudError."""
-        names = tuple(names)
-        silences.silence(self.fleet, self._ports, names, until, cause)
-        self.note("silenced", children=[*names], until=until.isoformat(timespec="seconds"), cause=cause or None)
-
-    def speak(self, names: Iterable[str]) -> list[str]:
-        """All is told again of these; who of them was silenced. The caller holds the lock. Raises CloudError."""
-        found = silences.speak(self.fleet, self._ports, names)
-        self.note("silence-ended", children=[*found])
-        return found
 
     def configs(self, names: Iterable[str]) -> list[ChildConfig]:
         """What the gateways of these read, key by key. Raises CloudError."""
@@ -268,10 +224,6 @@ class Living(Planning):
     def lines(self, *, kept: bool) -> Lines:
         """Connections to the hosts of children, that stay open where they are `kept`. Raises CloudError."""
         return Lines(self.servers, self.connect, self._ports.clock, kept=kept)
-
-    def _note(self, event: str, durable: bool = False, **fields: Json) -> None:
-        clock = self._ports.clock
-        self._ports.store.append(Event(event, clock.now().isoformat(), clock.token(), fields), durable)
 
     def _half_made(self) -> tuple[Runs, dict[str, Record]]:
         """What tells of a first apply that has not ended. Read once: a thousand addresses are written at a time."""
