@@ -15,6 +15,7 @@ from reconciler.history import History
 from reconciler.managed import files
 from reconciler.model import AlertPlace, AlertSettings, Level, Maintenance, Monitoring, Pass, SecretRef
 from reconciler.monitor import begin, wait_for
+from tests.extent import FULL
 from tests.fakes.clock import FakeClock
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
@@ -57,6 +58,16 @@ def test_a_fleet_that_is_well_wakes_nobody(fleet: CommandLine) -> None:
     assert (said.code, "3 HEALTHY" in said.out, titles(fleet)) == (0, True, []), said
     assert fleet.world.teller.pings == [str(PING)]
     assert fleet("monitor", "--quiet").out == ""
+
+
+def test_many_passes_over_twenty_that_are_well_raise_no_false_alarm(state: Path) -> None:
+    world = FakeFleet(state, tuple(f"child-{number:02}" for number in range(20))).applied()
+    client, seen = world.client(), begin(History(state))
+    for _ in range(500 if FULL else 40):
+        world.clock.sleep(60)
+        found = client.watch(None, seen.slow, remembers=True)
+        told, seen, problems = client.heed(found, seen, remembers=True, is_silent=False)
+        assert (found.is_well, told, problems) == (True, [], [])
 
 
 def test_no_secret_is_resolved_and_telegram_is_not_asked(fleet: CommandLine) -> None:
