@@ -34,6 +34,7 @@ ASKED: Final = frozenset(
             "steps/memory",
             "steps/mending",
             "steps/power",
+            "steps/probing",
             "steps/replacing",
             "steps/reshape",
             "steps/rungs",
