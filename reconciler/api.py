@@ -126,8 +126,10 @@ class FleetClient(Living):
 
     def clear_quarantine(self, version: str) -> bool:
         """Whether it was quarantined. The caller holds the lock. Raises CloudError."""
-        was = version in self.quarantined()
-        return quarantine.clear_quarantine(self.fleet, self._ports, version) or was
+        if version not in self.quarantined():
+            return False
+        quarantine.clear_quarantine(self.fleet, self._ports, version)
+        return True
 
     def lock(self, operation: str) -> AbstractContextManager[None]:
         """Held from planning to the end of applying. Raises LockHeld."""
