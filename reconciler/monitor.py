@@ -183,7 +183,15 @@ def _rows(fleet: Fleet, ports: Ports, seen: Observation, children: Mapping[str, 
         window = running(it.limits.maintenance, now)
         excuse = f"maintenance: {window.cron}" if window else ""
         sync = planned.sync.get(name, Sync.UNKNOWN)
-        yield Row(name, health, sync, diagnosis, findings, troubles, sighting_of(it, health, troubles, excuse))
+        yield Row(
+            name,
+            health,
+            sync,
+            diagnosis,
+            findings,
+            troubles,
+            sighting_of(it, health, (diagnosis, findings, troubles), excuse),
+        )
 
 
 def _on_each(fleet: Fleet, ports: Ports, children: Mapping[str, Child]) -> OnEach:

@@ -60,6 +60,8 @@ CHECKS: Final[tuple[CheckModule, ...]] = (
 )  # fmt: skip
 # Causes of `fleet diagnose` that keep nobody from an answer while the gateway runs and is ready.
 _NOT_YET: Final = frozenset({Cause.CONFIG_REFUSED, Cause.MEMORY_SHORT, Cause.NEVER_FINISHED})
+# Of these a check of this package says the same, while somebody answers: one trouble is one alert.
+_SAID_BELOW: Final = frozenset({Cause.CONFIG_REFUSED, Cause.MEMORY_SHORT})
 # Checks of it without which nobody can say that a user gets an answer.
 _ANSWER: Final = frozenset({"ssh", "unit", "start limit", "http", "token", "channel"})
 _OF_START: Final = frozenset({Cause.GATEWAY_SILENT, Cause.NOT_READY, Cause.TELEGRAM_SILENT, Cause.OLD_PROCESS})
@@ -70,16 +72,17 @@ def look_at(it: Watched) -> tuple[Diagnosis, tuple[Finding, ...], tuple[Trouble,
     diagnosis = diagnose(it.case)
     findings, troubles = list[Finding](), list[Trouble]()
     if diagnosis.cause is not None:
-        layer = next(found.check for found in diagnosis.findings if found.verdict is Verdict.FAILED)
-        level = level_of(diagnosis, it)
-        name = it.case.child.name
-        troubles.append(Trouble(name, diagnosis.cause, level, layer, diagnosis.evidence, diagnosis.mend))
+        failed = [found for found in diagnosis.findings if found.verdict is Verdict.FAILED]
+        layer = next(found.check for found in failed if found.text == diagnosis.evidence)
+        level, name = level_of(diagnosis, it), it.case.child.name
+        if level is Level.CRITICAL or diagnosis.cause not in _SAID_BELOW:
+            troubles.append(Trouble(name, diagnosis.cause, level, layer, diagnosis.evidence, diagnosis.mend))
     for check in CHECKS:
         told = check.judge(it)
         verdict = Verdict.FAILED if told.cause else Verdict.UNKNOWN if told.is_unknown else Verdict.OK
         findings.append(Finding(check.NAME, verdict, told.text))
         if told.cause is not None:
-            mend = told.mend.format(name=it.case.child.name)
+            mend = told.mend.replace("{name}", it.case.child.name)
             troubles.append(Trouble(it.case.child.name, told.cause, Level.WARNING, check.NAME, told.text, mend))
     return diagnosis, tuple(findings), tuple(troubles)
 
@@ -90,10 +93,15 @@ def level_of(diagnosis: Diagnosis, it: Watched) -> Level:
     return Level.WARNING if diagnosis.cause in _NOT_YET and answers else Level.CRITICAL
 
 
-def sighting_of(it: Watched, health: Health, troubles: tuple[Trouble, ...], excuse: str = "") -> Sighting:
-    """As alerting takes it, with what the file wants to be told of."""
+def sighting_of(
+    it: Watched,
+    health: Health,
+    looked: tuple[Diagnosis, tuple[Finding, ...], tuple[Trouble, ...]],
+    excuse: str = "",
+) -> Sighting:
+    """What was `looked` at, as alerting takes it: with what the file wants to be told of."""
     child = it.case.child
-    diagnosis, findings, _ = look_at(it)
+    diagnosis, findings, troubles = looked
     wanted = it.limits.alert_on
     told = tuple(
         trouble for trouble in troubles if (WARNING if trouble.level is Level.WARNING else _word(health)) in wanted

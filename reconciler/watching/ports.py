@@ -11,7 +11,7 @@ from reconciler.watching.case import Watched
 NAME: Final = "open ports"
 CAUSE: Final = Cause.PORT_OPEN
 SSH: Final = 22
-_MEND: Final = "who is it: fleet exec {name} -- sudo ss -tlnp\nwhere that is right: monitoring: {{open_ports: [...]}}"
+_MEND: Final = "who is it: fleet exec {name} -- sudo ss -tlnp\nwhere that is right: monitoring: {open_ports: [...]}"
 
 
 def judge(it: Watched) -> Told:

@@ -16,5 +16,5 @@ CAUSE: Final = Cause.SPEND_OVER
 def judge(it: Watched) -> Told:
     found = spend.judge(it.case.child)
     if found.verdict is Verdict.FAILED:
-        return Told(found.text, CAUSE, "fleet cost {name}; `model: {{spend_limit: ...}}` is the limit")
+        return Told(found.text, CAUSE, "fleet cost {name}; `model: {spend_limit: ...}` is the limit")
     return Told(found.text, is_unknown=found.verdict is Verdict.UNKNOWN)

@@ -105,14 +105,14 @@ def test_what_nobody_could_ask_is_unknown_and_never_well() -> None:
 
 
 def seen(it: Watched, health: Health = Health.HEALTHY) -> Sighting:
-    return sighting_of(it, health, look_at(it)[2])
+    return sighting_of(it, health, look_at(it))
 
 
 def test_an_outage_is_critical_and_what_keeps_nobody_from_an_answer_is_not() -> None:
     out = look_at(watched(child({"channel_connected": False})))[2]
     assert [(trouble.cause, trouble.level) for trouble in out] == [(Cause.TELEGRAM_SILENT, Level.CRITICAL)]
     runs = look_at(watched(examined={"config_problem": "Unrecognized key"}))[2]
-    assert {trouble.level for trouble in runs} == {Level.WARNING}
+    assert [(trouble.cause, trouble.level) for trouble in runs] == [(Cause.NEXT_START, Level.WARNING)]
 
 
 def test_what_the_file_does_not_want_to_hear_is_not_told() -> None:
