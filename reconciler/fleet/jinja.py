@@ -26,7 +26,7 @@ MAX_CHARACTERS: Final = 256 * 1024  # of one template
 MAX_TOKENS: Final = 10_000  # of one template
 MAX_STEPS: Final = 100_000  # to fill in one template for one child
 _STEPS_PER_TEMPLATE: Final = 100  # to compile it, and for each of its tokens
-_STEPS_PER_TOKEN: Final = 10
+_STEPS_PER_TOKEN: Final = 16
 _CHARACTERS_PER_STEP: Final = 32
 
 _OF_A_LOOP: Final = ("index", "index0", "first", "last", "length", "revindex", "revindex0")

@@ -24,7 +24,8 @@ def lacks(name: str, recipe: Recipe, options: PlanOptions) -> str:
 
 
 def needs_making(name: str, recipe: Recipe, options: PlanOptions) -> bool:
-    allowed = options.may_replace(name) and not expecting.is_locked_out(recipe)
+    moves = name not in options.without_copy  # what it knows is asked of its host
+    allowed = options.may_replace(name) and not (moves and expecting.is_locked_out(recipe))
     allowed = allowed and name not in options.hibernate  # who goes to sleep needs no other server
     return not recipe.there or (allowed and expecting.makes_other(name, recipe, options, True))
 

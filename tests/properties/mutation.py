@@ -7,6 +7,7 @@ A mutant that no law notices is a missing law. `uncovered` names the functions t
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from tests.properties.mutants import ASKED, MODULES, MUTANTS, PACKAGES, SPEAKING
 ROOT: Final = Path(__file__).resolve().parents[2]
 COPIED: Final = ("reconciler", "tests/fakes", "tests/properties", "tests/extent.py", "tests/__init__.py", "schemas")
 EXAMPLES: Final = 1_000
+WITNESSES: Final = ROOT / "tests/properties/witnesses.json"  # by mutant; one that is out of date only costs time
 PATIENCE: Final = 600  # seconds, beside whatever else runs
 
 
@@ -36,17 +38,27 @@ def copy_tree(place: Path) -> None:
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(place)], check=True)
 
 
-def law_against(mutant: Mutant, place: Path) -> str:
-    """The law that notices this mutant, empty where none does."""
+def law_against(mutant: Mutant, place: Path, witness: str = "") -> tuple[str, str]:
+    """The law that notices this mutant and its witness, both empty where none does."""
     file = place / mutant.path
     source = file.read_text()
     try:
         file.write_text(mutated(mutant, source))
         _forget_compiled(file)
-        return _trial(place, mutant.module)
+        return _trial(place, mutant.module, witness)
     finally:
         file.write_text(source)
         _forget_compiled(file)
+
+
+def witnesses() -> dict[str, str]:
+    """Where a law has noticed each mutant, as the last run of all of them has found."""
+    found: dict[str, str] = json.loads(WITNESSES.read_text()) if WITNESSES.exists() else {}
+    return found
+
+
+def keep_witnesses(found: dict[str, str]) -> None:
+    WITNESSES.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
 def mutated(mutant: Mutant, source: str) -> str:
@@ -112,9 +124,9 @@ def _is_module(name: str) -> bool:
     return (ROOT / f"reconciler/{name}.py").is_file()
 
 
-def _trial(place: Path, module: str) -> str:
+def _trial(place: Path, module: str, witness: str) -> tuple[str, str]:
     done = subprocess.run(
-        [sys.executable, "-B", "-m", "tests.properties.trial", str(EXAMPLES), module],
+        [sys.executable, "-B", "-m", "tests.properties.trial", str(EXAMPLES), module, witness],
         cwd=place,
         env={**os.environ, "PYTHONPATH": str(place)},
         capture_output=True,
@@ -123,7 +135,8 @@ def _trial(place: Path, module: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr  # laws that cannot be tried say nothing
-    return done.stdout.strip()
+    law, _, found = done.stdout.strip().partition("\t")
+    return law, found
 
 
 def _forget_compiled(file: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.extent import FULL
 from tests.properties.subjects import SUBJECTS, Subject
 
-EXAMPLES = 5_000 if FULL else 500
+EXAMPLES = 2_500 if FULL else 500
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)

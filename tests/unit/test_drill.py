@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -350,6 +351,16 @@ def test_a_drill_that_ctrl_c_ends_leaves_nothing(world: FakeFleet) -> None:
     assert world.client().keeper().trials(["alice"])[0]["alice"] == ()
 
 
+def main_thread_waits() -> None:
+    """Returns a little after the main thread has begun to wait for the other ones."""
+    main = threading.main_thread().ident or 0
+    for _ in range(200):
+        time.sleep(0.05)
+        if sys._current_frames()[main].f_code.co_name == "wait":
+            break
+    time.sleep(0.05)
+
+
 class Interrupting(DirectoryStore):
     """Ctrl-C comes with each of these events, and the thread that tells of one goes on when `go_on` is set."""
 
@@ -360,7 +371,7 @@ class Interrupting(DirectoryStore):
     def append(self, event: Event, durable: bool) -> None:
         super().append(event, durable)
         if event.event in self.at:
-            self.go_on.wait(0.2)  # until the main thread waits: a signal just before that is noticed when it ends
+            main_thread_waits()  # a signal just before that is noticed when it ends
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             self.go_on.wait(60)
 
