@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.errors import CloudUnavailable, HostTimedOut
 from tests.fakes.command_line import CommandLine
+from tests.fakes.damage import flip_last_byte
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import make_spec
 
@@ -305,7 +306,7 @@ def test_a_host_that_is_silent_cannot_be_put_to_sleep_and_is_told_how_it_goes(fl
 def test_a_damaged_backup_wakes_nobody_and_leaves_all_as_it_is(fleet: CommandLine) -> None:
     fleet("hibernate", "alice", "--yes")
     (sealed,) = (fleet.world.state.parent / "backups/demo/alice").glob("*.age")
-    sealed.write_bytes(sealed.read_bytes()[:-1] + b"?")
+    flip_last_byte(sealed)
     said = fleet("wake", "alice", "--yes")
     assert (said.code, "is damaged" in said.err) == (1, True)
     assert fleet("plan", "--detailed-exitcode").code == 0

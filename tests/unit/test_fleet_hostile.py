@@ -278,7 +278,7 @@ def loaded(file: Path) -> tuple[str, float, float]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,  # beside others; what it takes of the CPU is judged
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE)),
     )
     *said, used = done.stdout.splitlines()

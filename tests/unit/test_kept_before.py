@@ -12,6 +12,7 @@ from reconciler.commands.switching import ASIDES, SWITCH
 from reconciler.errors import CommandFailed, HostTimedOut
 from reconciler.managed import files
 from reconciler.model import Backup, BackupSettings, OutcomeCode, PlanOptions, Purpose, Rollout
+from tests.fakes.damage import flip_last_byte
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost
 from tests.fakes.worlds import make_spec
@@ -331,7 +332,7 @@ def test_what_was_kept_before_and_is_damaged_since_is_copied_again(world: FakeFl
     assert world.apply(options=SLEEPS)[0].code is OutcomeCode.FAILED  # what is of before is kept by then
     [cat] = [it for it in kept(world, Purpose.EARLIER) if it.version == NEW]
     [sealed] = world.vault.rglob(f"*{cat.id}*.age")
-    sealed.write_bytes(sealed.read_bytes()[:-1] + b"?")
+    flip_last_byte(sealed)
     assert world.apply(options=SLEEPS)[0].code is OutcomeCode.DONE
     keeper = world.client().keeper()
     [again] = [it for it in kept(world, Purpose.EARLIER) if it.version == NEW and it.id != cat.id]

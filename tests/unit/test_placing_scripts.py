@@ -16,6 +16,7 @@ from reconciler import commands
 from reconciler.commands.backups import ARCHIVE, PLACED
 from reconciler.commands.switching import CHECKPOINTS
 from reconciler.managed import files
+from tests.fakes.damage import flip_last_byte
 from tests.fakes.shell_host import WATCHED, ShellHost, was_killed
 from tests.fakes.states import Tree, tree
 from tests.unit.switching import FIRST, OLD, SECOND, UP, some, well
@@ -101,7 +102,7 @@ def test_it_is_refused_while_the_gateway_runs_or_the_checkpoint_is_damaged(host:
     assert b"the gateway runs" in host.does(PLACE).stderr
     (host.top / "active" / files.UNIT).unlink()
     archive = host.at(f"{CHECKPOINTS}/{FIRST}/state.tar")
-    archive.write_bytes(archive.read_bytes()[:-1] + b"!")
+    flip_last_byte(archive)
     assert b"is damaged" in host.does(PLACE).stderr
     assert host.home() == before
     assert not host.at(PLACED).exists()

@@ -17,6 +17,7 @@ import pytest
 from reconciler import commands
 from reconciler.commands.switching import CHECKPOINTS, HELD_PATH
 from reconciler.managed import files
+from tests.fakes.damage import flip_last_byte
 from tests.fakes.shell_host import WATCHED, ShellHost
 from tests.fakes.states import Tree
 from tests.unit.switching import (
@@ -172,7 +173,7 @@ def test_nothing_is_stopped_where_there_is_no_room_or_no_way(host: ShellHost) ->
     (host.top / "free").write_text("1000\n")
     assert b"the disk has 0 MB left" in host.does(down).stderr
     (host.top / "free").write_text("10000000\n")
-    archive.write_bytes(archive.read_bytes()[:-1] + b"!")
+    flip_last_byte(archive)
     assert b"is damaged" in host.does(down).stderr
     assert (host.home(), host.is_running, host.is_switching) == (before, True, False)
     assert b"the host has gone back" in host.does(take).stderr

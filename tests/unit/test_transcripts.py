@@ -19,6 +19,7 @@ from reconciler.render.plan import plan_lines
 from reconciler.render.status import status_table
 from reconciler.secrets import fleet_key
 from tests.fakes.command_line import CommandLine
+from tests.fakes.damage import flip_last_byte
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, NOW, make_catalog, make_child, make_fleet
 from tests.transcripts import assert_transcript
@@ -204,7 +205,7 @@ def test_backups(fleet: CommandLine) -> None:
         )
     )
     (sealed,) = (world.state.parent / "backups/demo/bob").glob("*.age")
-    sealed.write_bytes(sealed.read_bytes()[:-1] + b"?")
+    flip_last_byte(sealed)
     text += "\n" + "\n".join(shown(fleet, *it) for it in (("backup", "verify"), ("restore", "alice", "--yes")))
     text = text.replace(str(world.state.parent), "<here>")
     text = re.sub(r"\b\d+ kB", "<size>", text)  # age fills up its head with noise of any length
