@@ -18,10 +18,9 @@ from xml.etree import ElementTree
 PARTS = (
     ("no_trace.xml", "End to end, alone on the machine"),
     ("e2e.xml", "End to end, on real machines"),
-    ("matrices.xml", "Interrupted steps and the Host contract, on real machines"),
     ("quick.xml", "Unit, contract, crash"),
     ("laws.xml", "Laws and mutants"),
-    ("kills.xml", "Kills of simulated machines; changes of version, sleep and drills on real ones"),
+    ("kills.xml", "Kills of simulated machines; versions, sleep, drills, faults and interrupted steps on real ones"),
 )
 HEAD = """\
 # Results
