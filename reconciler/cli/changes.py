@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,12 @@ from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient, Planned
-    from reconciler.model import Percent
+    from reconciler.model import Outcome, Percent
     from reconciler.planfile import PlanFile
 
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="The plan and how it ended as JSON on standard output; with --yes."
+)
 FORMATS = ("text", "json", "markdown")
 
 
@@ -84,6 +88,7 @@ def plan(
 )
 @with_consent("Apply")
 @click.option("--parallel", default=32, show_default=True, type=click.IntRange(1, 128), help="Children at a time.")
+@json_option
 @with_settings
 def apply(
     settings: Settings,
@@ -96,12 +101,14 @@ def apply(
     plan_file: Path | None,
     yes: bool,
     parallel: int,
+    as_json: bool,
 ) -> int:
     """Bring the fleet, or the named children, to what the file says. Asks first."""
     allowed = allow_replace or repair or retry or no_backup or max_destroys is not None
     if plan_file and (allowed or not selection.is_empty):
         raise UsageProblem("the plan file says for which children and with which options", "give --plan FILE alone")
-    client = open_client(settings)
+    refuse_questions(yes=yes or plan_file is not None, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     with whoever_reads() as output, client.lock("fleet apply"):
         agreed = client.unseal(read_plan_file(plan_file)) if plan_file else None
         if agreed:
@@ -109,16 +116,18 @@ def apply(
         else:
             options = plan_options(client, allow_replace, repair, retry, no_backup, max_destroys)
         planned = client.plan(names_of(client, selection), options)
-        show_plan(settings, planned)
+        if not as_json:
+            show_plan(settings, planned)
         _refuse_what_is_refused(planned)
         if planned.plan.is_empty:
-            follow_moves(client, planned)
+            follow_moves(client, planned, beside=as_json)
+            show_end(settings, planned, [], as_json=as_json)
             return 1 if has_errors(planned) else 0
         if agreed:
             _refuse_more_than(agreed, client, planned)
         consent("Apply this plan?", yes or agreed is not None, output)
-        follow_moves(client, planned)
-        return run_plan(client, planned, settings, parallel)
+        follow_moves(client, planned, beside=as_json)
+        return run_plan(client, planned, settings, parallel, as_json=as_json)
 
 
 @click.command()
@@ -126,13 +135,20 @@ def apply(
 @max_destroys_option
 @no_backup_option
 @with_consent("Destroy")
+@json_option
 @with_settings
 def destroy(
-    settings: Settings, selection: Selection, max_destroys: int | Percent | None, no_backup: tuple[str, ...], yes: bool
+    settings: Settings,
+    selection: Selection,
+    max_destroys: int | Percent | None,
+    no_backup: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
 ) -> int:
     """Delete the servers of the named children, after a last copy of their memory. The file stays as it is."""
     refuse_empty(selection, "destroy")
-    client = open_client(settings)
+    refuse_questions(yes=yes, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     with whoever_reads() as output, client.lock("fleet destroy"):
         names, without_copy = client.select(selection), named_children(client, no_backup, "--no-backup")
         if spared := sorted(without_copy - set(names)):
@@ -141,19 +157,21 @@ def destroy(
             )
         planned = client.plan_destruction(names, max_destroys, without_copy)
         if planned.plan.is_empty and not planned.plan.diagnostics:
-            click.echo("Nothing to destroy: these children have no server.")
+            click.echo("Nothing to destroy: these children have no server.", err=as_json)
+            show_end(settings, planned, [], as_json=as_json)
             return 0
-        show_plan(settings, planned)
+        if not as_json:
+            show_plan(settings, planned)
         if has_errors(planned):
             raise Refused("nothing was destroyed", "leave out the children named above, or mend what is said there")
         consent("Delete these servers for good?", yes, output)
-        return run_plan(client, planned, settings)
+        return run_plan(client, planned, settings, as_json=as_json)
 
 
-def follow_moves(client: FleetClient, planned: Planned) -> None:
+def follow_moves(client: FleetClient, planned: Planned, *, beside: bool = False) -> None:
     """Who of these sleeps by a former name does by its own from now on. The caller holds the lock, and has consent."""
     for name, old in client.follow_moves(planned).items():
-        click.echo(f"{name}, that was {old}, sleeps on under its new name.")
+        click.echo(f"{name}, that was {old}, sleeps on under its new name.", err=beside)
 
 
 def refuse_to_end(planned: Planned) -> None:
@@ -215,13 +233,43 @@ def consent(question: str, yes: bool, output: LastingOutput) -> None:
         raise Refused("nothing was changed")
 
 
-def run_plan(client: FleetClient, planned: Planned, settings: Settings, parallel: int = 32) -> int:
-    from reconciler.model import OutcomeCode
-    from reconciler.render.outcome import outcome_lines
+def refuse_questions(*, yes: bool, as_json: bool) -> None:
+    """Raises UsageProblem: between lines for machines nobody can be asked."""
+    if as_json and not yes:
+        raise UsageProblem("--json has no place for questions", "give --yes with it")
 
-    click.echo()
+
+def show_end(
+    settings: Settings,
+    planned: Planned | None,
+    outcomes: Sequence[Outcome],
+    not_begun: Sequence[str] = (),
+    *,
+    as_json: bool,
+) -> None:
+    """How it ended; for machines with the plan that it was, also where there was nothing to do."""
+    from reconciler.render.outcome import outcome_lines, outcomes_json
+    from reconciler.render.plan import plan_json
+    from reconciler.render.text import json_text
+
+    if as_json:
+        plan = {"plan": plan_json(planned.plan)} if planned is not None else {}
+        click.echo(json_text({**plan, **outcomes_json(outcomes, not_begun)}))
+        return
+    if outcomes or (planned is not None and not planned.plan.is_empty):
+        show_lines(outcome_lines(outcomes), settings)
+    if not_begun:
+        click.echo(f"Not begun: {', '.join(not_begun)}", err=True)
+
+
+def run_plan(
+    client: FleetClient, planned: Planned, settings: Settings, parallel: int = 32, *, as_json: bool = False
+) -> int:
+    from reconciler.model import OutcomeCode
+
+    click.echo(err=as_json)
     outcomes = client.apply(planned, parallel)
-    show_lines(outcome_lines(outcomes), settings)
+    show_end(settings, planned, outcomes, as_json=as_json)
     failed = [outcome for outcome in outcomes if outcome.code is OutcomeCode.FAILED]
     if failed and len(failed) == len(outcomes):
         return 1

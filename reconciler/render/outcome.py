@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.model import Outcome, OutcomeCode
+from reconciler.model import Json, Outcome, OutcomeCode
 from reconciler.render.text import count_text, harmless, seconds_text
 
 
@@ -19,6 +19,22 @@ def outcome_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, str | None]]:
     failed = len(outcomes) - done
     summary = f"Applied: {count_text(done, 'action')} done"
     return [*lines, (f"{summary}, {failed} failed." if failed else f"{summary}.", "red" if failed else "green")]
+
+
+def outcomes_json(outcomes: Sequence[Outcome], not_begun: Sequence[str] = ()) -> dict[str, Json]:
+    """The same for machines; of those not begun the names, because one before them failed."""
+    return {"outcomes": [_outcome_json(outcome) for outcome in outcomes], "not_begun": [*not_begun]}
+
+
+def _outcome_json(outcome: Outcome) -> Json:
+    return {
+        "child": outcome.action.child,
+        "kind": str(outcome.action.kind),
+        "done": outcome.code is OutcomeCode.DONE,
+        "seconds": round(outcome.seconds, 3),
+        "error": outcome.error,
+        "advice": outcome.advice,
+    }
 
 
 def _outcome(outcome: Outcome) -> list[tuple[str, str | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -167,3 +168,45 @@ def test_what_is_stopped_is_in_the_journal_before_it_is(fleet: CommandLine) -> N
     assert fleet("stop", "alice", "--yes", "--max-parallel", "2").code == 0
     events = [(event.event, event.fields["child"]) for event in fleet.world.events() if "stop" in event.event]
     assert events == [("stop-of-gateway-intended", "alice"), ("gateway-stopped", "alice")]
+
+
+def test_for_machines_it_is_one_object_with_the_plan_and_its_end(fleet: CommandLine) -> None:
+    gateway = fleet.world.host("bob").gateway
+    gateway.flawed[str(gateway.version)] = "never ready"
+    said = fleet("restart", "--all", "--max-parallel", "1", "--yes", "--json")
+    found = json.loads(said.out)
+    assert said.code == 3
+    assert [(it["child"], it["kind"], it["done"]) for it in found["outcomes"]] == [
+        ("alice", "restart", True),
+        ("bob", "restart", False),
+    ]
+    assert found["not_begun"] == ["carol", "dora"]
+    assert [it["child"] for it in found["plan"]["actions"]] == [*NAMES]
+    assert "not healthy within" in found["outcomes"][1]["error"]
+
+
+def test_for_machines_nothing_to_do_is_said_too(fleet: CommandLine) -> None:
+    said = fleet("start", "--all", "--yes", "--json")
+    assert (said.code, json.loads(said.out)["outcomes"]) == (0, [])
+    said = fleet("reboot", "--all", "--if-required", "--yes", "--json")
+    assert (said.code, json.loads(said.out)["outcomes"]) == (0, [])
+    fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("no answer")
+    said = fleet("stop", "alice", "bob", "--yes", "--json")
+    assert (said.code, json.loads(said.out)["alice"], "no answer" in json.loads(said.out)["bob"]) == (3, None, True)
+
+
+@pytest.mark.parametrize("verb", ["restart", "start", "stop", "reboot", "apply", "destroy"])
+def test_for_machines_nobody_is_asked(fleet: CommandLine, verb: str) -> None:
+    said = fleet(verb, "alice", "--json")
+    assert (said.code, said.out, "give --yes with it" in said.err) == (64, "", True)
+
+
+def test_an_apply_and_a_destroy_are_one_object_too(fleet: CommandLine) -> None:
+    assert json.loads(fleet("apply", "--yes", "--json").out)["outcomes"] == []
+    fleet.world.change("alice", labels={"team": "red"})
+    found = json.loads(fleet("apply", "--yes", "--json").out)
+    assert [(it["child"], it["done"]) for it in found["outcomes"]] == [("alice", True)]
+    assert found["plan"]["actions"][0]["child"] == "alice"
+    found = json.loads(fleet("destroy", "alice", "--yes", "--json").out)
+    assert [(it["child"], it["kind"]) for it in found["outcomes"]] == [("alice", "destroy")]
+    assert json.loads(fleet("destroy", "alice", "--yes", "--json").out)["outcomes"] == []
