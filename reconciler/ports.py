@@ -139,6 +139,9 @@ class Session(Host, Protocol):
     def forwarding(self, here: int, there: int) -> AbstractContextManager[None]:
         """Inside, the port `here` of this machine's loopback leads to `there` on the host's own."""
 
+    def expect_within(self, seconds: float) -> None:
+        """From now on a host that does not take up a command within so many seconds counts as silent."""
+
     @property
     def is_open(self) -> bool:
         """Whether the connection still stands, as far as anybody knows."""

@@ -81,6 +81,7 @@ class FabricHost:
         self._connection = connection  # paramiko closes the transport of a client that nobody holds
         self._transport = transport
         self._address = address
+        self._patience: float | None = None  # as long as the command may last
         self.host_key = host_key
 
     def run(self, command: Command) -> Completed:
@@ -130,6 +131,9 @@ class FabricHost:
         with self._connection.forward_local(here, there, remote_host=loopback, local_host=loopback):
             yield
 
+    def expect_within(self, seconds: float) -> None:
+        self._patience = seconds
+
     @property
     def is_open(self) -> bool:
         return bool(self._transport.is_active())
@@ -138,7 +142,8 @@ class FabricHost:
         self._connection.close()  # type: ignore[no-untyped-call]
 
     def _execute(self, command: Command, deadline: float) -> Completed | None:
-        channel = self._transport.open_session(timeout=command.timeout + KILL_AFTER)
+        longest = command.timeout + KILL_AFTER
+        channel = self._transport.open_session(timeout=longest if self._patience is None else self._patience)
         try:
             channel.settimeout(GRACE)
             channel.exec_command(_remote_line(command, self._address.user))

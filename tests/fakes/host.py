@@ -86,6 +86,9 @@ class FakeHost(SimulatedHost):
         yield
         self.forwarded.remove((here, there))
 
+    def expect_within(self, seconds: float) -> None:
+        """It takes up everything at once."""
+
     @property
     def is_open(self) -> bool:
         """Until it has been asked as often as `lasts` says."""

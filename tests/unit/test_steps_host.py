@@ -79,6 +79,9 @@ class Watched:
     def forwarding(self, here: int, there: int) -> AbstractContextManager[None]:
         return self.host.forwarding(here, there)
 
+    def expect_within(self, seconds: float) -> None:
+        self.host.expect_within(seconds)
+
     @property
     def is_open(self) -> bool:
         return self.host.is_open
