@@ -1,0 +1,1 @@
+"""Files that go along with this package: what `fleet monitor install` writes."""
