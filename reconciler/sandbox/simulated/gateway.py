@@ -164,6 +164,8 @@ class SimulatedGateway:
         if run.active != "active":
             return {**answer, "journal": [run.journal] if run.journal else []}
         ill = self.wrong | self.until_start | self.until_channel
+        if answers and asked.get("spent"):
+            answer |= {"spent": self.spent, "spent_complete": True}
         return answer | self._says(asked["token_path"]) | ill if answers else answer
 
     def _says(self, token_path: str) -> dict[str, Any]:
