@@ -32,7 +32,7 @@ from reconciler.model import (
     Try,
 )
 from reconciler.planning import Planned
-from reconciler.steps.rungs import spent
+from reconciler.steps.rungs import spent, tries_of
 from reconciler.ways_back import Hands, Looked, against, plan_of
 
 NOT_AGREED: Final = "nobody has agreed to it"
@@ -50,6 +50,7 @@ class Wish:
     forgets: bool = False  # what was tried in the last day does not count
     is_sure: bool = False  # that it is not the way to the hosts that is broken
     parallel: int = 4
+    budget: int | None = None  # so many tries within a day, of all rungs together
     identity: Secret | None = None  # opens backups that are sealed
 
 
@@ -94,6 +95,9 @@ def _due(hands: Hands, planned: Planned | None, patients: Mapping[str, _Patient]
     due = dict[str, Rung]()
     for name, patient in patients.items():
         if patient.now.cause is None or patient.rest:
+            continue
+        if wish.budget is not None and tries_today(hands, planned, name) >= wish.budget:
+            patient.rest = f"{wish.budget} tries within a day are what it may have; to go on: fleet resuscitate {name}"
             continue
         over = _spent(hands, planned, name, forgets=wish.forgets)
         left = ladder(patient.now, wish.up_to, patient.tried, over)
@@ -226,6 +230,13 @@ def _why_alone(hands: Hands, patients: Mapping[str, _Patient], silent: Mapping[s
     if not asked or any(it.cause not in SILENT for it in asked):
         return ""
     return f"{', '.join(it.child for it in asked)} {'does' if len(asked) == 1 else 'do'} not answer either"
+
+
+def tries_today(hands: Hands, planned: Planned | None, name: str) -> int:
+    """How often anything was tried for it within a day, by whomever."""
+    child = planned.children.get(name) if planned is not None else None
+    server = child.server if child is not None else None
+    return 0 if server is None else sum(tries_of(server, hands.clock.now()).values())
 
 
 def _spent(hands: Hands, planned: Planned | None, name: str, *, forgets: bool) -> frozenset[Rung]:

@@ -81,6 +81,8 @@ def _built_in(definition: Mapping[str, Any]) -> dict[str, Any]:
     """What holds where neither a child nor `defaults` says anything: the `default` of each property that has one."""
     found = {}
     for name, part in definition.get("properties", {}).items():
+        if part.get("onlyWhereWritten"):  # ours: an object that is not there unless somebody writes it
+            continue
         value = _built_in(part) or part.get("default")
         if value is not None:
             found[name] = value

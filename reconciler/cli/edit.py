@@ -201,6 +201,33 @@ def _adopt_config(
     return 0
 
 
+def adopt_drift(settings: Settings, client: FleetClient, child: str) -> str:
+    """What was changed of this child's configuration, and is to be adopted, is in the fleet file then; what, in words.
+
+    Raises FleetError.
+    """
+    from reconciler.configs import adoptable
+    from reconciler.fleetfile import FleetFile
+    from reconciler.model import DriftPolicy
+    from reconciler.render.configs import path_text
+    from reconciler.wiring import note, open_store
+
+    spec, file, store = client.fleet.children[child], FleetFile(settings.file), open_store(settings.state_dir)
+    found = adoptable(spec, client.whole_config(child))
+    policy = spec.monitoring.policy_of
+    wanted = {key: it for key, it in found.items() if policy(".".join(("config", *key))) is DriftPolicy.ADOPT}
+    for path, value in wanted.items():
+        file.put_within(child, ("config", *path), value)
+    if not wanted:
+        return f"{child}: nothing is left to take over"
+    with _not_written():
+        file.fleet()
+    with store.lock("fleet monitor"):
+        names = file.save()
+        note(store, "config-adopted", children=[child])
+    return f"{child}: taken over into {', '.join(names)}: {', '.join(map(path_text, wanted))}"
+
+
 def _put_version(file: FleetFile, names: tuple[str, ...], version: str) -> None:
     """Who has it already, from its group or by itself, is left as it is."""
     file.put([name for name in names if file.before.children[name].version != version], "version", version)

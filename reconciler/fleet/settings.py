@@ -148,6 +148,14 @@ def _maintenance(block: Block) -> Iterator[Problem]:
             )
 
 
+def _drift(block: Block) -> Iterator[Problem]:
+    for pattern, word in as_map(block.sound("monitoring", "drift")).items():
+        if word == "adopt" and not pattern.startswith("config."):
+            summary = f'drift of {block.words}: "{pattern}" cannot be written into the fleet file'
+            advice = "adopt is for keys of `config`: a pattern that begins with config. , or fix, warn or ignore"
+            yield block.problem(("monitoring", "drift", pattern), summary, advice, at_key=True)
+
+
 _CHECKS: Final[tuple[Callable[[Block], Iterator[Problem]], ...]] = (
     _architecture,
     _expiry,
@@ -156,4 +164,5 @@ _CHECKS: Final[tuple[Callable[[Block], Iterator[Problem]], ...]] = (
     _config,
     _labels,
     _maintenance,
+    _drift,
 )

@@ -9,15 +9,16 @@ from zoneinfo import ZoneInfo
 
 from reconciler.fleet.durations import duration
 from reconciler.fleet.secret_references import reference
-from reconciler.model import AlertPlace, AlertSettings, Level, Maintenance, Monitoring
+from reconciler.model import AlertPlace, AlertSettings, DriftPolicy, Level, Maintenance, Monitoring, Rung, SelfHelp
 
+_OF_THEIR_OWN: Final = ("drill_within", "maintenance", "resuscitate", "drift")
 _SOME_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def monitoring(values: Mapping[str, Any]) -> Monitoring:
     """Of one child, with the built-in values where nobody says anything."""
-    within = values.get("drill_within")
-    others = {name: value for name, value in values.items() if name not in ("drill_within", "maintenance")}
+    within, help_ = values.get("drill_within"), values.get("resuscitate")
+    others = {name: value for name, value in values.items() if name not in _OF_THEIR_OWN}
     lists = {"alert_on": tuple(values["alert_on"]), "open_ports": tuple(values["open_ports"])}
     return Monitoring(
         **{**others, **lists},
@@ -25,6 +26,8 @@ def monitoring(values: Mapping[str, Any]) -> Monitoring:
         maintenance=tuple(
             Maintenance(it["cron"], duration(it["for"]), it.get("timezone", "UTC")) for it in values["maintenance"]
         ),
+        resuscitate=None if help_ is None else _self_help(help_),
+        drift={pattern: DriftPolicy(word) for pattern, word in values["drift"].items()},
     )
 
 
@@ -55,6 +58,11 @@ def is_timezone(name: str) -> bool:
     except (ValueError, OSError, LookupError):
         return False
     return True
+
+
+def _self_help(values: Mapping[str, Any]) -> SelfHelp:
+    known = SelfHelp()
+    return SelfHelp(Rung(values.get("up_to", known.up_to)), values.get("budget", known.budget))
 
 
 def _place(values: Mapping[str, Any]) -> AlertPlace:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Final
 
 from reconciler.model.level import Level
+from reconciler.model.rungs import Rung
 from reconciler.model.secret import SecretRef
 
 WARNING: Final = "warning"  # a kind of `alert_on` beside the healths, which are written in small letters
@@ -19,6 +23,23 @@ class Maintenance:
     cron: str
     lasts: timedelta
     timezone: str = "UTC"
+
+
+class DriftPolicy(StrEnum):
+    """What a watch does about what was changed outside."""
+
+    WARN = "warn"
+    IGNORE = "ignore"
+    FIX = "fix"
+    ADOPT = "adopt"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfHelp:
+    """How far a watch may go to bring a child back by itself: the highest rung, and how many tries within a day."""
+
+    up_to: Rung = Rung.RESTART
+    budget: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +58,13 @@ class Monitoring:
     open_ports: tuple[int, ...] = ()
     drill_within: timedelta | None = None
     maintenance: tuple[Maintenance, ...] = ()
+    resuscitate: SelfHelp | None = None
+    drift: Mapping[str, DriftPolicy] = field(default_factory=dict)  # by patterns of paths
+
+    def policy_of(self, path: str) -> DriftPolicy:
+        """By the longest pattern that fits; of two as long by the later in the alphabet."""
+        fitting = [pattern for pattern in self.drift if fnmatchcase(path, pattern)]
+        return self.drift[max(fitting, key=lambda it: (len(it), it))] if fitting else DriftPolicy.WARN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,195 @@
+"""What a watch does by itself where the file lets it: puts drift back, and brings back who gives no answer.
+
+It acts for a child in the second pass that finds it so. It does nothing for who was stopped by hand, is
+silenced or excused; nothing where the fleet itself is in trouble; and nothing where several have one cause at once,
+which is rather their region, or a provider: to start all of them anew helps nobody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Final, Protocol
+
+from reconciler.diagnosis.ladder import ladder
+from reconciler.errors import FleetError, LockHeld
+from reconciler.model import (
+    ANSWERS,
+    Action,
+    Book,
+    Cause,
+    ChildSpec,
+    DriftPolicy,
+    Fleet,
+    Kind,
+    Outcome,
+    OutcomeCode,
+    Pass,
+    Quiet,
+    ReasonCode,
+    Rescue,
+    Row,
+    SelfHelp,
+    Trouble,
+)
+from reconciler.planning import Planned
+from reconciler.resuscitating import Wish, climb
+from reconciler.ways_back import Hands
+
+AFTER: Final = 2  # passes that find it so, this one among them
+PARALLEL: Final = 4
+SEVERAL: Final = 3
+_BY_HAND: Final = frozenset({Cause.STOPPED})
+
+
+class Fixing(Hands, Protocol):
+    """What is needed besides: the plan of the file."""
+
+    def plan(self, names: Iterable[str]) -> Planned: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tended:
+    """The pass as it is after that, and what was done, a line each."""
+
+    found: Pass
+    lines: tuple[str, ...] = ()
+
+
+def due(found: Pass, book: Book, fleet: Fleet) -> dict[str, SelfHelp]:
+    """For whom a watch may do something now, and how much. Pure."""
+    if found.fleet:
+        return {}
+    causes = Counter(row.troubles[0].cause for row in found.rows if row.answers is False)
+    some = dict[str, SelfHelp]()
+    for row in found.rows:
+        spec = fleet.children.get(row.child)
+        may = spec.monitoring.resuscitate if spec is not None else None
+        if may is None or row.answers is not False or row.sighting.excuse or _is_quiet(row, found.quiets, found):
+            continue
+        cause, before = row.troubles[0].cause, book.states.get((row.child, ANSWERS))
+        is_lasting = before is not None and before.failures + 1 >= AFTER
+        has_rungs = bool(ladder(row.diagnosis, may.up_to).rungs)
+        if is_lasting and has_rungs and cause not in _BY_HAND and causes[cause] < SEVERAL:
+            some[row.child] = may
+    return some
+
+
+def to_fix(found: Pass, book: Book, fleet: Fleet) -> list[str]:
+    """Whose drift a watch may put back now: all of it, for an apply leaves none. Pure."""
+    if found.fleet:
+        return []
+    some = []
+    for row in found.rows:
+        spec, before = fleet.children.get(row.child), book.states.get((row.child, Cause.DRIFTED))
+        if spec is None or row.sighting.excuse or _is_quiet(row, found.quiets, found):
+            continue
+        is_lasting = before is not None and before.failures + 1 >= AFTER
+        if is_lasting and row.drift and all(spec.monitoring.policy_of(it) is DriftPolicy.FIX for it in row.drift):
+            some.append(row.child)
+    return some
+
+
+def to_adopt(found: Pass, book: Book, fleet: Fleet) -> list[str]:
+    """Whose configuration has drift that goes into the fleet file. Pure."""
+    some = []
+    for row in found.rows if not found.fleet else ():
+        spec, before = fleet.children.get(row.child), book.states.get((row.child, Cause.DRIFTED))
+        is_lasting = before is not None and before.failures + 1 >= AFTER
+        if spec is not None and is_lasting and not row.sighting.excuse:
+            some += [row.child] if any(_goes_into_the_file(spec, path) for path in row.drift) else []
+    return some
+
+
+def fix(hands: Fixing, names: Sequence[str]) -> list[str]:
+    """What came of it, a line each. What an apply would do besides is a person's. The caller holds the lock.
+
+    Who was mended three times in a day is left alone by the plan itself.
+    """
+    try:
+        planned = hands.plan(names)
+    except FleetError as error:
+        return [f"{', '.join(names)}: drift stays: {error.summary}"]
+    mending = tuple(it for it in planned.plan.actions if it.child in names and _mends_drift(it))
+    lines = [
+        f"{name}: drift stays: {_why_not(planned, name)}" for name in sorted({*names} - {it.child for it in mending})
+    ]
+    if mending and not planned.plan.is_refused:
+        ended = hands.apply(replace(planned, plan=replace(planned.plan, actions=mending, shared=())), PARALLEL)
+        lines += [_fixed(it) for it in ended]
+    return lines
+
+
+def tend(hands: Hands, found: Pass, book: Book) -> Tended:
+    """Those are brought back that may be. The caller holds the lock; what goes wrong is said, and raises nothing."""
+    lines, ended = list[str](), dict[str, Rescue]()
+    for may, names in _alike(due(found, book, hands.fleet)).items():
+        wish = Wish(may.up_to, lambda child, rung, notes: False, lambda tried, now: None, budget=may.budget)
+        try:
+            ended |= {it.child: it for it in climb(hands, hands.look_closely(names), wish)}
+        except FleetError as error:
+            lines.append(f"{', '.join(names)}: nothing could be tried: {error.summary}")
+    lines += [_said(it) for _, it in sorted(ended.items())]
+    return Tended(replace(found, rows=tuple(_after(row, ended.get(row.child)) for row in found.rows)), tuple(lines))
+
+
+def held(error: LockHeld, names: Iterable[str]) -> str:
+    """Why nothing was done."""
+    return f"nothing is tried for {', '.join(sorted(names))} in this pass: {error.summary}"
+
+
+def _goes_into_the_file(spec: ChildSpec, path: str) -> bool:
+    return path.startswith("config.") and spec.monitoring.policy_of(path) is DriftPolicy.ADOPT
+
+
+def _mends_drift(action: Action) -> bool:
+    return action.kind is Kind.UPDATE and action.reason.code is ReasonCode.DRIFTED
+
+
+def _why_not(planned: Planned, name: str) -> str:
+    action = next((it for it in planned.plan.actions if it.child == name), None)
+    if action is not None:
+        return f"an apply would do more than that ({action.reason.text}): fleet plan {name}"
+    return next((it.summary for it in planned.plan.diagnostics if it.address == name), "there is none any more")
+
+
+def _fixed(it: Outcome) -> str:
+    paths = ", ".join(change.path for change in it.action.reason.changes)
+    if it.code is OutcomeCode.DONE:
+        return f"{it.action.child}: put back: {paths}"
+    return f"{it.action.child}: drift could not be put back: {it.error}"
+
+
+def _alike(some: Mapping[str, SelfHelp]) -> dict[SelfHelp, Sequence[str]]:
+    groups = dict[SelfHelp, list[str]]()
+    for name, may in sorted(some.items()):
+        groups.setdefault(may, []).append(name)
+    return dict(groups)
+
+
+def _is_quiet(row: Row, quiets: Iterable[Quiet], found: Pass) -> bool:
+    """Somebody who wants to hear nothing of it may be at work there."""
+    return any(found.at < it.until and fnmatchcase(row.child, it.child) and not it.cause for it in quiets)
+
+
+def _said(it: Rescue) -> str:
+    tried = ", ".join(f"{one.rung}{' (failed)' if one.problem else ''}" for one in it.tries) or "nothing"
+    if it.is_well:
+        return f"{it.child}: {it.found.cause}: {'well again' if it.tries else 'well by itself'}; tried: {tried}"
+    return f"{it.child}: {it.now.cause}: still without an answer; tried: {tried}; {it.rest}"
+
+
+def _after(row: Row, ended: Rescue | None) -> Row:
+    """Who is still ill says what was tried, and is told at once; who is well is seen well by the next pass."""
+    if ended is None or ended.is_well:
+        return row
+    tried = ", ".join(it.rung for it in ended.tries) or "nothing"
+    more = f"; by itself: {tried}; {ended.rest}"
+
+    def told(troubles: tuple[Trouble, ...]) -> tuple[Trouble, ...]:
+        return tuple(replace(it, text=it.text + more) if it.key == ANSWERS else it for it in troubles)
+
+    sighting = replace(row.sighting, troubles=told(row.sighting.troubles))
+    return replace(row, troubles=told(row.troubles), sighting=sighting, is_given_up=True)

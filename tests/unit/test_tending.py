@@ -1,0 +1,291 @@
+"""What a watch does by itself for who gives no answer: when it may, when it must not, and that it gives up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import CloudUnavailable, HostTimedOut
+from reconciler.history import History
+from reconciler.managed import files
+from reconciler.model import AlertPlace, AlertSettings, DriftPolicy, Maintenance, Monitoring, Rung, SecretRef, SelfHelp
+from reconciler.monitor import begin
+from tests.fakes.command_line import CommandLine, Said
+from tests.fakes.fleets import FakeFleet
+
+SLACK = SecretRef("env", "FLEET_SECRET_SLACK")
+NAMES = ("alice", "bob", "carol", "dave")
+HELP = Monitoring(resuscitate=SelfHelp())
+
+
+@pytest.fixture
+def fleet(state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.delenv("CI", raising=False)
+    world = FakeFleet(state, NAMES).applied()
+    for name in NAMES:
+        world.change(name, monitoring=HELP)
+    world.clock.sleep(3600)
+    return CommandLine(world, capsys, {"alerts": AlertSettings(to=(AlertPlace(SLACK),))})
+
+
+def passes(fleet: CommandLine, count: int, *words: str) -> Said:
+    said = Said(0, "", "")
+    for _ in range(count):
+        fleet.world.clock.sleep(60)
+        said = fleet("monitor", *words)
+    return said
+
+
+def titles(fleet: CommandLine) -> list[str]:
+    return [title for _, title, _, _ in fleet.world.teller.told]
+
+
+def hang(fleet: CommandLine, *names: str) -> None:
+    """Their channel is dead until their gateway is started anew."""
+    for name in names:
+        fleet.world.host(name).gateway.until_start = {"channel_connected": False}
+
+
+def tried(fleet: CommandLine, name: str) -> list[str]:
+    """The rungs, by the journal."""
+    return [
+        str(it.fields["rung"])
+        for it in fleet.world.events()
+        if it.event == "rung-intended" and it.fields.get("child") == name
+    ]
+
+
+def test_who_gives_no_answer_in_two_passes_is_brought_back_and_nobody_is_woken(fleet: CommandLine) -> None:
+    hang(fleet, "alice")
+    assert passes(fleet, 1).code == 2
+    assert tried(fleet, "alice") == []
+    assert "alice: telegram-silent: well again; tried: channel" in passes(fleet, 1).err
+    assert tried(fleet, "alice")[-1] == "restart"
+    assert passes(fleet, 5).code == 0
+    assert titles(fleet) == []
+    assert tried(fleet, "bob") == []
+
+
+def test_who_cannot_be_brought_back_is_told_at_once_with_what_was_tried_and_once(fleet: CommandLine) -> None:
+    fleet.world.host("alice").gateway.wrong = {"channel_connected": False}
+    said = passes(fleet, 2)
+    assert "still without an answer; tried: channel" in said.err
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: telegram-silent"]
+    [(_, _, body, _)] = fleet.world.teller.told
+    assert "by itself: channel, restart; " in body
+    passes(fleet, 20)
+    assert len(tried(fleet, "alice")) == 3
+    assert len(titles(fleet)) == 1
+
+
+def test_the_budget_is_known_to_any_machine(fleet: CommandLine, state: Path) -> None:
+    fleet.world.host("alice").gateway.wrong = {"channel_connected": False}
+    passes(fleet, 5)
+    History(state)._path.unlink()
+    passes(fleet, 5)
+    assert len(tried(fleet, "alice")) == 3
+    fleet.world.clock.sleep(timedelta(days=1).total_seconds())
+    passes(fleet, 3)
+    assert len(tried(fleet, "alice")) > 3
+
+
+def test_nothing_is_tried_beyond_the_rung_of_the_file(fleet: CommandLine) -> None:
+    fleet.world.change("alice", monitoring=Monitoring(resuscitate=SelfHelp(Rung.CHANNEL, 9)))
+    hang(fleet, "alice")
+    passes(fleet, 6)
+    assert set(tried(fleet, "alice")) == {"channel"}
+    assert "by itself: channel; nothing is left up to channel" in fleet.world.teller.told[0][2]
+
+
+def test_who_was_stopped_by_hand_stays_stopped(fleet: CommandLine) -> None:
+    assert fleet("stop", "alice", "--yes").code == 0
+    passes(fleet, 5)
+    assert fleet.world.host("alice").gateway.active != "active"
+    assert tried(fleet, "alice") == []
+
+
+def test_nobody_is_touched_whom_the_file_does_not_name(fleet: CommandLine) -> None:
+    fleet.world.change("alice", monitoring=Monitoring())
+    hang(fleet, "alice")
+    passes(fleet, 5)
+    assert tried(fleet, "alice") == []
+
+
+def test_nobody_is_touched_while_somebody_works_on_it(fleet: CommandLine) -> None:
+    hang(fleet, "alice", "bob")
+    fleet("silence", "alice", "--for", "1h")
+    window = Maintenance("* * * * *", timedelta(hours=1))
+    fleet.world.change("bob", monitoring=replace(HELP, maintenance=(window,)))
+    passes(fleet, 5)
+    assert (tried(fleet, "alice"), tried(fleet, "bob")) == ([], [])
+
+
+def test_a_pass_may_be_told_to_look_only(fleet: CommandLine) -> None:
+    hang(fleet, "alice")
+    passes(fleet, 5, "--only-look")
+    assert tried(fleet, "alice") == []
+
+
+def test_where_several_have_one_cause_nobody_is_started_anew(fleet: CommandLine) -> None:
+    hang(fleet, "alice", "bob", "carol")
+    passes(fleet, 5)
+    assert [tried(fleet, name) for name in NAMES] == [[], [], [], []]
+    assert titles(fleet) == ["[demo] CRITICAL: 3 children in nbg1: telegram-silent"]
+
+
+def test_where_the_fleet_is_in_trouble_nobody_is_touched(fleet: CommandLine) -> None:
+    for name in NAMES:
+        fleet.world.change(name, monitoring=Monitoring(resuscitate=SelfHelp(Rung.RESET)))
+        fleet.world.dialer.silent[fleet.world.server(name).id] = HostTimedOut("no answer")
+    passes(fleet, 4)
+    hang(fleet, "alice")
+    for _ in range(3):
+        fleet.world.cloud.fail_next("servers", CloudUnavailable("503"))
+        passes(fleet, 1)
+    assert [tried(fleet, name) for name in NAMES] == [[], [], [], []]
+
+
+def test_while_another_run_holds_the_lock_it_waits(fleet: CommandLine) -> None:
+    hang(fleet, "alice")
+    passes(fleet, 1)
+    with fleet.world.store.lock("fleet apply"):
+        said = passes(fleet, 1)
+    assert ("nothing is tried for alice in this pass" in said.err, tried(fleet, "alice")) == (True, [])
+    assert "alice: telegram-silent: well again" in passes(fleet, 1).err
+
+
+def test_what_only_a_person_can_mend_is_not_tried(fleet: CommandLine) -> None:
+    fleet.world.host("alice").closer = {"probe_problem": "401 Unauthorized"}
+    fleet.world.host("alice").gateway.wrong = {"channel_connected": False, "channel_error": "401 Unauthorized"}
+    passes(fleet, 2)
+    assert (tried(fleet, "alice"), titles(fleet)) == ([], [])
+    passes(fleet, 1)
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: bot-token-refused"]
+
+
+def test_a_first_pass_does_nothing_of_itself(fleet: CommandLine, state: Path) -> None:
+    """Without anything remembered, it is the first that anybody hears of it."""
+    hang(fleet, "alice")
+    found = fleet.world.client().watch(None, {}, remembers=True)
+    assert fleet.world.client().tend(found, begin(History(state)).book).lines == ()
+
+
+# --- drift ----------------------------------------------------------------------------------------------------------
+
+
+def drifting(fleet: CommandLine, **policies: str) -> None:
+    """Alice's sshd has another configuration; `policies` by patterns, with _ for *."""
+    wanted = {pattern.replace("_", "*"): DriftPolicy(word) for pattern, word in policies.items()}
+    fleet.world.change("alice", monitoring=Monitoring(drift=wanted))
+    change(fleet)
+
+
+def change(fleet: CommandLine) -> None:
+    fleet.world.host("alice").files[files.SSHD_PATH].content = b"Port 23\n"
+
+
+def is_changed(fleet: CommandLine) -> bool:
+    return fleet.world.host("alice").content(files.SSHD_PATH) == b"Port 23\n"
+
+
+def test_drift_that_may_be_fixed_is_put_back_by_the_second_pass(fleet: CommandLine) -> None:
+    drifting(fleet, sshd_="fix")
+    assert (passes(fleet, 1).code, is_changed(fleet)) == (2, True)
+    said = passes(fleet, 1)
+    assert ("alice: put back: sshd" in said.err, is_changed(fleet)) == (True, False)
+    assert (passes(fleet, 3).code, titles(fleet)) == (0, [])
+
+
+def test_drift_is_put_back_three_times_a_day_and_then_told(fleet: CommandLine) -> None:
+    drifting(fleet, _="fix")
+    for _ in range(3):
+        passes(fleet, 3)
+        assert not is_changed(fleet)
+        change(fleet)
+    said = passes(fleet, 4)
+    assert (is_changed(fleet), "drift stays" in said.err) == (True, True)
+    assert titles(fleet) == ["[demo] WARNING: alice needs somebody: drifted"]
+
+
+def test_drift_is_only_told_where_the_file_says_no_more(fleet: CommandLine) -> None:
+    drifting(fleet)
+    passes(fleet, 4)
+    assert (is_changed(fleet), titles(fleet)) == (True, ["[demo] WARNING: alice needs somebody: drifted"])
+
+
+def test_drift_that_is_to_be_ignored_is_not_told(fleet: CommandLine) -> None:
+    drifting(fleet, sshd_="ignore")
+    assert (passes(fleet, 4).code, titles(fleet), is_changed(fleet)) == (0, [], True)
+    assert fleet("apply", "alice", "--yes").code == 0
+    assert not is_changed(fleet)
+
+
+def test_the_longest_pattern_counts(fleet: CommandLine) -> None:
+    policies = Monitoring(drift={"*": DriftPolicy.FIX, "sshd*": DriftPolicy.IGNORE, "s*": DriftPolicy.WARN})
+    assert policies.policy_of("sshd.sha256") is DriftPolicy.IGNORE
+    assert policies.policy_of("sudoers") is DriftPolicy.WARN
+    assert policies.policy_of("labels.team") is DriftPolicy.FIX
+    assert Monitoring().policy_of("sshd") is DriftPolicy.WARN
+
+
+def test_nothing_is_fixed_where_other_drift_would_go_with_it(fleet: CommandLine) -> None:
+    drifting(fleet, sshd_="fix")
+    fleet.world.host("alice").files[files.SUDOERS_PATH].content += b"# mine\n"
+    passes(fleet, 4)
+    assert is_changed(fleet)
+    assert titles(fleet) == ["[demo] WARNING: alice needs somebody: drifted"]
+
+
+def test_nothing_is_fixed_where_an_apply_would_do_more(fleet: CommandLine) -> None:
+    drifting(fleet, _="fix")
+    fleet.world.change("alice", labels={"team": "red"})
+    said = passes(fleet, 2)
+    assert ("alice: drift stays: an apply would do more than that" in said.err, is_changed(fleet)) == (True, True)
+    passes(fleet, 2)
+    assert titles(fleet) == ["[demo] WARNING: alice needs somebody: drifted"]
+    assert "team" not in fleet.world.server("alice").labels
+
+
+def test_drift_is_left_by_who_only_looks(fleet: CommandLine) -> None:
+    drifting(fleet, _="fix")
+    passes(fleet, 4, "--only-look")
+    assert is_changed(fleet)
+
+
+def test_what_is_to_be_adopted_is_in_the_fleet_file_then(
+    fleet: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    wanted = {"config.*": DriftPolicy.ADOPT}
+    config = {"messages": {"ackReactionScope": "direct"}}
+    fleet.world.change("alice", config=config)
+    assert fleet("apply", "alice", "--yes").code == 0
+    fleet.world.change("alice", monitoring=Monitoring(drift=wanted))
+    host = fleet.world.host("alice")
+    host.write_config({**host.config(), "messages": {"ackReactionScope": "all"}})
+    said = passes(fleet, 1)
+    assert "fleet adopt alice config" in said.out, said
+    said = passes(fleet, 1)
+    assert "alice: taken over into" in said.err, said
+    assert "ackReactionScope: all" in file.read_text()
+
+
+FILE = """\
+fleet: demo
+cloud: {provider: sandbox}
+defaults:
+  region: nbg1
+  version: 2026.9.6
+  model: {name: claude-sonnet-4-6, key: env:MODEL}
+children:
+  alice:
+    bot: {token: env:ALICE}
+    config:
+      messages:
+        ackReactionScope: direct
+"""
