@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reconciler.errors import StateError
-from reconciler.model import AlertState, Book, Cause, Level, Seen, SlowLook, Trouble, Turn, Uptime
+from reconciler.model import AlertState, Book, Cause, Level, Seen, SlowLook, Trouble, Turn, Undelivered, Uptime
 
 FILE: Final = "monitor.sqlite"
 KEPT_CHANGES: Final = timedelta(days=90)
@@ -44,21 +44,28 @@ class History:
     def exists(self) -> bool:
         return self._path.is_file()
 
-    def remembered(self) -> tuple[Book, dict[str, SlowLook]]:
+    def remembered(self) -> tuple[Book, dict[str, SlowLook], tuple[Undelivered, ...]]:
         """What the pass before has left; nothing where there was none, or nobody can read it."""
         if not self.exists:
-            return Book(), {}
+            return Book(), {}, ()
         with self._open() as db:
             kept = dict(db.execute("select name, value from kept").fetchall())
         try:
             book = Book({(it["trouble"]["child"], _key(it)): _state(it) for it in json.loads(kept.get("book", "[]"))})
             slow = {name: SlowLook(**it) for name, it in json.loads(kept.get("slow", "{}")).items()}
+            waiting = tuple(map(_letter, json.loads(kept.get("waiting", "[]"))))
         except (ValueError, KeyError, TypeError):
-            return Book(), {}
-        return book, slow
+            return Book(), {}, ()
+        return book, slow, waiting
 
     def remember(
-        self, at: datetime, seen: Iterable[Seen], everyone: Iterable[str], book: Book, slow: Mapping[str, SlowLook]
+        self,
+        at: datetime,
+        seen: Iterable[Seen],
+        everyone: Iterable[str],
+        book: Book,
+        slow: Mapping[str, SlowLook],
+        waiting: Iterable[Undelivered] = (),
     ) -> None:
         """One pass, in one transaction."""
         everyone = set(everyone)
@@ -72,6 +79,8 @@ class History:
             db.execute("insert or replace into kept values ('book', ?)", (json.dumps(states),))
             looks = {name: asdict(it) for name, it in slow.items() if name in everyone}
             db.execute("insert or replace into kept values ('slow', ?)", (json.dumps(looks),))
+            letters = [_plain(letter) for letter in waiting]
+            db.execute("insert or replace into kept values ('waiting', ?)", (json.dumps(letters),))
             db.execute("delete from changes where at < ?", (_text(at - KEPT_CHANGES),))
             db.execute("delete from hours where hour < ?", (_hour(at - KEPT_HOURS),))
 
@@ -102,6 +111,17 @@ class History:
                 (_hour(since),),
             ).fetchall()
         return {child: Uptime(*sums) for child, *sums in rows}
+
+    def hours(self, since: datetime) -> list[tuple[str, datetime, Uptime]]:
+        """Child, the beginning of an hour, and how that was; of those that began since then."""
+        if not self.exists:
+            return []
+        with self._open() as db:
+            rows = db.execute(
+                "select child, hour, well, ill, unknown from hours where hour >= ? order by child, hour",
+                (_hour(since),),
+            ).fetchall()
+        return [(child, datetime.fromisoformat(f"{hour}:00:00+00:00"), Uptime(*sums)) for child, hour, *sums in rows]
 
     def _add(self, db: sqlite3.Connection, at: datetime, it: Seen, before: tuple[str, str, str] | None) -> None:
         if before is None or before[1:] != (it.health, it.cause):
@@ -156,7 +176,7 @@ def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _plain(state: AlertState) -> dict[str, Any]:
+def _plain(state: AlertState | Undelivered) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(state), default=lambda moment: moment.isoformat()))  # type: ignore[no-any-return]
 
 
@@ -175,6 +195,11 @@ def _state(told: Mapping[str, Any]) -> AlertState:
             "starts": tuple(map(datetime.fromisoformat, told["starts"])),
         }
     )
+
+
+def _letter(told: Mapping[str, Any]) -> Undelivered:
+    level = told["level"] and Level(told["level"])
+    return Undelivered(**{**told, "level": level, "at": datetime.fromisoformat(told["at"])})
 
 
 def _trouble(told: Mapping[str, Any]) -> Trouble:
