@@ -142,7 +142,7 @@ class Stage:
         commands = self.machines.commands_run()
         argv = [sys.executable, "-c", WATCH, *before, sys.executable, "-m", "reconciler", *words]
         done = subprocess.run(
-            argv, cwd=self.directory, env=_environment(self.directory, project), capture_output=True, text=True,
+            argv, cwd=self.directory, env=environment(self.directory, project), capture_output=True, text=True,
             timeout=SECONDS,
         )  # fmt: skip
         *said, figures = done.stderr.splitlines()
@@ -189,7 +189,7 @@ def stage(directory: Path, size: int, speed: float | None = None) -> Iterator[St
         assert machines.objections() == {}
 
 
-def _environment(directory: Path, project: Path) -> dict[str, str]:
+def environment(directory: Path, project: Path) -> dict[str, str]:
     given = {name: os.environ[name] for name in ("PATH", "VIRTUAL_ENV") if name in os.environ}
     key = keys.make_key(bytes(32)).reveal()
     return given | {"LANG": "C.UTF-8", "HOME": str(directory), "PYTHONPATH": str(project), "FLEET_KEY": key}

@@ -11,14 +11,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from reconciler import configuring, drilling, engine, importing, keys, planfile, recovery, resuscitating
-from reconciler.errors import FleetError, Refused, VaultError
+from reconciler import configuring, drilling, engine, importing, keys, planfile, recovery, resuscitating, tending
+from reconciler.errors import FleetError, LockHeld, Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
 from reconciler.living import Living
 from reconciler.manifests import NOTE
 from reconciler.memories import is_awake, is_outlived, sleeps_with
 from reconciler.model import (
+    Book,
     Child,
     Drill,
     Event,
@@ -28,6 +29,7 @@ from reconciler.model import (
     Ladder,
     NewConfig,
     Outcome,
+    Pass,
     Rescue,
     Rung,
     Secret,
@@ -110,6 +112,19 @@ class FleetClient(Living):
     def resuscitate(self, looked: Looked, wish: resuscitating.Wish) -> list[Rescue]:
         """Children are brought back, rung by rung. The caller holds the lock. Raises CloudError, SecretError."""
         return resuscitating.climb(self, looked, wish)
+
+    def tend(self, found: Pass, book: Book) -> tending.Tended:
+        """A watch does by itself what the file lets it. Where somebody else holds the lock, it says so."""
+        ill, drifted = tending.due(found, book, self.fleet), tending.to_fix(found, book, self.fleet)
+        if not ill and not drifted:
+            return tending.Tended(found)
+        try:
+            with self.lock("fleet monitor"):
+                fixed = tending.fix(self, drifted) if drifted else []
+                tended = tending.tend(self, found, book) if ill else tending.Tended(found)
+                return tending.Tended(tended.found, (*fixed, *tended.lines))
+        except LockHeld as error:
+            return tending.Tended(found, (tending.held(error, {*ill, *drifted}),))
 
     def sample(self, names: Iterable[str], count: int) -> tuple[str, ...]:
         """So many of these children, whose last drill is the longest ago."""

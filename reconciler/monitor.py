@@ -41,6 +41,7 @@ from reconciler.model import (
     SlowLook,
     Sync,
     Trouble,
+    Undelivered,
 )
 from reconciler.observe import Observation, observe
 from reconciler.planner import plan
@@ -52,6 +53,7 @@ from reconciler.steps.comparison import differences
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 from reconciler.telling import tell_all
 from reconciler.watching import Watched, look_at, sighting_of
+from reconciler.watching.measures import measures_of
 
 SECONDS_PER_REQUEST: Final = 3.0  # a third of the 3,600 an hour that Hetzner allows
 JITTER: Final = 0.2
@@ -67,6 +69,7 @@ class State:
 
     book: Book
     slow: Mapping[str, SlowLook]
+    waiting: tuple[Undelivered, ...] = ()  # what some place has not taken yet
 
     @property
     def since(self) -> dict[tuple[str, str], datetime]:
@@ -91,18 +94,16 @@ def heed(
 ) -> tuple[list[str], State, list[str]]:
     """People are told what this pass comes to: what was said, what is remembered then, and what went wrong with it.
 
-    What could not be delivered anywhere is not remembered as told, so the next pass says it.
+    What a place does not take waits for the next pass.
     """
     book, notices = told(found, before.book, fleet, remembers=remembers)
     if is_silent:
-        return [], State(before.book, found.kept), []
-    problems, delivered = tell_all(fleet, notices, teller, found.at)
-    if problems and not delivered:
-        return [], State(before.book, found.kept), problems
+        return [], State(before.book, found.kept, before.waiting), []
+    problems, waiting = tell_all(fleet, notices, before.waiting, teller, found.at)
     if fleet.alerts.ping is not None and not found.fleet and (problem := teller.ping(fleet.alerts.ping)):
         problems.append(f"the dead man's switch could not be told that all goes on: {problem}")
     said = [notice_text(fleet.name, notice, found.at)[0] for notice in notices]
-    return said, State(book, found.kept), problems
+    return said, State(book, found.kept, waiting), problems
 
 
 def preview_of(found: Pass, fleet: Fleet) -> list[tuple[str, str]]:
@@ -155,13 +156,14 @@ def told(found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True) -> tu
     Where nothing `remembers`, each pass is the first: then what is wrong is told at once.
     """
     sightings = [row.sighting for row in found.rows]
+    given_up = {row.child for row in found.rows if row.is_given_up}
     sightings.append(Sighting("", troubles=found.fleet))
 
     def rules_of(name: str) -> AlertRules:
         spec = fleet.children.get(name)
         wanted = spec.monitoring if spec is not None else Monitoring()
         return AlertRules(
-            fire_after=wanted.fire_after if remembers else 1,
+            fire_after=wanted.fire_after if remembers and name not in given_up else 1,
             clear_after=wanted.clear_after if remembers else 1,
             repeat=fleet.alerts.repeat,
             levels=frozenset(Level) if WARNING in wanted.alert_on else frozenset({Level.CRITICAL}),
@@ -191,6 +193,8 @@ def _rows(fleet: Fleet, ports: Ports, seen: Observation, children: Mapping[str, 
             findings,
             troubles,
             sighting_of(it, health, (diagnosis, findings, troubles), excuse),
+            measures_of(it),
+            it.drift,
         )
 
 

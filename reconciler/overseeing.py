@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler import monitor
-from reconciler.model import Event, Json, Level, Pass, Quiet, SecretRef, SlowLook
+from reconciler.kept import KeptDialer, room_for_lines
+from reconciler.model import Event, Fleet, Json, Level, Pass, Quiet, SecretRef, SlowLook
 from reconciler.planning import Planning
+from reconciler.ports import Ports
 from reconciler.steps import silences
 from reconciler.steps.runs import fleet_firewalls
 
@@ -15,13 +18,25 @@ from reconciler.steps.runs import fleet_firewalls
 class Overseeing(Planning):
     """Watches one fleet."""
 
+    def __init__(self, fleet: Fleet, ports: Ports) -> None:
+        super().__init__(fleet, ports)
+        self._looking = ports
+
     def note(self, event: str, **fields: Json) -> None:
         """A line in the journal, with who asks for it."""
         self._note(event, False, by=self._ports.operator, **fields)
 
+    def events(self) -> list[Event]:
+        """All that was done from this working directory, oldest first."""
+        return list(self._ports.store.events())
+
+    def stay_connected(self) -> None:
+        """From now on the lines of passes are kept open from one to the next. Whoever acts has lines of their own."""
+        self._looking = replace(self._ports, dialer=KeptDialer(self._ports.dialer, self._ports.clock, room_for_lines()))
+
     def watch(self, names: Iterable[str] | None, kept: Mapping[str, SlowLook], *, remembers: bool) -> Pass:
         """One pass of the monitor over these children, or all."""
-        return monitor.look(self.fleet, self._ports, names, kept, remembers=remembers)
+        return monitor.look(self.fleet, self._looking, names, kept, remembers=remembers)
 
     def heed(
         self, found: Pass, before: monitor.State, *, remembers: bool, is_silent: bool

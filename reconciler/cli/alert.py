@@ -58,7 +58,7 @@ def preview(settings: Settings) -> int:
     from reconciler.monitor import preview_of
 
     client = open_client(settings)
-    _, slow = open_history(settings).remembered()
+    _, slow, _ = open_history(settings).remembered()
     found = client.watch(None, slow, remembers=False)
     texts = preview_of(found, client.fleet)
     for title, body in texts:

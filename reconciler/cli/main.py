@@ -54,6 +54,9 @@ COMMANDS: Final = {
     "resuscitate": ("reconciler.cli.resuscitate:resuscitate", "Bring children back, the least that may help first."),
     "diagnose": ("reconciler.cli.diagnose:diagnose", "What is wrong with a child, why, and what mends it."),
     "monitor": ("reconciler.cli.monitor:monitor", "What is wrong with the fleet, and who is told."),
+    "monitor install": ("reconciler.cli.install:install", "Let it be looked at by systemd, cron, GitHub and others."),
+    "dashboard": ("reconciler.cli.dashboard:dashboard", "The fleet in a browser of this machine."),
+    "report": ("reconciler.cli.report:report", "The fleet on one page of HTML, to keep or to send."),
     "history": ("reconciler.cli.monitor:history", "How healthy a child was."),
     "alert": ("reconciler.cli.alert:alert", "Where alerts go: try it, and see what would be said."),
     "silence": ("reconciler.cli.alert:silence", "Hear nothing of children for a while."),
@@ -93,7 +96,7 @@ SECTIONS: Final = {
     ),
     "Looking": (
         *("list", "status", "diagnose", "logs", "events", "journal", "cost"),
-        *("monitor", "history", "alert", "silence"),
+        *("monitor", "monitor install", "dashboard", "report", "history", "alert", "silence"),
     ),
     "Users and their bots": ("onboard", "bot", "pairing", "send"),
     "Running": ("restart", "start", "stop", "reboot", "resuscitate", "rebuild", "config"),
@@ -107,7 +110,7 @@ SECTIONS: Final = {
 EXIT_CODES: Final = (
     ("0", "done, or nothing to do"),
     ("1", "an error"),
-    ("2", "there is something to do, or something is wrong (plan --detailed-exitcode, diagnose, config diff)"),
+    ("2", "there is something to do, or something is wrong (plan --detailed-exitcode, monitor, diagnose, config diff)"),
     ("3", "some children are done, others not"),
     ("4", "refused: by policy or protection, or nobody has said yes"),
     ("5", "another run holds the lock"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,11 +18,27 @@ from reconciler.errors import UsageProblem
 from reconciler.selection import Selection
 
 if TYPE_CHECKING:
+    from reconciler.api import FleetClient
     from reconciler.history import History
-    from reconciler.model import Pass
+    from reconciler.metrics import Metrics
+    from reconciler.model import Book, Pass
 
 LEAST = 10  # seconds from pass to pass
 SPANS = (timedelta(hours=24), timedelta(days=7), timedelta(days=30))
+
+
+class _Address(click.ParamType[tuple[str, int]]):
+    """9464, 127.0.0.1:9464, [::1]:9464."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+            self.fail(f"{value!r} is no address: write 9464 or 127.0.0.1:9464", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
 
 
 @click.command()
@@ -38,6 +55,20 @@ SPANS = (timedelta(hours=24), timedelta(days=7), timedelta(days=30))
 @click.option("-q", "--quiet", is_flag=True, help="Only what is wrong.")
 @click.option("-v", "--verbose", is_flag=True, help="Every check of every child.")
 @click.option("--no-alerts", is_flag=True, help="Tell nobody, whatever is wrong.")
+@click.option("--only-look", is_flag=True, help="Bring nobody back, whatever `resuscitate` in the fleet file allows.")
+@click.option(
+    "--prometheus",
+    "metrics_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write each pass there for Prometheus, by its node exporter's textfile collector.",
+)
+@click.option(
+    "--listen",
+    type=_Address(),
+    metavar="[HOST:]PORT",
+    help="With --watch: answer Prometheus there, at /metrics. 9464 means 127.0.0.1:9464.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Each pass as a line of JSON on standard output.")
 @with_settings
 def monitor(
@@ -47,33 +78,52 @@ def monitor(
     quiet: bool,
     verbose: bool,
     no_alerts: bool,
+    only_look: bool,
+    metrics_file: Path | None,
+    listen: tuple[str, int] | None,
     as_json: bool,
 ) -> int:
     """Look at everything once, say what is wrong and what mends it, and tell whom the fleet file names: fleet monitor
 
-    The same look and the same planner as those of an apply, and a closer one at each host; it changes nothing. A
-    trouble is told when it was seen in some passes on end (`monitoring: {fire_after: 3}`), once, and once more when it
+    The same look and the same planner as those of an apply, and a closer one at each host. It changes nothing, but for
+    children that the fleet file lets it bring back (`monitoring: {resuscitate: ...}`; not with --only-look). A trouble
+    is told when it was seen in some passes on end (`monitoring: {fire_after: 3}`), once, and once more when it
     is over. Exit code 2: something is wrong; 0: nothing is. With --watch it ends with Ctrl-C.
     """
     from reconciler.monitor import begin, wait_for
+    from reconciler.render.text import harmless
+    from reconciler.tending import Tended
 
     if every and every < LEAST:
         raise UsageProblem(f"--watch {every} is too often", f"the least is --watch {LEAST}")
+    if listen and every is None:
+        raise UsageProblem(
+            "--listen answers for as long as this runs", "add --watch; or write a file: --prometheus FILE"
+        )
     client, history = open_client(settings), open_history(settings)
     if every == 0:
         every = int(client.fleet.alerts.interval.total_seconds())
+    if every is not None:
+        client.stay_connected()
     names = names_of(client, selection)
     state = begin(history)
     remembers = history.exists or not os.environ.get("CI")
     if not remembers:
         click.echo("Nothing is remembered from pass to pass here, so what is wrong is told at once.", err=True)
+    metrics = _metrics(client.fleet.name, listen) if metrics_file or listen else None
     while True:
         found = client.watch(names, state.slow, remembers=remembers)
+        tended = Tended(found) if only_look else client.tend(found, state.book)
+        adopted = [] if only_look else _adopted(settings, client, found, state.book)
+        found = tended.found
         told, state, problems = client.heed(found, state, remembers=remembers, is_silent=no_alerts)
-        history.remember(found.at, (row.seen for row in found.rows), found.everyone, state.book, state.slow)
+        seen = (row.seen for row in found.rows)
+        history.remember(found.at, seen, found.everyone, state.book, state.slow, state.waiting)
+        if metrics:
+            _publish(metrics, found, history, metrics_file)
         _show(found, state.since, settings, quiet=quiet, verbose=verbose, as_json=as_json)
-        for line in (*told, *problems):
-            click.echo(line, err=True)
+        for line in (*tended.lines, *adopted, *told, *problems):
+            click.echo(harmless(line), err=True)
         if every is None:
             return 0 if found.is_well else 2
         wait_for(client.clock, every, found)
@@ -105,6 +155,47 @@ def history(settings: Settings, child: str, most: int, as_json: bool) -> int:
     else:
         show_lines([*turn_lines(turns), *uptime_lines(uptimes)], settings)
     return 0
+
+
+def _refuse_what_does_not_go(every: int | None, listen: tuple[str, int] | None) -> None:
+    if every and every < LEAST:
+        raise UsageProblem(f"--watch {every} is too often", f"the least is --watch {LEAST}")
+    if listen and every is None:
+        raise UsageProblem(
+            "--listen answers for as long as this runs", "add --watch; or write a file: --prometheus FILE"
+        )
+
+
+def _adopted(settings: Settings, client: FleetClient, found: Pass, book: Book) -> list[str]:
+    """What was taken into the fleet file, or why not, a line for each child."""
+    from reconciler.cli.edit import adopt_drift
+    from reconciler.errors import FleetError
+    from reconciler.tending import to_adopt
+
+    lines = []
+    for child in to_adopt(found, book, client.fleet):
+        try:
+            lines.append(adopt_drift(settings, client, child))
+        except FleetError as error:
+            lines.append(f"{child}: its drift could not be taken over: {error.summary}")
+    return lines
+
+
+def _publish(metrics: Metrics, found: Pass, history: History, file: Path | None) -> None:
+    metrics.show(found, {span: history.uptimes(found.at - span) for span in SPANS})
+    if file is not None:
+        metrics.write(file)
+
+
+def _metrics(fleet: str, listen: tuple[str, int] | None) -> Metrics:
+    from reconciler.metrics import Metrics
+
+    made = Metrics(fleet)
+    if listen:
+        port, _ = made.serve(*listen)
+        host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
+        click.echo(f"Prometheus is answered at http://{host}:{port}/metrics", err=True)
+    return made
 
 
 def _show(found: Pass, since: object, settings: Settings, *, quiet: bool, verbose: bool, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from reconciler.model.alerting import (
     Quiet,
     Sighting,
     Trouble,
+    Undelivered,
     Word,
 )
 from reconciler.model.backup import (
@@ -68,10 +69,18 @@ from reconciler.model.json import Json
 from reconciler.model.level import Level
 from reconciler.model.logs import ChildLog, LogLine, LogPlace, LogRequest, LogSource
 from reconciler.model.messages import Delivery, Letter, Recipients
-from reconciler.model.monitoring import WARNING, AlertPlace, AlertSettings, Maintenance, Monitoring
+from reconciler.model.monitoring import (
+    WARNING,
+    AlertPlace,
+    AlertSettings,
+    DriftPolicy,
+    Maintenance,
+    Monitoring,
+    SelfHelp,
+)
 from reconciler.model.newconfig import NewConfig
 from reconciler.model.pairing import Access, News, NewsKind, PairingRequest
-from reconciler.model.passes import Pass, Row, Seen, Turn, Uptime
+from reconciler.model.passes import Measures, Pass, Row, Seen, Turn, Uptime
 from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
 from reconciler.model.rescue import Ladder, Rescue, Try
 from reconciler.model.rungs import ASKING, Rung
@@ -141,6 +150,7 @@ __all__ = [
     "Delivery",
     "Diagnosis",
     "Diagnostic",
+    "DriftPolicy",
     "Drill",
     "Endpoints",
     "Event",
@@ -168,6 +178,7 @@ __all__ = [
     "LogSource",
     "MadeBackup",
     "Maintenance",
+    "Measures",
     "Message",
     "ModelSettings",
     "Monitoring",
@@ -200,6 +211,7 @@ __all__ = [
     "Secret",
     "SecretRef",
     "Seen",
+    "SelfHelp",
     "Server",
     "ServerCost",
     "ServerRequest",
@@ -218,6 +230,7 @@ __all__ = [
     "Trouble",
     "Try",
     "Turn",
+    "Undelivered",
     "UpdateSettings",
     "Uptime",
     "Users",

@@ -103,6 +103,17 @@ class Book:
     states: dict[tuple[str, str], AlertState] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """What a place (a reference, as the fleet file has it) was to hear `at` that moment, and has not yet."""
+
+    place: str
+    title: str
+    body: str
+    level: Level | None  # None: it is over
+    at: datetime
+
+
 class Word(StrEnum):
     """What is said of an alert."""
 

@@ -54,6 +54,32 @@ class Uptime:
 
 
 @dataclass(frozen=True, slots=True)
+class Measures:
+    """What a pass has counted of a child, for curves. None: nobody could tell. Moments are by the host's clock.
+
+    `group`, `region`, `server_type` and `version` (of the running process) are words to choose by, empty if unknown.
+    """
+
+    group: str = ""
+    region: str = ""
+    server_type: str = ""
+    version: str = ""
+    disk_free: int | None = None  # bytes, where the gateway's state is
+    memory_free: int | None = None  # bytes
+    load: float | None = None  # of fifteen minutes, per core
+    skew: float | None = None  # seconds; positive: its clock is ahead
+    up_for: float | None = None  # seconds since the gateway's process was started
+    restarts: int | None = None  # by systemd, since somebody started the unit
+    errors: int | None = None  # lines of its log, of the last five minutes
+    spent: float | None = None  # US dollars this month, where the file has a limit
+    activity: float | None = None  # epoch seconds: its channel's last sign of life, the last message in, and out
+    inbound: float | None = None
+    outbound: float | None = None
+    backup: float | None = None  # epoch seconds: when the newest was made, and when one was proven last
+    proven: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One child in a pass: `troubles` are all that is wrong, the worst first."""
 
@@ -64,16 +90,23 @@ class Row:
     findings: tuple[Finding, ...]
     troubles: tuple[Trouble, ...]
     sighting: Sighting
+    measures: Measures = Measures()
+    drift: tuple[str, ...] = ()  # paths that were changed outside
+    is_given_up: bool = False  # it was tried to bring it back, and that is over: a person is told at once
+
+    @property
+    def answers(self) -> bool | None:
+        """Whether its user gets an answer; None where nobody can tell."""
+        if self.troubles and self.troubles[0].level is Level.CRITICAL:
+            return False
+        return None if ANSWERS in self.sighting.unknown else True
 
     @property
     def seen(self) -> Seen:
         """The same as it is remembered."""
         first = self.troubles[0] if self.troubles else None
-        is_out = first is not None and first.level is Level.CRITICAL
-        answers = False if is_out else None if ANSWERS in self.sighting.unknown else True
-        return Seen(
-            self.child, str(self.health), str(first.cause) if first else "", first.text if first else "", answers
-        )
+        cause, text = (str(first.cause), first.text) if first else ("", "")
+        return Seen(self.child, str(self.health), cause, text, self.answers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+import yaml
 
 from reconciler.managed import files
 from reconciler.sandbox.anthropic import ModelRequest
@@ -241,6 +242,30 @@ def test_a_watch_finds_a_real_machine_well_and_then_what_is_wrong(story: Story) 
         story.root("systemctl stop stranger; rm /run/reboot-required")
     assert watched(story, 0) == []
     assert "HEALTHY" in story.operator.fleet("history", "ada")
+    story.operator.fleet("monitor", "--prometheus", "fleet.prom")
+    metrics = (story.operator.directory / "fleet.prom").read_text()
+    for name in ("child_answers", "host_disk_free_bytes", "gateway_up_seconds", "channel_activity_timestamp_seconds"):
+        [value] = re.findall(rf'^openclaw_deploy_{name}{{child="ada",fleet="[a-z0-9]+"}} (\S+)$', metrics, re.MULTILINE)
+        assert float(value) > 0
+    story.operator.fleet("report", "--html", "fleet.html")
+    assert "all is well" in (story.operator.directory / "fleet.html").read_text()
+
+
+def test_who_hangs_is_brought_back_by_a_watch_where_the_file_lets_it(story: Story) -> None:
+    file = story.operator.directory / "fleet.yaml"
+    before = file.read_text()
+    declared = yaml.safe_load(before)
+    declared["children"]["ada"]["monitoring"] = {"resuscitate": {"up_to": "restart"}}
+    file.write_text(yaml.safe_dump(declared, sort_keys=False))
+    story.root("systemctl kill --signal=STOP openclaw-gateway")
+    try:
+        assert watched(story, 2) == ["gateway-silent"]
+        done = story.operator.run("monitor", timeout=300)
+        assert "ada: gateway-silent: well again; tried: restart" in done.stderr, done
+        assert watched(story, 0) == []
+    finally:
+        file.write_text(before)
+    story.tell("are you back?")
 
 
 def watched(story: Story, code: int) -> list[str]:

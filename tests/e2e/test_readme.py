@@ -77,6 +77,9 @@ RUN: Final = {
     'fleet send alice --owner "Hello, I am your assistant."': 1,
     "fleet events alice -n 50": 1,  # it has no server
     "fleet monitor": 2,  # it has no server
+    "fleet monitor install systemd --print": 0,
+    "fleet monitor install github": 0,
+    "fleet report --html fleet.html": 2,
     "fleet alert preview": 0,
     "fleet silence alice --for 4h": 1,  # nothing was applied, so there is no firewall to note it at
     "fleet silence alice --end": 0,
@@ -106,6 +109,7 @@ ELSEWHERE: Final = {
     "sudo scripts/demo": ("scripts/demo", 'part "apply" apply'),  # by hand: minutes, and a sandbox of its own
     "pip install .": ("scripts/test", "pip --quiet wheel"),
     "pip install '.[sandbox]'": ("scripts/common.sh", "--require-hashes -r requirements.lock"),
+    "fleet dashboard": ("tests/unit/test_dashboard.py", '"dashboard"'),
     "fleet sandbox down": ("tests/e2e/conftest.py", '"sandbox", "down"'),
     "fleet apply --plan plan.json": ("tests/unit/test_cli_changes.py", '"apply", "--plan", out'),
     'fleet import old-pet --as alice --identity ~/.ssh/id_ed25519 --host-key "ssh-ed25519 AAAA..."': (

@@ -138,6 +138,37 @@ def test_what_could_not_be_told_is_told_by_the_next_pass(fleet: CommandLine) -> 
     assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: stopped"]
 
 
+def test_a_place_that_hears_late_hears_all_of_it_in_order_and_the_others_hear_it_once(fleet: CommandLine) -> None:
+    fleet.changes["alerts"] = AlertSettings(to=(AlertPlace(SLACK), AlertPlace(PAGER)))
+    fleet.world.host("alice").gateway.wrong = {"channel_connected": False}
+    fleet.world.teller.deaf = {str(PAGER): "503"}
+    passes(fleet, 4)
+    assert "did not reach env:FLEET_SECRET_PAGER: 503; the next pass tries again" in fleet("monitor").err
+    fleet.world.host("alice").gateway.wrong = {}
+    passes(fleet, 6)
+    assert [place for place, _, _, _ in fleet.world.teller.told] == [str(SLACK)] * 2
+    fleet.world.teller.deaf = {}
+    passes(fleet, 2)
+    late = [title for place, title, _, _ in fleet.world.teller.told if place == str(PAGER)]
+    assert late == [
+        "[demo] CRITICAL: alice gives no answer: telegram-silent",
+        "[demo] RESOLVED: alice is well again: telegram-silent",
+    ]
+    assert len(fleet.world.teller.told) == 4
+
+
+def test_what_waits_for_a_day_is_no_news_any_more(fleet: CommandLine) -> None:
+    fleet.world.host("alice").gateway.wrong = {"channel_connected": False}
+    fleet.world.teller.fails = "503"
+    passes(fleet, 4)
+    fleet.world.host("alice").gateway.wrong = {}
+    passes(fleet, 3)
+    fleet.world.clock.sleep(25 * 3600)
+    fleet.world.teller.fails = ""
+    passes(fleet, 1)
+    assert titles(fleet) == []
+
+
 def test_a_silence_is_known_to_any_machine_and_ends(fleet: CommandLine, tmp_path: Path) -> None:
     assert fleet("silence", "alice", "--for", "1h").code == 0
     assert "alice: until " in fleet("silence", "alice", "--list").out

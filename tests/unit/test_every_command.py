@@ -95,6 +95,7 @@ TABLE: Final = {
 OTHERS: Final = {
     *("init", "validate", "add", "import", "import legacy", "journal", "key recover", "key show"),
     *("quarantine clear", "quarantine list", "alert preview", "alert test"),
+    *("dashboard", "monitor install", "report"),
     *("sandbox down", "sandbox fault", "sandbox logs", "sandbox status", "sandbox up"),
 }
 
