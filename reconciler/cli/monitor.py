@@ -127,6 +127,8 @@ def monitor(
         if every is None:
             return 0 if found.is_well else 2
         wait_for(client.clock, every, found)
+        client = _as_the_file_is_now(client, settings)
+        names = names_of(client, selection)
 
 
 @click.command()
@@ -164,6 +166,24 @@ def _refuse_what_does_not_go(every: int | None, listen: tuple[str, int] | None) 
         raise UsageProblem(
             "--listen answers for as long as this runs", "add --watch; or write a file: --prometheus FILE"
         )
+
+
+def _as_the_file_is_now(client: FleetClient, settings: Settings) -> FleetClient:
+    """The same client, or one of the file as it has become; while that is wrong a watch goes on as before."""
+    from reconciler.errors import FleetError
+    from reconciler.fleet import load_fleet
+
+    if not settings.file.exists():
+        return client
+    try:
+        if load_fleet(settings.file).digest == client.fleet.digest:
+            return client
+        changed = open_client(settings)
+    except FleetError as error:
+        click.echo(f"{settings.file} is wrong by now, so it is watched as it was: {error.summary}", err=True)
+        return client
+    changed.stay_connected()
+    return changed
 
 
 def _adopted(settings: Settings, client: FleetClient, found: Pass, book: Book) -> list[str]:

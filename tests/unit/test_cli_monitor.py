@@ -19,6 +19,7 @@ from tests.extent import FULL
 from tests.fakes.clock import FakeClock
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
+from tests.fakes.worlds import make_spec
 
 SLACK, PAGER = SecretRef("env", "FLEET_SECRET_SLACK"), SecretRef("env", "FLEET_SECRET_PAGER")
 PING = SecretRef("env", "FLEET_SECRET_PING")
@@ -284,6 +285,35 @@ def test_a_watch_goes_on_as_often_as_is_said(fleet: CommandLine, monkeypatch: py
         assert all(0.85 * seconds < slept < 1.15 * seconds for slept in sleeps.slept)
         monkeypatch.undo()
     assert fleet("monitor", "--watch", "5").code == 64
+
+
+def test_a_watch_follows_the_file_and_outlives_a_wrong_one(
+    fleet: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child comes into it after the first pass; after the second it is no YAML any more."""
+    monkeypatch.chdir(tmp_path)
+    file, texts = tmp_path / "fleet.yaml", iter((FILE, "children: ["))
+    file.write_text(FILE)
+    del fleet.world.specs["carol"]
+
+    def sleep(seconds: float) -> None:
+        text = next(texts, None)
+        if text is None:
+            raise KeyboardInterrupt
+        file.write_text(text)
+        fleet.world.specs["carol"] = make_spec("carol")
+
+    monkeypatch.setattr(fleet.world.clock, "sleep", sleep)
+    said = fleet("monitor", "--json", "--watch", "60")
+    assert [len(json.loads(line)["children"]) for line in said.out.splitlines()] == [2, 3, 3]
+    assert "fleet.yaml is wrong by now, so it is watched as it was" in said.err
+
+
+FILE = """\
+fleet: demo
+cloud: {provider: sandbox}
+children: {}
+"""
 
 
 class Interrupted:
