@@ -120,9 +120,9 @@ class FleetClient(Living):
             return tending.Tended(found)
         try:
             with self.lock("fleet monitor"):
-                fixed = tending.fix(self, drifted) if drifted else []
-                tended = tending.tend(self, found, book) if ill else tending.Tended(found)
-                return tending.Tended(tended.found, (*fixed, *tended.lines))
+                fixed = tending.fix(self, found, drifted) if drifted else tending.Tended(found)
+                tended = tending.tend(self, fixed.found, book) if ill else fixed
+                return tending.Tended(tended.found, (*fixed.lines, *(tended.lines if ill else ())))
         except LockHeld as error:
             return tending.Tended(found, (tending.held(error, {*ill, *drifted}),))
 

@@ -103,23 +103,31 @@ def to_adopt(found: Pass, book: Book, fleet: Fleet) -> list[str]:
     return some
 
 
-def fix(hands: Fixing, names: Sequence[str]) -> list[str]:
-    """What came of it, a line each. What an apply would do besides is a person's. The caller holds the lock.
+def fix(hands: Fixing, found: Pass, names: Sequence[str]) -> Tended:
+    """The drift of these is put back. What an apply would do besides is a person's. The caller holds the lock.
 
     Who was mended three times in a day is left alone by the plan itself.
     """
     try:
-        planned = hands.plan(names)
+        lines, mended = _fix(hands, names)
     except FleetError as error:
-        return [f"{', '.join(names)}: drift stays: {error.summary}"]
+        return Tended(found, (f"{', '.join(names)}: drift stays: {error.summary}",))
+    rows = (_uncounted(row, Cause.DRIFTED) if row.child in mended else row for row in found.rows)
+    return Tended(replace(found, rows=tuple(rows)), tuple(lines))
+
+
+def _fix(hands: Fixing, names: Sequence[str]) -> tuple[list[str], set[str]]:
+    """What came of it, a line each, and whose is put back."""
+    planned = hands.plan(names)
     mending = tuple(it for it in planned.plan.actions if it.child in names and _mends_drift(it))
     lines = [
         f"{name}: drift stays: {_why_not(planned, name)}" for name in sorted({*names} - {it.child for it in mending})
     ]
-    if mending and not planned.plan.is_refused:
-        ended = hands.apply(replace(planned, plan=replace(planned.plan, actions=mending, shared=())), PARALLEL)
-        lines += [_fixed(it) for it in ended]
-    return lines
+    if not mending:
+        return lines, set()
+    ended = hands.apply(replace(planned, plan=replace(planned.plan, actions=mending, shared=())), PARALLEL)
+    done = {it.action.child for it in ended if it.code is OutcomeCode.DONE}
+    return [*lines, *map(_fixed, ended)], done
 
 
 def tend(hands: Hands, found: Pass, book: Book) -> Tended:
@@ -182,9 +190,11 @@ def _said(it: Rescue) -> str:
 
 
 def _after(row: Row, ended: Rescue | None) -> Row:
-    """Who is still ill says what was tried, and is told at once; who is well is seen well by the next pass."""
-    if ended is None or ended.is_well:
+    """Who is still ill says what was tried, and is told at once; who is well again wakes nobody."""
+    if ended is None:
         return row
+    if ended.is_well:
+        return _uncounted(row, ANSWERS)
     tried = ", ".join(it.rung for it in ended.tries) or "nothing"
     more = f"; by itself: {tried}; {ended.rest}"
 
@@ -193,3 +203,8 @@ def _after(row: Row, ended: Rescue | None) -> Row:
 
     sighting = replace(row.sighting, troubles=told(row.sighting.troubles))
     return replace(row, troubles=told(row.troubles), sighting=sighting, is_given_up=True)
+
+
+def _uncounted(row: Row, key: str) -> Row:
+    """It is mended by now: this pass counts neither for nor against that."""
+    return replace(row, sighting=replace(row.sighting, unknown=row.sighting.unknown | {key}))

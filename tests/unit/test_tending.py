@@ -69,6 +69,16 @@ def test_who_gives_no_answer_in_two_passes_is_brought_back_and_nobody_is_woken(f
     assert tried(fleet, "bob") == []
 
 
+def test_who_is_brought_back_wakes_nobody_also_where_the_second_pass_would_tell(fleet: CommandLine) -> None:
+    fleet.world.change("alice", monitoring=replace(HELP, fire_after=2))
+    fleet.world.change("bob", monitoring=Monitoring(fire_after=2, drift={"*": DriftPolicy.FIX}))
+    hang(fleet, "alice")
+    fleet.world.host("bob").files[files.SSHD_PATH].content = b"Port 23\n"
+    said = passes(fleet, 2)
+    assert ("alice: telegram-silent: well again" in said.err, "bob: put back: sshd" in said.err) == (True, True)
+    assert (passes(fleet, 3).code, titles(fleet)) == (0, [])
+
+
 def test_who_cannot_be_brought_back_is_told_at_once_with_what_was_tried_and_once(fleet: CommandLine) -> None:
     fleet.world.host("alice").gateway.wrong = {"channel_connected": False}
     said = passes(fleet, 2)
