@@ -19,6 +19,7 @@ ONLY_IN_FULL = {
     "test_drill.py",
     "test_following.py",
     "test_host_contract.py",
+    "test_installed_monitor.py",
     "test_interrupted_steps.py",
     "test_life_of_a_child.py",
     "test_memory.py",

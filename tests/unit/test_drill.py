@@ -366,7 +366,7 @@ class Interrupting(DirectoryStore):
 
     def __init__(self, world: FakeFleet, *at: str) -> None:
         super().__init__(world.state, world.clock)
-        self.at, self.go_on = at, threading.Event()
+        self.at, self.go_on, self.before = at, threading.Event(), {*threading.enumerate()}
 
     def append(self, event: Event, durable: bool) -> None:
         super().append(event, durable)
@@ -379,7 +379,7 @@ class Interrupting(DirectoryStore):
         """What the interrupt has left behind comes to its end."""
         self.go_on.set()
         for thread in threading.enumerate():
-            if thread.name.startswith("ThreadPoolExecutor"):
+            if thread.name.startswith("ThreadPoolExecutor") and thread not in self.before:
                 thread.join(60)
 
 

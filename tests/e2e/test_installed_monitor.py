@@ -1,0 +1,160 @@
+"""`fleet monitor install` on a real machine: its systemd and its cron call passes there, which see a real child.
+
+The machine is the child itself: it looks after its own fleet, by the sandbox's cloud, which is lent to it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sysconfig
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from reconciler.sandbox.client import SandboxClient
+from reconciler.sandbox.info import SandboxInfo
+from reconciler.sandbox.network import listen_in_switch
+from reconciler.sandbox.paths import Paths
+from tests.e2e.machinery import wait_until
+from tests.e2e.minds import NEWER, Story, told
+
+pytestmark = pytest.mark.e2e
+
+PROJECT: Final = Path(__file__).parents[2]
+PLACE: Final = "/opt/watcher"
+LENT: Final = 40999  # the port at which machines reach the cloud
+LARGE: Final = ("__pycache__", "mypy*", "playwright*", "ruff*", "hypothesis*", "pip*", "grimp*", "*.pyi")
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """A machine with the tool, a fleet file and its secrets on it."""
+
+    story: Story
+    name: str
+
+    def fleet(self, *words: str) -> str:
+        line = f"cd {PLACE}/fleet && HOME=/root PYTHONPATH={PLACE}/lib python3 -m reconciler {' '.join(words)} 2>&1"
+        return self.story.root(line)
+
+    def passes(self) -> int:
+        """How many are remembered there, by when the last one was."""
+        return int(self.story.root(f"stat -c %Y {PLACE}/fleet/state/monitor.sqlite-wal 2>/dev/null || echo 0"))
+
+    def forget(self) -> None:
+        self.story.root(f"rm -f {PLACE}/fleet/state/monitor.sqlite*")
+
+
+@pytest.fixture(scope="module")
+def watcher(sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory, operator_home: Path) -> Iterator[Watcher]:
+    with told(sandbox, tmp_path_factory.mktemp("watcher"), operator_home) as story, lent() as endpoint:
+        story.declare(NEWER)
+        story.operator.fleet("apply", "--yes", timeout=900)
+        name = story.operator.directory.name
+        put_the_tool(machine_root(story.machine()), story, name, endpoint)
+        yield Watcher(story, name)
+
+
+def test_systemd_calls_it_once_installed_twice_and_no_more_when_it_is_taken_away(watcher: Watcher) -> None:
+    said = watcher.fleet("monitor", "install", "systemd")
+    unit = f"fleet-monitor-{watcher.name}"
+    assert f"Running: {unit}.timer" in said
+    assert "It is there already" in watcher.fleet("monitor", "install", "systemd")
+    wait_until(lambda: watcher.passes() > 0, "a pass by systemd", 120)
+    state = f"systemctl show -p Result -p ActiveState --value {unit}.service"
+    wait_until(lambda: "inactive" in watcher.story.root(state), "its end", 60)
+    assert "success" in watcher.story.root(state), watcher.story.root(f"journalctl -u {unit} -n 30 --no-pager")
+    assert "HEALTHY" in watcher.fleet("history", "ada")
+    watcher.fleet("monitor", "install", "systemd", "--remove")
+    assert watcher.story.root(
+        f"systemctl list-unit-files --no-legend '{unit}*'; ls /etc/systemd/system/{unit}* 2>&1; true"
+    ) in (
+        "",
+        f"ls: cannot access '/etc/systemd/system/{unit}*': No such file or directory",
+    )
+
+
+def test_cron_calls_it_every_minute(watcher: Watcher) -> None:
+    watcher.forget()
+    assert "Written: its lines in the crontab of root" in watcher.fleet("monitor", "install", "cron")
+    watcher.story.root("systemctl is-active cron || systemctl start cron")
+    wait_until(lambda: watcher.passes() > 0, "a pass by cron", 150)
+    first = watcher.passes()
+    wait_until(lambda: watcher.passes() > first, "the next one", 150)
+    assert "HEALTHY" in watcher.fleet("history", "ada")
+    assert "Deleted" in watcher.fleet("monitor", "install", "cron", "--remove")
+    assert watcher.story.root("crontab -l 2>/dev/null | grep -c fleet-monitor; true") == "0"
+
+
+# --- the tool on a machine of the sandbox ---------------------------------------------------------------------------
+
+
+def put_the_tool(root: Path, story: Story, name: str, endpoint: str) -> None:
+    """Its packages, its source, a fleet file that wants a pass each minute, and secrets where they are looked for."""
+    site, place = Path(sysconfig.get_paths()["purelib"]), root / PLACE.lstrip("/")
+    shutil.copytree(site, place / "lib", symlinks=True, ignore=shutil.ignore_patterns(*LARGE))
+    shutil.copytree(PROJECT / "reconciler", place / "lib/reconciler", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "schemas", place / "lib/schemas")
+    fleet = yaml.safe_load((story.operator.directory / "fleet.yaml").read_text())
+    (place / "fleet").mkdir()
+    (place / "fleet/fleet.yaml").write_text(yaml.safe_dump({**fleet, "monitoring": {"interval": "1m"}}))
+    home = root / "root/.config/openclaw-deploy"
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(story.operator.home / f".config/openclaw-deploy/{name}.key", home / f"{name}.key")
+    (home / f"{name}.key").chmod(0o600)
+    token = Paths.default().token.read_text().strip()
+    (home / f"{name}.env").write_text(f"PYTHONPATH='{PLACE}/lib'\nFLEET_SANDBOX_TOKEN='{token}'\n")
+    (home / f"{name}.env").chmod(0o600)
+    info = Paths.default().info.read_text().replace(SandboxInfo.from_file(Paths.default().info).endpoint, endpoint)
+    told_there = root / str(Paths.default().info).lstrip("/")
+    told_there.parent.mkdir(exist_ok=True)
+    told_there.write_text(info)
+
+
+def machine_root(machine: int) -> Path:
+    """The root directory of a running machine, as its first process sees it."""
+    found = subprocess.run(
+        ["pgrep", "-f", f"systemd-nspawn .*--machine=fsb-{machine} "], capture_output=True, text=True
+    )
+    for outer in found.stdout.split():
+        inner = subprocess.run(["pgrep", "-P", outer], capture_output=True, text=True, check=False).stdout.split()
+        for number in inner:
+            if Path(f"/proc/{number}/comm").read_text().strip() == "systemd":
+                return Path(f"/proc/{number}/root")
+    raise AssertionError(f"machine {machine} does not run")
+
+
+@contextmanager
+def lent() -> Iterator[str]:
+    """The cloud's endpoint, at an address that machines reach."""
+    info = SandboxInfo.from_file(Paths.default().info)
+    target = "127.0.0.1", urlsplit(info.endpoint).port
+    with listen_in_switch(info.service, LENT) as listener:
+        threading.Thread(target=_serve, args=(listener, target), daemon=True).start()
+        yield f"http://{info.service}:{LENT}/v1"
+
+
+def _serve(listener: socket.socket, target: tuple[str, int | None]) -> None:
+    with suppress(OSError):
+        while True:
+            near, _ = listener.accept()
+            far = socket.create_connection(target)
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
