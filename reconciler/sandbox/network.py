@@ -45,6 +45,9 @@ table bridge sandbox {{
 
 _OURS = re.compile(r"fsb-(switch|\d+)")
 _BRIDGE = "switch"
+# Else a bridge has the lowest of its ports' addresses, another one whenever a machine comes or goes: for seconds nobody
+# who has spoken to it before gets through.
+_BRIDGE_MAC = "96:00:ff:ff:ff:fe"
 _ROUTE_PROTOCOL = "79"  # marks our unreachable route, so that `down` finds it without any note
 _CLONE_NEWNET = 0x40000000
 
@@ -68,7 +71,7 @@ def switch_up(subnet: IPv4Network) -> None:
     _ip("netns", "add", SWITCH)
     _ip("link", "add", OPERATOR_LINK, "type", "veth", "peer", "name", "operator", "netns", SWITCH)
     _switch(
-        f"link add {_BRIDGE} type bridge mcast_snooping 0",
+        f"link add {_BRIDGE} address {_BRIDGE_MAC} type bridge mcast_snooping 0",
         f"addr add {service} dev {_BRIDGE}",
         f"addr add {METADATA_ADDRESS}/32 dev {_BRIDGE}",
         f"link set operator master {_BRIDGE} up",

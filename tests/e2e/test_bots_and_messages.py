@@ -257,6 +257,7 @@ def test_who_hangs_is_brought_back_by_a_watch_where_the_file_lets_it(story: Stor
     declared = yaml.safe_load(before)
     declared["children"]["ada"]["monitoring"] = {"resuscitate": {"up_to": "restart"}}
     file.write_text(yaml.safe_dump(declared, sort_keys=False))
+    wait_until(lambda: not excuse(story), "it has been up for two minutes", 180)
     story.root("systemctl kill --signal=STOP openclaw-gateway")
     try:
         assert watched(story, 2) == ["gateway-silent"]
@@ -266,6 +267,11 @@ def test_who_hangs_is_brought_back_by_a_watch_where_the_file_lets_it(story: Stor
     finally:
         file.write_text(before)
     story.tell("are you back?")
+
+
+def excuse(story: Story) -> str:
+    said = json.loads(story.operator.fleet("monitor", "--json", code=None))["children"]["ada"]
+    return str(said.get("excuse") or "")
 
 
 def watched(story: Story, code: int) -> list[str]:

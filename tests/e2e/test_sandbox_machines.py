@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.sandbox import lifecycle
+from reconciler.sandbox import lifecycle, network
 from reconciler.sandbox.machine import NspawnMachines
 from reconciler.sandbox.paths import Paths
 from reconciler.sandbox.ports import MachineSpec
@@ -149,3 +149,23 @@ def _until(holds: Callable[[], bool], timeout: float = 40.0) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.1)
+
+
+def test_the_switch_keeps_its_address_whatever_comes_and_goes(lab: Lab) -> None:
+    """Whoever has spoken to the cloud's services knows them by it, and would get no answer for seconds."""
+
+    def address() -> str:
+        shown = subprocess.run(
+            ["ip", "-n", network.SWITCH, "-o", "link", "show", "switch"], capture_output=True, text=True
+        )
+        return shown.stdout.split("link/ether ")[1].split()[0]
+
+    before, others = address(), range(900_101, 900_107)
+    for number in others:
+        network.machine_up(number)
+    try:
+        assert address() == before
+    finally:
+        for number in others:
+            network.machine_down(number)
+    assert address() == before
