@@ -141,6 +141,7 @@ def test_it_is_used_by_keys_alone(browser: Browser, address: str) -> None:
         page.keyboard.type("alice")
         expect(page.locator("table.fleet tbody a")).to_have_count(1)
         page.keyboard.press("Escape")
+        assert page.input_value("#text") == "alice"
         page.keyboard.press("j")
         assert page.evaluate("document.activeElement.innerText") == "alice"
         page.keyboard.press("Enter")

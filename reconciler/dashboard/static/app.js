@@ -3,7 +3,10 @@
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.matches("input, select, textarea");
-  if (event.key === "Escape" && typing) event.target.blur();
+  if (event.key === "Escape" && typing) {
+    event.preventDefault(); // a browser would empty the filter
+    event.target.blur();
+  }
   if (typing) return;
   if (event.key === "/") {
     const filter = document.querySelector("#text");
