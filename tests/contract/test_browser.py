@@ -184,6 +184,13 @@ def test_it_asks_again_by_itself(browser: Browser, address: str, fleet: CommandL
         seen.page.wait_for_event("response", lambda it: "/table" in it.url, timeout=20_000)
 
 
+def test_who_has_found_a_child_by_keys_stays_there_when_it_asks_again(browser: Browser, address: str) -> None:
+    with opened(browser, address, DESK) as seen:
+        seen.page.keyboard.press("j")
+        seen.page.wait_for_event("response", lambda it: "/table" in it.url, timeout=20_000)
+        expect(seen.page.get_by_role("link", name="carol")).to_be_focused()
+
+
 def test_it_works_without_scripts(browser: Browser, address: str) -> None:
     context = browser.new_context(java_script_enabled=False, viewport=DESK)  # type: ignore[arg-type]
     page = context.new_page()
