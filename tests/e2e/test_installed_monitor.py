@@ -32,7 +32,7 @@ pytestmark = pytest.mark.e2e
 PROJECT: Final = Path(__file__).parents[2]
 PLACE: Final = "/opt/watcher"
 LENT: Final = 40999  # the port at which machines reach the cloud
-LARGE: Final = ("__pycache__", "mypy*", "playwright*", "ruff*", "hypothesis*", "pip*", "grimp*", "*.pyi")
+LARGE: Final = ("__pycache__", "mypy", "mypyc", "playwright", "hypothesis", "pip", "grimp", "*.pyi")
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,13 @@ class Watcher:
     name: str
 
     def fleet(self, *words: str) -> str:
-        line = f"cd {PLACE}/fleet && HOME=/root PYTHONPATH={PLACE}/lib python3 -m reconciler {' '.join(words)} 2>&1"
-        return self.story.root(line)
+        """As root who has logged in as that: of who calls sudo it would be the account."""
+        environment = f"env -u SUDO_USER HOME=/root PYTHONPATH={PLACE}/lib"
+        return self.story.root(f"cd {PLACE}/fleet && {environment} python3 -m reconciler {' '.join(words)} 2>&1")
 
     def passes(self) -> int:
         """How many are remembered there, by when the last one was."""
-        return int(self.story.root(f"stat -c %Y {PLACE}/fleet/state/monitor.sqlite-wal 2>/dev/null || echo 0"))
+        return int(self.story.root(f"stat -c %Y {PLACE}/fleet/state/monitor.sqlite 2>/dev/null || echo 0"))
 
     def forget(self) -> None:
         self.story.root(f"rm -f {PLACE}/fleet/state/monitor.sqlite*")
@@ -102,8 +103,9 @@ def put_the_tool(root: Path, story: Story, name: str, endpoint: str) -> None:
     """Its packages, its source, a fleet file that wants a pass each minute, and secrets where they are looked for."""
     site, place = Path(sysconfig.get_paths()["purelib"]), root / PLACE.lstrip("/")
     shutil.copytree(site, place / "lib", symlinks=True, ignore=shutil.ignore_patterns(*LARGE))
-    shutil.copytree(PROJECT / "reconciler", place / "lib/reconciler", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(PROJECT / "schemas", place / "lib/schemas")
+    for name_of_it in ("reconciler", "schemas"):
+        left_out = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / name_of_it, place / "lib" / name_of_it, ignore=left_out, dirs_exist_ok=True)
     fleet = yaml.safe_load((story.operator.directory / "fleet.yaml").read_text())
     (place / "fleet").mkdir()
     (place / "fleet/fleet.yaml").write_text(yaml.safe_dump({**fleet, "monitoring": {"interval": "1m"}}))
