@@ -149,9 +149,15 @@ def _serve(listener: socket.socket, target: tuple[str, int | None]) -> None:
     with suppress(OSError):
         while True:
             near, _ = listener.accept()
-            far = socket.create_connection(target)
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+            threading.Thread(target=_forward, args=(near, target), daemon=True).start()
+
+
+def _forward(near: socket.socket, target: tuple[str, int | None]) -> None:
+    with near, socket.create_connection(target) as far:
+        back = threading.Thread(target=_pump, args=(far, near), daemon=True)
+        back.start()
+        _pump(near, far)
+        back.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
