@@ -56,10 +56,6 @@ class Metrics(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         return self._families
 
-    def text(self) -> bytes:
-        """In the text format 0.0.4."""
-        return exposition.generate_latest(self._registry)
-
     def write(self, path: Path) -> None:
         """Whole or not at all, as a node exporter's textfile collector wants it. Raises StateError."""
         try:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from reconciler.model import Fleet, SecretRef
     from reconciler.schedules import Schedule
 
-VARIABLE = "FLEET_KEY"  # secrets/fleet_key.py
 PLACES = ("systemd", "cron", "openclaw", "github", "prometheus", "grafana")
 _FILES = {
     "github": ".github/workflows/fleet-monitor.yaml",
@@ -155,6 +154,8 @@ def _schedule(fleet: Fleet, settings: Settings, *, elsewhere: bool) -> Schedule:
 
 def _objection(place: SecretRef) -> str:
     """Why a workflow cannot have it; empty where it can."""
+    from reconciler.secrets.fleet_key import VARIABLE
+
     if place.source != "env":
         return f"{place} is not there"
     is_allowed = place.locator.startswith("FLEET_SECRET_") or str(place) == f"env:{VARIABLE}"

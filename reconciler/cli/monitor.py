@@ -55,7 +55,9 @@ class _Address(click.ParamType[tuple[str, int]]):
 @click.option("-q", "--quiet", is_flag=True, help="Only what is wrong.")
 @click.option("-v", "--verbose", is_flag=True, help="Every check of every child.")
 @click.option("--no-alerts", is_flag=True, help="Tell nobody, whatever is wrong.")
-@click.option("--only-look", is_flag=True, help="Bring nobody back, whatever `resuscitate` in the fleet file allows.")
+@click.option(
+    "--only-look", is_flag=True, help="Mend nothing, whatever `resuscitate` and `drift` in the fleet file allow."
+)
 @click.option(
     "--prometheus",
     "metrics_file",
@@ -86,8 +88,8 @@ def monitor(
     """Look at everything once, say what is wrong and what mends it, and tell whom the fleet file names: fleet monitor
 
     The same look and the same planner as those of an apply, and a closer one at each host. It changes nothing, but for
-    children that the fleet file lets it bring back (`monitoring: {resuscitate: ...}`; not with --only-look). A trouble
-    is told when it was seen in some passes on end (`monitoring: {fire_after: 3}`), once, and once more when it
+    what the fleet file lets it mend (`monitoring: {resuscitate: ..., drift: ...}`; not with --only-look). A trouble is
+    told when it was seen in some passes on end (`monitoring: {fire_after: 3}`), once, and once more when it
     is over. Exit code 2: something is wrong; 0: nothing is. With --watch it ends with Ctrl-C.
     """
     from reconciler.monitor import begin, wait_for
