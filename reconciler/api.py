@@ -68,14 +68,17 @@ class FleetClient(Living):
         allow_sources: str | None = None,
         allow_cmd: tuple[str, ...] = (),
         key: Secret | None = None,
+        only_looks: bool = False,
     ) -> FleetClient:
         """Read and check the file. What its references may be is as secrets/allowed.py has it.
 
-        `key` is used instead of the fleet key that is found. Raises ConfigError, SecretError.
+        `key` is used instead of the fleet key that is found; for who `only_looks` that may be a probe key. Raises
+        ConfigError, SecretError.
         """
         fleet = load_fleet(path)
         state = state_dir or path.parent / "state"
-        return cls(fleet, build_ports(fleet, state, progress or _silent, allow_sources, allow_cmd, key))
+        ports = build_ports(fleet, state, progress or _silent, allow_sources, allow_cmd, key, only_looks=only_looks)
+        return cls(fleet, ports)
 
     def of(self, fleet: Fleet) -> FleetClient:
         """The same, as it would be with another fleet file."""

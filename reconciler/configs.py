@@ -13,13 +13,12 @@ from reconciler import commands
 from reconciler.diff import changes, same, value_at
 from reconciler.errors import FleetError, HostError, UsageProblem
 from reconciler.managed import files
-from reconciler.managed.config import MANAGED_KEYS, free_keys, read_config
+from reconciler.managed.config import LARGEST_CONFIG, MANAGED_KEYS, free_keys, read_config
 from reconciler.masking import is_deep, masked_path, masked_value
 from reconciler.model import Change, Child, ChildConfig, ChildSpec, ConfigKey, Json, Owner
 from reconciler.ports import Host, OnEach
 from reconciler.steps.comparison import differences
 from reconciler.steps.configuring import readable
-from reconciler.steps.gateway import LARGEST_CONFIG
 
 _PART: Final = r'(?:"(?:[^"\\]|\\.)*"|[^."]+)'
 _LEFT: Final = "leave it to the agent, or let the key name where it lies"

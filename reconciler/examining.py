@@ -8,18 +8,17 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from reconciler import commands
 from reconciler.answers import examination_of
+from reconciler.commands import forced
+from reconciler.commands.gateway import NO_FILE
 from reconciler.diagnosis import Case, diagnose
 from reconciler.errors import CommandFailed, FleetError, HostTimedOut
 from reconciler.managed import files
-from reconciler.managed.config import BASE_URL_OF_PROVIDER, refusal_of
+from reconciler.managed.config import CHECK_MB, refusal_of
+from reconciler.managed.questions import closer_look, config_question, model_question
 from reconciler.model import Child, Diagnosis, Endpoints, Examination, Secret, SlowLook
 from reconciler.ports import Host, OnEach
 from reconciler.redaction import Redactor
-from reconciler.steps.gateway import LARGEST_CONFIG
-from reconciler.steps.mending import CHECK_MB
-from reconciler.steps.probing import closer_look
 from reconciler.steps.versions import linked
 
 _MOST_TEXT: Final = 4000  # characters; cut again where it was masked
@@ -72,34 +71,31 @@ def _examine(child: Child, host: Host, endpoints: Endpoints) -> Examination:
     return examined
 
 
-def _config_problem(child: Child, host: Host) -> str | None:
+def _config_problem(child: Child, host: Host, *, by_word: bool = False) -> str | None:
     """Why the release that is there would not start with openclaw.json as it lies there; empty where it would.
 
     None where nobody can tell: the check takes memory (facts on real gateways, section 2), and may not come to its end.
     """
-    facts, version = child.facts, linked(child.facts) if child.facts is not None else None
-    if facts is None or version is None or facts.memory_free_mb < CHECK_MB:
+    facts = child.facts
+    if facts is None or linked(facts) is None or facts.memory_free_mb < CHECK_MB:
         return None
-    read = host.run(commands.read_file(files.CONFIG_PATH))
-    if len(read.stdout) >= LARGEST_CONFIG:
-        return None
-    if read.exit_code != 0 or not read.stdout.strip():
-        return f"{files.CONFIG_PATH} is not there, or empty"
-    answer = host.run(commands.validate_config(version, files.NODE_VERSION, read.stdout))
+    question = config_question()
+    answer = host.run(forced.ask(forced.CONFIG, question.timeout, check=False) if by_word else question)
     if answer.exit_code == 0:
         return ""
+    if answer.exit_code == NO_FILE:
+        return f"{files.CONFIG_PATH} is not there, or empty"
     why = refusal_of(answer.stdout)
     return None if why is None else f"{files.CONFIG_PATH}: {why}"
 
 
-def _model(child: Child, host: Host, endpoints: Endpoints) -> str:
-    if child.spec is None:
+def _model(child: Child, host: Host, endpoints: Endpoints, *, by_word: bool = False) -> str:
+    question = model_question(child.spec.model.provider, endpoints) if child.spec is not None else None
+    if question is None or child.spec is None:
         return ""
-    provider = child.spec.model.provider
-    url = endpoints.model_base_url or BASE_URL_OF_PROVIDER.get(provider)
-    if url is None:
-        return ""
-    return host.run(commands.ask_for_models(url, provider)).stdout.decode("utf-8", "replace").strip()[:40]
+    if by_word:
+        question = forced.ask(forced.models_of(child.spec.model.provider), question.timeout, check=False)
+    return host.run(question).stdout.decode("utf-8", "replace").strip()[:40]
 
 
 # --- what a watch asks slowly ----------------------------------------------------------------------------------------
@@ -114,8 +110,11 @@ def look_slowly(
     kept: Mapping[str, SlowLook],
     *,
     at_once: bool,
+    by_word: bool = False,
 ) -> dict[str, SlowLook]:
     """What is known of each child after asking those of whom something is due. Raises CloudError.
+
+    `by_word`: as who has a probe key asks.
 
     The provider is asked once an hour, each child at a moment of its own; with `at_once` also of whom nobody has asked
     yet. A configuration is judged when it is another than the gateway has started with, or than was judged last.
@@ -128,7 +127,11 @@ def look_slowly(
     some = [name for name, wanted in due.items() if any(wanted)]
     answers: Mapping[str, SlowLook | FleetError] = {}
     if some:
-        answers = on_each(some, lambda name, host: _asked(children[name], host, known[name], due[name], endpoints))
+
+        def ask(name: str, host: Host) -> SlowLook:
+            return _asked(children[name], host, known[name], due[name], endpoints, by_word=by_word)
+
+        answers = on_each(some, ask)
     return {**known, **{name: it for name, it in answers.items() if isinstance(it, SlowLook)}}
 
 
@@ -164,12 +167,21 @@ def _asks_model(name: str, child: Child, before: SlowLook) -> bool:
     return before.asked_at is None or before.asked_at < began
 
 
-def _asked(child: Child, host: Host, before: SlowLook, wanted: tuple[bool, bool], endpoints: Endpoints) -> SlowLook:
+def _asked(
+    child: Child,
+    host: Host,
+    before: SlowLook,
+    wanted: tuple[bool, bool],
+    endpoints: Endpoints,
+    *,
+    by_word: bool,
+) -> SlowLook:
     assert child.examined is not None
     asks_model, asks_config = wanted
     slow = before
     if asks_model:
-        slow = replace(slow, asked_at=child.examined.clock, model=_model(child, host, endpoints))
+        slow = replace(slow, asked_at=child.examined.clock, model=_model(child, host, endpoints, by_word=by_word))
     if asks_config:
-        slow = replace(slow, config_at=child.examined.config_at, config_problem=_config_problem(child, host))
+        problem = _config_problem(child, host, by_word=by_word)
+        slow = replace(slow, config_at=child.examined.config_at, config_problem=problem)
     return slow

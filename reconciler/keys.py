@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from functools import lru_cache
 
@@ -28,11 +29,13 @@ from reconciler.errors import SecretError
 from reconciler.model import Secret, SecretRef
 
 KEY_PREFIX = "fleet-key-1-"
+PROBE_PREFIX = "fleet-probe-1-"  # then the fleet-id, a hyphen, and 43 characters
 KEY_BYTES = 32
 REMEMBERED = 8192  # derived keys: one apply asks for each several times, and none of them ever changes
 
 _SALT = b"openclaw-deploy fleet key 1"
 _SSH_TYPE = b"ssh-ed25519"
+_PROBE = re.compile(PROBE_PREFIX + r"([0-9a-f]{16})-([A-Za-z0-9_-]{43})")
 
 
 def make_key(random_bytes: bytes) -> Secret:
@@ -54,8 +57,60 @@ def fingerprint(key: Secret) -> str:
 
 
 def fleet_id(key: Secret) -> str:
-    """16 lower-case hex digits: the label by which the cloud's resources are known as this fleet's."""
+    """16 lower-case hex digits: the label by which the cloud's resources are known as this fleet's.
+
+    A probe key has it in its text; of all else here it opens nothing, and SecretError says so.
+    """
+    if is_probe_key(key):
+        return _probe_parts(key)[0]
     return _derive(key, "fleet id", length=8).hex()
+
+
+def probe_key(key: Secret, generation: int) -> Secret:
+    """The key of who only looks: `fleet-probe-1-`, the fleet-id, and 43 characters; nothing leads back from it.
+
+    With another generation it is another one, and hosts take only that of the fleet file.
+    """
+    return Secret(f"{PROBE_PREFIX}{fleet_id(key)}-{_base64url(_derive(key, 'probe', generation=generation))}")
+
+
+def is_probe_key(key: Secret) -> bool:
+    """By its first characters."""
+    return key.reveal().startswith(PROBE_PREFIX)
+
+
+def parse_probe_key(text: Secret) -> Secret:
+    """The same without surrounding white space. Raises SecretError, which does not repeat it."""
+    key = Secret(text.reveal().strip())
+    _probe_parts(key)
+    return key
+
+
+@lru_cache(REMEMBERED)
+def probe_login_key(probe: Secret, uid: str) -> Secret:
+    """The OpenSSH private key of a probe key for the child with this uid: its host answers questions to it."""
+    return _ssh_private_key(_expanded(_probe_parts(probe)[1], "ssh probe", uid))
+
+
+@lru_cache(REMEMBERED)
+def probe_login_public_key(key: Secret, generation: int, uid: str) -> str:
+    """The public half of that, from the fleet key."""
+    return _ssh_public_half(_expanded(_derive(key, "probe", generation=generation), "ssh probe", uid))
+
+
+def host_key_label(public: str) -> str:
+    """A host's public key as the value of a label: 52 characters of base32, for a label takes 63."""
+    point = base64.b64decode(public.split()[1])[-KEY_BYTES:]
+    return base64.b32encode(point).decode().rstrip("=").lower()
+
+
+def host_key_of_label(label: str) -> str | None:
+    """`ssh-ed25519 AAAA...` of such a label; None of what is none."""
+    try:
+        point = base64.b32decode(label.upper() + "====")
+    except binascii.Error:
+        return None
+    return _ssh_public_text(point) if len(point) == KEY_BYTES else None
 
 
 @lru_cache(REMEMBERED)
@@ -156,26 +211,53 @@ def sandbox_model_key(key: Secret, reference: SecretRef) -> Secret:
 
 
 def _derive(key: Secret, purpose: str, subject: str = "", generation: int = 0, *, length: int = KEY_BYTES) -> bytes:
+    return _expanded(_bytes_of(key), purpose, subject, generation, length=length)
+
+
+def _expanded(raw: bytes, purpose: str, subject: str = "", generation: int = 0, *, length: int = KEY_BYTES) -> bytes:
     """HKDF's info carries each part with its length before it, so no two lists of parts give the same bytes."""
     parts = (purpose.encode(), subject.encode(), str(generation).encode())
     info = b"".join(_packed(part) for part in parts)
-    return HKDF(algorithm=hashes.SHA256(), length=length, salt=_SALT, info=info).derive(_bytes_of(key))
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=_SALT, info=info).derive(raw)
 
 
 def _bytes_of(key: Secret) -> bytes:
+    if is_probe_key(key):
+        raise SecretError(
+            "this is a probe key, which can only look: this needs the fleet key",
+            "`fleet monitor`, `report` and `dashboard` take a probe key; do this where the fleet key is.",
+        )
     text = key.reveal()
-    encoded = text.removeprefix(KEY_PREFIX)
-    try:
-        raw = base64.b64decode(encoded + "=", altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    # The second comparison refuses a last character that carries bits which nobody would ever miss.
-    if not text.startswith(KEY_PREFIX) or len(raw) != KEY_BYTES or _base64url(raw) != encoded:
+    raw = _whole(text.removeprefix(KEY_PREFIX)) if text.startswith(KEY_PREFIX) else None
+    if raw is None:
         raise SecretError(
             "this is not a fleet key",
             f"A fleet key is one line: {KEY_PREFIX} and 43 characters, as `fleet init` wrote it. Copy it again.",
         )
     return raw
+
+
+def _probe_parts(key: Secret) -> tuple[str, bytes]:
+    """The fleet-id in a probe key, and its 32 bytes."""
+    text = key.reveal()
+    found = _PROBE.fullmatch(text)
+    raw = _whole(found[2]) if found else None
+    if found is None or raw is None:
+        raise SecretError(
+            "this is not a probe key",
+            f"A probe key is one line that begins with {PROBE_PREFIX}. Export it again: fleet key export --read-only",
+        )
+    return found[1], raw
+
+
+def _whole(encoded: str) -> bytes | None:
+    """32 bytes in base64url; None of what is not exactly that."""
+    try:
+        raw = base64.b64decode(encoded + "=", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    # The second comparison refuses a last character that carries bits which nobody would ever miss.
+    return raw if len(raw) == KEY_BYTES and _base64url(raw) == encoded else None
 
 
 def _ssh_private_key(seed: bytes) -> Secret:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler import keys
 from reconciler.alerting import advance
 from reconciler.checks import judge
 from reconciler.diagnosis import Case
@@ -133,7 +134,15 @@ def look(
         told = Trouble("", Cause.CLOUD_SILENT, Level.CRITICAL, "api", error.summary, mend)
         return Pass(began, ports.clock.monotonic() - clock, fleet=(told,), everyone=everyone, kept=kept)
     children = {name: child for name, child in seen.children.items() if child.spec is not None}
-    slow = look_slowly(children, _on_each(fleet, ports, children), ports.endpoints, kept, at_once=not remembers)
+    by_word = keys.is_probe_key(ports.fleet_key)
+    slow = look_slowly(
+        children,
+        _on_each(fleet, ports, children),
+        ports.endpoints,
+        kept,
+        at_once=not remembers,
+        by_word=by_word,
+    )
     children = {name: with_slow(child, slow[name]) if name in slow else child for name, child in children.items()}
     own = _own_network(children)
     rows = tuple(_rows(fleet, ports, seen, children, began))

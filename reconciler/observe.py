@@ -49,7 +49,7 @@ from reconciler.ownership import Owned, name_before, settle
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.firewalls import firewall_changes, wanted_firewalls
-from reconciler.steps.probing import RESOLVED, as_applied, probe, watch
+from reconciler.steps.probing import DERIVED, RESOLVED, as_applied, probe, watch
 from reconciler.steps.quarantine import known_to_hosts, quarantined
 from reconciler.steps.runs import UNFINISHED, fleet_firewalls, may_be_unfinished, open_runs, run_changes
 from reconciler.steps.server import not_to_be_had, server_name
@@ -218,7 +218,8 @@ def _knowing(child: Child, fleet: Fleet, trees: Mapping[Key, str], ports: Ports,
         return replace(child, obstacle=unknown)
     tree = wanted_tree(exact.version, child.facts, trees)
     wanted = wanted_values(exact, replace(materials, tree=tree))
-    unresolved = {name: as_applied(name, child.facts) for name in RESOLVED} if watches and child.facts else {}
+    names = (*RESOLVED, *DERIVED) if keys.is_probe_key(ports.fleet_key) else RESOLVED
+    unresolved = {name: as_applied(name, child.facts) for name in names} if watches and child.facts else {}
     return replace(child, wanted={**wanted, **unresolved})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler import monitor
+from reconciler import keys, monitor
 from reconciler.kept import KeptDialer, room_for_lines
 from reconciler.model import Event, Fleet, Json, Level, Pass, Quiet, SecretRef, SlowLook
 from reconciler.planning import Planning
@@ -21,6 +21,11 @@ class Overseeing(Planning):
     def __init__(self, fleet: Fleet, ports: Ports) -> None:
         super().__init__(fleet, ports)
         self._looking = ports
+
+    @property
+    def has_probe_key(self) -> bool:
+        """It can look, and nothing else."""
+        return keys.is_probe_key(self._ports.fleet_key)
 
     def note(self, event: str, **fields: Json) -> None:
         """A line in the journal, with who asks for it."""

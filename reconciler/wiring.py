@@ -55,17 +55,19 @@ def build_ports(
     allow_sources: str | None = None,
     allow_cmd: Sequence[str] = (),
     key: Secret | None = None,
+    *,
+    only_looks: bool = False,
 ) -> Ports:
     """Every adapter of this fleet; with `key` as its fleet key, else with the one that is found.
 
-    Raises SecretError, SandboxError.
+    For who `only_looks` that may be a probe key. Raises SecretError, SandboxError.
     """
     # hcloud and fabric cost 0.3 s to import; only a command that gets here needs them.
     from reconciler.ssh import FabricDialer
 
     clock = SystemClock()
     resolver = _resolver(fleet, allow_sources, allow_cmd)
-    key = key or fleet_key.find(fleet, resolver, os.environ)
+    key = key or fleet_key.find(fleet, resolver, os.environ, may_be_probe=only_looks)
     cloud, secrets, endpoints = _outside(fleet, key, resolver, clock)
     store, home, root = DirectoryStore(state_dir, clock), Path(fleet.path).parent, endpoints.telegram_api_root
 

@@ -39,7 +39,7 @@ def alert() -> None:
 @with_settings
 def test(settings: Settings) -> int:
     """Send a message to every place that the fleet file names, to see whether it arrives."""
-    client = open_client(settings)
+    client = open_client(settings, only_looks=True)
     places = client.fleet.alerts.to
     if not places:
         raise UsageProblem("the fleet file names nobody to tell", "monitoring: {to: [{url: env:FLEET_SECRET_SLACK}]}")
@@ -57,7 +57,7 @@ def preview(settings: Settings) -> int:
     """Look once, and show what would be said of it if this was the last of the passes that it takes. Tells nobody."""
     from reconciler.monitor import preview_of
 
-    client = open_client(settings)
+    client = open_client(settings, only_looks=True)
     _, slow, _ = open_history(settings).remembered()
     found = client.watch(None, slow, remembers=False)
     texts = preview_of(found, client.fleet)

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from reconciler.selection import Selection
 
 
-def open_client(settings: Settings, key: Secret | None = None, *, beside: bool = False) -> FleetClient:
-    """The fleet; its progress goes to standard output, or `beside` it. Raises ConfigError, SecretError."""
+def open_client(
+    settings: Settings, key: Secret | None = None, *, beside: bool = False, only_looks: bool = False
+) -> FleetClient:
+    """The fleet; its progress goes to standard output, or `beside` it. Raises ConfigError, SecretError.
+
+    Who `only_looks` may do so with a probe key.
+    """
     from reconciler.api import FleetClient
 
     load = click.get_current_context().obj or FleetClient.load
@@ -31,6 +36,7 @@ def open_client(settings: Settings, key: Secret | None = None, *, beside: bool =
         allow_sources=settings.allow_sources,
         allow_cmd=settings.allow_cmd,
         key=key,
+        only_looks=only_looks,
     )
     return client
 

@@ -233,7 +233,7 @@ def _check(client: FleetClient, child: str) -> None:
 
 
 def _read(file: Path) -> bytes:
-    from reconciler.steps.gateway import LARGEST_CONFIG
+    from reconciler.managed.config import LARGEST_CONFIG
 
     try:
         with file.open("rb") as opened:

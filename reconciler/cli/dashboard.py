@@ -37,7 +37,7 @@ def dashboard(settings: Settings, port: int | None) -> int:
     from reconciler.dashboard import Watch, build_app, interval_of
     from reconciler.model import Secret
 
-    client = open_client(settings)
+    client = open_client(settings, only_looks=True)
     with _listening(port) as listener:
         here = listener.getsockname()[1]
         token = Secret(secrets.token_urlsafe(24))

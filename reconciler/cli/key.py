@@ -1,4 +1,4 @@
-"""`fleet key show`, `fleet key recover`: which fleet key this is, and the way back when it was lost."""
+"""`fleet key`: which fleet key this is, the one that can only look, and the way back when it was lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Commands, Settings, with_settings
-from reconciler.errors import Refused, StateError
+from reconciler.errors import Refused, StateError, UsageProblem
 
 if TYPE_CHECKING:
     from reconciler.model import Fleet, Secret
@@ -43,6 +43,34 @@ def show(settings: Settings) -> int:
     click.echo(f"fleet-id     {keys.fleet_id(found)}")
     click.echo(f"fingerprint  {keys.fingerprint(found)}")
     click.echo(f"found in     {place}")
+    return 0
+
+
+@key.command(short_help="The probe key, for a machine that only monitors.")
+@click.option("--read-only", is_flag=True, help="The key that can look at hosts and do nothing else there.")
+@with_settings
+def export(settings: Settings, read_only: bool) -> int:
+    """Print the probe key, for a machine that monitors and shall do nothing else: fleet key export --read-only
+
+    It derives from the fleet key, and nothing leads back. Put it there as FLEET_KEY, beside an API token that may only
+    read. Hosts know it once `keys: {probe: 1}` in the fleet file was applied; a higher number ends the one before.
+    """
+    from reconciler import keys
+    from reconciler.fleet import load_fleet
+    from reconciler.wiring import find_key
+
+    fleet = load_fleet(settings.file)
+    found, place = find_key(fleet, settings.allow_sources, settings.allow_cmd)
+    if not read_only:
+        raise UsageProblem(
+            "the fleet key itself is not printed", f"it is in {place}; the key of who only looks: --read-only"
+        )
+    if fleet.probe_generation is None:
+        raise Refused(
+            "the fleet file has no probe key yet, so no host would know it",
+            "write `keys: {probe: 1}` into it, then: fleet apply && fleet key export --read-only",
+        )
+    click.echo(keys.probe_key(found, fleet.probe_generation).reveal())
     return 0
 
 

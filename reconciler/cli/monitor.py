@@ -96,13 +96,9 @@ def monitor(
     from reconciler.render.text import harmless
     from reconciler.tending import Tended
 
-    if every and every < LEAST:
-        raise UsageProblem(f"--watch {every} is too often", f"the least is --watch {LEAST}")
-    if listen and every is None:
-        raise UsageProblem(
-            "--listen answers for as long as this runs", "add --watch; or write a file: --prometheus FILE"
-        )
-    client, history = open_client(settings), open_history(settings)
+    _refuse_what_does_not_go(every, listen)
+    client, history = open_client(settings, only_looks=True), open_history(settings)
+    only_look = only_look or _may_only_look(client)
     if every == 0:
         every = int(client.fleet.alerts.interval.total_seconds())
     if every is not None:
@@ -161,6 +157,19 @@ def history(settings: Settings, child: str, most: int, as_json: bool) -> int:
     return 0
 
 
+def _may_only_look(client: FleetClient) -> bool:
+    """It has a probe key; where the file would let it mend something, that is said."""
+    if not client.has_probe_key:
+        return False
+    wanted = (spec.monitoring for spec in client.fleet.children.values())
+    if any(it.resuscitate is not None or it.acts_on_drift for it in wanted):
+        said = (
+            "This is a probe key, so it only looks: what the fleet file lets a pass mend, one with the fleet key mends."
+        )
+        click.echo(said, err=True)
+    return True
+
+
 def _refuse_what_does_not_go(every: int | None, listen: tuple[str, int] | None) -> None:
     if every and every < LEAST:
         raise UsageProblem(f"--watch {every} is too often", f"the least is --watch {LEAST}")
@@ -180,7 +189,7 @@ def _as_the_file_is_now(client: FleetClient, settings: Settings) -> FleetClient:
     try:
         if load_fleet(settings.file).digest == client.fleet.digest:
             return client
-        changed = open_client(settings)
+        changed = open_client(settings, only_looks=True)
     except FleetError as error:
         click.echo(f"{settings.file} is wrong by now, so it is watched as it was: {error.summary}", err=True)
         return client

@@ -38,7 +38,7 @@ def report(settings: Settings, path: Path) -> int:
     from reconciler.render.report import SPANS, WEEK, Past, known, report_html
     from reconciler.wholefile import replace
 
-    client, history = open_client(settings), open_history(settings)
+    client, history = open_client(settings, only_looks=True), open_history(settings)
     state = begin(history)
     found = client.watch(None, state.slow, remembers=history.exists)
     costs: Costs | None = None

@@ -42,6 +42,7 @@ from reconciler.commands.files import (
 from reconciler.commands.firewall import apply_firewall, confirm_firewall
 from reconciler.commands.gateway import (
     ask_for_models,
+    check_config,
     forget_config_backups,
     gateway_rpc,
     send_messages,
@@ -87,6 +88,7 @@ __all__ = [
     "ask_for_models",
     "begin_switch",
     "call_by_cli",
+    "check_config",
     "check_room",
     "clear_space",
     "clear_strays",

@@ -25,6 +25,20 @@ runuser -u openclaw -- env -i HOME="$work" PATH="${{node%/node}}:/usr/bin:/bin" 
   "$node" {RELEASES}/"$1"/node_modules/openclaw/openclaw.mjs config validate --json </dev/null
 """
 
+# The same of the file that lies there, by the release that is linked. 66: there is none; 75: nobody can tell now.
+_CHECK: Final = (
+    """
+path=$1; link=$2; node=$3; least=$4; most=$5
+[ -s "$path" ] || exit 66
+[ "$(stat -Lc %s "$path")" -lt "$most" ] && [ -e "$link" ] || exit 75
+[ "$(awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo)" -ge "$least" ] || exit 75
+set -- "$(basename "$(readlink "$link")")" "$node"
+exec <"$path"
+"""
+    + _VALIDATE
+)
+NO_FILE: Final = 66
+
 # Reads {"port", "token_path", "body"} on stdin. http.client and not urllib: no proxy from the environment and no
 # redirect can carry the token elsewhere.
 _RPC: Final = """
@@ -134,6 +148,16 @@ def validate_config(version: str, node_version: str, candidate: bytes) -> Comman
     return script(
         "validate the configuration", _VALIDATE, version, node_version, stdin=candidate, timeout=90, check=False
     )
+
+
+def check_config(path: str, link: str, node_version: str, least_mb: int, most: int) -> Command:
+    """Would the release behind `link` accept the file at `path`, as `validate_config` says it of one that is sent?
+
+    Exit code NO_FILE: it is not there, or empty. 75: it has `most` bytes or more, or there are no `least_mb` MB of
+    memory for the check.
+    """
+    arguments = (path, link, node_version, str(least_mb), str(most))
+    return script("check the configuration", _CHECK, *arguments, timeout=90, check=False)
 
 
 def forget_config_backups(path: str, *, whatever_its_name: bool = False) -> Command:

@@ -71,6 +71,7 @@ def parse(sources: Sources) -> Fleet:
         token=_optional_reference(cloud.get("token")),
         key=_optional_reference(data.get("key")),
         ssh_generation=as_map(data.get("keys")).get("ssh", 1),
+        probe_generation=as_map(data.get("keys")).get("probe"),
         children=specs,
         path=sources.main.file,
         policy=_policy(as_map(data.get("policy"))),

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Final
 
+from reconciler.commands import forced
 from reconciler.commands.switching import RETURN_PATH, RETURN_PROGRAM, RETURN_SERVICE, RETURN_TIMER
 from reconciler.diff import digest
 from reconciler.managed import files
 from reconciler.managed.config import config_look, wanted_config
+from reconciler.managed.questions import probe_program
 from reconciler.managed.things import (
     Managed,
     ManagedDirectory,
@@ -77,7 +79,7 @@ MANAGED: Final[tuple[Managed, ...]] = (
         files.AUTHORIZED_KEYS_PATH,
         f"{files.LOGIN_USER}:{files.LOGIN_USER}",
         "0600",
-        lambda m: files.login_line(m.login_public_key).encode(),
+        lambda m: files.login_lines(m.login_public_key, m.probe_public_key).encode(),
     ),
     plain("other login keys", {"kind": "paths", "paths": list(files.OTHER_KEYS)}, []),
     # The public half stands for both in what is written: an OpenSSH private key file is never the same bytes twice.
@@ -154,7 +156,7 @@ MANAGED: Final[tuple[Managed, ...]] = (
     directory("software directory", "/opt/openclaw", only=("current", "releases", "node-*[0-9]")),
     directory("releases directory", files.RELEASES, only=("[0-9]*",)),
     directory("notes directory", files.NOTES, mode="0700", only=files.NOTED),
-    directory("programs directory", "/usr/local/lib/openclaw-deploy", only=("return", "stamp")),
+    directory("programs directory", "/usr/local/lib/openclaw-deploy", only=("probe", "return", "stamp")),
     plain(
         "node",
         {"kind": "directory", "path": f"/opt/openclaw/node-{files.NODE_VERSION}", "program": "bin/node"},
@@ -178,6 +180,15 @@ MANAGED: Final[tuple[Managed, ...]] = (
     secret_file("model key", files.MODEL_KEY_PATH, lambda m: m.model_key),
     text_file("stamp program", files.STAMP_PATH, files.STAMP, "0755"),
     text_file("return program", RETURN_PATH, RETURN_PROGRAM, "0755"),
+    # It holds the key that the digests of this host's secrets are made with.
+    file(
+        "probe program",
+        forced.PROGRAM_PATH,
+        "root:root",
+        "0700",
+        lambda m: probe_program(m, looks(None)),
+        secret=True,
+    ),
     text_file("return unit", f"/etc/systemd/system/{RETURN_SERVICE}", files.RETURN_UNIT),
     text_file("return timer", f"/etc/systemd/system/{RETURN_TIMER}", files.RETURN_TIMER_UNIT),
     unit_at_boot("return at boot", RETURN_SERVICE),

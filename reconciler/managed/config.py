@@ -65,6 +65,9 @@ NOBODY: Final = "telegram:0"
 # What makes a gateway act by itself: who talks to it, when it acts, who may wake it, and other code that does.
 ACTING: Final = ("channels", "cron", "hooks", "plugins")
 
+LARGEST_CONFIG: Final = 1_000_000  # below the cap of what a host may answer
+CHECK_MB: Final = 400  # of memory, for the release's own check of a configuration (facts on real gateways, section 3)
+
 API_OF_PROVIDER: Final = {"anthropic": "anthropic-messages"}
 BASE_URL_OF_PROVIDER: Final = {"anthropic": "https://api.anthropic.com"}
 

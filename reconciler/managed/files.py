@@ -8,6 +8,7 @@ from typing import Final
 
 import yaml
 
+from reconciler.commands import forced
 from reconciler.commands.switching import RETURN_EVERY, RETURN_PATH, RETURN_SERVICE, SWITCH
 from reconciler.model import Applied, Secret
 
@@ -288,6 +289,7 @@ def applied_json(note: Applied) -> bytes:
     return (json.dumps(asdict(note), indent=1, sort_keys=True) + "\n").encode()
 
 
-def login_line(public_key: str) -> str:
-    """One authorized_keys line: no forwarding that the tool does not use."""
-    return f"no-agent-forwarding,no-X11-forwarding {public_key}\n"
+def login_lines(public_key: str, probe_public_key: str | None = None) -> str:
+    """The lines of authorized_keys: no forwarding that the tool does not use, and for a probe key one program."""
+    line = f"no-agent-forwarding,no-X11-forwarding {public_key}\n"
+    return line if probe_public_key is None else f"{line}{forced.OPTIONS} {probe_public_key}\n"

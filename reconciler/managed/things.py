@@ -26,6 +26,7 @@ class Materials:
     model_key: Secret
     digest_key: Secret  # hex; keys the digests of secrets
     endpoints: Endpoints
+    probe_public_key: str | None = None  # of who only looks; None where nobody does
     tree: str | None = None  # the digest of the release's content; as it is on the host where the fleet knows none
 
     @property

@@ -61,6 +61,11 @@ class Monitoring:
     resuscitate: SelfHelp | None = None
     drift: Mapping[str, DriftPolicy] = field(default_factory=dict)  # by patterns of paths
 
+    @property
+    def acts_on_drift(self) -> bool:
+        """A pass may put some of it back, or write it into the fleet file."""
+        return not {DriftPolicy.FIX, DriftPolicy.ADOPT}.isdisjoint(self.drift.values())
+
     def policy_of(self, path: str) -> DriftPolicy:
         """By the longest pattern that fits; of two as long by the later in the alphabet."""
         fitting = [pattern for pattern in self.drift if fnmatchcase(path, pattern)]

@@ -178,6 +178,7 @@ class Fleet:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     moved: Mapping[str, str] = field(default_factory=dict)  # new name -> old name; see fleet.former_names
     digest: str = ""  # SHA-256, hex, over fleet.yaml and every file it includes or reads
+    probe_generation: int | None = None  # None: hosts let nobody in who only looks
 
 
 @dataclass(frozen=True, slots=True)

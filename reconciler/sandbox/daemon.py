@@ -54,12 +54,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--run-dir", type=Path, required=True)
     paths = replace(Paths.default(), run=parser.parse_args().run_dir)
-    asyncio.run(serve(paths, SandboxInfo.from_file(paths.info), paths.token.read_text().strip()))
+    tokens = paths.token.read_text().strip(), paths.read_only_token.read_text().strip()
+    asyncio.run(serve(paths, SandboxInfo.from_file(paths.info), tokens))
 
 
-async def serve(paths: Paths, info: SandboxInfo, token: str) -> None:
-    """Serve everything until SIGTERM or SIGINT."""
-    servers = [(_server(app), listener) for app, listener in _applications(paths, info, token)]
+async def serve(paths: Paths, info: SandboxInfo, tokens: tuple[str, str]) -> None:
+    """Serve everything until SIGTERM or SIGINT; of the cloud's tokens the second may only read."""
+    servers = [(_server(app), listener) for app, listener in _applications(paths, info, tokens)]
 
     def stop() -> None:
         for server, _ in servers:
@@ -71,7 +72,7 @@ async def serve(paths: Paths, info: SandboxInfo, token: str) -> None:
     await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
 
 
-def _applications(paths: Paths, info: SandboxInfo, token: str) -> list[tuple[Starlette, socket.socket]]:
+def _applications(paths: Paths, info: SandboxInfo, tokens: tuple[str, str]) -> list[tuple[Starlette, socket.socket]]:
     """Each application with the socket it listens on."""
     machines = make_machines(paths, info)
     world = World(machines, info.network, FIRST_HOST, paths.emulator_state, log_file=paths.cloud_log)
@@ -85,7 +86,7 @@ def _applications(paths: Paths, info: SandboxInfo, token: str) -> list[tuple[Sta
         routes(machines) if isinstance(machines, SimulatedMachines) else (),
     )
     return [
-        (build_app(world, token), network.listen(*_address(info.endpoint))),
+        (build_app(world, tokens[0], read_only_token=tokens[1]), network.listen(*_address(info.endpoint))),
         (telegram.app, network.listen_in_switch(*_address(info.telegram_api_root))),
         (model.app, network.listen_in_switch(*_address(info.model_base_url))),
         (build_mirror(paths.cache), network.listen_in_switch(*_address(info.npm_registry))),

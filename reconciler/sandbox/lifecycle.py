@@ -167,8 +167,9 @@ def _make_folders(paths: Paths) -> None:
     paths.data.mkdir(mode=0o700, parents=True)
     paths.namespaces_before.write_text(network.namespaces_found())
     cgroups.save_trees(trees, paths.cgroups)
-    paths.token.touch(mode=0o600)
-    paths.token.write_text(secrets.token_urlsafe(48)[:64] + "\n")  # 64 characters, as the real ones
+    for token in (paths.token, paths.read_only_token):
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_urlsafe(48)[:64] + "\n")  # 64 characters, as the real ones
 
 
 def _choose_addresses(paths: Paths, subnet: IPv4Network, node: NodeTarball) -> SandboxInfo:

@@ -30,6 +30,10 @@ class Paths:
         return self.run / "token"
 
     @property
+    def read_only_token(self) -> Path:
+        return self.run / "token.read-only"
+
+    @property
     def control(self) -> Path:
         return self.run / "control.sock"
 

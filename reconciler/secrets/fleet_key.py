@@ -16,22 +16,26 @@ from reconciler.wholefile import write_new
 VARIABLE = "FLEET_KEY"
 
 
-def find(fleet: Fleet, references: ReferenceSecrets, environ: Mapping[str, str]) -> Secret:
+def find(
+    fleet: Fleet, references: ReferenceSecrets, environ: Mapping[str, str], *, may_be_probe: bool = False
+) -> Secret:
     """From the variable FLEET_KEY, then the file's `key:` reference, then the key file of this account.
 
-    The same for a sandbox: the fleet key is the one secret that it has too. Raises SecretError naming the place.
+    The same for a sandbox: the fleet key is the one secret that it has too. `may_be_probe`: for who only looks a probe
+    key does. Raises SecretError naming the place.
     """
     if environ.get(VARIABLE):
-        return _parsed(secret_from(environ[VARIABLE], f"the environment variable {VARIABLE}"), f"in {VARIABLE}")
+        given = secret_from(environ[VARIABLE], f"the environment variable {VARIABLE}")
+        return _parsed(given, f"in {VARIABLE}", may_be_probe=may_be_probe)
     if (named := reference(fleet)) is not None:
-        return _parsed(references.resolve(named), f"at {named}")
+        return _parsed(references.resolve(named), f"at {named}", may_be_probe=may_be_probe)
     path = default_path(fleet.name, environ)
     if not path.exists():
         raise SecretError(
             f'no fleet key for the fleet "{fleet.name}": {VARIABLE} is not set and there is no file {path}',
             f"Set {VARIABLE}, or put your copy of the key there: fleet key recover. A new key would know no server.",
         )
-    return _parsed(file.only_line(path), f"in {path}")
+    return _parsed(file.only_line(path), f"in {path}", may_be_probe=may_be_probe)
 
 
 def place(fleet: Fleet, environ: Mapping[str, str]) -> str:
@@ -74,8 +78,17 @@ def _not_written(path: Path, error: OSError) -> SecretError:
     return SecretError(f"the fleet key cannot be written to {path}: {error.strerror}", "Mend that path.")
 
 
-def _parsed(key: Secret, place: str) -> Secret:
+def _parsed(key: Secret, place: str, *, may_be_probe: bool) -> Secret:
+    is_probe = keys.is_probe_key(Secret(key.reveal().strip()))
+    if is_probe and not may_be_probe:
+        raise SecretError(
+            f"what stands {place} is a probe key, which can only look, and this takes the fleet key",
+            "A probe key is for `fleet monitor`, `report` and `dashboard`. Do this where the fleet key is.",
+        )
     try:
+        if is_probe:
+            return keys.parse_probe_key(key)
         return keys.parse_key(key)
     except SecretError as error:
-        raise SecretError(f"what stands {place} is not a fleet key", error.advice) from error
+        kind = "probe" if is_probe else "fleet"
+        raise SecretError(f"what stands {place} is not a {kind} key", error.advice) from error

@@ -49,8 +49,8 @@ def ensure_login(work: Work) -> bool:
         return False
     host = work.connection()
     host.run(commands.arm_access())
-    line = files.login_line(work.materials().login_public_key)
-    host.run(commands.set_authorized_keys(files.LOGIN_USER, line))
+    lines = files.login_lines(work.materials().login_public_key, work.materials().probe_public_key)
+    host.run(commands.set_authorized_keys(files.LOGIN_USER, lines))
     for path in files.OTHER_KEYS:
         host.run(commands.remove_file(path))
     host.run(commands.make_system_user(files.LOGIN_USER, files.LOGIN_HOME, "/bin/sh"))

@@ -9,11 +9,13 @@ from typing import Final
 
 from reconciler import __version__
 from reconciler.diff import changes, digest, same
+from reconciler.keys import host_key_label
 from reconciler.managed import MANAGED, Managed, digests
 from reconciler.model import LABEL_PREFIX, Applied, BotProfile, Change, Child, ChildSpec, Json, Server, Situation
 from reconciler.steps.probing import UNRESOLVED
 from reconciler.steps.repairs import digest_at, mended_often
 from reconciler.steps.server import SERVER_LABELS, server_labels
+from reconciler.steps.work import HOST_KEY
 
 # Whether the gateway runs is a matter of start and stop, not of something written.
 _RUNNING = "gateway"
@@ -21,11 +23,13 @@ _CONFIG = "config"
 _LABELS = "labels"
 _RELEASE = "release"
 _VERSION, _TREE = f"{_RELEASE}.version", f"{_RELEASE}.tree"
+_PROBE = "probe program"
 _UNREADABLE = "config.error"  # the probe's own words
 NOT_SHOWN: Final = "(not shown)"
 NETWORKS: Final = "access.ssh_from"
 _OF_NETWORKS: Final = (LABEL_PREFIX + "ssh-from", LABEL_PREFIX + "ssh-from-before")
 BACKUPS_PATH: Final = "backups"
+HOST_KEY_LABEL: Final = LABEL_PREFIX + HOST_KEY
 LEFTOVER: Final = "other server"
 _LABEL_PATH: Final = f"{_LABELS}."
 OTHER_NETWORKS: Final = "(other networks)"
@@ -88,6 +92,19 @@ def wanted_labels(spec: ChildSpec, server: Server, declared_before: Iterable[str
     gone = {*declared_before, *SERVER_LABELS}
     kept = {name: value for name, value in server.labels.items() if name not in gone}
     return {**kept, **server_labels(spec)}
+
+
+def with_host_key(labels: Mapping[str, str], wanted: Mapping[str, Json]) -> dict[str, str]:
+    """The labels, and the one that says the host's key to who has a probe key, where there shall be such a key.
+
+    As it is where nobody knows what is wanted.
+    """
+    key = wanted.get("host key file")
+    public = key.get("public") if isinstance(key, dict) else None
+    if _PROBE not in wanted or (wanted[_PROBE] is not None and not public):
+        return dict(labels)
+    others = {name: value for name, value in labels.items() if name != HOST_KEY_LABEL}
+    return others if wanted[_PROBE] is None else {**others, HOST_KEY_LABEL: host_key_label(str(public))}
 
 
 def keeping_networks(labels: Mapping[str, str], server: Server) -> dict[str, str]:
@@ -171,14 +188,22 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
     assert child.server is not None
     applied = _applied(child)
     now, wanted = dict(child.server.labels), wanted_labels(child.spec, child.server, applied.labels if applied else ())
+    wanted = with_host_key(wanted, child.wanted)
     ours: Json = {**server_labels(child.spec)}
     drift = _was_applied(child, LABELS, digest(ours))
     found = [
-        _label_change(child.spec, name, now.get(name), wanted.get(name), drift=drift)
+        _label_change(child.spec, name, now.get(name), wanted.get(name), drift=drift and not _is_new(name, child))
         for name in sorted({*now, *wanted})
         if now.get(name) != wanted.get(name)
     ]
     return _with_drift(found, child, {_LABELS: ours})
+
+
+def _is_new(label: str, child: Child) -> bool:
+    """It is that of a host's key, and another key than the last apply has left."""
+    return label == HOST_KEY_LABEL and not all(
+        _was_applied(child, name, digest(child.wanted.get(name))) for name in (_PROBE, "host key file")
+    )
 
 
 def _label_change(spec: ChildSpec, name: str, before: str | None, after: str | None, *, drift: bool) -> Change:

@@ -14,10 +14,10 @@ from reconciler import commands
 from reconciler.diff import apply_patch, merge_patch, same, value_at
 from reconciler.errors import CommandFailed, HostError, Refused
 from reconciler.managed import files
-from reconciler.managed.config import MANAGED_KEYS, free_keys, is_hot, read_config, refusal_of
+from reconciler.managed.config import LARGEST_CONFIG, MANAGED_KEYS, free_keys, is_hot, read_config, refusal_of
 from reconciler.model import ChildSpec, Json
 from reconciler.redaction import Redactor
-from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway, foreign_texts, patch_live
+from reconciler.steps.gateway import call_gateway, foreign_texts, patch_live
 from reconciler.steps.mending import COPIES
 from reconciler.steps.switching import new_id
 from reconciler.steps.system import stop_gateway

@@ -23,6 +23,7 @@ from reconciler.steps.comparison import (
     noted_digests,
     profile_digest,
     wanted_labels,
+    with_host_key,
 )
 from reconciler.steps.gateway import bot_name
 from reconciler.steps.repairs import REPAIR_PERIOD
@@ -144,6 +145,7 @@ def _ensure_labels(work: Work, declared_before: Iterable[str]) -> None:
         # Read now: a label that somebody has put there since the plan must survive.
         server = work.ports.cloud.server(server.id) or server
     labels = wanted_labels(work.declared(), server, declared_before) | bot_label(bot_of(work.declared(), work.ports))
+    labels = with_host_key(labels, work.declared_values())
     # Who may reach SSH is changed by `ssh from` alone, which proves that somebody still gets in.
     labels = keeping_left_alone(keeping_networks(labels, server), server, work.left_alone)
     labels.pop(UNFINISHED, None)

@@ -11,7 +11,15 @@ from reconciler.commands.switching import RETURN_SERVICE, RETURN_TIMER
 from reconciler.diff import apply_patch, list_paths, value_at
 from reconciler.errors import CommandFailed, HostError, ProofFailed
 from reconciler.managed import FOREIGN_UNITS, UNITS, files
-from reconciler.managed.config import MANAGED_KEYS, config_patch, free_keys, is_hot, read_config, silenced
+from reconciler.managed.config import (
+    LARGEST_CONFIG,
+    MANAGED_KEYS,
+    config_patch,
+    free_keys,
+    is_hot,
+    read_config,
+    silenced,
+)
 from reconciler.model import GatewayFacts, Json, Secret
 from reconciler.steps.labels import ensure_known_to_start
 from reconciler.steps.system import install_files, stop_gateway
@@ -19,7 +27,6 @@ from reconciler.steps.work import Work
 
 READY_TIMEOUT: Final = 240.0  # three first starts at once on two cores took 18-29 s
 LOOK_EVERY: Final = 2.0
-LARGEST_CONFIG: Final = 1_000_000  # below the cap of what a host may answer
 # Its words for a file that somebody has edited into nonsense (measured): "…; fix (openclaw doctor) before patching".
 _INVALID_AS_IT_IS: Final = "the gateway refused config.patch: invalid config"
 
@@ -35,7 +42,9 @@ def ensure_unit(work: Work) -> bool:
 
     systemd has read them, and nothing is added to them.
     """
-    wrote = install_files(work, "stamp program", "return program", "return unit", "return timer", "unit")
+    wrote = install_files(
+        work, "stamp program", "return program", "probe program", "return unit", "return timer", "unit"
+    )
     if not work.is_right("other units"):
         work.connection().run(commands.clear_strays(*FOREIGN_UNITS))
         wrote = True

@@ -107,7 +107,7 @@ def ensure_account(work: Arrival) -> None:
     """The account `fleet`, and only our key logs in to it."""
     host, ours = work.connection(), address_of(work.future, work.fleet, work.ports)
     host.run(importing.make_login_account(files.LOGIN_USER, files.SUDOERS_PATH, files.SUDOERS))
-    line = files.login_line(keys.public_key(ours.login_keys[0]))
+    line = files.login_lines(keys.public_key(ours.login_keys[0]))
     host.run(commands.set_authorized_keys(files.LOGIN_USER, line))
 
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 from reconciler import commands
 from reconciler.errors import CommandFailed, HostError
 from reconciler.managed import files
+from reconciler.managed.config import CHECK_MB, LARGEST_CONFIG
 from reconciler.model import Command, Rung
-from reconciler.steps.gateway import LARGEST_CONFIG, call_gateway
+from reconciler.steps.gateway import call_gateway
 from reconciler.steps.holds import held_note, noted_on
 from reconciler.steps.lasting import LEAST_MB
 from reconciler.steps.power import boot_anew
@@ -22,7 +23,6 @@ from reconciler.steps.versions import linked
 from reconciler.steps.work import Work
 
 CHANNEL: Final = "telegram"
-CHECK_MB: Final = 400  # of memory, for the release's own check of a configuration (the same, section 3)
 _MOST: Final = 20  # processes that are told of
 COPIES: Final = (".last-good", ".bak", ".bak.1", ".bak.2", ".bak.3", ".bak.4")  # the gateway's own (facts, section 2)
 _NOT_IT: Final = "the next rung may help"

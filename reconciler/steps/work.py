@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 SSH_PORT: Final = 22
 TOKEN_GENERATION: Final = 1
+HOST_KEY: Final = "host-key"  # the label that says a host's key to who cannot derive it
 CONNECT_TIMEOUT: Final = 10.0
 POSTPONE_EVERY: Final = 30.0  # seconds; the host waits five times as long
 
@@ -216,8 +217,11 @@ def bot_of(spec: ChildSpec, ports: Ports) -> str | None:
 def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports, *, resolves: bool = True) -> Materials:
     """Derive this child's keys and resolve its secrets: a throw-away is given none of them. Raises SecretError.
 
-    Where nothing `resolves` them they are empty.
+    Where nothing `resolves` them they are empty; of who has only a probe key all are.
     """
+    if keys.is_probe_key(ports.fleet_key):
+        none = Secret("")
+        return Materials("", none, "", none, none, none, none, ports.endpoints)
     subject = ports.fleet_key, uid, fleet.ssh_generation
     return Materials(
         login_public_key=keys.login_public_key(*subject),
@@ -228,7 +232,15 @@ def gather_materials(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports, *, r
         model_key=_model_key(spec, ports) if resolves else Secret(""),
         digest_key=keys.digest_key(ports.fleet_key, uid),
         endpoints=ports.endpoints,
+        probe_public_key=_probe_public_key(fleet, spec, uid, ports),
     )
+
+
+def _probe_public_key(fleet: Fleet, spec: ChildSpec, uid: str, ports: Ports) -> str | None:
+    """Nobody watches a throw-away."""
+    if fleet.probe_generation is None or spec.is_throwaway:
+        return None
+    return keys.probe_login_public_key(ports.fleet_key, fleet.probe_generation, uid)
 
 
 def _bot_token(spec: ChildSpec, ports: Ports) -> Secret | None:
@@ -243,10 +255,16 @@ def _model_key(spec: ChildSpec, ports: Ports) -> Secret:
 
 
 def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = False) -> HostAddress:
-    """How to reach a child. The first host key (generation 0) is taken only where `first_boot` says so."""
+    """How to reach a child. The first host key (generation 0) is taken only where `first_boot` says so.
+
+    Who has only a probe key knows the host's key from the server's label. Raises HostError.
+    """
     uid = uid_of(server)
     if server.address is None:
         raise HostError(f"server {server.name} has no IPv4 address", "give it one, or wait until the cloud has")
+    if keys.is_probe_key(ports.fleet_key):
+        login = keys.probe_login_key(ports.fleet_key, uid)
+        return HostAddress(server.address, SSH_PORT, files.LOGIN_USER, (login,), (_labelled_host_key(server),))
     generations = [fleet.ssh_generation, fleet.ssh_generation - 1]
     host_generations = [g for g in generations if g > 0] + ([0] if first_boot else [])
     return HostAddress(
@@ -256,3 +274,14 @@ def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = Fa
         login_keys=tuple(keys.login_key(ports.fleet_key, uid, g) for g in generations if g > 0),
         host_keys=tuple(keys.host_public_key(ports.fleet_key, uid, g) for g in host_generations),
     )
+
+
+def _labelled_host_key(server: Server) -> str:
+    """As the last apply has noted it at the cloud, for who cannot derive it. Raises HostError."""
+    found = keys.host_key_of_label(server.label(HOST_KEY) or "")
+    if found is None:
+        raise HostError(
+            f"server {server.name} has no label {LABEL_PREFIX}{HOST_KEY} yet, by which a probe key knows its host",
+            "it comes with the first apply after `keys: {probe: 1}` was written into the fleet file: fleet apply",
+        )
+    return found

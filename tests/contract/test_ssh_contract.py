@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.commands.forced import OPTIONS, PROGRAM_PATH, ask, forced_program
 from reconciler.errors import CommandFailed, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
 from reconciler.model import Command, HostAddress, Secret
 from reconciler.ssh import FabricDialer, FabricHost
@@ -37,6 +38,7 @@ class Server:
     port: int
     host_key: Key
     login_key: Key
+    login_file: Path
 
     def address(self, *, login: tuple[Key, ...] = (), pins: tuple[Key, ...] = ()) -> HostAddress:
         logins, hosts = login or (self.login_key,), pins or (self.host_key,)
@@ -64,13 +66,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         port: int = free.getsockname()[1]
     (directory / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host\nAuthorizedKeysFile {directory}/login.pub\n"
-        "PermitRootLogin prohibit-password\nStrictModes no\nUsePAM no\nPidFile none\n"
+        "PermitRootLogin prohibit-password\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n"
     )
     Path("/run/sshd").mkdir(exist_ok=True)
     with subprocess.Popen([SSHD, "-D", "-e", "-f", str(directory / "sshd_config")], stderr=subprocess.DEVNULL) as sshd:
         try:
             wait_until(lambda: answers(port))
-            yield Server(port, host_key, login_key)
+            yield Server(port, host_key, login_key, directory / "login.pub")
         finally:
             sshd.terminate()
 
@@ -305,3 +307,55 @@ def test_an_interactive_session_reads_a_pipe_to_its_end(server: Server, tmp_path
     session = subprocess.run(argv, input=b"echo $((6 * 7)); exit 3\n", capture_output=True, timeout=20, check=False)
     assert session.returncode == 3
     assert session.stdout.splitlines()[-1] == b"42"
+
+
+# --- a login that may only ask ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asking(server: Server, other_key: Key, tmp_path: Path) -> Iterator[Key]:
+    """A key for which sshd runs our program, as on a host, where another stands in its place."""
+    program = tmp_path / "probe"
+    questions = {"hello": Command("hello", "cat", stdin=b"hi\n"), "config": Command("config", "exit 66")}
+    program.write_text(forced_program(questions).replace("/run/openclaw-deploy.probe", str(tmp_path / "lock")))
+    program.chmod(0o700)
+    before = server.login_file.read_text()
+    options = OPTIONS.replace(f"sudo -n -- {PROGRAM_PATH}", str(program))
+    server.login_file.write_text(f"{before.rstrip()}\n{options} {other_key.public}\n")
+    yield other_key
+    server.login_file.write_text(before)
+
+
+def test_who_may_only_ask_is_answered(server: Server, asking: Key) -> None:
+    host = FabricDialer().connect(server.address(login=(asking,)), 5)
+    assert host.run(ask("hello")).stdout == b"hi\n"
+    assert host.run(ask("config", check=False)).exit_code == 66
+    for line in ("id", "hello; id", "cat /etc/passwd", ""):
+        with pytest.raises(CommandFailed, match="this key may only ask: hello, config"):
+            host.run(Command("something", line))
+    host.close()
+
+
+def test_who_may_only_ask_gets_no_terminal_no_forwarding_and_no_files(
+    server: Server, asking: Key, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(asking.private.reveal())
+    key.chmod(0o600)
+    settings = ("IdentitiesOnly", "BatchMode", "ExitOnForwardFailure")
+    common = ["-i", str(key), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+    common += [word for name in settings for word in ("-o", f"{name}=yes")]
+    port, there = str(server.port), "root@127.0.0.1"
+
+    def said(*words: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+
+    shell = said("ssh", *common, "-p", port, "-tt", there)
+    assert (shell.stdout, b"PTY allocation request failed" in shell.stderr) == (b"", True), shell
+    assert said("ssh", *common, "-p", port, "-s", there, "sftp").returncode == 1
+    assert said("scp", *common, "-P", port, f"{there}:/etc/passwd", str(tmp_path / "taken")).returncode != 0
+    assert not (tmp_path / "taken").exists()
+    backwards = said("ssh", *common, "-p", port, "-R", "0:127.0.0.1:22", there, "hello")
+    assert (backwards.returncode, backwards.stdout) == (255, b""), backwards
+    onwards = said("ssh", *common, "-p", port, "-W", f"127.0.0.1:{port}", there)
+    assert (onwards.returncode, onwards.stdout, b"prohibited" in onwards.stderr) == (255, b"", True), onwards

@@ -1,17 +1,19 @@
 """`fleet monitor install` on a real machine: its systemd and its cron call passes there, which see a real child.
 
-The machine is the child itself: it looks after its own fleet, by the sandbox's cloud, which is lent to it.
+The machine is the child itself: it looks after its own fleet, by the sandbox's cloud, which is lent to it. It has
+nothing but a probe key and a token that may only read.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
 import sysconfig
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +22,17 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from reconciler import keys
+from reconciler.commands.forced import CONFIG, WATCH, ask, models_of
+from reconciler.errors import CommandFailed
+from reconciler.managed import files
+from reconciler.model import LABEL_PREFIX, Command, HostAddress, Secret
 from reconciler.sandbox.client import SandboxClient
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.network import listen_in_switch
 from reconciler.sandbox.paths import Paths
-from tests.e2e.machinery import wait_until
+from reconciler.ssh import FabricDialer
+from tests.e2e.machinery import ask_cloud, wait_until
 from tests.e2e.minds import NEWER, Story, told
 
 pytestmark = pytest.mark.e2e
@@ -42,10 +50,15 @@ class Watcher:
     story: Story
     name: str
 
-    def fleet(self, *words: str) -> str:
+    @property
+    def key_file(self) -> str:
+        return f"/root/.config/openclaw-deploy/{self.name}.key"
+
+    def fleet(self, *words: str, code: int = 0) -> str:
         """As root who has logged in as that: of who calls sudo it would be the account."""
-        environment = f"env -u SUDO_USER HOME=/root PYTHONPATH={PLACE}/lib"
-        return self.story.root(f"cd {PLACE}/fleet && {environment} python3 -m reconciler {' '.join(words)} 2>&1")
+        environment = f". {self.key_file.removesuffix('.key')}.env; export FLEET_SANDBOX_TOKEN"
+        program = f"env -u SUDO_USER HOME=/root PYTHONPATH={PLACE}/lib python3 -m reconciler {' '.join(words)}"
+        return self.story.root(f"cd {PLACE}/fleet && {environment} && {program} 2>&1", code=code)
 
     def passes(self) -> int:
         """How many are remembered there, by when the last one was."""
@@ -59,10 +72,35 @@ class Watcher:
 def watcher(sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory, operator_home: Path) -> Iterator[Watcher]:
     with told(sandbox, tmp_path_factory.mktemp("watcher"), operator_home) as story, lent() as endpoint:
         story.declare(NEWER)
+        fleet_file = story.operator.directory / "fleet.yaml"
+        fleet_file.write_text(f"{fleet_file.read_text()}keys: {{probe: 1}}\n")
         story.operator.fleet("apply", "--yes", timeout=900)
         name = story.operator.directory.name
         put_the_tool(machine_root(story.machine()), story, name, endpoint)
         yield Watcher(story, name)
+
+
+def test_what_it_has_can_look_and_do_nothing_else(watcher: Watcher) -> None:
+    seen = watcher.fleet("monitor", "--verbose", "--no-alerts")
+    assert "HEALTHY" in seen, seen
+    for words in (("plan",), ("apply", "--yes"), ("ssh", "ada", "--", "id"), ("restart", "ada", "--yes")):
+        assert "is a probe key, which can only look" in watcher.fleet(*words, code=1), words
+    probe = keys.parse_probe_key(Secret(watcher.story.root(f"cat {watcher.key_file}")))
+    server = ask_cloud("GET", f"/servers/{watcher.story.machine()}")["server"]
+    labels, address = server["labels"], server["public_net"]["ipv4"]["ip"]
+    pin = str(keys.host_key_of_label(labels[f"{LABEL_PREFIX}host-key"]))
+    login = (keys.probe_login_key(probe, labels[f"{LABEL_PREFIX}uid"]),)
+    host = FabricDialer().connect(HostAddress(address, 22, files.LOGIN_USER, login, (pin,)), 10)
+    with closing(host):
+        for line in ("id", "watch; id", "cat /etc/openclaw/telegram.token"):
+            with pytest.raises(CommandFailed, match="this key may only ask: watch, config, models-anthropic"):
+                host.run(Command("something", line))
+        assert json.loads(host.run(ask(WATCH)).stdout.splitlines()[0])["gateway"]["ready"] is True
+        assert host.run(ask(CONFIG, 90, check=False)).exit_code == 0
+        assert host.run(ask(models_of("anthropic"))).stdout == b"200\n"
+        token = watcher.story.token.encode()
+        said = b"".join(host.run(ask(word, check=False)).stdout for word in (WATCH, CONFIG, models_of("anthropic")))
+        assert token not in said
 
 
 def test_systemd_calls_it_once_installed_twice_and_no_more_when_it_is_taken_away(watcher: Watcher) -> None:
@@ -111,9 +149,9 @@ def put_the_tool(root: Path, story: Story, name: str, endpoint: str) -> None:
     (place / "fleet/fleet.yaml").write_text(yaml.safe_dump({**fleet, "monitoring": {"interval": "1m"}}))
     home = root / "root/.config/openclaw-deploy"
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(story.operator.home / f".config/openclaw-deploy/{name}.key", home / f"{name}.key")
-    (home / f"{name}.key").chmod(0o600)
-    token = Paths.default().token.read_text().strip()
+    (home / f"{name}.key").touch(0o600)
+    (home / f"{name}.key").write_text(story.operator.fleet("key", "export", "--read-only"))
+    token = Paths.default().read_only_token.read_text().strip()
     (home / f"{name}.env").write_text(f"PYTHONPATH='{PLACE}/lib'\nFLEET_SANDBOX_TOKEN='{token}'\n")
     (home / f"{name}.env").chmod(0o600)
     info = Paths.default().info.read_text().replace(SandboxInfo.from_file(Paths.default().info).endpoint, endpoint)

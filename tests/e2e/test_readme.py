@@ -93,6 +93,7 @@ RUN: Final = {
     "fleet apply --allow-replace alice": 4,
     "fleet plan --out plan.json --format markdown": 0,
     "fleet key show": 0,
+    "fleet key export --read-only": 4,  # the example's file wants none
     "fleet key recover": 1,  # nobody types a key
     "fleet journal alice --since 7d": 0,
     "fleet refresh": 0,

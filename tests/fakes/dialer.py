@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 
-from reconciler.errors import HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
-from reconciler.model import LABEL_PREFIX, HostAddress, Server, ServerStatus
+from reconciler.errors import CommandFailed, HostError, HostRefused, HostTimedOut, LoginRefused, WrongHostKey
+from reconciler.model import LABEL_PREFIX, Command, Completed, HostAddress, Server, ServerStatus
 from reconciler.ports import Clock
+from reconciler.sandbox.simulated.forced import question_of
 from tests.fakes.cloud import FakeCloud
 from tests.fakes.host import FakeHost, public_key
+
+
+class ForcedHost(FakeHost):
+    """The same host for who has a probe key: it runs one program, whatever is asked for."""
+
+    def __init__(self, host: FakeHost) -> None:
+        self.__dict__ = host.__dict__  # of one host there are not two
+
+    def run(self, command: Command) -> Completed:
+        question = question_of(self, command.line)
+        if question is None:
+            raise CommandFailed(f"{command.name}: this key may only ask what the host has questions for")
+        line, stdin, _ = question
+        return super().run(replace(command, line=line, stdin=stdin, as_root=True))
+
+    def interact(self) -> int:
+        raise CommandFailed("this key opens no shell")
+
+    @contextmanager
+    def forwarding(self, here: int, there: int) -> Iterator[None]:
+        if here or there:
+            raise CommandFailed("this key forwards nothing")
+        yield
 
 
 class FakeDialer:
@@ -59,9 +85,11 @@ class FakeDialer:
             raise HostTimedOut(f"the firewall of {address.address} keeps {self.source} away")
         if host.shown_key not in address.host_keys:
             raise WrongHostKey(f"{address.address} shows a key that is not its own")
-        if not any(host.lets_in(address.user, public_key(key.reveal())) for key in address.login_keys):
+        found = (host.lets_in(address.user, public_key(key.reveal())) for key in address.login_keys)
+        options = next((options for options in found if options is not None), None)
+        if options is None:
             raise LoginRefused(f"{address.address} does not accept our key")
-        return host
+        return ForcedHost(host) if 'command="' in options else host
 
     def hang(self, server_id: int, error: HostError) -> None:
         """Its host does not answer, until its server boots anew."""

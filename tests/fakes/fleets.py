@@ -59,6 +59,7 @@ class FakeFleet:
         self.moved: dict[str, str] = {}
         self.policy = Policy()
         self.rollout = Rollout()
+        self.probe: int | None = None  # the generation of the probe key
 
     @property
     def vault(self) -> Path:
@@ -72,7 +73,7 @@ class FakeFleet:
         """
         twin = FakeFleet(state, self.names, self.clock.copy())
         twin.specs, twin.moved = dict(self.specs), dict(self.moved)
-        twin.policy, twin.rollout = self.policy, self.rollout
+        twin.policy, twin.rollout, twin.probe = self.policy, self.rollout, self.probe
         twin.cloud = self.cloud.copy(twin.clock.now)
         twin.dialer, twin.channel = self.dialer.copy(twin.cloud, twin.clock), self.channel.copy()
         for source, target in ((self.state, twin.state), (self.vault, twin.vault)):
@@ -97,7 +98,8 @@ class FakeFleet:
     def fleet(self) -> Fleet:
         token, specs = SecretRef("env", "TOKEN"), dict(self.specs)
         place, moved = "fleet.yaml", dict(self.moved)
-        return Fleet("demo", Provider.HETZNER, token, None, 1, specs, place, self.policy, self.rollout, moved=moved)
+        asked = ("demo", Provider.HETZNER, token, None, 1, specs, place, self.policy, self.rollout)
+        return Fleet(*asked, moved=moved, probe_generation=self.probe)
 
     def ports(self) -> Ports:
         endpoints = Endpoints({"x86_64": NODE})

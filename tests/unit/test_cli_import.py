@@ -97,7 +97,7 @@ def test_an_import_gives_it_name_labels_account_and_keys_and_leaves_what_is_not_
     assert (server.child, server.uid, server.label("fleet-id")) == ("bob", uid, keys.fleet_id(FLEET_KEY))
     assert host.shown_key == keys.public_key(keys.host_key(FLEET_KEY, uid, 1))
     login = keys.public_key(keys.login_key(FLEET_KEY, uid, 1))
-    assert host.content(files.AUTHORIZED_KEYS_PATH).decode() == files.login_line(login)
+    assert host.content(files.AUTHORIZED_KEYS_PATH).decode() == files.login_lines(login)
     assert (host.content(files.SUDOERS_PATH).decode(), host.files[files.SUDOERS_PATH].mode) == (files.SUDOERS, "0440")
     assert IDENTITY.reveal() not in str(world.events())
 

@@ -93,7 +93,7 @@ TABLE: Final = {
 
 # These name no child that has a server, and have tests of their own.
 OTHERS: Final = {
-    *("init", "validate", "add", "import", "import legacy", "journal", "key recover", "key show"),
+    *("init", "validate", "add", "import", "import legacy", "journal", "key export", "key recover", "key show"),
     *("quarantine clear", "quarantine list", "alert preview", "alert test"),
     *("dashboard", "monitor install", "report"),
     *("sandbox down", "sandbox fault", "sandbox logs", "sandbox status", "sandbox up"),

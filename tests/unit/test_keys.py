@@ -50,6 +50,18 @@ PINNED = {
         keys.plan_key(KEY).reveal(),
         "0cbb3b45bb15e19fd8d366a857acb6224242b4fb24c97a02e9499dd6415b43ba",
     ),
+    "probe key": (
+        keys.probe_key(KEY, 1).reveal(),
+        "fleet-probe-1-73e7f30a11528469-8NZNXw9KPHATCiDWuRsFjeBzICju0SZD34aLoRwJDvs",
+    ),
+    "next probe key": (
+        keys.probe_key(KEY, 2).reveal(),
+        "fleet-probe-1-73e7f30a11528469-BuNbQ5PW2ZiyRPSUragEGjFf6GHTKHlZNxq3BqlV87k",
+    ),
+    "probe login key": (
+        keys.public_key(keys.probe_login_key(keys.probe_key(KEY, 1), UID)),
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKR7PvbkYyOHl2uaeF9Im/jL+D9R2tiYCFCzB6k8hkKP",
+    ),
     "imported uid": (keys.imported_uid(KEY, 4711), "7fcc92c423876c66"),
     "cloud key": (
         keys.cloud_key(KEY),

@@ -71,7 +71,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.usefixtures("here")
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     parts = [said(capsys, "--help"), *(said(capsys, name, "--help") for name in COMMANDS)]
-    parts += [said(capsys, "key", name, "--help") for name in ("show", "recover")]
+    parts += [said(capsys, "key", name, "--help") for name in ("show", "export", "recover")]
     parts += [said(capsys, "sandbox", name, "--help") for name in ("up", "status", "logs", "fault", "down")]
     parts += [said(capsys, "bot", name, "--help") for name in ("token", "check")]
     parts += [said(capsys, "quarantine", name, "--help") for name in ("list", "clear")]
@@ -167,6 +167,8 @@ def test_key(fleet: CommandLine, here: Path, monkeypatch: pytest.MonkeyPatch) ->
     text += "\n" + shown(fleet, "key", "recover")
     monkeypatch.setattr("sys.stdin", io.StringIO(FLEET_KEY.reveal()))
     text += "\n" + shown(fleet, "key", "recover")
+    text += "\n" + shown(fleet, "key", "export")
+    text += "\n" + shown(fleet, "key", "export", "--read-only")
     assert_transcript("key", text, {here / "keys": "~/.config/openclaw-deploy"})
 
 

@@ -150,11 +150,15 @@ class SimulatedHost:
             for name, _, network in rules
         )
 
-    def lets_in(self, user: str, key: str) -> bool:
-        """Whether sshd accepts this public key ("ssh-ed25519 AAAA…") for `user` by what it has read."""
+    def lets_in(self, user: str, key: str) -> str | None:
+        """The options of the line by which sshd accepts this public key ("ssh-ed25519 AAAA…") for `user`.
+
+        None where it does not, by what it has read.
+        """
         words = [line.split() for line in self.sshd_config.decode("utf-8", "replace").splitlines()]
         allowed = [set(line[1:]) for line in words if line[:1] == ["AllowUsers"]]
         if user not in self.accounts or (allowed and user not in allowed[0]):
-            return False
+            return None
         lines = self.content(f"{self.accounts[user].home}/.ssh/authorized_keys").decode("utf-8", "replace")
-        return any(f" {key} " in f" {line} " for line in lines.splitlines())
+        found = (f" {line} ".partition(f" {key} ") for line in lines.splitlines())
+        return next((options.strip() for options, match, _ in found if match), None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Final
 
+from reconciler.commands.gateway import NO_FILE
 from reconciler.commands.release import BUILD_USER, LOCKFILE, RELEASES
 from reconciler.commands.units import NOLOGIN
 from reconciler.model import Json
@@ -143,6 +145,17 @@ def validate_config(host: SimulatedHost, call: Call) -> bytes:
         issue: Json = {"path": "<root>", "message": f"Unrecognized key: {unknown[0]}"}
         raise Fails("", 1, json.dumps({"valid": False, "issues": [issue]}).encode())
     return b'{"valid": true}'
+
+
+def check_config(host: SimulatedHost, call: Call) -> bytes:
+    path, link, node_version, _, most = call.arguments
+    content = host.content(path)
+    if not content:
+        raise Fails("", NO_FILE)
+    if len(content) >= int(most) or link not in host.links:
+        raise Fails("", 75)
+    version = host.links[link].rpartition("/")[2]
+    return validate_config(host, replace(call, arguments=(version, node_version), stdin=content))
 
 
 def ask_for_models(host: SimulatedHost, call: Call) -> bytes:

@@ -15,11 +15,13 @@ import asyncssh
 
 from reconciler.model import Completed
 from reconciler.sandbox.simulated.calls import read_remote
+from reconciler.sandbox.simulated.forced import question_of
 from reconciler.sandbox.simulated.host import SimulatedHost
 
 INPUT_LIMIT: Final = 64 << 20  # bytes of stdin
 TIMED_OUT: Final = 124  # what timeout(1) answers
 LOGIN_SERVICE: Final = b"ssh-userauth"
+NOT_ASKED: Final = b"this key may only ask what the host has questions for\n"
 NO_SHELL: Final = b"This machine is simulated: it has no shell and knows only the commands of OpenClaw Deploy.\n"
 
 # One quick algorithm of each kind: the handshake is most of what a look costs.
@@ -74,6 +76,7 @@ class _Server(asyncssh.SSHServer):
     def __init__(self, machine: Inhabited) -> None:
         self._machine = machine
         self._user = ""
+        self._options = ""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -97,10 +100,12 @@ class _Server(asyncssh.SSHServer):
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         text = key.export_public_key("openssh").decode().split()
-        return self._machine.host.lets_in(username, " ".join(text[:2]))
+        options = self._machine.host.lets_in(username, " ".join(text[:2]))
+        self._options = options or ""
+        return options is not None
 
     def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
-        return _Session(self._machine)
+        return _Forced(self._machine) if 'command="' in self._options else _Session(self._machine)
 
 
 class _Session(asyncssh.SSHServerSession[bytes]):
@@ -153,3 +158,30 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         self._channel.write(completed.stdout)
         self._channel.write_stderr(completed.stderr)
         self._channel.exit(completed.exit_code)
+
+
+class _Forced(_Session):
+    """Of a login whose line in authorized_keys names a program: that runs, whatever was asked for."""
+
+    _asked: tuple[str, bytes, float] | None = None
+
+    def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
+        return False
+
+    def exec_requested(self, command: str) -> bool:
+        self._asked = question_of(self._machine.host, command)
+        return True
+
+    def session_started(self) -> None:
+        if self._asked is None:
+            self._answer(Completed(1, b"", NOT_ASKED))
+            return
+        line, stdin, timeout = self._asked
+        self._stdin[:] = stdin
+        self._start(line, timeout)
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        """The program reads none of it."""
+
+    def eof_received(self) -> bool:
+        return True

@@ -8,6 +8,7 @@ from typing import Final
 
 from reconciler.commands import (
     ask_for_models,
+    check_config,
     daemon_reload,
     fetch_archive,
     gateway_rpc,
@@ -172,6 +173,27 @@ CASES: Final = (
         codes=[0, 0, 0, 0, 1],
     ),
     Case("a release judges a configuration", [*INSTALLED, judge], says=re.compile(rb'(?s).*"valid": ?true.*')),
+    Case(
+        "a release judges the configuration that lies there",
+        [
+            *INSTALLED,
+            make_directory(files.HOME, OURS, "0700"),
+            configure,
+            check_config(files.CONFIG_PATH, files.CURRENT, files.NODE_VERSION, 1, 1_000_000),
+        ],
+        says=re.compile(rb'(?s).*"valid": ?true.*'),
+    ),
+    Case(
+        "what is no configuration there is refused, one too large is not judged, and none is said to be none",
+        [
+            *INSTALLED,
+            install_file("/srv/contract/openclaw.json", b"{", OURS, "0600", "0700"),
+            check_config("/srv/contract/openclaw.json", files.CURRENT, files.NODE_VERSION, 1, 1_000_000),
+            check_config("/srv/contract/openclaw.json", files.CURRENT, files.NODE_VERSION, 1, 1),
+            check_config("/srv/contract/none.json", files.CURRENT, files.NODE_VERSION, 1, 1_000_000),
+        ],
+        codes=[0, 0, 0, 0, 0, 1, 75, 66],
+    ),
     Case(
         "a configuration that is no JSON is refused",
         [*INSTALLED, validate_config(VERSION, files.NODE_VERSION, b"{")],
