@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +15,7 @@ from reconciler.errors import CommandFailed, FleetError, HostTimedOut
 from reconciler.managed import files
 from reconciler.managed.config import CHECK_MB, refusal_of
 from reconciler.managed.questions import closer_look, config_question, model_question
-from reconciler.model import Child, Diagnosis, Endpoints, Examination, Secret, SlowLook
+from reconciler.model import Child, Diagnosis, Endpoints, Examination, Secret
 from reconciler.ports import Host, OnEach
 from reconciler.redaction import Redactor
 from reconciler.steps.versions import linked
@@ -65,13 +64,13 @@ def _examine(child: Child, host: Host, endpoints: Endpoints) -> Examination:
     examined = examination_of(host.run(closer_look()).stdout)
     with suppress(HostTimedOut):  # who has fallen silent would be waited for again by each question
         with suppress(CommandFailed):  # each by itself: what the others have said stays
-            examined = replace(examined, model=_model(child, host, endpoints))
+            examined = replace(examined, model=model_answer(child, host, endpoints))
         with suppress(CommandFailed):
-            examined = replace(examined, config_problem=_config_problem(child, host))
+            examined = replace(examined, config_problem=config_problem(child, host))
     return examined
 
 
-def _config_problem(child: Child, host: Host, *, by_word: bool = False) -> str | None:
+def config_problem(child: Child, host: Host, *, by_word: bool = False) -> str | None:
     """Why the release that is there would not start with openclaw.json as it lies there; empty where it would.
 
     None where nobody can tell: the check takes memory (facts on real gateways, section 2), and may not come to its end.
@@ -89,99 +88,14 @@ def _config_problem(child: Child, host: Host, *, by_word: bool = False) -> str |
     return None if why is None else f"{files.CONFIG_PATH}: {why}"
 
 
-def _model(child: Child, host: Host, endpoints: Endpoints, *, by_word: bool = False) -> str:
+def model_answer(child: Child, host: Host, endpoints: Endpoints, *, by_word: bool = False) -> str:
+    """What the provider of its model answers to the key that lies on its host: 200, another code, or a word.
+
+    `by_word`: it is asked as who has a probe key asks.
+    """
     question = model_question(child.spec.model.provider, endpoints) if child.spec is not None else None
     if question is None or child.spec is None:
         return ""
     if by_word:
         question = forced.ask(forced.models_of(child.spec.model.provider), question.timeout, check=False)
     return host.run(question).stdout.decode("utf-8", "replace").strip()[:40]
-
-
-# --- what a watch asks slowly ----------------------------------------------------------------------------------------
-
-HOUR: Final = 3600.0  # seconds between two questions to a model's provider
-
-
-def look_slowly(
-    children: Mapping[str, Child],
-    on_each: OnEach,
-    endpoints: Endpoints,
-    kept: Mapping[str, SlowLook],
-    *,
-    at_once: bool,
-    by_word: bool = False,
-) -> dict[str, SlowLook]:
-    """What is known of each child after asking those of whom something is due. Raises CloudError.
-
-    `by_word`: as who has a probe key asks.
-
-    The provider is asked once an hour, each child at a moment of its own; with `at_once` also of whom nobody has asked
-    yet. A configuration is judged when it is another than the gateway has started with, or than was judged last.
-    """
-    known = {name: kept.get(name) or _begun(child, at_once) for name, child in children.items() if child.examined}
-    due = {
-        name: (_asks_model(name, children[name], before), _asks_config(children[name], before))
-        for name, before in known.items()
-    }
-    some = [name for name, wanted in due.items() if any(wanted)]
-    answers: Mapping[str, SlowLook | FleetError] = {}
-    if some:
-
-        def ask(name: str, host: Host) -> SlowLook:
-            return _asked(children[name], host, known[name], due[name], endpoints, by_word=by_word)
-
-        answers = on_each(some, ask)
-    return {**known, **{name: it for name, it in answers.items() if isinstance(it, SlowLook)}}
-
-
-def with_slow(child: Child, slow: SlowLook) -> Child:
-    """The child with what was asked slowly in its place."""
-    if child.examined is None or child.facts is None:
-        return child
-    is_known = slow.config_at == child.examined.config_at and slow.config_problem is not None
-    problem = slow.config_problem if is_known else None if _is_other(child) else ""
-    return replace(child, examined=replace(child.examined, model=slow.model, config_problem=problem))
-
-
-def _begun(child: Child, at_once: bool) -> SlowLook:
-    """Of whom nobody has asked: it is due in its own moment, as if it had been asked just now."""
-    return SlowLook(None if at_once or child.facts is None else child.facts.clock)
-
-
-def _is_other(child: Child) -> bool:
-    """It does not run with the configuration that lies there."""
-    gateway = child.facts.gateway if child.facts else None
-    return gateway is None or not gateway.is_running or files.CONFIG_PATH in gateway.stale
-
-
-def _asks_config(child: Child, before: SlowLook) -> bool:
-    assert child.examined is not None
-    return _is_other(child) and before.config_at != child.examined.config_at
-
-
-def _asks_model(name: str, child: Child, before: SlowLook) -> bool:
-    assert child.facts is not None
-    slot = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % HOUR
-    began = (child.facts.clock - slot) // HOUR * HOUR + slot  # its own moment of this hour, or the last
-    return before.asked_at is None or before.asked_at < began
-
-
-def _asked(
-    child: Child,
-    host: Host,
-    before: SlowLook,
-    wanted: tuple[bool, bool],
-    endpoints: Endpoints,
-    *,
-    by_word: bool,
-) -> SlowLook:
-    assert child.examined is not None
-    asks_model, asks_config = wanted
-    slow = before
-    if asks_model:
-        slow = replace(slow, asked_at=child.examined.clock, model=_model(child, host, endpoints, by_word=by_word))
-    if asks_config:
-        problem = _config_problem(child, host, by_word=by_word)
-        slow = replace(slow, config_at=child.examined.config_at, config_problem=problem)
-    return slow

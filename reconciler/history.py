@@ -52,7 +52,7 @@ class History:
             kept = dict(db.execute("select name, value from kept").fetchall())
         try:
             book = Book({(it["trouble"]["child"], _key(it)): _state(it) for it in json.loads(kept.get("book", "[]"))})
-            slow = {name: SlowLook(**it) for name, it in json.loads(kept.get("slow", "{}")).items()}
+            slow = {name: _slow(it) for name, it in json.loads(kept.get("slow", "{}")).items()}
             waiting = tuple(map(_letter, json.loads(kept.get("waiting", "[]"))))
         except (ValueError, KeyError, TypeError):
             return Book(), {}, ()
@@ -77,7 +77,7 @@ class History:
             db.executemany("delete from last where child = ?", gone)
             states = [_plain(state) for state in book.states.values()]
             db.execute("insert or replace into kept values ('book', ?)", (json.dumps(states),))
-            looks = {name: asdict(it) for name, it in slow.items() if name in everyone}
+            looks = {name: asdict(it) for name, it in slow.items() if name in {*everyone, ""}}
             db.execute("insert or replace into kept values ('slow', ?)", (json.dumps(looks),))
             letters = [_plain(letter) for letter in waiting]
             db.execute("insert or replace into kept values ('waiting', ?)", (json.dumps(letters),))
@@ -204,3 +204,9 @@ def _letter(told: Mapping[str, Any]) -> Undelivered:
 
 def _trouble(told: Mapping[str, Any]) -> Trouble:
     return Trouble(**{**told, "cause": Cause(told["cause"]), "level": Level(told["level"])})
+
+
+def _slow(said: dict[str, Any]) -> SlowLook:
+    """JSON knows no tuples."""
+    plain: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in said.items()}
+    return SlowLook(**plain)

@@ -16,7 +16,6 @@ from reconciler.alerting import advance
 from reconciler.checks import judge
 from reconciler.diagnosis import Case
 from reconciler.errors import CloudError, FleetError
-from reconciler.examining import look_slowly, with_slow
 from reconciler.history import History
 from reconciler.keeper import Keeper
 from reconciler.maintenance import running
@@ -50,6 +49,7 @@ from reconciler.ports import Clock, Host, OnEach, Ports, Teller
 from reconciler.reaching import Lines
 from reconciler.redaction import without_secrets
 from reconciler.render.alerts import notice_text
+from reconciler.slowly import FLEET, Manner, look_at_node, look_slowly, with_slow
 from reconciler.steps.comparison import differences
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 from reconciler.telling import tell_all
@@ -134,18 +134,12 @@ def look(
         told = Trouble("", Cause.CLOUD_SILENT, Level.CRITICAL, "api", error.summary, mend)
         return Pass(began, ports.clock.monotonic() - clock, fleet=(told,), everyone=everyone, kept=kept)
     children = {name: child for name, child in seen.children.items() if child.spec is not None}
-    by_word = keys.is_probe_key(ports.fleet_key)
-    slow = look_slowly(
-        children,
-        _on_each(fleet, ports, children),
-        ports.endpoints,
-        kept,
-        at_once=not remembers,
-        by_word=by_word,
-    )
+    manner = Manner(at_once=not remembers, by_word=keys.is_probe_key(ports.fleet_key))
+    slow = look_slowly(children, _on_each(fleet, ports, children), ports, kept, manner)
+    slow[FLEET] = look_at_node(ports, kept, began)
     children = {name: with_slow(child, slow[name]) if name in slow else child for name, child in children.items()}
     own = _own_network(children)
-    rows = tuple(_rows(fleet, ports, seen, children, began))
+    rows = tuple(_rows(fleet, ports, seen, children, began, slow[FLEET].node))
     if own is not None:  # then nobody knows of anybody
         rows = tuple(replace(row, sighting=replace(row.sighting, unknown=_ALL_KEYS)) for row in rows)
     return Pass(
@@ -182,13 +176,21 @@ def told(found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True) -> tu
     return advance(book, sightings, found.everyone, rules_of, found.quiets, found.at)
 
 
-def _rows(fleet: Fleet, ports: Ports, seen: Observation, children: Mapping[str, Child], now: datetime) -> Iterable[Row]:
+def _rows(
+    fleet: Fleet,
+    ports: Ports,
+    seen: Observation,
+    children: Mapping[str, Child],
+    now: datetime,
+    node_fixes: tuple[str, ...] | None,
+) -> Iterable[Row]:
     options = PlanOptions(partial=True)
     planned = plan(fleet, seen.children, seen.catalog, now, options, seen.shared, seen.others, seen.quarantined)
     newest = _newest(fleet, ports, children)
     for name, child in children.items():
         sees, made, proven = newest.get(name, (False, None, None))
-        it = Watched(Case(child, child.examined), now, _drift(child), made, proven, sees_backups=sees)
+        case = Case(child, child.examined)
+        it = Watched(case, now, _drift(child), made, proven, sees_backups=sees, node_fixes=node_fixes)
         health, _ = judge(child)
         diagnosis, findings, troubles = _plain(*look_at(it))
         window = running(it.limits.maintenance, now)

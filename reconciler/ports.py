@@ -292,6 +292,8 @@ class Ports:
     sealer: Sealer
     channel: Callable[[], AbstractContextManager[Channel]]  # opens the messenger
     teller: Teller
+    reaches: Callable[[str, int, float], bool]  # an address, a port, seconds: does anybody answer there?
+    node_releases: Callable[[], tuple[str, ...] | None]  # of Node.js, that mend something insecure; None: nobody knows
     operator: str = ""  # who asks for this, as far as the environment tells
 
 

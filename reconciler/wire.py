@@ -120,3 +120,12 @@ def _drain(channel: Channel, out: bytearray, err: bytearray) -> bool:
     if has_err:
         err.extend(channel.recv_stderr(CHUNK)[: OUTPUT_LIMIT - len(err)])
     return has_out or has_err
+
+
+def reaches(address: str, port: int, timeout: float) -> bool:
+    """Whether somebody takes a connection there within so many seconds. Nothing is said to whoever does."""
+    try:
+        socket.create_connection((address, port), timeout=timeout).close()
+    except OSError:
+        return False
+    return True

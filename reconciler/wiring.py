@@ -17,6 +17,7 @@ from reconciler.errors import SandboxError
 from reconciler.fleet import references
 from reconciler.managed.files import NODE_VERSION
 from reconciler.model import Bucket, Endpoints, Event, Fleet, Json, NodeDistribution, Provider, Secret
+from reconciler.node_releases import security_releases
 from reconciler.ports import Channel, Cloud, Ports, Secrets, Vault
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.paths import Paths
@@ -27,6 +28,7 @@ from reconciler.secrets.references import ReferenceSecrets
 from reconciler.secrets.sandbox import SandboxSecrets
 from reconciler.store import DirectoryStore
 from reconciler.vaults.directory import DirectoryVault
+from reconciler.wire import reaches
 
 # SHA-256 of nodejs.org's own tarballs, as public lists quote its SHASUMS256.txt: two independent ones agree on x86_64,
 # aarch64 stands in one. Not downloaded by us; a wrong digest makes the step fail and installs nothing.
@@ -81,7 +83,12 @@ def build_ports(
 
     outside = (cloud, FabricDialer(), store, clock, secrets, endpoints)
     teller = ResolvingTeller(resolver.resolve)
-    return Ports(*outside, key, progress, vault, age, channel, teller, operator(os.environ))
+    beyond = reaches, _nobody_knows if fleet.provider is Provider.SANDBOX else security_releases
+    return Ports(*outside, key, progress, vault, age, channel, teller, *beyond, operator(os.environ))
+
+
+def _nobody_knows() -> None:
+    """The sandbox has no list of Node.js's releases, and asks nobody outside."""
 
 
 def operator(environ: Mapping[str, str]) -> str:

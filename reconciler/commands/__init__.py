@@ -51,6 +51,7 @@ from reconciler.commands.gateway import (
 from reconciler.commands.logs import read_logs
 from reconciler.commands.mending import clear_space, free_port, run_doctor, set_aside_config
 from reconciler.commands.packages import (
+    count_updates,
     find_reboot_reason,
     install_packages,
     refresh_packages,
@@ -69,7 +70,7 @@ from reconciler.commands.switching import (
     stay,
     take_checkpoint,
 )
-from reconciler.commands.telegram import send_message
+from reconciler.commands.telegram import ask_for_bot, send_message
 from reconciler.commands.units import (
     daemon_reload,
     disable_unit,
@@ -85,6 +86,7 @@ from reconciler.commands.units import (
 __all__ = [
     "apply_firewall",
     "arm_access",
+    "ask_for_bot",
     "ask_for_models",
     "begin_switch",
     "call_by_cli",
@@ -96,6 +98,7 @@ __all__ = [
     "confirm_firewall",
     "copy_stopped",
     "count_entries",
+    "count_updates",
     "daemon_reload",
     "disable_unit",
     "drop_archive",

@@ -18,6 +18,8 @@ OPTIONS: Final = f'restrict,command="exec sudo -n -- {PROGRAM_PATH} \\"$SSH_ORIG
 
 WATCH: Final = "watch"
 CONFIG: Final = "config"
+BOT: Final = "bot"
+UPDATES: Final = "updates"
 _SECONDS: Final = 60.0
 
 # The last word of what was asked is the question: the operator's side wraps it as it does all its commands. One at a

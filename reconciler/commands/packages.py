@@ -39,6 +39,23 @@ _REFRESH = _NO_QUESTIONS + f"{_APT} -o APT::Update::Error-Mode=any update </dev/
 _INSTALL = _NO_QUESTIONS + f'{_APT} install --no-install-recommends -- "$@" </dev/null\n'
 
 
+# Only looked at, so no lock is waited for. When apt was asked for news last is told by its stamp, or by the lists.
+_UPDATES: Final = """
+found=$(apt-get -s -qq -o Debug::NoLocking=1 -o APT::Get::Show-User-Simulation-Note=0 upgrade </dev/null)
+count=$(printf '%s\\n' "$found" | grep -c '^Inst .*(.*[Ss]ecurity' || true)
+at=0
+for place in /var/lib/apt/periodic/update-success-stamp /var/cache/apt/pkgcache.bin /var/lib/apt/lists; do
+  [ ! -e "$place" ] || { at=$(stat -c %Y "$place"); break; }
+done
+printf '%s %s\\n' "$count" "$at"
+"""
+
+
+def count_updates() -> Command:
+    """Prints how many updates of security are not installed, and when the host has asked for news last (Unix time)."""
+    return script("count updates", _UPDATES, timeout=60, check=False)
+
+
 def wait_for_cloud_init(timeout: float) -> Command:
     """Until first boot's own provisioning has ended; its errors are the command's. Nothing to do without cloud-init."""
     return script("wait for cloud-init", _WAIT, timeout=timeout)

@@ -11,7 +11,7 @@ from reconciler.fleet.durations import duration
 from reconciler.fleet.secret_references import reference
 from reconciler.model import AlertPlace, AlertSettings, DriftPolicy, Level, Maintenance, Monitoring, Rung, SelfHelp
 
-_OF_THEIR_OWN: Final = ("drill_within", "maintenance", "resuscitate", "drift")
+_OF_THEIR_OWN: Final = ("drill_within", "updates_within", "maintenance", "resuscitate", "drift")
 _SOME_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -23,6 +23,7 @@ def monitoring(values: Mapping[str, Any]) -> Monitoring:
     return Monitoring(
         **{**others, **lists},
         drill_within=None if within is None else duration(within),
+        updates_within=duration(values["updates_within"]),
         maintenance=tuple(
             Maintenance(it["cron"], duration(it["for"]), it.get("timezone", "UTC")) for it in values["maintenance"]
         ),

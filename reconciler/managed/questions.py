@@ -11,6 +11,7 @@ from reconciler.managed.config import BASE_URL_OF_PROVIDER, CHECK_MB, LARGEST_CO
 from reconciler.managed.things import Materials
 from reconciler.model import Command, Endpoints, Json, Secret
 
+TELEGRAM: Final = "https://api.telegram.org"
 _SECRETS: Final = (files.GATEWAY_TOKEN_PATH, files.TELEGRAM_TOKEN_PATH, files.MODEL_KEY_PATH)
 
 
@@ -49,6 +50,11 @@ def model_question(provider: str, endpoints: Endpoints) -> Command | None:
     return None if url is None else commands.ask_for_models(url, provider)
 
 
+def bot_question(endpoints: Endpoints) -> Command:
+    """Whether Telegram takes the token that lies on the host, and where messages go."""
+    return commands.ask_for_bot(endpoints.telegram_api_root or TELEGRAM)
+
+
 def config_question() -> Command:
     """Whether the release that is linked would start with openclaw.json as it lies there."""
     return commands.check_config(files.CONFIG_PATH, files.CURRENT, files.NODE_VERSION, CHECK_MB, LARGEST_CONFIG)
@@ -62,7 +68,12 @@ def probe_program(materials: Materials, looks: dict[str, Json]) -> bytes | None:
     if materials.probe_public_key is None:
         return None
     request = probe_request(materials.digest_key, looks, with_spending=True)
-    questions = {forced.WATCH: commands.watch(request, closer_look()), forced.CONFIG: config_question()}
+    questions = {
+        forced.WATCH: commands.watch(request, closer_look()),
+        forced.CONFIG: config_question(),
+        forced.BOT: bot_question(materials.endpoints),
+        forced.UPDATES: commands.count_updates(),
+    }
     for provider in BASE_URL_OF_PROVIDER:
         if (asked := model_question(provider, materials.endpoints)) is not None:
             questions[forced.models_of(provider)] = asked

@@ -67,6 +67,10 @@ class Cause(StrEnum):
     DRILL_LATE = "drill-late"
     SPEND_OVER = "spend-over"
     REBOOT_DUE = "reboot-due"
+    UPDATES_DUE = "updates-due"
+    NODE_INSECURE = "node-insecure"
+    SECRETS_EXPOSED = "secrets-exposed"
+    WEBHOOK_SET = "webhook-set"
     OWN_NETWORK = "own-network"
 
 
@@ -77,6 +81,26 @@ class Listener:
     pid: int
     name: str
     is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlowLook:
+    """What a watch asks of a host once an hour, or when something has changed, and keeps from pass to pass.
+
+    Times are seconds on the host's clock; None: never asked.
+    """
+
+    asked_at: float | None = None  # all but the configuration
+    model: str = ""
+    bot: str = ""  # what Telegram answers to the token on the host: 200, another code, or a word
+    webhook: str = ""  # the host that its messages are sent to; none where they are fetched, as ours are
+    updates: int | None = None  # of security, that are not installed
+    updates_since: float | None = None  # when there were some for the first time
+    lists_at: float | None = None  # when the host has asked for updates last
+    reached: tuple[int, ...] | None = None  # ports other than that of SSH at which this machine gets through to it
+    node: tuple[str, ...] | None = None  # of the fleet: releases of Node.js that mended something insecure
+    config_at: float | None = None  # of the configuration that was judged
+    config_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +126,8 @@ class Examination:
     config_at: float | None = None  # when openclaw.json was written last
     killed: int = 0  # processes of the gateway that the kernel has ended for want of memory, since its unit was started
     reboot_due: bool = False  # an update waits for it
+    slow: SlowLook | None = None  # what is asked seldom; None: by nobody who watches
     skew: float = 0.0  # how far its clock is from ours, as far as that can be told; positive: it is ahead
-
-
-@dataclass(frozen=True, slots=True)
-class SlowLook:
-    """What a watch asks of a host once an hour, or when something has changed, and keeps from pass to pass.
-
-    Times are seconds on the host's clock; None: never asked.
-    """
-
-    asked_at: float | None = None  # of the model's provider
-    model: str = ""
-    config_at: float | None = None  # of the configuration that was judged
-    config_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

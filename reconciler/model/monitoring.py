@@ -57,6 +57,7 @@ class Monitoring:
     clock_skew: float = 5  # seconds
     open_ports: tuple[int, ...] = ()
     drill_within: timedelta | None = None
+    updates_within: timedelta = timedelta(days=3)
     maintenance: tuple[Maintenance, ...] = ()
     resuscitate: SelfHelp | None = None
     drift: Mapping[str, DriftPolicy] = field(default_factory=dict)  # by patterns of paths

@@ -7,9 +7,9 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.errors import HostError
+from reconciler.managed.questions import TELEGRAM
 from reconciler.steps.work import Work
 
-TELEGRAM: Final = "https://api.telegram.org"
 MOST: Final = 20  # users; a bot with more of them is told of by other means
 
 

@@ -25,6 +25,7 @@ from reconciler.model import (
 )
 from reconciler.watching import (
     backup,
+    bot,
     clock,
     config,
     disk,
@@ -34,10 +35,13 @@ from reconciler.watching import (
     inodes,
     load,
     memory,
+    node,
     ports,
     reboot,
     restarts,
+    secret_files,
     spend,
+    updates,
 )
 from reconciler.watching.case import Watched
 
@@ -56,7 +60,8 @@ class CheckModule(Protocol):
 
 
 CHECKS: Final[tuple[CheckModule, ...]] = (
-    disk, inodes, memory, load, clock, restarts, errors, ports, config, drift, backup, drill, spend, reboot,
+    disk, inodes, memory, load, clock, restarts, errors, ports, secret_files, bot, config, drift, backup, drill, spend,
+    updates, node, reboot,
 )  # fmt: skip
 # Causes of `fleet diagnose` that keep nobody from an answer while the gateway runs and is ready.
 _NOT_YET: Final = frozenset({Cause.CONFIG_REFUSED, Cause.MEMORY_SHORT, Cause.NEVER_FINISHED})

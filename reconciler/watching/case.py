@@ -22,6 +22,7 @@ class Watched:
     backup_at: datetime | None = None
     proven_at: datetime | None = None
     sees_backups: bool = False
+    node_fixes: tuple[str, ...] | None = None  # releases of Node.js that have mended something insecure
 
     @property
     def limits(self) -> Monitoring:

@@ -6,6 +6,7 @@ from typing import Final
 
 from reconciler.diagnosis.case import Told
 from reconciler.model import Cause, DriftPolicy
+from reconciler.watching import secret_files
 from reconciler.watching.case import Watched
 
 NAME: Final = "drift"
@@ -18,6 +19,8 @@ def judge(it: Watched) -> Told:
     if it.facts is None:
         return Told("nobody could ask", is_unknown=True)
     paths = [path for path in it.drift if it.limits.policy_of(path) is not DriftPolicy.IGNORE]
+    if secret_files.judge(it).cause is not None:  # one trouble is one alert
+        paths = [path for path in paths if path.partition(".")[0] not in secret_files.NAMES]
     if paths:
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         text = f"changed outside: {', '.join(paths[:_SHOWN])}{more}"

@@ -59,6 +59,7 @@ class FakeFleet:
         self.moved: dict[str, str] = {}
         self.policy = Policy()
         self.rollout = Rollout()
+        self.node_fixes: tuple[str, ...] | None = ()
         self.probe: int | None = None  # the generation of the probe key
 
     @property
@@ -108,6 +109,8 @@ class FakeFleet:
             *(self._keep_progress, lambda place: DirectoryVault(self.state.parent / str(place)), age),
             channel=lambda: self.channel,
             teller=self.teller,
+            reaches=self._reaches,
+            node_releases=lambda: self.node_fixes,
             operator="ada",
         )
 
@@ -137,6 +140,13 @@ class FakeFleet:
 
     def events(self) -> list[Event]:
         return list(self.store.events())
+
+    def _reaches(self, address: str, port: int, timeout: float) -> bool:
+        """Who listens there beyond loopback is reached, where both firewalls let one through."""
+        server = next(it for it in self.cloud.by_id.values() if it.address == address)
+        host, source = self.dialer.hosts[server.id], self.dialer.source
+        is_open = port in host.closer.get("open_ports", [])
+        return is_open and self.cloud.lets_in(server, source, port) and host.answers(source, port)
 
     def _keep_progress(self, child: str, step: str, seconds: float) -> None:
         self.progress.append(f"{child}: {step}")

@@ -122,7 +122,8 @@ class Scene:
         fleet = load_fleet(self.directory / "fleet.yaml")
         secrets = SandboxSecrets(FLEET_KEY)
         outside = cloud, FabricDialer(), store, clock, secrets, endpoints, FLEET_KEY
-        ports = Ports(*outside, lambda *_: None, _no_vault, age, FakeChannel, FakeTeller())
+        unasked = FakeChannel, FakeTeller(), lambda *_: False, lambda: ()
+        ports = Ports(*outside, lambda *_: None, _no_vault, age, *unasked)
         try:
             with self.namespace.inside():
                 return FleetClient(fleet, ports).plan()

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.diagnosis import Case
 from reconciler.diagnosis.case import STARTING
-from reconciler.model import ANSWERS, BackupSettings, Cause, Child, Health, Level, Monitoring, Sighting
+from reconciler.model import ANSWERS, BackupSettings, Cause, Child, Health, Level, Monitoring, Sighting, SlowLook
 from reconciler.watching import CHECKS, Watched, look_at, sighting_of
 from tests.fakes.worlds import NOW, make_child
 from tests.unit.test_diagnosis import CLOCK, DOWN, WELL
@@ -33,6 +33,23 @@ def spending(spent: float) -> Child:
     return child({"spent": spent, "spent_complete": True}, model=replace(child().spec.model, spend_limit=10))  # type: ignore[union-attr]
 
 
+def exposed(name: str, **found: str) -> Watched:
+    """With other rights on a managed thing than were applied, which is drift, too."""
+    it = child()
+    assert it.facts is not None
+    there = it.facts.managed[name]
+    assert isinstance(there, dict)
+    facts = replace(it.facts, managed={**it.facts.managed, name: {**there, **found}})
+    return watched(replace(it, facts=facts), drift=(name,) if found else ())
+
+
+def waiting(updates: int, *, since: timedelta = timedelta(0), asked: timedelta = timedelta(0)) -> Watched:
+    slow = SlowLook(
+        updates=updates, updates_since=CLOCK - since.total_seconds(), lists_at=CLOCK - asked.total_seconds()
+    )
+    return watched(examined={"slow": slow, "clock": CLOCK})
+
+
 ALLOWING: Final = child(monitoring=Monitoring(open_ports=(9100,)))
 FAULTS: Final[list[tuple[Cause, Watched]]] = [
     (Cause.DISK_LOW, watched(child(facts={"disk_free_mb": 499}))),
@@ -46,6 +63,14 @@ FAULTS: Final[list[tuple[Cause, Watched]]] = [
     (Cause.RESTARTING, watched(child({"restarts": 3}), examined={"up_for": 599.0})),
     (Cause.LOG_ERRORS, watched(child({"errors": 21}))),
     (Cause.PORT_OPEN, watched(examined={"open_ports": (22, 8080)})),
+    (Cause.PORT_OPEN, watched(examined={"slow": SlowLook(reached=(18789,))})),
+    (Cause.SECRETS_EXPOSED, exposed("gateway token", mode="0444")),
+    (Cause.SECRETS_EXPOSED, exposed("model key", owner="fleet:fleet")),
+    (Cause.SECRETS_EXPOSED, exposed("secrets directory", mode="0755")),
+    (Cause.WEBHOOK_SET, watched(examined={"slow": SlowLook(bot="200", webhook="collector.example")})),
+    (Cause.UPDATES_DUE, waiting(1, since=timedelta(days=3, minutes=1))),
+    (Cause.UPDATES_DUE, waiting(0, asked=timedelta(days=7, minutes=1))),
+    (Cause.NODE_INSECURE, watched(node_fixes=("24.16.0", "24.22.0", "26.1.0"))),
     (Cause.NEXT_START, watched(examined={"config_problem": "Unrecognized key"})),
     (Cause.DRIFTED, watched(drift=("config.tools",))),
     (Cause.BACKUP_LATE, watched(child(backup=DAILY), backup_at=NOW - timedelta(hours=49))),
@@ -71,6 +96,13 @@ HARMLESS: Final[list[tuple[str, Watched]]] = [
         "a port that the file allows",
         watched(child(monitoring=Monitoring(open_ports=(9100,))), examined={"open_ports": (9100,)}),
     ),
+    ("a door that the file allows", watched(ALLOWING, examined={"slow": SlowLook(reached=(9100,))})),
+    ("secrets that are the gateway's alone", exposed("bot token")),
+    ("a bot that is fetched for", watched(examined={"slow": SlowLook(bot="200")})),
+    ("a bot that nobody could ask for", watched(examined={"slow": SlowLook(bot="ConnectionRefusedError")})),
+    ("updates of today", waiting(4, since=timedelta(days=2))),
+    ("no updates", waiting(0)),
+    ("Node.js that is the newest, or of another line", watched(node_fixes=("24.16.0", "24.21.0", "26.1.0"))),
     ("a backup that is one pass late", watched(child(backup=DAILY), backup_at=NOW - timedelta(hours=47))),
     ("no backups wanted by the clock", watched()),
     ("a drill of this week", watched(child(monitoring=Monitoring(drill_within=timedelta(days=7))), proven_at=NOW)),

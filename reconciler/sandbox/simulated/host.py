@@ -67,6 +67,8 @@ class SimulatedHost:
         self.journal: list[dict[str, Any]] = []  # the same of the journal, whose levels are numbers
         self.talk: list[dict[str, Any]] = []  # {"id", "at", "role", "session", "length", "text"}
         self.models = "200"  # what its provider answers
+        self.bot = {"code": "200", "webhook": ""}  # what Telegram answers
+        self.updates = 0  # of security, that wait; apt has asked for them just now
         self.closer: dict[str, Any] = {}  # what it says when it is looked at closely, instead of what is
         self.invalid_config = ""  # why the release refuses every configuration
         self.disk_free_mb = 30_000

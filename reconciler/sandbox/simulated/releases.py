@@ -166,6 +166,13 @@ def ask_for_models(host: SimulatedHost, call: Call) -> bytes:
     return host.models.encode() + b"\n"
 
 
+def ask_for_bot(host: SimulatedHost, call: Call) -> bytes:
+    """Telegram is always there; `host.bot` is what it answers."""
+    request = json.loads(call.stdin)
+    there = request["token_path"] in host.files
+    return json.dumps(host.bot if there else {"code": "FileNotFoundError", "webhook": ""}).encode() + b"\n"
+
+
 def send_message(host: SimulatedHost, call: Call) -> bytes:
     """Telegram is always there, and its token too where one lies on the host."""
     request = json.loads(call.stdin)

@@ -100,3 +100,8 @@ VERBS: Final[dict[str, Callable[[Systemd, str], None]]] = {
     "restart": Systemd.restart,
     "reload-or-restart": Systemd.reload_or_restart,
 }
+
+
+def count_updates(host: SimulatedHost, call: Call) -> bytes:
+    del call
+    return f"{host.updates} {int(host.now())}\n".encode()

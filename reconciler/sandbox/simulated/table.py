@@ -101,6 +101,8 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.call_by_cli("method", {}, "/path"), pairing.call_by_cli),
     (commands.send_messages(()), releases.send_messages),
     (commands.send_message("http://host", (), ""), releases.send_message),
+    (commands.ask_for_bot("http://host"), releases.ask_for_bot),
+    (commands.count_updates(), system.count_updates),
     (commands.ask_for_models("http://host", "anthropic"), releases.ask_for_models),
     (commands.run_probe({}), probe.probe),
     (importing.survey("user"), arrival.survey),

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from reconciler.commands import (
+    ask_for_bot,
     ask_for_models,
     check_config,
     daemon_reload,
@@ -115,6 +116,10 @@ def ask_models(endpoints: Endpoints) -> Command:
     return ask_for_models(endpoints.model_base_url or "http://127.0.0.1", "anthropic")
 
 
+def ask_bot(endpoints: Endpoints) -> Command:
+    return ask_for_bot(endpoints.telegram_api_root or "http://127.0.0.1")
+
+
 def judge(endpoints: Endpoints) -> Command:
     return validate_config(VERSION, files.NODE_VERSION, config(endpoints))
 
@@ -221,6 +226,11 @@ CASES: Final = (
         started=files.STARTED_PATH,
         token=files.GATEWAY_TOKEN_PATH,
         gateway={**HEALTHY, "starts": 2},
+    ),
+    Case(
+        "Telegram takes the token that lies there, and no webhook is set",
+        [ACCOUNT, make_directory(files.SECRETS_DIRECTORY, "root:root", "0750"), GiveBot(), ask_bot],
+        says=b'{"code": "200", "webhook": ""}\n',
     ),
     Case(
         "the model's provider takes the key that lies on the host",

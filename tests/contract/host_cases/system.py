@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from reconciler.commands import (
     apply_firewall,
     confirm_firewall,
+    count_updates,
     daemon_reload,
     find_reboot_reason,
     install_file,
@@ -31,6 +33,7 @@ PAST_THE_REVERT: Final = Wait(70)
 
 CASES: Final = (
     Case("a fresh machine needs no reboot", [find_reboot_reason()], says=b"", is_fresh=True),
+    Case("updates are counted", [count_updates()], says=re.compile(rb"\d+ \d{10}\n")),
     Case(
         "what asks for a reboot is named",
         [
