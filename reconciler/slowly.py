@@ -93,14 +93,21 @@ def _begun(child: Child, manner: Manner) -> SlowLook:
 
 
 def _is_other(child: Child) -> bool:
-    """It does not run with the configuration that lies there."""
-    gateway = child.facts.gateway if child.facts else None
-    return gateway is None or not gateway.is_running or files.CONFIG_PATH in gateway.stale
+    """It does not run, or has not started with the configuration that lies there.
+
+    A gateway writes that itself, also after its start: then its release judges it once.
+    """
+    gateway, found = child.facts.gateway if child.facts else None, child.examined
+    if gateway is None or not gateway.is_running or found is None:
+        return True
+    return found.config_at is None or (found.up_for is not None and found.config_at > found.clock - found.up_for)
 
 
 def _asks_config(child: Child, before: SlowLook) -> bool:
     assert child.examined is not None
-    return _is_other(child) and before.config_at != child.examined.config_at
+    is_new = before.config_at != child.examined.config_at
+    is_gone = child.examined.config_at is None and before.config_problem is None
+    return _is_other(child) and (is_new or is_gone)
 
 
 def _is_due(name: str, child: Child, before: SlowLook) -> bool:

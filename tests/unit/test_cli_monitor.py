@@ -214,7 +214,6 @@ def test_a_configuration_that_would_not_start_again_is_found_while_it_runs(fleet
     host = fleet.world.host("alice")
     assert fleet("monitor").code == 0
     host.write_config({**host.config(), "surprise": 1})
-    host.gateway.wrong = {"stale": [files.CONFIG_PATH]}
     host.invalid_config = json.dumps({"valid": False, "issues": [{"path": "<root>", "message": "Unrecognized key"}]})
     fleet.world.clock.sleep(60)
     said = fleet("monitor")

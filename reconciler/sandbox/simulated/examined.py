@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import Any
-from zlib import crc32
 
 from reconciler.sandbox.simulated.calls import Call
 from reconciler.sandbox.simulated.host import SimulatedHost
@@ -44,8 +43,14 @@ def examine(host: SimulatedHost, call: Call) -> bytes:
 
 
 def _written_at(host: SimulatedHost, path: str) -> float | None:
-    """A moment of its own for each content: nobody notes here when a file was written."""
-    return float(crc32(host.files[path].content)) if path in host.files else None
+    """When somebody saw that its content is another; what was there at the first look is older than its gateway."""
+    if path not in host.files:
+        return None
+    content = host.files[path].content
+    seen = host.seen.get(path)
+    if seen is None or seen[0] != content:
+        seen = host.seen[path] = content, host.now() - (2 * LONG_AGO if seen is None else 0.0)
+    return seen[1]
 
 
 def watch(host: SimulatedHost, call: Call) -> bytes:

@@ -66,6 +66,7 @@ class SimulatedHost:
         self.log: list[dict[str, Any]] = []  # what its gateway has logged: {"at", "level", "name", "text"}
         self.journal: list[dict[str, Any]] = []  # the same of the journal, whose levels are numbers
         self.talk: list[dict[str, Any]] = []  # {"id", "at", "role", "session", "length", "text"}
+        self.seen: dict[str, tuple[bytes, float]] = {}  # by path: what a file held, and since when
         self.models = "200"  # what its provider answers
         self.bot = {"code": "200", "webhook": ""}  # what Telegram answers
         self.updates = 0  # of security, that wait; apt has asked for them just now
