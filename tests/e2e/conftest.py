@@ -23,6 +23,7 @@ ONLY_IN_FULL = {
     "test_interrupted_steps.py",
     "test_life_of_a_child.py",
     "test_memory.py",
+    "test_monitored_faults.py",
     "test_remaining_commands.py",
     "test_bots_and_messages.py::test_who_hangs_is_brought_back_by_a_watch_where_the_file_lets_it",
     "test_managed.py::test_what_differs_alone_is_seen_and_mended",

@@ -43,6 +43,7 @@ def test_a_fault_is_mended_by_its_rung(story: Story, fault: Fault, record_proper
             story.root(fault.shell, None)
             time.sleep(fault.settles)
         wait_until(lambda: diagnosed(story) == fault.cause, fault.cause, 120)
+        assert watched(story) == fault.cause
         with timed(record_property, f"from {fault.name} to a gateway that is well"):
             said = story.operator.fleet("resuscitate", "ada", "--yes", "--again", "--json", code=None, timeout=900)
     rescue = json.loads(said)["ada"]
@@ -85,3 +86,10 @@ def forget_boots(story: Story) -> None:
 def diagnosed(story: Story) -> str | None:
     found: str | None = json.loads(story.operator.fleet("diagnose", "ada", "--json", code=None))["ada"]["cause"]
     return found
+
+
+def watched(story: Story) -> str | None:
+    """By the next pass of a watch, which asks otherwise."""
+    said = story.operator.fleet("monitor", "--json", "--no-alerts", "--only-look", code=2)
+    found: list[dict[str, str]] = json.loads(said)["children"]["ada"]["troubles"]
+    return found[0]["cause"] if found else None

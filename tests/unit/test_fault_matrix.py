@@ -1,8 +1,8 @@
 """A fault of every layer befalls one of two children: how soon a watch finds it, by which cause, and who is told.
 
 A pass is a minute. Each fault is found within two passes after there is evidence of it and told within four minutes,
-once; when it is over that is told once, and nothing is ever told of the other child. The same on real machines, for what can
-be made real there: tests/e2e/test_monitored_faults.py.
+once; when it is over that is told once, and nothing is ever told of the other child. The same on real machines is in
+tests/e2e/test_monitored_faults.py, for what can be made real there.
 """
 
 from __future__ import annotations
