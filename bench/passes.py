@@ -4,7 +4,7 @@
 
 As scale.py: the emulated cloud with its true limits, simulated machines over real SSH. The passes are made in a
 process of their own, as `fleet monitor --watch` makes them: cold is its first, warm are those after it. Then 10 % of
-the hosts accept connections and say nothing, and 5 % refuse them.
+the hosts accept connections and say nothing, 5 % refuse them, and 1 % show another host key.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 
 from world import SECONDS, Stage, enter_namespaces, environment, stage
 
+from reconciler import keys
+from reconciler.sandbox.simulated.host import SimulatedHost
 from reconciler.sandbox.simulated.trouble import Answer, Trouble
 
 LOOKER = """\
@@ -39,7 +41,7 @@ for _ in range(int(sys.argv[1])):
     took = time.perf_counter() - began, time.process_time() - cpu
     print(json.dumps([*took, used, silent, len(found.rows)]), flush=True)
 """
-HEAD = f"{'':34}  children   wall s    CPU s     MB  requests  trips  silent"
+HEAD = f"{'':36}  children   wall s    CPU s     MB  requests  trips  silent"
 
 
 def main() -> None:
@@ -53,7 +55,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory, stage(Path(directory), size) as set_up:
             set_up.fleet("apply", "--yes")
             of_fleet(set_up, size, asked.passes)
-    print(f"{'load average':34}  {os.getloadavg()[0]:.1f}")
+    print(f"{'load average':36}  {os.getloadavg()[0]:.1f}")
 
 
 def of_fleet(set_up: Stage, size: int, passes: int) -> None:
@@ -66,9 +68,16 @@ def of_fleet(set_up: Stage, size: int, passes: int) -> None:
         set_up.machines.make_trouble(number, Trouble(Answer.HANGS))
     for number in machines[size // 10 : size // 10 + size // 20]:
         set_up.machines.make_trouble(number, Trouble(Answer.REFUSES))
+    for number in machines[size // 10 + size // 20 : size // 10 + size // 20 + max(1, size // 100)]:
+        set_up.machines.ask(number, show_another_key)
     told = looked(set_up, 2, "kept")
-    show("10 % hung and 5 % refusing", size, told[:1])
+    show("10 % hung, 5 % refusing, 1 % strange", size, told[:1])
     show("the same again", size, told[1:])
+
+
+def show_another_key(host: SimulatedHost) -> None:
+    """As a machine does that somebody has put in its place."""
+    host.private_key = keys.host_key(keys.make_key(bytes(32)), "somebody else", 1).reveal().encode()
 
 
 def looked(set_up: Stage, passes: int, how: str) -> list[list[float]]:
@@ -91,7 +100,7 @@ def looked(set_up: Stage, passes: int, how: str) -> list[list[float]]:
 def show(what: str, size: int, told: list[list[float]]) -> None:
     seconds, cpu, used, requests, trips, silent = (statistics.median(column) for column in zip(*told, strict=True))
     print(
-        f"{what:34}  {size:8,}{seconds:9.2f}{cpu:9.2f}{used:7.0f}{requests:10.0f}{trips:7.0f}{silent:8.0f}", flush=True
+        f"{what:36}  {size:8,}{seconds:9.2f}{cpu:9.2f}{used:7.0f}{requests:10.0f}{trips:7.0f}{silent:8.0f}", flush=True
     )
 
 

@@ -5,6 +5,7 @@ Safe to run twice: what is there already is said. Alone starts the programs of t
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,22 @@ def remove_cron(it: Schedule) -> list[str]:
 def install_openclaw(it: Schedule) -> list[str]:
     _run(list(openclaw_job(it)))
     return [f"Written: the job {it.name} of the gateway on this machine"]
+
+
+def remove_openclaw(it: Schedule) -> list[str]:
+    """Jobs have ids that only the gateway knows: it is asked for those of this name. Raises StateError."""
+    words = ["openclaw", "cron", "list", "--json"]
+    done = _start(words)
+    if done.returncode != 0:
+        raise _failed(words, done)
+    try:
+        ids = [str(job["id"]) for job in json.loads(done.stdout)["jobs"] if job.get("name") == it.name]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        by_hand = f"find the id of {it.name}: openclaw cron list; then: openclaw cron rm ID"
+        raise StateError("the gateway does not tell its jobs", by_hand) from error
+    for number in ids:
+        _run(["openclaw", "cron", "rm", number])
+    return [f"Deleted: the job {it.name} of the gateway on this machine"] if ids else []
 
 
 def install_file(path: Path, text: str, *, force: bool) -> list[str]:

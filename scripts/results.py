@@ -20,7 +20,8 @@ PARTS = (
     ("e2e.xml", "End to end, on real machines"),
     ("quick.xml", "Unit, contract, crash"),
     ("laws.xml", "Laws and mutants"),
-    ("kills.xml", "Kills of simulated machines; versions, sleep, drills, faults and interrupted steps on real ones"),
+    ("kills.xml", "Kills of simulated machines; versions, sleep, drills and watched faults on real ones"),
+    ("matrices.xml", "Interrupted steps, the Host contract and faults, on real machines"),
 )
 HEAD = """\
 # Results

@@ -83,12 +83,8 @@ def _put(where: str, it: Schedule, file: Path | None, *, force: bool) -> list[st
 def _taken_away(where: str, it: Schedule) -> list[str]:
     from reconciler import installing
 
-    if where == "openclaw":
-        raise UsageProblem(
-            "its jobs have ids that only the gateway knows",
-            f"find it: openclaw cron list --json (name {it.name}); then: openclaw cron rm ID",
-        )
-    return installing.remove_systemd(it) if where == "systemd" else installing.remove_cron(it)
+    there = {"systemd": installing.remove_systemd, "cron": installing.remove_cron}
+    return there.get(where, installing.remove_openclaw)(it)
 
 
 def _text(where: str, it: Schedule) -> str:

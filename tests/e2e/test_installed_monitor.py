@@ -134,6 +134,37 @@ def test_cron_calls_it_every_minute(watcher: Watcher) -> None:
     assert watcher.story.root("crontab -l 2>/dev/null | grep -c fleet-monitor; true") == "0"
 
 
+def test_a_gateways_own_cron_calls_it_and_asks_no_model(watcher: Watcher, sandbox: SandboxClient) -> None:
+    """As its own account, which owns a copy of the fleet file; the model stands by and hears nothing."""
+    story, home, unit = watcher.story, f"{files.HOME}/watch", f"fleet-monitor-{watcher.name}"
+    node = f"/opt/openclaw/node-{files.NODE_VERSION}/bin"
+    story.root(
+        f"mkdir -p {home}/fleet {home}/bin {files.HOME}/.config/openclaw-deploy && "
+        f"cp {PLACE}/fleet/fleet.yaml {home}/fleet && "
+        f"cp /root/.config/openclaw-deploy/{watcher.name}.* {files.HOME}/.config/openclaw-deploy && "
+        f"printf '#!/bin/sh\\nexec {node}/node {files.CURRENT}/node_modules/openclaw/openclaw.mjs \"$@\"\\n' "
+        f">{home}/bin/openclaw && chmod 0755 {home}/bin/openclaw && "
+        f"chown -R openclaw:openclaw {home} {files.HOME}/.config && chmod a+r {Paths.default().info}"
+    )
+
+    def as_openclaw(words: str) -> str:
+        environment = f"HOME={files.HOME} PATH={home}/bin:{node}:/usr/bin:/bin PYTHONPATH={PLACE}/lib"
+        return story.root(f"cd {home}/fleet && runuser -u openclaw -- env {environment} {words} 2>&1")
+
+    install = "python3 -m reconciler monitor install openclaw"
+    before = len(sandbox.model_requests())
+    assert f"Written: the job {unit}" in as_openclaw(install)
+    as_openclaw(install)
+    jobs = json.loads(as_openclaw("openclaw cron list --json"))["jobs"]
+    assert [job["name"] for job in jobs if "fleet-monitor" in job["name"]] == [unit]
+    seen = f"stat -c %Y {home}/fleet/state/monitor.sqlite 2>/dev/null || echo 0"
+    wait_until(lambda: story.root(seen) != "0", "a pass by the gateway's cron", 200)
+    assert "HEALTHY" in as_openclaw("python3 -m reconciler history ada")
+    assert len(sandbox.model_requests()) == before
+    assert f"Deleted: the job {unit}" in as_openclaw(f"{install} --remove")
+    assert "It is not there." in as_openclaw(f"{install} --remove")
+
+
 # --- the tool on a machine of the sandbox ---------------------------------------------------------------------------
 
 

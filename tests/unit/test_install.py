@@ -208,8 +208,19 @@ def test_a_gateway_gets_a_job_that_asks_no_model(fleet: Fleet, tmp_path: Path) -
     assert argv[-2:] == ["monitor", "--quiet"]
     assert said[said.index("--every") + 1] == "600s"
     assert openclaw_job(IT)[0] == "openclaw"
+
+
+def test_a_gateways_job_is_taken_away_by_the_id_that_it_tells(fleet: Fleet, tmp_path: Path) -> None:
+    jobs = json.dumps({"jobs": [{"id": "a-1", "name": "heartbeat"}, {"id": "b-2", "name": "fleet-monitor-demo"}]})
+    program(tmp_path, "openclaw", f'echo "$@" >>{tmp_path}/said; [ "$2" != list ] || echo \'{jobs}\'\n')
+    code, out, _ = fleet("openclaw", "--remove")
+    assert (code, "Deleted: the job fleet-monitor-demo" in out) == (0, True)
+    assert (tmp_path / "said").read_text().splitlines() == ["cron list --json", "cron rm b-2"]
+    program(tmp_path, "openclaw", "echo '{\"jobs\": []}'\n")
+    assert fleet("openclaw", "--remove")[:2] == (0, "It is not there.\n")
+    program(tmp_path, "openclaw", "echo nonsense\n")
     code, _, err = fleet("openclaw", "--remove")
-    assert (code, "openclaw cron rm ID" in err) == (64, True)
+    assert (code, "openclaw cron rm ID" in err) == (1, True)
 
 
 def test_what_it_needs_is_said_by_name(fleet: Fleet, tmp_path: Path) -> None:
