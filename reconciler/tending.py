@@ -98,7 +98,7 @@ def to_adopt(found: Pass, book: Book, fleet: Fleet) -> list[str]:
     for row in found.rows if not found.fleet else ():
         spec, before = fleet.children.get(row.child), book.states.get((row.child, Cause.DRIFTED))
         is_lasting = before is not None and before.failures + 1 >= AFTER
-        if spec is not None and is_lasting and not row.sighting.excuse:
+        if spec is not None and is_lasting and not row.sighting.excuse and not _is_quiet(row, found.quiets, found):
             some += [row.child] if any(_goes_into_the_file(spec, path) for path in row.drift) else []
     return some
 

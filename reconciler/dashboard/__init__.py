@@ -74,6 +74,9 @@ class Watch:
         except FleetError as error:
             self.problem = f"No pass since then: {error.summary}"
             return
+        except Exception as error:  # else the page would grow old and say nothing of it
+            self.problem = f"No pass since then: {type(error).__name__}, which nobody expected. See: fleet monitor"
+            return
         self.found, self.problem, self._slow = found, "", dict(found.kept)
 
     def past(self) -> Past:

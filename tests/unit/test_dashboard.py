@@ -134,6 +134,17 @@ def test_a_pass_that_fails_leaves_the_last_good_one_and_says_so(
     assert "cloud-silent" in browser.get("/").text
 
 
+def test_what_nobody_expected_is_said_and_the_next_pass_comes(world: FakeFleet, watch: Watch, browser: Client) -> None:
+    watch.look()
+    world.clock.sleep(60)
+    good, world.store.records = world.store.records, None  # type: ignore[method-assign, assignment]
+    watch.look()
+    assert "No pass since then: TypeError, which nobody expected" in browser.get("/").text
+    world.store.records = good  # type: ignore[method-assign]
+    watch.look()
+    assert "No pass since then" not in browser.get("/").text
+
+
 @pytest.mark.parametrize("path", ["/", "/table", "/children/alice", "/children/alice/log", "/static/style.css"])
 def test_nobody_gets_in_without_the_link(stranger: Client, watch: Watch, path: str) -> None:
     watch.look()

@@ -280,6 +280,9 @@ def test_what_is_to_be_adopted_is_in_the_fleet_file_then(
     host.write_config({**host.config(), "messages": {"ackReactionScope": "all"}})
     said = passes(fleet, 1)
     assert "fleet adopt alice config" in said.out, said
+    assert fleet("silence", "alice", "--for", "1h").code == 0
+    assert "taken over" not in passes(fleet, 2).err  # somebody may be at work there
+    assert fleet("silence", "alice", "--end").code == 0
     said = passes(fleet, 1)
     assert "alice: taken over into" in said.err, said
     assert "ackReactionScope: all" in file.read_text()
