@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.changes import consent, follow_moves, has_errors, refuse_to_end, run_plan, show_plan
+from reconciler.cli.changes import (
+    consent,
+    follow_moves,
+    has_errors,
+    json_option,
+    refuse_questions,
+    refuse_to_end,
+    run_plan,
+    show_end,
+    show_plan,
+)
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import whoever_reads
@@ -105,8 +115,9 @@ def remove(settings: Settings, selection: Selection, dry_run: bool, yes: bool) -
 @with_selection(NONE_IS_REFUSED)
 @click.argument("version", metavar="VERSION|latest")
 @click.option("--yes", "-y", is_flag=True, help="Without asking.")
+@json_option
 @with_settings
-def update(settings: Settings, selection: Selection, version: str, yes: bool) -> int:
+def update(settings: Settings, selection: Selection, version: str, yes: bool, as_json: bool) -> int:
     """Bring children to a version of OpenClaw, in the fleet file and then there: fleet update alice 2026.9.6
 
     The last word is the version, or `latest` for the newest that there is now, which is written as what it is. It
@@ -119,31 +130,37 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool) ->
         raise UsageProblem(
             f"{version} is taken for the version, and nobody is named", "fleet update CHILD VERSION; or --all VERSION"
         )
+    refuse_questions(yes=yes, as_json=as_json)
     file = FleetFile(settings.file)
     names = resolve(selection, file.before.children, {})
     if version != "latest":
         _put_version(file, names, version)  # what is wrong with that needs no cloud to be said
-    client = open_client(settings)
+    client = open_client(settings, beside=as_json)
     if version == "latest":
         version = client.newest_version(names)
         _put_version(file, names, version)
     then = client.of(file.fleet())
     with whoever_reads() as output, then.lock("fleet update"):
         planned = then.plan(names)
-        _show(file)
+        _show(file, beside=as_json)
         if not file.changes_anything:
-            click.echo(f"The fleet file says {version} already.")
-        show_plan(settings, planned)
+            click.echo(f"The fleet file says {version} already.", err=as_json)
+        if not as_json:
+            show_plan(settings, planned)
         if planned.plan.is_refused or has_errors(planned):
             raise Refused("nothing was written, and nothing was changed", "mend what is said above")
         refuse_to_end(planned)
         if not file.changes_anything and planned.plan.is_empty:
+            show_end(settings, planned, [], as_json=as_json)
             return 0
         consent(f"Write this into {settings.file} and apply?" if file.changes_anything else "Apply this?", yes, output)
-        _written(file)
+        _written(file, beside=as_json)
         then.note("version-written", children=[*names], version=version)
-        follow_moves(then, planned)
-        return run_plan(then, planned, settings) if not planned.plan.is_empty else 0
+        follow_moves(then, planned, beside=as_json)
+        if planned.plan.is_empty:
+            show_end(settings, planned, [], as_json=as_json)
+            return 0
+        return run_plan(then, planned, settings, as_json=as_json)
 
 
 @click.command()
@@ -265,17 +282,18 @@ def _save(settings: Settings, file: FleetFile, dry_run: bool, event: str, childr
         note(store, event, children=[*children])
 
 
-def _show(file: FleetFile) -> None:
+def _show(file: FleetFile, *, beside: bool = False) -> None:
     from reconciler.document import looks_secret
     from reconciler.render.text import harmless
 
     for line in file.diff():
-        click.echo(f"{line[:1]} (not shown: it looks like a secret)" if looks_secret(line) else harmless(line))
+        said = f"{line[:1]} (not shown: it looks like a secret)" if looks_secret(line) else harmless(line)
+        click.echo(said, err=beside)
 
 
-def _written(file: FleetFile) -> None:
+def _written(file: FleetFile, *, beside: bool = False) -> None:
     if names := file.save():
-        click.echo(f"\nWritten: {', '.join(names)}")
+        click.echo(f"\nWritten: {', '.join(names)}", err=beside)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -147,6 +148,17 @@ def test_a_version_is_written_and_applied(operator: Operator) -> None:
     assert operator.world.host("bob").gateway.version == "2026.9.6"
     assert operator("plan").code == 0
     assert operator("update", "alice", "2026.9.6", "--yes").code in (0, 4)
+
+
+def test_for_machines_an_update_is_one_object(operator: Operator) -> None:
+    said = operator("update", "alice", "2026.9.7", "--yes", "--json")
+    ended = json.loads(said.out)
+    assert [(it["child"], it["kind"], it["done"]) for it in ended["outcomes"]] == [("alice", "update", True)]
+    assert ended["plan"]["actions"]
+    assert ("+    version: 2026.9.7" in said.err, "Written: " in said.err) == (True, True)
+    again = json.loads(operator("update", "alice", "2026.9.7", "--yes", "--json").out)
+    assert (again["outcomes"], again["not_begun"]) == ([], [])
+    assert operator("update", "alice", "2026.9.8", "--json").code == 64
 
 
 def test_latest_is_written_as_what_it_is(operator: Operator) -> None:
