@@ -63,7 +63,7 @@ def _row_lines(
         yield from _mend(trouble)
     if verbose:
         for finding in (*row.diagnosis.findings, *row.findings):
-            yield f"    {finding.verdict:<8} {finding.check:<12} {harmless(finding.text)}", _color(finding.verdict)
+            yield f"    {finding.verdict:<8} {finding.check:<13} {harmless(finding.text)}", _color(finding.verdict)
 
 
 def _color(verdict: Verdict) -> str | None:

@@ -7,6 +7,7 @@ nothing but a probe key and a token that may only read.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,7 @@ import pytest
 import yaml
 
 from reconciler import keys
-from reconciler.commands.forced import CONFIG, WATCH, ask, models_of
+from reconciler.commands.forced import BOT, CONFIG, UPDATES, WATCH, ask, models_of
 from reconciler.errors import CommandFailed
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, Command, HostAddress, Secret
@@ -39,8 +40,9 @@ pytestmark = pytest.mark.e2e
 
 PROJECT: Final = Path(__file__).parents[2]
 PLACE: Final = "/opt/watcher"
+SECRETS: Final = (files.GATEWAY_TOKEN_PATH, files.MODEL_KEY_PATH)
 LENT: Final = 40999  # the port at which machines reach the cloud
-LARGE: Final = ("__pycache__", "mypy", "mypyc", "playwright", "hypothesis", "pip", "grimp", "*.pyi")
+LARGE: Final = ("__pycache__", "reconciler", "mypy", "mypyc", "playwright", "hypothesis", "pip", "grimp", "*.pyi")
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,19 @@ def test_what_it_has_can_look_and_do_nothing_else(watcher: Watcher) -> None:
     host = FabricDialer().connect(HostAddress(address, 22, files.LOGIN_USER, login, (pin,)), 10)
     with closing(host):
         for line in ("id", "watch; id", "cat /etc/openclaw/telegram.token"):
-            with pytest.raises(CommandFailed, match="this key may only ask: watch, config, models-anthropic"):
+            with pytest.raises(
+                CommandFailed, match="this key may only ask: watch, config, bot, updates, models-anthropic"
+            ):
                 host.run(Command("something", line))
         assert json.loads(host.run(ask(WATCH)).stdout.splitlines()[0])["gateway"]["ready"] is True
         assert host.run(ask(CONFIG, 90, check=False)).exit_code == 0
         assert host.run(ask(models_of("anthropic"))).stdout == b"200\n"
-        token = watcher.story.token.encode()
-        said = b"".join(host.run(ask(word, check=False)).stdout for word in (WATCH, CONFIG, models_of("anthropic")))
-        assert token not in said
+        assert json.loads(host.run(ask(BOT)).stdout) == {"code": "200", "webhook": ""}
+        assert re.fullmatch(rb"\d+ \d{10}\n", host.run(ask(UPDATES)).stdout)
+        words = (WATCH, CONFIG, BOT, UPDATES, models_of("anthropic"))
+        said = b"".join(host.run(ask(word, check=False)).stdout for word in words)
+        secrets = [watcher.story.token, *(watcher.story.root(f"cat {path}") for path in SECRETS)]
+        assert [secret for secret in secrets if secret.encode() in said] == []
 
 
 def test_systemd_calls_it_once_installed_twice_and_no_more_when_it_is_taken_away(watcher: Watcher) -> None:
@@ -149,7 +156,7 @@ def test_a_gateways_own_cron_calls_it_and_asks_no_model(watcher: Watcher, sandbo
 
     def as_openclaw(words: str) -> str:
         environment = f"HOME={files.HOME} PATH={home}/bin:{node}:/usr/bin:/bin PYTHONPATH={PLACE}/lib"
-        return story.root(f"cd {home}/fleet && runuser -u openclaw -- env {environment} {words} 2>&1")
+        return story.root(f"cd {home}/fleet && runuser -u openclaw -- env -u SUDO_USER {environment} {words} 2>&1")
 
     install = "python3 -m reconciler monitor install openclaw"
     before = len(sandbox.model_requests())
