@@ -225,7 +225,7 @@ def _bytes_of(key: Secret) -> bytes:
     if is_probe_key(key):
         raise SecretError(
             "this is a probe key, which can only look: this needs the fleet key",
-            "`fleet monitor`, `report` and `dashboard` take a probe key; do this where the fleet key is.",
+            "`fleet monitor`, `report`, `dashboard` and `alert` take a probe key; do this where the fleet key is.",
         )
     text = key.reveal()
     raw = _whole(text.removeprefix(KEY_PREFIX)) if text.startswith(KEY_PREFIX) else None

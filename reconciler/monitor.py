@@ -61,6 +61,13 @@ JITTER: Final = 0.2
 LONGEST: Final = 300  # characters of what is said of one thing
 # With fewer silent hosts than this nobody blames the own network.
 _OWN_FROM: Final = 3
+# What a diagnosis names is for who has the fleet key.
+_MENDS_OF_PROBE: Final = {
+    Cause.WRONG_HOST_KEY: "it shows another key than its server's label says: fleet apply, where the fleet key is",
+    Cause.LOGIN_REFUSED: "its host does not know this probe key: fleet apply, where the fleet key is",
+    Cause.HOST_BROKEN: "this tool may be newer than its host's program: fleet apply with this version, where the "
+    "fleet key is; else look there: fleet ssh {name}",
+}
 _ALL_KEYS: Final = frozenset[str]({ANSWERS, *Cause})
 
 
@@ -138,7 +145,7 @@ def look(
     slow = look_slowly(children, _on_each(fleet, ports, children), ports, kept, manner)
     slow[FLEET] = look_at_node(ports, kept, began)
     children = {name: with_slow(child, slow[name]) if name in slow else child for name, child in children.items()}
-    own = _own_network(children)
+    own = _own_network(children) or (_unknown_key(children) if manner.by_word else None)
     rows = tuple(_rows(fleet, ports, seen, children, began, slow[FLEET].node))
     if own is not None:  # then nobody knows of anybody
         rows = tuple(replace(row, sighting=replace(row.sighting, unknown=_ALL_KEYS)) for row in rows)
@@ -193,6 +200,8 @@ def _rows(
         it = Watched(case, now, _drift(child), made, proven, sees_backups=sees, node_fixes=node_fixes)
         health, _ = judge(child)
         diagnosis, findings, troubles = _plain(*look_at(it))
+        if keys.is_probe_key(ports.fleet_key):
+            troubles = tuple(replace(one, mend=_mend_of_probe(one)) for one in troubles)
         window = running(it.limits.maintenance, now)
         excuse = f"maintenance: {window.cron}" if window else ""
         sync = planned.sync.get(name, Sync.UNKNOWN)
@@ -267,6 +276,20 @@ def _newest(
         except FleetError:
             found[name] = (False, None, None)
     return found
+
+
+def _mend_of_probe(trouble: Trouble) -> str:
+    return _MENDS_OF_PROBE.get(trouble.cause, trouble.mend).replace("{name}", trouble.child)
+
+
+def _unknown_key(children: Mapping[str, Child]) -> Trouble | None:
+    """Where no host takes a probe key, it is the key, and not the hosts."""
+    asked = [child for child in children.values() if child.facts is not None or child.silence is not None]
+    if not asked or any(child.silence is not Silence.LOGIN_REFUSED for child in asked):
+        return None
+    text = f"none of {len(asked)} hosts takes this probe key"
+    mend = "where the fleet key is: fleet apply, then fleet key export --read-only gives the one that hosts take"
+    return Trouble("", Cause.LOGIN_REFUSED, Level.CRITICAL, "ssh", text, mend)
 
 
 def _own_network(children: Mapping[str, Child]) -> Trouble | None:

@@ -36,6 +36,7 @@ from reconciler.model import (
     Fleet,
     Hold,
     HostFacts,
+    Json,
     Quiet,
     Record,
     Server,
@@ -218,9 +219,19 @@ def _knowing(child: Child, fleet: Fleet, trees: Mapping[Key, str], ports: Ports,
         return replace(child, obstacle=unknown)
     tree = wanted_tree(exact.version, child.facts, trees)
     wanted = wanted_values(exact, replace(materials, tree=tree))
-    names = (*RESOLVED, *DERIVED) if keys.is_probe_key(ports.fleet_key) else RESOLVED
-    unresolved = {name: as_applied(name, child.facts) for name in names} if watches and child.facts else {}
-    return replace(child, wanted={**wanted, **unresolved})
+    return replace(child, wanted={**wanted, **_unresolved(child.facts, ports)} if watches else wanted)
+
+
+def _unresolved(facts: HostFacts | None, ports: Ports) -> dict[str, Json]:
+    """What nobody here can tell is wanted as it was applied; what an unfinished apply was at, as it is."""
+    if facts is None:
+        return {}
+    found = {name: as_applied(name, facts) for name in RESOLVED}
+    if not keys.is_probe_key(ports.fleet_key):
+        return found
+    is_finished = facts.applied is not None and facts.applied.is_finished
+    derived = {name: as_applied(name, facts) if is_finished else facts.managed.get(name) for name in DERIVED}
+    return {**found, **derived}
 
 
 def _introduced(child: Child, ports: Ports) -> Child:

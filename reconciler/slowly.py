@@ -16,7 +16,7 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.commands import forced
-from reconciler.errors import CommandFailed, FleetError
+from reconciler.errors import CommandFailed, FleetError, HostTimedOut
 from reconciler.examining import config_problem, model_answer
 from reconciler.managed import files
 from reconciler.managed.questions import bot_question
@@ -29,6 +29,8 @@ FLEET: Final = ""  # under this name is kept what is true of all children
 SSH: Final = 22
 PATIENCE: Final = 2.0  # seconds for a door that nobody opens
 MOST_DOORS: Final = 20
+SOON: Final = 300.0  # seconds, until something that was wrong is asked for again
+WELL: Final = ("", "200")  # answers of which nobody has to hear; empty: there was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ def look_slowly(
 
     A configuration is judged when it is another than the gateway has started with, or than was judged last.
     """
-    known = {name: kept.get(name) or _begun(child, manner) for name, child in children.items() if child.examined}
+    known = {name: _known(child, kept.get(name), manner) for name, child in children.items() if child.examined}
     due = {
-        name: _Due(_is_due(name, children[name], before), _asks_config(children[name], before))
+        name: _Due(_is_due(name, children[name], before), _asks_config(name, children[name], before))
         for name, before in known.items()
     }
     some = [name for name, it in due.items() if it.hourly or it.config]
@@ -74,8 +76,10 @@ def look_at_node(ports: Ports, kept: Mapping[str, SlowLook], now: datetime) -> S
     before = kept.get(FLEET) or SlowLook()
     if before.asked_at is not None and now.timestamp() - before.asked_at < DAY.total_seconds():
         return before
-    found = ports.node_releases()
-    return before if found is None else replace(before, asked_at=now.timestamp(), node=found)
+    found, at = ports.node_releases(), now.timestamp()
+    if found is None:  # again in an hour
+        return replace(before, asked_at=at - DAY.total_seconds() + HOUR)
+    return replace(before, asked_at=at, node=found)
 
 
 def with_slow(child: Child, slow: SlowLook) -> Child:
@@ -87,9 +91,12 @@ def with_slow(child: Child, slow: SlowLook) -> Child:
     return replace(child, examined=replace(child.examined, model=slow.model, config_problem=problem, slow=slow))
 
 
-def _begun(child: Child, manner: Manner) -> SlowLook:
-    """Of whom nobody has asked: it is due in its own moment, as if it had been asked just now."""
-    return SlowLook(None if manner.at_once or child.facts is None else child.facts.clock)
+def _known(child: Child, before: SlowLook | None, manner: Manner) -> SlowLook:
+    """What is kept of this very server; of whom nobody has asked: due in its own moment, as if asked just now."""
+    server = child.server.id if child.server else None
+    if before is not None and before.server == server:
+        return before
+    return SlowLook(server, None if manner.at_once or child.facts is None else child.facts.clock)
 
 
 def _is_other(child: Child) -> bool:
@@ -103,18 +110,24 @@ def _is_other(child: Child) -> bool:
     return found.config_at is None or (found.up_for is not None and found.config_at > found.clock - found.up_for)
 
 
-def _asks_config(child: Child, before: SlowLook) -> bool:
+def _asks_config(name: str, child: Child, before: SlowLook) -> bool:
+    """It is another one by now; or nobody could judge it, and an hour is over."""
     assert child.examined is not None
     is_new = before.config_at != child.examined.config_at
-    is_gone = child.examined.config_at is None and before.config_problem is None
-    return _is_other(child) and (is_new or is_gone)
+    is_open = before.config_problem is None and _is_due(name, child, before)
+    return _is_other(child) and (is_new or is_open)
 
 
 def _is_due(name: str, child: Child, before: SlowLook) -> bool:
+    """Once an hour, at a moment of its own; what was wrong is asked for again sooner."""
     assert child.facts is not None
+    clock, asked_at = child.facts.clock, before.asked_at
     slot = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % HOUR
-    began = (child.facts.clock - slot) // HOUR * HOUR + slot  # its own moment of this hour, or the last
-    return before.asked_at is None or before.asked_at < began
+    began = (clock - slot) // HOUR * HOUR + slot  # its own moment of this hour, or the last
+    if asked_at is None or asked_at < began or asked_at > clock + HOUR:  # the last: its clock was wrong
+        return True
+    is_wrong = before.webhook or before.bot not in WELL or before.model not in WELL
+    return bool(is_wrong) and clock - asked_at >= SOON
 
 
 def _judged(child: Child, host: Host, before: SlowLook, *, by_word: bool) -> SlowLook:
@@ -124,21 +137,21 @@ def _judged(child: Child, host: Host, before: SlowLook, *, by_word: bool) -> Slo
 
 
 def _asked(child: Child, host: Host, before: SlowLook, ports: Ports, *, by_word: bool) -> SlowLook:
+    """Each by itself: what the others have said stays. Who falls silent is asked nothing more."""
     assert child.examined is not None
-    clock = child.examined.clock
-    bot, webhook = _bot(host, ports.endpoints, by_word=by_word)
-    updates, lists_at = _updates(host, by_word=by_word)
-    return replace(
-        before,
-        asked_at=clock,
-        model=model_answer(child, host, ports.endpoints, by_word=by_word),
-        bot=bot,
-        webhook=webhook,
-        updates=updates,
-        updates_since=(before.updates_since or clock) if updates else None,
-        lists_at=lists_at,
-        reached=tuple(_reached(child, ports)),
-    )
+    clock, endpoints = child.examined.clock, ports.endpoints
+    slow = replace(before, asked_at=clock, model="", bot="", webhook="", updates=None, lists_at=None)
+    with suppress(HostTimedOut):
+        with suppress(CommandFailed):
+            slow = replace(slow, model=model_answer(child, host, endpoints, by_word=by_word))
+        bot, webhook = _bot(host, endpoints, by_word=by_word)
+        slow = replace(slow, bot=bot, webhook=webhook)
+        updates, lists_at = _updates(host, by_word=by_word)
+        slow = replace(slow, updates=updates, lists_at=lists_at)
+    since = before.updates_since
+    if slow.updates is not None:
+        since = (since or clock) if slow.updates else None
+    return replace(slow, updates_since=since, reached=tuple(_reached(child, ports)))
 
 
 def _bot(host: Host, endpoints: Endpoints, *, by_word: bool) -> tuple[str, str]:

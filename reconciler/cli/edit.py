@@ -148,6 +148,8 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool, as
         if not as_json:
             show_plan(settings, planned)
         if planned.plan.is_refused or has_errors(planned):
+            if as_json:
+                show_end(settings, planned, [], as_json=True)
             raise Refused("nothing was written, and nothing was changed", "mend what is said above")
         refuse_to_end(planned)
         if not file.changes_anything and planned.plan.is_empty:

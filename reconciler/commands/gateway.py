@@ -25,15 +25,20 @@ runuser -u openclaw -- env -i HOME="$work" PATH="${{node%/node}}:/usr/bin:/bin" 
   "$node" {RELEASES}/"$1"/node_modules/openclaw/openclaw.mjs config validate --json </dev/null
 """
 
-# The same of the file that lies there, by the release that is linked. 66: there is none; 75: nobody can tell now.
+# The same of the file that lies there, by the release that is linked. 66: there is none; 75: nobody can tell now. It is
+# read as the gateway's account: that may have put a link there to what is root's alone.
 _CHECK: Final = (
     """
 path=$1; link=$2; node=$3; least=$4; most=$5
-[ -s "$path" ] || exit 66
-[ "$(stat -Lc %s "$path")" -lt "$most" ] && [ -e "$link" ] || exit 75
+[ -e "$link" ] || exit 75
 [ "$(awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo)" -ge "$least" ] || exit 75
+held=$(mktemp /run/openclaw-check.XXXXXX)
+runuser -u openclaw -- head -c "$most" -- "$path" >"$held" 2>/dev/null || { rm -f "$held"; exit 66; }
+size=$(stat -c %s "$held")
+exec <"$held"; rm -f "$held"
+[ "$size" -gt 0 ] || exit 66
+[ "$size" -lt "$most" ] || exit 75
 set -- "$(basename "$(readlink "$link")")" "$node"
-exec <"$path"
 """
     + _VALIDATE
 )
@@ -75,7 +80,7 @@ connection = kind(place.hostname, place.port, timeout=10)
 try:
     connection.request("GET", place.path.rstrip("/") + "/v1/models", headers=headers)
     print(connection.getresponse().status)
-except (OSError, http.client.HTTPException) as error:
+except (OSError, http.client.HTTPException, ValueError) as error:
     print(type(error).__name__)
 """
 

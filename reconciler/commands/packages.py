@@ -44,7 +44,7 @@ _UPDATES: Final = """
 found=$(apt-get -s -qq -o Debug::NoLocking=1 -o APT::Get::Show-User-Simulation-Note=0 upgrade </dev/null)
 count=$(printf '%s\\n' "$found" | grep -c '^Inst .*(.*[Ss]ecurity' || true)
 at=0
-for place in /var/lib/apt/periodic/update-success-stamp /var/cache/apt/pkgcache.bin /var/lib/apt/lists; do
+for place in /var/lib/apt/periodic/update-success-stamp /var/lib/apt/lists; do
   [ ! -e "$place" ] || { at=$(stat -c %Y "$place"); break; }
 done
 printf '%s %s\\n' "$count" "$at"

@@ -12,9 +12,9 @@ SEEDED: Final = "seeded"  # all that is told of a seed: it is there, or was sown
 
 
 def workspace_look(spec: ChildSpec | None) -> Json:
-    """The probe adds the files that the last apply put there."""
+    """The probe adds the files that the last apply put there; where nobody knows the spec also those it has sown."""
     wanted: dict[str, Json] = {path: file.mode.value for path, file in spec.files.items()} if spec else {}
-    return {"kind": "workspace", "path": files.WORKSPACE, "files": wanted}
+    return {"kind": "workspace", "path": files.WORKSPACE, "files": wanted, "as_noted": spec is None}
 
 
 def wanted_workspace(spec: ChildSpec) -> dict[str, Json]:

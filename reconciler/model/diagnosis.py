@@ -90,6 +90,7 @@ class SlowLook:
     Times are seconds on the host's clock; None: never asked.
     """
 
+    server: int | None = None  # of which all of this is
     asked_at: float | None = None  # all but the configuration
     model: str = ""
     bot: str = ""  # what Telegram answers to the token on the host: 200, another code, or a word

@@ -77,7 +77,10 @@ def remembering(look: Any, applied: Any) -> Any:
         return {**look, "keys": [*look["keys"], *noted(applied, "config_keys")]}
     if look["kind"] == "workspace":
         before = dict.fromkeys(noted(applied, "managed_files"), "managed")
-        return {**look, "files": {**before, **look["files"]}, "seeded": noted(applied, "seeded_files")}
+        sown = noted(applied, "seeded_files")
+        if look.get("as_noted"):
+            before = {**dict.fromkeys(sown, "seed"), **before}
+        return {**look, "files": {**before, **look["files"]}, "seeded": sown}
     return look
 
 

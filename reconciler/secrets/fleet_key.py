@@ -83,7 +83,7 @@ def _parsed(key: Secret, place: str, *, may_be_probe: bool) -> Secret:
     if is_probe and not may_be_probe:
         raise SecretError(
             f"what stands {place} is a probe key, which can only look, and this takes the fleet key",
-            "A probe key is for `fleet monitor`, `report` and `dashboard`. Do this where the fleet key is.",
+            "A probe key is for `fleet monitor`, `report`, `dashboard` and `alert`. Do this where the fleet key is.",
         )
     try:
         if is_probe:

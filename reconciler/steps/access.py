@@ -7,10 +7,12 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.errors import CommandFailed, HostError
+from reconciler.keys import host_key_label
 from reconciler.managed import files
-from reconciler.model import HostAddress
+from reconciler.model import LABEL_PREFIX, HostAddress
 from reconciler.ports import Host
-from reconciler.steps.work import CONNECT_TIMEOUT, Work, address_of
+from reconciler.steps.guards import present, when_unlocked
+from reconciler.steps.work import CONNECT_TIMEOUT, NEXT_HOST_KEY, Work, address_of
 
 BOOT_TIMEOUT: Final = 300.0  # from a new server's first packet to a login
 ANSWER_TIMEOUT: Final = 60.0  # a finished child that the plan has just talked to
@@ -36,11 +38,20 @@ def ensure_host_key(work: Work) -> bool:
         return False
     materials = work.materials()
     host = work.host = work.host or _first_connection(work)  # if it broke off, the first key may still be shown
+    if materials.probe_public_key is not None and not work.is_first:
+        _announce(materials.host_public_key, work)
     host.run(commands.arm_access())
     host.run(commands.rotate_host_key(materials.host_private_key, materials.host_public_key))
     # Only a new connection proves that sshd uses it; from here on no other key is accepted.
     _confirm(work, replace(address_of(work.existing(), work.fleet, work.ports), host_keys=(materials.host_public_key,)))
     return True
+
+
+def _announce(public: str, work: Work) -> None:
+    """Who has a probe key takes both from here on: an apply may die between the new key and the label that says it."""
+    server = present(work)
+    labels = {**server.labels, LABEL_PREFIX + NEXT_HOST_KEY: host_key_label(public)}
+    work.server = when_unlocked(work, lambda: work.ports.cloud.set_labels(server.id, labels))
 
 
 def ensure_login(work: Work) -> bool:

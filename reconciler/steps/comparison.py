@@ -15,7 +15,7 @@ from reconciler.model import LABEL_PREFIX, Applied, BotProfile, Change, Child, C
 from reconciler.steps.probing import UNRESOLVED
 from reconciler.steps.repairs import digest_at, mended_often
 from reconciler.steps.server import SERVER_LABELS, server_labels
-from reconciler.steps.work import HOST_KEY
+from reconciler.steps.work import HOST_KEY, NEXT_HOST_KEY
 
 # Whether the gateway runs is a matter of start and stop, not of something written.
 _RUNNING = "gateway"
@@ -30,6 +30,7 @@ NETWORKS: Final = "access.ssh_from"
 _OF_NETWORKS: Final = (LABEL_PREFIX + "ssh-from", LABEL_PREFIX + "ssh-from-before")
 BACKUPS_PATH: Final = "backups"
 HOST_KEY_LABEL: Final = LABEL_PREFIX + HOST_KEY
+NEXT_HOST_KEY_LABEL: Final = LABEL_PREFIX + NEXT_HOST_KEY
 LEFTOVER: Final = "other server"
 _LABEL_PATH: Final = f"{_LABELS}."
 OTHER_NETWORKS: Final = "(other networks)"
@@ -103,7 +104,7 @@ def with_host_key(labels: Mapping[str, str], wanted: Mapping[str, Json]) -> dict
     public = key.get("public") if isinstance(key, dict) else None
     if _PROBE not in wanted or (wanted[_PROBE] is not None and not public):
         return dict(labels)
-    others = {name: value for name, value in labels.items() if name != HOST_KEY_LABEL}
+    others = {name: value for name, value in labels.items() if name not in (HOST_KEY_LABEL, NEXT_HOST_KEY_LABEL)}
     return others if wanted[_PROBE] is None else {**others, HOST_KEY_LABEL: host_key_label(str(public))}
 
 
@@ -188,7 +189,8 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
     assert child.server is not None
     applied = _applied(child)
     now, wanted = dict(child.server.labels), wanted_labels(child.spec, child.server, applied.labels if applied else ())
-    wanted = with_host_key(wanted, child.wanted)
+    if child.facts is not None:  # the label says what a host shows, so it is changed with that alone
+        wanted = with_host_key(wanted, child.wanted)
     ours: Json = {**server_labels(child.spec)}
     drift = _was_applied(child, LABELS, digest(ours))
     found = [
@@ -201,7 +203,7 @@ def _label_changes(child: Child) -> tuple[Change, ...]:
 
 def _is_new(label: str, child: Child) -> bool:
     """It is that of a host's key, and another key than the last apply has left."""
-    return label == HOST_KEY_LABEL and not all(
+    return label in (HOST_KEY_LABEL, NEXT_HOST_KEY_LABEL) and not all(
         _was_applied(child, name, digest(child.wanted.get(name))) for name in (_PROBE, "host key file")
     )
 

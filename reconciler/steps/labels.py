@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model import LABEL_PREFIX
-from reconciler.steps.comparison import keeping_networks, wanted_labels, with_host_key
+from reconciler.steps.comparison import keeping_networks, wanted_labels
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.work import Work
 
@@ -14,8 +14,7 @@ def ensure_labels(work: Work) -> bool:
     So does what its firewall is selected by: whether somebody still gets in is told by a host that runs.
     """
     server = work.server = present(work)
-    labels = with_host_key(wanted_labels(work.declared(), server), work.declared_values())
-    labels = keeping_networks(labels, server)
+    labels = keeping_networks(wanted_labels(work.declared(), server), server)
     if labels == dict(server.labels):
         return False
     work.server = when_unlocked(work, lambda: work.ports.cloud.set_labels(server.id, labels))

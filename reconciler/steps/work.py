@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler import keys
 from reconciler.commands import postpone_return
 from reconciler.diff import same
-from reconciler.errors import HostError, SecretError
+from reconciler.errors import HostError, LoginRefused, SecretError
 from reconciler.managed import Materials, files, wanted_values
 from reconciler.model import (
     LABEL_PREFIX,
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
 SSH_PORT: Final = 22
 TOKEN_GENERATION: Final = 1
-HOST_KEY: Final = "host-key"  # the label that says a host's key to who cannot derive it
+# The labels that say a host's key to who cannot derive it: the one that it shows, and the one that it is about to.
+HOST_KEY: Final = "host-key"
+NEXT_HOST_KEY: Final = "host-key-next"
 CONNECT_TIMEOUT: Final = 10.0
 POSTPONE_EVERY: Final = 30.0  # seconds; the host waits five times as long
 
@@ -264,7 +266,7 @@ def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = Fa
         raise HostError(f"server {server.name} has no IPv4 address", "give it one, or wait until the cloud has")
     if keys.is_probe_key(ports.fleet_key):
         login = keys.probe_login_key(ports.fleet_key, uid)
-        return HostAddress(server.address, SSH_PORT, files.LOGIN_USER, (login,), (_labelled_host_key(server),))
+        return HostAddress(server.address, SSH_PORT, files.LOGIN_USER, (login,), _labelled_host_keys(server))
     generations = [fleet.ssh_generation, fleet.ssh_generation - 1]
     host_generations = [g for g in generations if g > 0] + ([0] if first_boot else [])
     return HostAddress(
@@ -276,12 +278,12 @@ def address_of(server: Server, fleet: Fleet, ports: Ports, first_boot: bool = Fa
     )
 
 
-def _labelled_host_key(server: Server) -> str:
-    """As the last apply has noted it at the cloud, for who cannot derive it. Raises HostError."""
-    found = keys.host_key_of_label(server.label(HOST_KEY) or "")
-    if found is None:
-        raise HostError(
-            f"server {server.name} has no label {LABEL_PREFIX}{HOST_KEY} yet, by which a probe key knows its host",
-            "it comes with the first apply after `keys: {probe: 1}` was written into the fleet file: fleet apply",
-        )
-    return found
+def _labelled_host_keys(server: Server) -> tuple[str, ...]:
+    """As the last apply has noted them at the cloud, for who cannot derive them. Raises LoginRefused."""
+    found = (keys.host_key_of_label(server.label(name) or "") for name in (HOST_KEY, NEXT_HOST_KEY))
+    if known := tuple(filter(None, found)):
+        return known
+    raise LoginRefused(
+        f"server {server.name} has no label {LABEL_PREFIX}{HOST_KEY} yet, by which a probe key knows its host",
+        "It comes with the first apply after `keys: {probe: 1}` was written into the fleet file: fleet apply",
+    )

@@ -20,7 +20,7 @@ def judge(it: Watched) -> Told:
         return Told("nobody could ask", is_unknown=True)
     allowed = (SSH, *it.limits.open_ports)
     reached = (it.examined.slow.reached or ()) if it.examined.slow else ()
-    found = [port for port in sorted({*it.examined.open_ports, *reached}) if port not in allowed]
+    found = [port for port in it.examined.open_ports if port not in allowed]
     if found:
         from_here = [port for port in reached if port in found]
         more = f", and one gets through to {_text(from_here)} from here" if from_here else ""

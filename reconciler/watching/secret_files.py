@@ -15,7 +15,7 @@ THINGS: Final = ("gateway token", "bot token", "model key")
 _DIRECTORY: Final = "secrets directory"
 NAMES: Final = (*THINGS, _DIRECTORY)  # of managed things
 _OWNERS: Final = (f"{files.SERVICE_USER}:{files.SERVICE_USER}", "root:root")
-_MEND: Final = "fleet apply {name}, which puts it back; then think of who may have read it: fleet bot token {name}"
+_MEND: Final = "fleet apply {name}, which puts it back; then give it another, if somebody may have read it"
 
 
 def judge(it: Watched) -> Told:

@@ -13,7 +13,7 @@ NAME: Final = "updates"
 CAUSE: Final = Cause.UPDATES_DUE
 STALE: Final = timedelta(days=7)
 _MEND: Final = (
-    "fleet exec {name} -- sudo apt-get -y upgrade\n"
+    "fleet exec {name} -- sudo apt-get update, then: fleet exec {name} -- sudo apt-get -y upgrade\n"
     "by itself from then on: fleet exec {name} -- sudo apt-get -y install unattended-upgrades"
 )
 

@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.commands.forced import PROGRAM_PATH
 from reconciler.commands.switching import RETURN_PATH, RETURN_SERVICE, RETURN_TIMER
 from reconciler.managed import PACKAGES, files
 
@@ -131,6 +132,7 @@ CASES: Final[dict[str, Damage]] = {
     "model key": of_file(files.MODEL_KEY_PATH),
     "stamp program": of_file(files.STAMP_PATH),
     "return program": of_file(RETURN_PATH),
+    "probe program": of_file(PROGRAM_PATH),
     "return unit": Damage(
         changed=f"echo '# theirs' >>/etc/systemd/system/{RETURN_SERVICE}",
         deleted=f"rm /etc/systemd/system/{RETURN_SERVICE} /etc/systemd/system/*.wants/{RETURN_SERVICE}",

@@ -25,6 +25,7 @@ import yaml
 
 from reconciler import keys
 from reconciler.commands.forced import BOT, CONFIG, UPDATES, WATCH, ask, models_of
+from reconciler.commands.gateway import NO_FILE
 from reconciler.errors import CommandFailed
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, Command, HostAddress, Secret
@@ -104,8 +105,14 @@ def test_what_it_has_can_look_and_do_nothing_else(watcher: Watcher) -> None:
         assert host.run(ask(models_of("anthropic"))).stdout == b"200\n"
         assert json.loads(host.run(ask(BOT)).stdout) == {"code": "200", "webhook": ""}
         assert re.fullmatch(rb"\d+ \d{10}\n", host.run(ask(UPDATES)).stdout)
-        words = (WATCH, CONFIG, BOT, UPDATES, models_of("anthropic"))
-        said = b"".join(host.run(ask(word, check=False)).stdout for word in words)
+        every = [WATCH, CONFIG, BOT, UPDATES, models_of("anthropic")]
+        said = b"".join(host.run(ask(word, check=False)).stdout for word in every)
+        # What root alone may read its gateway does not get by a link.
+        place = files.CONFIG_PATH
+        watcher.story.root(f"cp -p {place} /run/config && ln -sfn /etc/shadow {place}")
+        linked = host.run(ask(CONFIG, 90, check=False))
+        watcher.story.root(f"rm {place} && cp -p /run/config {place}")
+        assert (linked.exit_code, linked.stdout) == (NO_FILE, b"")
         secrets = [watcher.story.token, *(watcher.story.root(f"cat {path}") for path in SECRETS)]
         assert [secret for secret in secrets if secret.encode() in said] == []
 

@@ -156,7 +156,12 @@ def test_an_operator_who_is_cut_off_gets_in_again(operator: Operator) -> None:
 
 
 def write_fleet(operator: Operator, child: dict[str, Any]) -> None:
-    fleet = {"fleet": "managed", "cloud": {"provider": "sandbox"}, "children": {"mia": child}}
+    fleet = {
+        "fleet": "managed",
+        "cloud": {"provider": "sandbox"},
+        "keys": {"probe": 1},
+        "children": {"mia": child},
+    }
     (operator.directory / "fleet.yaml").write_text(yaml.safe_dump(fleet, sort_keys=False))
 
 

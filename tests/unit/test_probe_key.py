@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,15 +16,33 @@ from reconciler.api import FleetClient
 from reconciler.commands import forced
 from reconciler.errors import CommandFailed, LoginRefused, SecretError
 from reconciler.managed import files
-from reconciler.model import Command, Health, Json, Monitoring, Pass, Rung, Secret, SelfHelp, Sync
+from reconciler.model import (
+    Command,
+    Completed,
+    FileMode,
+    Health,
+    HostAddress,
+    Json,
+    Kind,
+    Monitoring,
+    OutcomeCode,
+    Pass,
+    Rung,
+    Secret,
+    SelfHelp,
+    Sync,
+    WorkspaceFile,
+)  # fmt: skip
 from reconciler.secrets import fleet_key
 from reconciler.secrets.allowed import allowed_sources
 from reconciler.secrets.references import ReferenceSecrets
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, gather_materials
 from tests.fakes.command_line import CommandLine
+from tests.fakes.dialer import FakeDialer
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile
 from tests.fakes.worlds import FLEET_KEY
+from tests.unit.test_missing_secrets import Lacking
 
 PROBE = keys.probe_key(FLEET_KEY, 1)
 LABEL = "openclaw-deploy/host-key"
@@ -79,6 +98,100 @@ def test_it_sees_what_is_wrong_as_the_fleet_key_does(world: FakeFleet) -> None:
     assert plain(probed) == plain(mine)
     assert {"gateway token", "unit.sha256"} <= set(probed.rows[0].drift)
     assert any("401" in trouble.text for trouble in probed.rows[1].troubles)
+
+
+def test_it_knows_files_that_were_sown_and_those_that_stay_ours(world: FakeFleet) -> None:
+    sown = WorkspaceFile("be kind", FileMode.SEED)
+    ours = WorkspaceFile("the rules", FileMode.MANAGED)
+    world.change("alice", files={"SOUL.md": sown, "RULES.md": ours})
+    world.apply()
+    world.clock.sleep(3600)
+    mine, probed = seen_with(world, FLEET_KEY), seen_with(world, PROBE)
+    assert ([row.sync for row in probed.rows], plain(probed)) == ([Sync.IN_SYNC, Sync.IN_SYNC], plain(mine))
+
+
+def test_who_is_turned_off_needs_no_secret_for_it(world: FakeFleet) -> None:
+    world.probe = None
+    world.change("alice", enabled=False)
+    world.secrets = Lacking(world.secrets, world.specs["alice"].bot_token)  # type: ignore[assignment]
+    ended = {outcome.action.child: (outcome.code, outcome.action.kind) for outcome in world.apply()}
+    assert ended["alice"] == (OutcomeCode.DONE, Kind.STOP)
+    assert world.planned() == []
+
+
+class Dying:
+    """A dialer whose operator dies at one of its commands."""
+
+    def __init__(self, inner: FakeDialer, commands: int) -> None:
+        self._inner, self.left = inner, commands
+
+    def connect(self, address: HostAddress, timeout: float) -> Any:
+        return _Line(self._inner.connect(address, timeout), self)
+
+
+class _Line:
+    def __init__(self, host: Any, dying: Dying) -> None:
+        self._host, self._dying = host, dying
+
+    def run(self, command: Command) -> Completed:
+        if self._dying.left <= 0:
+            raise Killed
+        self._dying.left -= 1
+        completed: Completed = self._host.run(command)
+        return completed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+
+class Killed(BaseException):
+    """The operator is no more."""
+
+
+def test_a_rotation_that_dies_anywhere_locks_no_monitor_out(world: FakeFleet) -> None:
+    """Its label says both keys, from before the first is gone until the host is known to show the second."""
+    deaths = 0
+    for count in range(1, 40):
+        twin = world.copy(world.state.parent / f"twin-{count}")
+        ports = replace(twin.ports(), dialer=Dying(twin.dialer, count))
+        client = FleetClient(replace(twin.fleet(), ssh_generation=2), ports)
+        try:
+            with client.lock("fleet apply"):
+                client.apply(client.plan(("alice",)), 1)
+        except Killed:
+            deaths += 1
+        found = seen_with(twin, PROBE).rows[0]
+        assert found.health is Health.HEALTHY, (count, found.troubles)
+        twin.remove()
+    assert deaths > 15
+
+
+def test_of_who_is_off_the_label_says_the_key_that_it_shows(world: FakeFleet) -> None:
+    before = world.server("alice").labels[LABEL]
+    world.change("alice", enabled=False)
+    fleet = replace(world.fleet(), ssh_generation=2)
+    client = FleetClient(fleet, world.ports())
+    with client.lock("fleet apply"):
+        client.apply(client.plan(("alice",)), 1)
+    assert world.server("alice").labels[LABEL] == before
+
+
+def test_where_no_host_takes_the_key_it_is_the_key(world: FakeFleet) -> None:
+    found = seen_with(world, keys.probe_key(FLEET_KEY, 7))
+    assert [trouble.text for trouble in found.fleet] == ["none of 2 hosts takes this probe key"]
+    assert "fleet key export --read-only" in found.fleet[0].mend
+    assert all(row.sighting.unknown for row in found.rows)
+
+
+def test_an_apply_that_is_at_work_is_no_drift(world: FakeFleet) -> None:
+    """Its host notes that it is, and the lines of its login are the new ones already."""
+    host = world.host("alice")
+    noted = json.loads(host.content(files.APPLIED_PATH))
+    host.files[files.APPLIED_PATH] = FakeFile(json.dumps({**noted, "spec_digest": ""}).encode(), mode="0600")
+    host.files[files.AUTHORIZED_KEYS_PATH] = FakeFile(
+        host.content(files.AUTHORIZED_KEYS_PATH) + b"ssh-ed25519 AAAA new\n", "fleet:fleet", "0600"
+    )
+    assert seen_with(world, PROBE).rows[0].drift == ()
 
 
 def test_a_line_that_was_added_to_the_login_keys_is_drift(world: FakeFleet) -> None:
@@ -254,6 +367,30 @@ def test_its_program_answers_a_word_with_what_lies_on_the_host(tmp_path: Path) -
     said = ask(tmp_path, "timeout -k 2 60 sh -c hello")
     assert (said.returncode, said.stdout.splitlines()[0]) == (0, b"hi")
     assert ask(tmp_path, "fail").returncode == 7
+
+
+def test_its_program_hides_what_a_gateway_has_said_of_secrets(tmp_path: Path) -> None:
+    lines = [
+        "user said: my token is hunter2hunter2",
+        "fetch https://api.telegram.org/bot1234567%3AAAsecretsecretsecretsecret/getMe failed",
+        "GITHUB_TOKEN=ghp_abcdefabcdefabcdefabcdef",
+        "Authorization: Basic Z2F0ZXdheXRva2VuLTEyMzQ1Ng==",
+        "proxy http://joe:p4ssw0rd@proxy.example:3128 refused",
+        "refused startup because 1 OpenClaw database schema(s) are newer than this build: 7, 6",
+    ]
+    said = json.dumps(
+        {"gateway": {"journal": lines, "channel_error": "401 for sk-ant-abcdefabcdefabcdef", "ready": True}}
+    )
+    questions = {"watch": Command("watch", "cat; echo secret-on-stderr >&2", stdin=f"{said}\ncloser\n".encode())}
+    place = tmp_path / "probe"
+    place.write_text(forced.forced_program(questions).replace("/run/openclaw-deploy.probe", str(tmp_path / "lock")))
+    done = subprocess.run([sys.executable, "-I", str(place), "watch"], capture_output=True)
+    first, closer, _ = done.stdout.split(b"\n")
+    assert (closer, done.stderr, json.loads(first)["gateway"]["ready"]) == (b"closer", b"", True)
+    text = first.decode()
+    for secret in ("hunter2", "AAsecret", "ghp_", "Z2F0", "p4ssw0rd", "sk-ant"):
+        assert secret not in text
+    assert "database schema(s) are newer than this build" in text
 
 
 @pytest.mark.parametrize("words", [(), ("",), ("id",), ("hello; id",), ("sh -c 'hello; id'",), ("$(hello)",), ("'",)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from reconciler import keys
+from reconciler.errors import CommandFailed, HostTimedOut
 from reconciler.history import History
 from reconciler.managed import files
 from reconciler.model import Book, Cause, Pass, SlowLook
@@ -139,7 +141,72 @@ def test_where_nobody_tells_of_node_it_is_unknown_and_asked_again(world: FakeFle
     assert found.is_well
     assert [it.verdict for it in found.rows[0].findings if it.check == "node security"] == ["UNKNOWN"]
     world.node_fixes = ("24.99.0",)
+    assert causes(passed(world, dict(found.kept))) == []
+    world.clock.sleep(3600)
     assert causes(passed(world, dict(found.kept))) == [Cause.NODE_INSECURE]
+
+
+def test_where_nobody_tells_of_node_it_is_asked_for_once_an_hour(world: FakeFleet) -> None:
+    count, kept = 0, dict[str, SlowLook]()
+
+    def releases() -> None:
+        nonlocal count
+        count += 1
+
+    ports = replace(world.ports(), node_releases=releases)
+    for _ in range(60):
+        kept = dict(look(world.fleet(), ports, None, kept, remembers=True).kept)
+        world.clock.sleep(60)
+    assert count == 1
+
+
+def test_a_question_that_does_not_end_is_not_asked_again_by_each_pass(world: FakeFleet) -> None:
+    host, kept = world.host("alice"), dict[str, SlowLook]()
+    for minute in range(120):
+        host.fails = [("count updates", HostTimedOut("it did not end"))]
+        world.clock.sleep(60)
+        kept = dict(passed(world, kept, remembers=True).kept)
+        assert causes(passed(world, kept, remembers=True)) == [], minute
+    assert asked(world) == 2 * len(SLOW)
+    assert (kept["alice"].bot, kept["alice"].model, kept["alice"].updates) == ("200", "200", None)
+
+
+def test_one_question_that_fails_does_not_begin_the_days_anew(world: FakeFleet) -> None:
+    host, kept, told = world.host("alice"), dict[str, SlowLook](), list[int]()
+    host.updates = 2
+    for hour in range(90):
+        if hour % 24 == 20:
+            host.fails = [("count updates", CommandFailed("apt was killed"))]
+        found = passed(world, kept, remembers=True)
+        kept = dict(found.kept)
+        told += [hour] if Cause.UPDATES_DUE in causes(found) else []
+        world.clock.sleep(3600)
+    assert 72 <= told[0] <= 76
+
+
+def test_what_is_kept_is_of_one_server(world: FakeFleet) -> None:
+    kept = {"alice": replace(passed(world).kept["alice"], updates=5, updates_since=1.0, webhook="x", server=4711)}
+    found = passed(world, kept, remembers=True)
+    assert (causes(found), found.kept["alice"].updates) == ([], None)
+
+
+def test_a_clock_that_was_ahead_once_stops_no_question(world: FakeFleet) -> None:
+    now = world.clock.now().timestamp()
+    kept = {"alice": replace(passed(world).kept["alice"], asked_at=now + 365 * 86400)}
+    before = asked(world)
+    passed(world, kept, remembers=True)
+    assert asked(world) == before + len(SLOW)
+
+
+def test_what_was_mended_is_seen_within_minutes(world: FakeFleet) -> None:
+    world.host("alice").bot = {"code": "200", "webhook": "collector.example"}
+    kept = dict(passed(world).kept)
+    world.host("alice").bot = {"code": "200", "webhook": ""}
+    for _ in range(6):
+        world.clock.sleep(60)
+        found = passed(world, kept, remembers=True)
+        kept = dict(found.kept)
+    assert causes(found) == []
 
 
 def test_with_a_probe_key_the_same_is_known(world: FakeFleet) -> None:
@@ -191,6 +258,18 @@ def server() -> Iterator[ThreadingHTTPServer]:
 def test_the_list_is_read(server: ThreadingHTTPServer, said: str, found: tuple[str, ...] | None) -> None:
     server.said = said.encode()  # type: ignore[attr-defined]
     assert security_releases(f"http://127.0.0.1:{server.server_address[1]}/index.json") == found
+
+
+def test_what_is_no_http_or_comes_drop_by_drop_is_nothing(server: ThreadingHTTPServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as odd:
+
+        def answer() -> None:
+            with odd.accept()[0] as peer:
+                peer.recv(1 << 16)
+                peer.sendall(b"no http at all\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        assert security_releases(f"http://127.0.0.1:{odd.getsockname()[1]}/index.json") is None
 
 
 def test_where_nobody_answers_nothing_is_known() -> None:

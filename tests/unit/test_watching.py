@@ -63,7 +63,6 @@ FAULTS: Final[list[tuple[Cause, Watched]]] = [
     (Cause.RESTARTING, watched(child({"restarts": 3}), examined={"up_for": 599.0})),
     (Cause.LOG_ERRORS, watched(child({"errors": 21}))),
     (Cause.PORT_OPEN, watched(examined={"open_ports": (22, 8080)})),
-    (Cause.PORT_OPEN, watched(examined={"slow": SlowLook(reached=(18789,))})),
     (Cause.SECRETS_EXPOSED, exposed("gateway token", mode="0444")),
     (Cause.SECRETS_EXPOSED, exposed("model key", owner="fleet:fleet")),
     (Cause.SECRETS_EXPOSED, exposed("secrets directory", mode="0755")),
@@ -95,6 +94,10 @@ HARMLESS: Final[list[tuple[str, Watched]]] = [
     (
         "a port that the file allows",
         watched(child(monitoring=Monitoring(open_ports=(9100,))), examined={"open_ports": (9100,)}),
+    ),
+    (
+        "a door that was open an hour ago, or of whoever is in between",
+        watched(examined={"slow": SlowLook(reached=(80,))}),
     ),
     ("a door that the file allows", watched(ALLOWING, examined={"slow": SlowLook(reached=(9100,))})),
     ("secrets that are the gateway's alone", exposed("bot token")),

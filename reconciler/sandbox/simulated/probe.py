@@ -69,7 +69,10 @@ def _remembering(look: Any, applied: Any) -> Any:
         return {**look, "keys": [*look["keys"], *_noted(applied, "config_keys")]}
     if look["kind"] == "workspace":
         before = dict.fromkeys(_noted(applied, "managed_files"), "managed")
-        return {**look, "files": {**before, **look["files"]}, "seeded": _noted(applied, "seeded_files")}
+        sown = _noted(applied, "seeded_files")
+        if look.get("as_noted"):
+            before = {**dict.fromkeys(sown, "seed"), **before}
+        return {**look, "files": {**before, **look["files"]}, "seeded": sown}
     return look
 
 
