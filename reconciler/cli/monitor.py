@@ -98,7 +98,7 @@ def monitor(
 
     _refuse_what_does_not_go(every, listen)
     client, history = open_client(settings, only_looks=True), open_history(settings)
-    only_look = only_look or _may_only_look(client)
+    _say_who_mends(client)
     if every == 0:
         every = int(client.fleet.alerts.interval.total_seconds())
     if every is not None:
@@ -111,8 +111,9 @@ def monitor(
     metrics = _metrics(client.fleet.name, listen) if metrics_file or listen else None
     while True:
         found = client.watch(names, state.slow, remembers=remembers)
-        tended = Tended(found) if only_look else client.tend(found, state.book)
-        adopted = [] if only_look else _adopted(settings, client, found, state.book)
+        may_act = not (only_look or client.has_probe_key)
+        tended = client.tend(found, state.book) if may_act else Tended(found)
+        adopted = _adopted(settings, client, found, state.book) if may_act else []
         found = tended.found
         told, state, problems = client.heed(found, state, remembers=remembers, is_silent=no_alerts)
         seen = (row.seen for row in found.rows)
@@ -157,17 +158,14 @@ def history(settings: Settings, child: str, most: int, as_json: bool) -> int:
     return 0
 
 
-def _may_only_look(client: FleetClient) -> bool:
-    """It has a probe key; where the file would let it mend something, that is said."""
-    if not client.has_probe_key:
-        return False
+def _say_who_mends(client: FleetClient) -> None:
+    """Where the file would let a pass mend something, and this one has a probe key."""
     wanted = (spec.monitoring for spec in client.fleet.children.values())
-    if any(it.resuscitate is not None or it.acts_on_drift for it in wanted):
+    if client.has_probe_key and any(it.resuscitate is not None or it.acts_on_drift for it in wanted):
         said = (
             "This is a probe key, so it only looks: what the fleet file lets a pass mend, one with the fleet key mends."
         )
         click.echo(said, err=True)
-    return True
 
 
 def _refuse_what_does_not_go(every: int | None, listen: tuple[str, int] | None) -> None:
