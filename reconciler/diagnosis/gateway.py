@@ -19,6 +19,7 @@ _REFUSED: Final = re.compile(r"\b40[14]\b|unauthorized", re.IGNORECASE)  # 404: 
 _CONFLICT: Final = re.compile(r"\b409\b|conflict", re.IGNORECASE)
 _NO_WORD: Final = ("404", "429")  # of a provider that has no such list, or is asked too often
 _LOOK: Final = "fleet logs {name} --errors\nthen: fleet apply {name}"
+_TELEGRAM: Final = "fleet exec {name} -- curl -sS -m 10 -o /dev/null https://api.telegram.org"
 _PROVIDER: Final = "wait, or look at the provider's own status page\nwhat it answers: fleet logs {name} --errors"
 
 
@@ -104,9 +105,7 @@ def _channel(case: Case) -> Told:
         return Told("it has started just now", is_unknown=True)
     if not gateway.channel_connected:  # while it is connected, another error is one of before
         text = f"Telegram: {problem or 'not connected'}"
-        return Told(
-            text, Cause.TELEGRAM_SILENT, "fleet exec {name} -- curl -sS -m 10 -o /dev/null https://api.telegram.org"
-        )
+        return Told(text, Cause.TELEGRAM_SILENT, _TELEGRAM)
     return _poller(case)
 
 
@@ -116,6 +115,10 @@ def _poller(case: Case) -> Told:
     if activity is None:
         return Told("connected, and nothing has come yet", is_unknown=True)
     age = case.child.facts.clock - activity
+    said = case.examined.probe_problem if case.examined else ""
+    if age > STALE_AFTER and said:  # who it asks now says so
+        text = f"Telegram: {said}; nothing has gone over the wire for {age:.0f} s"
+        return Told(text, Cause.TELEGRAM_SILENT, _TELEGRAM)
     if age > STALE_AFTER:
         text = f"connected, and nothing has gone over the wire for {age:.0f} s"
         return Told(text, Cause.POLLER_STUCK, "fleet restart {name}\nif it comes again: fleet bot check {name}")

@@ -40,13 +40,14 @@ _ACKNOWLEDGED = (
 
 
 class Fault(StrEnum):
-    """How one bot misbehaves. CONFLICT hits getUpdates alone, the others every method."""
+    """How one bot misbehaves. CONFLICT and HANG_POLL hit getUpdates alone, the others every method."""
 
     UNAUTHORIZED = "401"
     CONFLICT = "409"
     TOO_MANY_REQUESTS = "429"
     SERVER_ERROR = "500"
     HANG = "hang"
+    HANG_POLL = "hang-poll"
 
 
 _CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
@@ -121,13 +122,13 @@ class TelegramStandIn:
 
     async def _fail_as_set(self, request: Request, bot_id: int) -> None:
         """Raise what the bot's fault answers; a hanging request goes on when the fault is healed or nobody waits."""
-        deadline = time.monotonic() + _LONGEST_HANG
-        while self._faults.get(bot_id) is Fault.HANG and time.monotonic() < deadline:
+        deadline, polling = time.monotonic() + _LONGEST_HANG, request.path_params["method"].lower() == "getupdates"
+        hanging = (Fault.HANG, Fault.HANG_POLL) if polling else (Fault.HANG,)
+        while self._faults.get(bot_id) in hanging and time.monotonic() < deadline:
             if await request.is_disconnected():
                 raise TelegramRefusal(500, "Internal Server Error")
             await asyncio.sleep(0.1)
         fault = self._faults.get(bot_id)
-        polling = request.path_params["method"].lower() == "getupdates"
         if fault in _FAULTS and (polling or fault is not Fault.CONFLICT):
             raise TelegramRefusal(*_FAULTS[fault])
 

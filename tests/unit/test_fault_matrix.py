@@ -180,7 +180,7 @@ FAULTS: Final = (
         "500s from Telegram",
         Cause.TELEGRAM_SILENT,
         "channel",
-        says(channel_connected=False, channel_error="500: Internal Server Error"),
+        both(stands_still, closer(probe_problem="500: Internal Server Error")),
     ),
     Fault("dead poller under a true /readyz", Cause.TELEGRAM_SILENT, "channel", both(NO_CHANNEL, says(ready=True))),
     Fault("silently hanging long poll", Cause.POLLER_STUCK, "channel", stands_still),
