@@ -23,7 +23,7 @@ MODULES: Final = (
 # What these ask that decides nothing about a plan: values and words, what is written on hosts, and steps, which act.
 ASKED: Final = frozenset(
     {
-        *("__init__", "commands/__init__", "commands/switching", "errors", "model/__init__", "diff"),
+        *("__init__", "commands/__init__", "commands/switching", "errors", "keys", "model/__init__", "diff"),
         *("managed/__init__", "managed/config", "managed/files", "managed/workspace"),
         *(
             "steps/__init__",
@@ -53,6 +53,10 @@ SPEAKING: Final = frozenset(
         *("planner/policy._says", "planner/policy._servers", "planner/stock.few"),
         *("planner/notices._change_text", "planner/notices._diagnostic"),
         "planner/notices._about_earlier",  # tests/unit/test_kept_before.py
+        *(
+            "steps/comparison.with_host_key",
+            "steps/comparison._is_new",
+        ),  # tests/unit/test_probe_key.py, no world has one
         # tests/unit/test_steps_switching.py has what it refuses
         *("planner/versions.rollback_of", "planner/versions._there_are", "planner/versions._since"),
         *(

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from tempfile import TemporaryDirectory
+from threading import Lock
 
 import pytest
 
@@ -35,15 +36,20 @@ TRIED = MUTANTS if FULL else MUTANTS[20::90]
 def laws() -> Iterator[dict[Mutant, Future[str]]]:
     """By mutant, the law that notices it: all are tried at once, on every processor in a copy of the project's.
 
-    A full run leaves where each was noticed for the next one, which begins there.
+    A full run leaves where each was noticed for the next one, which begins there; one that is broken off, too.
     """
     places: Queue[Path] = Queue()
-    known, found = witnesses(), dict[str, str]()
+    found, names, writing = witnesses(), {str(mutant) for mutant in MUTANTS}, Lock()
+    known = dict(found)
 
     def tried(mutant: Mutant) -> str:
         place = places.get()
         try:
-            law, found[str(mutant)] = law_against(mutant, place, known.get(str(mutant), ""))
+            law, witness = law_against(mutant, place, known.get(str(mutant), ""))
+            with writing:
+                found[str(mutant)] = witness
+                if FULL:
+                    keep_witnesses({name: it for name, it in found.items() if it and name in names})
             return law
         finally:
             places.put(place)
@@ -54,9 +60,6 @@ def laws() -> Iterator[dict[Mutant, Future[str]]]:
             places.put(Path(directory, str(number)))
         yield {mutant: pool.submit(tried, mutant) for mutant in (*([AS_IT_IS] if FULL else []), *TRIED)}
         pool.shutdown(cancel_futures=True)
-    if FULL:
-        names = {str(mutant) for mutant in MUTANTS}
-        keep_witnesses({name: it for name, it in {**known, **found}.items() if it and name in names})
 
 
 @pytest.mark.parametrize("mutant", TRIED, ids=str)
