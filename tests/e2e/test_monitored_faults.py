@@ -44,10 +44,12 @@ GATEWAY: Final = files.UNIT
 STAMP: Final = files.STAMP_PATH
 CUT: Final = "nft 'add table inet cut; add chain inet cut all { type filter hook input priority -10; policy drop; }'"
 LISTEN: Final = "import socket, time; s = socket.create_server(('0.0.0.0', 8080)); time.sleep(900)"
+# What an open line hides for up to 150 seconds is there for the next pass to see.
+NO_LINES: Final = "pkill -f 'sshd: fleet' || true"
 OTHER_KEY: Final = (
     "cd /etc/ssh && cp -p ssh_host_ed25519_key /run/key-before && rm ssh_host_ed25519_key && "
     "ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key.new && mv ssh_host_ed25519_key.new ssh_host_ed25519_key && "
-    "systemctl reload ssh"
+    f"systemctl reload ssh; {NO_LINES}"
 )
 KEY_AGAIN: Final = "mv /run/key-before /etc/ssh/ssh_host_ed25519_key && systemctl reload ssh"
 BROKEN: Final = (
@@ -214,7 +216,7 @@ ROUNDS: Final[tuple[dict[str, tuple[Fault, ...]], ...]] = (
         "ada": (
             Fault("secret missing", Cause.SECRET_MISSING, "secrets",
                   shell(f"mv {files.MODEL_KEY_PATH} /run/kept", f"mv /run/kept {files.MODEL_KEY_PATH}")),
-            Fault("host key changed", Cause.WRONG_HOST_KEY, "ssh", shell(OTHER_KEY, KEY_AGAIN), evidence=150),
+            Fault("host key changed", Cause.WRONG_HOST_KEY, "ssh", shell(OTHER_KEY, KEY_AGAIN)),
         ),
         "bea": (
             Fault("409 from a second poller", Cause.OTHER_POLLER, "channel", telegram(CONFLICT), evidence=60),
@@ -230,7 +232,7 @@ ROUNDS: Final[tuple[dict[str, tuple[Fault, ...]], ...]] = (
     {
         "ada": (Fault("server off", Cause.SERVER_OFF, "power", off),),
         "bea": (Fault("no sshd", Cause.SSH_REFUSED, "ssh",
-                      shell("systemctl stop ssh.socket ssh.service", "systemctl start ssh.service"), evidence=150),),
+                      shell(f"systemctl stop ssh.socket ssh.service; {NO_LINES}", "systemctl start ssh.service")),),
         "cyd": (Fault("server deleted by hand", Cause.NO_SERVER, "server", deleted),),
     },
 )  # fmt: skip
