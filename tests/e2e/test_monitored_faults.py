@@ -42,7 +42,9 @@ SOON: Final = 240.0  # seconds, until somebody is told
 NAMES: Final = ("ada", "bea", "cyd")
 GATEWAY: Final = files.UNIT
 STAMP: Final = files.STAMP_PATH
-CUT: Final = "nft 'add table inet cut; add chain inet cut all { type filter hook input priority -10; policy drop; }'"
+CUT: Final = (
+    "nft add table inet cut && nft 'add chain inet cut incoming { type filter hook input priority -10; policy drop; }'"
+)
 LISTEN: Final = "import socket, time; s = socket.create_server(('0.0.0.0', 8080)); time.sleep(900)"
 # What an open line hides for up to 150 seconds is there for the next pass to see.
 NO_LINES: Final = "pkill -f 'sshd: fleet' || true"
