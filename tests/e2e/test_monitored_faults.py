@@ -47,7 +47,7 @@ CUT: Final = (
 )
 LISTEN: Final = "import socket, time; s = socket.create_server(('0.0.0.0', 8080)); time.sleep(900)"
 # What an open line hides for up to 150 seconds is there for the next pass to see.
-NO_LINES: Final = "pkill -f 'sshd: fleet' || true"
+NO_LINES: Final = "pkill -f '[s]shd: fleet' || true"  # and not the shell that says so
 OTHER_KEY: Final = (
     "cd /etc/ssh && cp -p ssh_host_ed25519_key /run/key-before && rm ssh_host_ed25519_key && "
     "ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key.new && mv ssh_host_ed25519_key.new ssh_host_ed25519_key && "
