@@ -90,6 +90,7 @@ def clients(place: Path, peers: Path, count: int) -> dict[str, list[str]]:
     (place / "known").write_text("".join(f"{address} {public}\n" for address in addresses))
     (place / "ours.py").write_text(OURS)
     (place / "play.yaml").write_text(PLAY.format(command=COMMAND))
+    (place / "hosts.py").write_text(f"hosts = {addresses!r}\n")
     (place / "inventory").write_text("".join(f"{address} ansible_user=root\n" for address in addresses))
     options = SSH_OPTIONS.format(known=place / "known")
     ansible = ["-i", str(place / "inventory"), "-f", str(count), "--private-key", str(place / "login")]
@@ -99,7 +100,7 @@ def clients(place: Path, peers: Path, count: int) -> dict[str, list[str]]:
     ours = [sys.executable, str(place / "ours.py"), str(place / "login"), str(place / "host.pub"), COMMAND]
     return {
         "this tool": [*ours, *addresses],
-        "pyinfra exec": [str(peers / "bin/pyinfra"), "-y", *data, ",".join(addresses), "exec", "--", COMMAND],
+        "pyinfra exec": [str(peers / "bin/pyinfra"), "-y", *data, str(place / "hosts.py"), "exec", "--", COMMAND],
         "ansible play, free strategy": [str(peers / "bin/ansible-playbook"), *ansible, str(place / "play.yaml")],
         "ansible all -m raw": [str(peers / "bin/ansible"), "all", *ansible, "-m", "raw", "-a", COMMAND],
     }
