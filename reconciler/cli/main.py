@@ -71,7 +71,7 @@ COMMANDS: Final = {
     "add": ("reconciler.cli.edit:add", "Write a child into the fleet file."),
     "remove": ("reconciler.cli.edit:remove", "Take children out of the fleet file."),
     "update": ("reconciler.cli.edit:update", "Bring children to a version of OpenClaw, in the file and then there."),
-    "adopt": ("reconciler.cli.edit:adopt", "Write into the fleet file what a host has besides."),
+    "adopt": ("reconciler.cli.adopt:adopt", "Write into the fleet file what a host has besides."),
     "onboard": ("reconciler.cli.onboard:onboard", "From a child in the file to a user who gets answers."),
     "bot": ("reconciler.cli.bot:bot", "Telegram bots: give a child its token, ask who they are."),
     "pairing": ("reconciler.cli.pairing:pairing", "Who asks to talk to bots: let them in, or not."),

@@ -197,7 +197,7 @@ def _as_the_file_is_now(client: FleetClient, settings: Settings) -> FleetClient:
 
 def _adopted(settings: Settings, client: FleetClient, found: Pass, book: Book) -> list[str]:
     """What was taken into the fleet file, or why not, a line for each child."""
-    from reconciler.cli.edit import adopt_drift
+    from reconciler.cli.adopt import adopt_drift
     from reconciler.errors import FleetError
     from reconciler.tending import to_adopt
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.bot import give, given_token
-from reconciler.cli.changes import consent, follow_moves, has_errors, refuse_to_end, run_plan, show_plan
+from reconciler.cli.changes import (
+    consent,
+    follow_moves,
+    has_errors,
+    refuse_questions,
+    refuse_to_end,
+    run_plan,
+    show_plan,
+)
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, whoever_reads
@@ -23,6 +32,16 @@ if TYPE_CHECKING:
 EVERY = 5.0  # seconds
 
 
+@dataclass(frozen=True)
+class _End:
+    """How far it came: `welcomed`, `not-confirmed`, `not-delivered`, `not-come`, or `not-applied`."""
+
+    code: int
+    state: str
+    user: int | None = None
+    message: str = ""
+
+
 @click.command()
 @click.argument("child")
 @click.option("--user", type=click.IntRange(1, 2**53), metavar="ID", help="Their Telegram id, where it is known.")
@@ -32,9 +51,17 @@ EVERY = 5.0  # seconds
     "--timeout", type=click.IntRange(0), default=900, show_default=True, metavar="SECONDS", help="How long to wait."
 )
 @click.option("--yes", "-y", is_flag=True, help="Without asking; needs --user, or the one user that the file names.")
+@click.option("--json", "as_json", is_flag=True, help="How it ended as JSON on standard output, all else beside it.")
 @with_settings
 def onboard(
-    settings: Settings, child: str, user: int | None, welcome: str | None, again: bool, timeout: int, yes: bool
+    settings: Settings,
+    child: str,
+    user: int | None,
+    welcome: str | None,
+    again: bool,
+    timeout: int,
+    yes: bool,
+    as_json: bool,
 ) -> int:
     """Bring a child to its user: bot, server, link, pairing, and a first message that has arrived.
 
@@ -43,8 +70,10 @@ def onboard(
     whether the message has arrived.
     """
     from reconciler import onboarding
+    from reconciler.render.text import json_text
 
-    client = open_client(settings)
+    refuse_questions(yes=yes, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     if child not in client.fleet.children:
         raise not_declared(child, client.fleet.children)
     wanted = onboarding.whom(client.fleet.children[child], user)
@@ -52,17 +81,36 @@ def onboard(
     onboarding.first_letter(client.fleet, child, wanted or 1, text)  # before anything is done
     if yes and wanted is None:
         raise UsageProblem("--yes would let in whoever asks", f"say who it is: fleet onboard {child} --yes --user ID")
-    with whoever_reads() as output:
+    with whoever_reads() as output, contextlib.redirect_stdout(sys.stderr if as_json else output):
         identity = _bot(client, child, yes, output)
-        if code := _applied(client, child, settings, yes, output):
-            return code
-        at, arrived = client.welcomed(child, wanted, identity.id) if wanted is not None and not again else ("", False)
-        if at:
-            unclear = "" if arrived else ", and nobody can tell whether that has arrived"
-            click.echo(f"{wanted} was welcomed on {at[:16].replace('T', ' ')} UTC{unclear}; once more: --again")
-            return 0 if arrived else 3
-        _show_link(identity, output)
-        return _Meeting(client, child, identity, timeout, yes).welcome(wanted, text)
+        end = _brought(settings, client, child, identity, wanted, text, again, timeout, yes, output)
+    if as_json:
+        said = {"child": child, "bot": identity.link, "state": end.state, "user": end.user, "message": end.message}
+        click.echo(json_text(said))
+    return end.code
+
+
+def _brought(
+    settings: Settings,
+    client: FleetClient,
+    child: str,
+    identity: BotIdentity,
+    wanted: int | None,
+    text: str,
+    again: bool,
+    timeout: int,
+    yes: bool,
+    output: LastingOutput,
+) -> _End:
+    if code := _applied(client, child, settings, yes, output):
+        return _End(code, "not-applied", wanted)
+    at, arrived = client.welcomed(child, wanted, identity.id) if wanted is not None and not again else ("", False)
+    if at:
+        unclear = "" if arrived else ", and nobody can tell whether that has arrived"
+        click.echo(f"{wanted} was welcomed on {at[:16].replace('T', ' ')} UTC{unclear}; once more: --again")
+        return _End(0, "welcomed", wanted) if arrived else _End(3, "not-confirmed", wanted)
+    _show_link(identity, output)
+    return _Meeting(client, child, identity, timeout, yes).welcome(wanted, text)
 
 
 def _bot(client: FleetClient, child: str, yes: bool, output: LastingOutput) -> BotIdentity:
@@ -124,12 +172,12 @@ class _Meeting:
     def _left(self) -> float:
         return max(0.0, self._until - self._client.clock.monotonic())
 
-    def welcome(self, user: int | None, text: str) -> int:
+    def welcome(self, user: int | None, text: str) -> _End:
         if user is None or not self._is_let_in(user):
             user = self._await_request(user)
         if user is None:
             click.echo("Nobody has come yet. Run this again, it goes on from here.", err=True)
-            return 3
+            return _End(3, "not-come")
         click.echo(f"The first message waits for {user}.")
         delivery = self._client.welcome(self._child, user, text, self._bot.id, EVERY, self._left)
         return self._told(user, delivery)
@@ -170,15 +218,15 @@ class _Meeting:
             raise Refused(f"{who(request)} asks, and there is no terminal to ask on", "give --yes and --user ID")
         return click.confirm(f"{who(request)} asks, with the code {request.code}. Let them in?", default=False)
 
-    def _told(self, user: int, delivery: Delivery) -> int:
+    def _told(self, user: int, delivery: Delivery) -> _End:
         from reconciler.render.text import harmless
 
         if delivery.message:
             click.echo(f"{user} is welcomed: Telegram took it as message {harmless(delivery.message)}.")
-            return 0
+            return _End(0, "welcomed", user, delivery.message)
         if delivery.is_unclear:
             click.echo(f"Sent, not confirmed: {harmless(delivery.problem)}.", err=True)
-        else:
-            advice = "" if delivery.is_refused else f" ({harmless(delivery.advice)})"
-            click.echo(f"{harmless(delivery.problem)}{advice}. Run this again, it goes on from here.", err=True)
-        return 3
+            return _End(3, "not-confirmed", user)
+        advice = "" if delivery.is_refused else f" ({harmless(delivery.advice)})"
+        click.echo(f"{harmless(delivery.problem)}{advice}. Run this again, it goes on from here.", err=True)
+        return _End(3, "not-delivered", user)

@@ -111,6 +111,18 @@ def test_what_would_not_be_valid_is_not_written(
     assert "AAaaaa" not in said.out + said.err
 
 
+def test_for_machines_there_is_one_object(operator: Operator) -> None:
+    added = operator("add", "dora", "--json")
+    assert json.loads(added.out)["written"] == [str(operator.file)]
+    assert "+  dora:" in json.loads(added.out)["diff"]
+    assert "To give it its bot" in added.err
+    tried = operator("remove", "dora", "bob", "--json", "--dry-run")
+    assert (json.loads(tried.out)["children"], json.loads(tried.out)["written"]) == (["bob", "dora"], [])
+    assert operator("remove", "dora", "bob", "--json").code == 64
+    assert json.loads(operator("remove", "dora", "--json").out)["children"] == ["dora"]
+    assert operator.text == FILE
+
+
 def test_who_is_taken_out_leaves_the_others_as_they_were(operator: Operator) -> None:
     said = operator("remove", "bob")
     assert (said.code, "fleet plan" in said.out) == (0, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -81,6 +82,18 @@ def test_a_child_comes_to_its_user_in_one_command(fleet: CommandLine) -> None:
         ("message-sent", 7007),
         ("onboarded", 7007),
     ]
+
+
+def test_for_machines_there_is_one_object(applied: CommandLine) -> None:
+    arguments = ("onboard", "alice", "--user", "7007", "--json", "--timeout", "60")
+    assert applied(*arguments).code == 64
+    nobody = applied(*arguments, "--yes")
+    assert (nobody.code, json.loads(nobody.out)["state"]) == (3, "not-come")
+    host(applied).gateway.is_asked(7007, CODE, "Alice")
+    welcomed = json.loads(applied(*arguments, "--yes").out)
+    assert (welcomed["state"], welcomed["user"], welcomed["message"]) == ("welcomed", 7007, "1")
+    again = applied(*arguments, "--yes")
+    assert (again.code, json.loads(again.out)["state"], "was welcomed on" in again.err) == (0, "welcomed", True)
 
 
 def test_what_is_done_is_passed_over(applied: CommandLine) -> None:
