@@ -66,11 +66,12 @@ class Pairings:
     def _access(self, name: str, host: Host) -> Access:
         try:
             answer = json.loads(host.run(commands.read_pairings()).stdout)
-            asking = [it for told in answer["requests"] if (it := _request(name, told)).left > 0]
+            asking = [_request(name, told) for told in answer["requests"]]
             approved = [user for user in answer["approved"] if isinstance(user, str)]
         except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise HostError("its host does not say who asks", f"fleet status {name} says what is wrong") from error
-        return Access(name, tuple(asking), tuple(approved), self._strangers(name, approved))
+        requests = tuple(it for it in asking if it is not None and it.left > 0)
+        return Access(name, requests, tuple(approved), self._strangers(name, approved), asking.count(None))
 
     def _strangers(self, name: str, approved: Sequence[str]) -> tuple[str, ...]:
         spec = self._fleet.children.get(name)
@@ -128,12 +129,12 @@ def _known(before: Access | None, now: Access) -> Access:
     return replace(now, requests=before.requests) if now.problem and before is not None else now
 
 
-def _request(child: str, told: Any) -> PairingRequest:
-    """ValueError for what no gateway has written: a code that people copy shall mean nothing to a shell."""
+def _request(child: str, told: Any) -> PairingRequest | None:
+    """None for what no gateway has written: a code that people copy shall mean nothing to a shell."""
     age, user, code = told["age"], str(told["user"]), str(told["code"])
     age = float(age) if isinstance(age, int | float) else float(LIFE)  # as the gateway takes it: for expired
     if not _CODE.fullmatch(code) or not _USER.fullmatch(user):
-        raise ValueError("no request of a Telegram user")
+        return None
     given = " ".join(str(told[key]) for key in ("firstName", "lastName") if told[key])
     handle = f"@{told['username']}" if told["username"] else ""
     return PairingRequest(child, user, code, f"{given} {handle}".strip(), max(0.0, age))

@@ -35,7 +35,7 @@ def list_requests(settings: Settings, selection: Selection, as_json: bool) -> in
 
     Those are in no fleet file: `fleet adopt` writes them there. Exit code 3: somebody could not be asked.
     """
-    from reconciler.render.pairings import access_json, request_table, stranger_lines
+    from reconciler.render.pairings import access_json, odd_lines, request_table, stranger_lines
     from reconciler.render.text import json_text
 
     client = open_client(settings)
@@ -48,6 +48,8 @@ def list_requests(settings: Settings, selection: Selection, as_json: bool) -> in
         show_table(request_table(looked), settings)
     else:
         click.echo("Nobody asks.")
+    for line in odd_lines(looked):
+        click.echo(line, err=True)
     if told := list(stranger_lines(looked)):
         click.echo("\n" + "\n".join(told))
         click.echo("To have the fleet file say so, too: fleet adopt CHILD users")

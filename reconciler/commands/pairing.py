@@ -20,7 +20,7 @@ path, found = sys.argv[1], {"requests": [], "approved": []}
 def meta(text):
     try:
         value = json.loads(text or "{}")
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         value = None
     value = value if isinstance(value, dict) else {}
     return {name: str(value.get(name) or "")[:100] for name in ("username", "firstName", "lastName")}
@@ -28,7 +28,7 @@ def age(text):
     try:
         made = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
         return time.time() - made.timestamp()
-    except (ValueError, OverflowError, TypeError):
+    except (ValueError, OverflowError, TypeError, AttributeError):
         return None
 if os.path.isfile(path):
     try:
@@ -36,10 +36,10 @@ if os.path.isfile(path):
             asked = "SELECT request_id, code, created_at, meta_json FROM channel_pairing_requests"
             asked += " WHERE channel_key = 'telegram' ORDER BY created_at LIMIT 100"  # the gateway keeps three
             for user, code, at, more in database.execute(asked):
-                found["requests"].append({"user": user[:40], "code": code[:20], "age": age(at), **meta(more)})
+                found["requests"].append({"user": str(user)[:40], "code": str(code)[:20], "age": age(at), **meta(more)})
             let_in = "SELECT DISTINCT entry FROM channel_pairing_allow_entries"
             let_in += " WHERE channel_key = 'telegram' ORDER BY sort_order LIMIT 1000"
-            found["approved"] = [entry[:40] for entry, in database.execute(let_in)]
+            found["approved"] = [str(entry)[:40] for entry, in database.execute(let_in) if entry is not None]
     except sqlite3.Error as error:
         sys.exit("its database cannot be read: %s" % error)
 print(json.dumps(found))

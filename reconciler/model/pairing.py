@@ -29,13 +29,15 @@ class PairingRequest:
 class Access:
     """What a child's gateway knows of people; or why that cannot be told.
 
-    `let_in` are those whom somebody has let in there, `strangers` those of them that are not in the fleet file.
+    `let_in` are those whom somebody has let in there, `strangers` those of them that are not in the fleet file; `odd`
+    counts the requests that no gateway has written, which are left out.
     """
 
     child: str
     requests: tuple[PairingRequest, ...] = ()
     let_in: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
+    odd: int = 0
     problem: str = ""
     advice: str = ""
 

@@ -24,10 +24,19 @@ def stranger_lines(looked: Iterable[Access]) -> Iterator[str]:
             yield f"{harmless(access.child)} lets {harmless(user)} in, who is not in the fleet file."
 
 
+def odd_lines(looked: Iterable[Access]) -> Iterator[str]:
+    """Where something stands among the requests that no gateway writes."""
+    for access in looked:
+        if access.odd:
+            child, number = harmless(access.child), "one request" if access.odd == 1 else f"{access.odd} requests"
+            yield f"{child}: {number} in its database with no Telegram user or no code, left out: fleet ssh {child}"
+
+
 def access_json(access: Access) -> Json:
     return {
         "requests": [request_json(request) for request in access.requests],
         "not_in_the_file": list(access.strangers),
+        "odd": access.odd,
         "problem": access.problem or None,
     }
 

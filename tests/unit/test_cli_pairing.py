@@ -65,7 +65,7 @@ def test_a_request_that_has_expired_is_none(fleet: CommandLine) -> None:
 
 def test_json_says_all_of_it_of_every_child(fleet: CommandLine) -> None:
     told = json.loads(fleet("pairing", "list", "--json").out)
-    assert told["bob"] == {"requests": [], "not_in_the_file": [], "problem": None}
+    assert told["bob"] == {"requests": [], "not_in_the_file": [], "odd": 0, "problem": None}
     [request] = told["alice"]["requests"]
     about = {"child": "alice", "code": CODE, "user": "7007", "name": "Mallory @mallory"}
     assert request == {**about, "age": 600, "left": 3000}
@@ -208,10 +208,13 @@ def test_a_watch_on_the_command_line(fleet: CommandLine) -> None:
 )
 def test_what_no_gateway_writes_is_never_shown_to_be_copied(fleet: CommandLine, user: int, code: str) -> None:
     host(fleet, "bob").gateway.is_asked(user, code)
+    host(fleet, "bob").gateway.is_asked(7008, OTHER)
     for arguments in (("list",), ("watch", "--timeout", "0")):
         said = fleet("pairing", *arguments)
         assert (code and code != CODE and code in said.out + said.err, CODE in said.out) == (code and False, True)
-        assert "its host does not say who asks" in said.out
+        assert OTHER in said.out, "one odd request hides no other"
+    told = fleet("pairing", "list", "bob")
+    assert (told.code, "bob: one request in its database with no Telegram user" in told.err) == (0, True)
 
 
 @pytest.mark.parametrize("answer", [b'{"requests": 5}', b"garbage", b"[]"])
