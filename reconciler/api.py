@@ -116,18 +116,22 @@ class FleetClient(Living):
         """Children are brought back, rung by rung. The caller holds the lock. Raises CloudError, SecretError."""
         return resuscitating.climb(self, looked, wish)
 
+    def to_tend(self, found: Pass, book: Book) -> frozenset[str]:
+        """For whom a watch may do something now."""
+        return frozenset({*tending.due(found, book, self.fleet), *tending.to_fix(found, book, self.fleet)})
+
     def tend(self, found: Pass, book: Book) -> tending.Tended:
         """A watch does by itself what the file lets it. Where somebody else holds the lock, it says so."""
         ill, drifted = tending.due(found, book, self.fleet), tending.to_fix(found, book, self.fleet)
         if not ill and not drifted:
-            return tending.Tended(found)
+            return tending.Tended()
         try:
             with self.lock("fleet monitor"):
-                fixed = tending.fix(self, found, drifted) if drifted else tending.Tended(found)
-                tended = tending.tend(self, fixed.found, book) if ill else fixed
-                return tending.Tended(tended.found, (*fixed.lines, *(tended.lines if ill else ())))
+                fixed = tending.fix(self, drifted) if drifted else tending.Tended()
+                tended = tending.tend(self, found, book) if ill else tending.Tended()
+                return tending.Tended((*fixed.lines, *tended.lines), tended.rescues, fixed.fixed)
         except LockHeld as error:
-            return tending.Tended(found, (tending.held(error, {*ill, *drifted}),))
+            return tending.Tended((tending.held(error, {*ill, *drifted}),))
 
     def sample(self, names: Iterable[str], count: int) -> tuple[str, ...]:
         """So many of these children, whose last drill is the longest ago."""

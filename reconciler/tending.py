@@ -8,8 +8,8 @@ which is rather their region, or a provider: to start all of them anew helps nob
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Final, Protocol
 
@@ -52,10 +52,16 @@ class Fixing(Hands, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tended:
-    """The pass as it is after that, and what was done, a line each."""
+    """What was done, a line each: who was brought back or was not, and whose drift was put back."""
 
-    found: Pass
     lines: tuple[str, ...] = ()
+    rescues: Mapping[str, Rescue] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
+
+    def seen_in(self, found: Pass) -> Pass:
+        """What is mended by now counts there neither way; who is still ill says what was tried, and is told at once."""
+        rows = (_after(row, self.rescues.get(row.child), self.fixed) for row in found.rows)
+        return replace(found, rows=tuple(rows))
 
 
 def due(found: Pass, book: Book, fleet: Fleet) -> dict[str, SelfHelp]:
@@ -103,7 +109,14 @@ def to_adopt(found: Pass, book: Book, fleet: Fleet) -> list[str]:
     return some
 
 
-def fix(hands: Fixing, found: Pass, names: Sequence[str]) -> Tended:
+def spared(found: Pass, names: Collection[str]) -> Pass:
+    """Of who is just being mended a pass counts neither way that there is something to mend. Pure."""
+    both = (ANSWERS, Cause.DRIFTED)
+    rows = (_uncounted(row, *both) if row.child in names else row for row in found.rows)
+    return replace(found, rows=tuple(rows))
+
+
+def fix(hands: Fixing, names: Sequence[str]) -> Tended:
     """The drift of these is put back. What an apply would do besides is a person's. The caller holds the lock.
 
     Who was mended three times in a day is left alone by the plan itself.
@@ -111,9 +124,8 @@ def fix(hands: Fixing, found: Pass, names: Sequence[str]) -> Tended:
     try:
         lines, mended = _fix(hands, names)
     except FleetError as error:
-        return Tended(found, (f"{', '.join(names)}: drift stays: {error.summary}",))
-    rows = (_uncounted(row, Cause.DRIFTED) if row.child in mended else row for row in found.rows)
-    return Tended(replace(found, rows=tuple(rows)), tuple(lines))
+        return Tended((f"{', '.join(names)}: drift stays: {error.summary}",))
+    return Tended(tuple(lines), fixed=frozenset(mended))
 
 
 def _fix(hands: Fixing, names: Sequence[str]) -> tuple[list[str], set[str]]:
@@ -140,7 +152,7 @@ def tend(hands: Hands, found: Pass, book: Book) -> Tended:
         except FleetError as error:
             lines.append(f"{', '.join(names)}: nothing could be tried: {error.summary}")
     lines += [_said(it) for _, it in sorted(ended.items())]
-    return Tended(replace(found, rows=tuple(_after(row, ended.get(row.child)) for row in found.rows)), tuple(lines))
+    return Tended(tuple(lines), ended)
 
 
 def held(error: LockHeld, names: Iterable[str]) -> str:
@@ -189,9 +201,10 @@ def _said(it: Rescue) -> str:
     return f"{it.child}: {it.now.cause}: still without an answer; tried: {tried}; {it.rest}"
 
 
-def _after(row: Row, ended: Rescue | None) -> Row:
-    """Who is still ill says what was tried, and is told at once; who is well again wakes nobody."""
-    if ended is None:
+def _after(row: Row, ended: Rescue | None, fixed: Collection[str]) -> Row:
+    if row.child in fixed:
+        row = _uncounted(row, Cause.DRIFTED)
+    if ended is None or ANSWERS not in {it.key for it in row.troubles}:
         return row
     if ended.is_well:
         return _uncounted(row, ANSWERS)
@@ -205,6 +218,6 @@ def _after(row: Row, ended: Rescue | None) -> Row:
     return replace(row, troubles=told(row.troubles), sighting=sighting, is_given_up=True)
 
 
-def _uncounted(row: Row, key: str) -> Row:
-    """It is mended by now: this pass counts neither for nor against that."""
-    return replace(row, sighting=replace(row.sighting, unknown=row.sighting.unknown | {key}))
+def _uncounted(row: Row, *keys: str) -> Row:
+    """This pass counts neither for nor against that."""
+    return replace(row, sighting=replace(row.sighting, unknown=row.sighting.unknown | {*keys}))

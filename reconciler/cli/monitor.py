@@ -20,6 +20,7 @@ from reconciler.selection import Selection
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
     from reconciler.history import History
+    from reconciler.mending import Mender
     from reconciler.metrics import Metrics
     from reconciler.model import Book, Pass
 
@@ -92,9 +93,9 @@ def monitor(
     told when it was seen in some passes on end (`monitoring: {fire_after: 3}`), once, and once more when it
     is over. Exit code 2: something is wrong; 0: nothing is. With --watch it ends with Ctrl-C.
     """
+    from reconciler.mending import Mender
     from reconciler.monitor import begin, wait_for
     from reconciler.render.text import harmless
-    from reconciler.tending import Tended
 
     _refuse_what_does_not_go(every, listen)
     client, history = open_client(settings, only_looks=True), open_history(settings)
@@ -109,25 +110,28 @@ def monitor(
     if not remembers:
         click.echo("Nothing is remembered from pass to pass here, so what is wrong is told at once.", err=True)
     metrics = _metrics(client.fleet.name, listen) if metrics_file or listen else None
-    while True:
-        found = client.watch(names, state.slow, remembers=remembers)
-        may_act = not (only_look or client.has_probe_key)
-        tended = client.tend(found, state.book) if may_act else Tended(found)
-        adopted = _adopted(settings, client, found, state.book) if may_act else []
-        found = tended.found
-        told, state, problems = client.heed(found, state, remembers=remembers, is_silent=no_alerts)
-        seen = (row.seen for row in found.rows)
-        history.remember(found.at, seen, found.everyone, state.book, state.slow, state.waiting)
-        if metrics:
-            _publish(metrics, found, history, metrics_file)
-        _show(found, state.since, settings, quiet=quiet, verbose=verbose, as_json=as_json)
-        for line in (*tended.lines, *adopted, *told, *problems):
-            click.echo(harmless(line), err=True)
-        if every is None:
-            return 0 if found.is_well else 2
-        wait_for(client.clock, every, found)
-        client = _as_the_file_is_now(client, settings)
-        names = names_of(client, selection)
+    mender = Mender(client.clock) if every is not None else None
+    try:
+        while True:
+            found, lines = client.watch(names, state.slow, remembers=remembers), list[str]()
+            if not (only_look or client.has_probe_key):
+                found, lines = _mended(settings, client, found, state.book, mender)
+            told, state, problems = client.heed(found, state, remembers=remembers, is_silent=no_alerts)
+            seen = (row.seen for row in found.rows)
+            history.remember(found.at, seen, found.everyone, state.book, state.slow, state.waiting)
+            if metrics:
+                _publish(metrics, found, history, metrics_file)
+            _show(found, state.since, settings, quiet=quiet, verbose=verbose, as_json=as_json)
+            for line in (*lines, *told, *problems):
+                click.echo(harmless(line), err=True)
+            if every is None:
+                return 0 if found.is_well else 2
+            wait_for(client.clock, every, found)
+            client = _as_the_file_is_now(client, settings)
+            names = names_of(client, selection)
+    finally:
+        if mender is not None:
+            mender.close(lambda said: click.echo(said, err=True))
 
 
 @click.command()
@@ -193,6 +197,18 @@ def _as_the_file_is_now(client: FleetClient, settings: Settings) -> FleetClient:
         return client
     changed.stay_connected()
     return changed
+
+
+def _mended(
+    settings: Settings, client: FleetClient, found: Pass, book: Book, mender: Mender | None
+) -> tuple[Pass, list[str]]:
+    """The pass as it counts after that, and what was done: in a watch beside its passes, else before this one ends."""
+    if mender is None:
+        tended = client.tend(found, book)
+        return tended.seen_in(found), [*tended.lines, *_adopted(settings, client, found, book)]
+    adopted = [] if mender.at_work_on else _adopted(settings, client, found, book)
+    found, lines = mender.after(found, book, client.to_tend(found, book), client.tend)
+    return found, [*lines, *adopted]
 
 
 def _adopted(settings: Settings, client: FleetClient, found: Pass, book: Book) -> list[str]:

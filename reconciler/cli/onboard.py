@@ -27,7 +27,7 @@ from reconciler.selection import not_declared
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
-    from reconciler.model import BotIdentity, Delivery, PairingRequest
+    from reconciler.model import BotIdentity, Delivery, Json, PairingRequest
 
 EVERY = 5.0  # seconds
 
@@ -85,8 +85,8 @@ def onboard(
         identity = _bot(client, child, yes, output)
         end = _brought(settings, client, child, identity, wanted, text, again, timeout, yes, output)
     if as_json:
-        said = {"child": child, "bot": identity.link, "state": end.state, "user": end.user, "message": end.message}
-        click.echo(json_text(said))
+        whom: dict[str, Json] = {"child": child, "bot": identity.link, "user": end.user}
+        click.echo(json_text({**whom, "state": end.state, "message": end.message}))
     return end.code
 
 

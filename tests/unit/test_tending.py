@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +12,21 @@ import pytest
 from reconciler.errors import CloudUnavailable, HostTimedOut
 from reconciler.history import History
 from reconciler.managed import files
-from reconciler.model import AlertPlace, AlertSettings, DriftPolicy, Maintenance, Monitoring, Rung, SecretRef, SelfHelp
+from reconciler.mending import Mender
+from reconciler.model import (
+    AlertPlace,
+    AlertSettings,
+    Book,
+    DriftPolicy,
+    Maintenance,
+    Monitoring,
+    Pass,
+    Rung,
+    SecretRef,
+    SelfHelp,
+)
 from reconciler.monitor import begin
+from reconciler.tending import Tended
 from tests.fakes.command_line import CommandLine, Said
 from tests.fakes.fleets import FakeFleet
 
@@ -302,3 +316,85 @@ children:
       messages:
         ackReactionScope: direct
 """
+
+
+class Watching:
+    """A watch, pass by pass, whose rounds end when the test says so."""
+
+    def __init__(self, fleet: CommandLine, state: Path) -> None:
+        self.fleet, self.client = fleet, fleet.open(Path("fleet.yaml"), state, lambda *said: None)
+        self.mender, self.may_end = Mender(fleet.world.clock), threading.Event()
+        self.state = begin(History(state))
+        self.lines: list[str] = []
+
+    def passes(self, count: int) -> None:
+        for _ in range(count):
+            self.fleet.world.clock.sleep(60)
+            found, book = self.client.watch(None, self.state.slow, remembers=True), self.state.book
+            found, lines = self.mender.after(found, book, self.client.to_tend(found, book), self._tend)
+            _, self.state, _ = self.client.heed(found, self.state, remembers=True, is_silent=False)
+            self.lines += lines
+
+    def let_it_end(self) -> None:
+        self.may_end.set()
+        self.mender.close(lambda said: None)
+
+    def _tend(self, found: Pass, book: Book) -> Tended:
+        assert self.may_end.wait(60)
+        return self.client.tend(found, book)
+
+
+def test_passes_go_on_beside_what_is_mended(fleet: CommandLine, state: Path) -> None:
+    watch = Watching(fleet, state)
+    hang(fleet, "alice")
+    watch.passes(2)
+    assert watch.lines == ["alice: being mended, and passes go on meanwhile"]
+    watch.fleet.world.host("bob").gateway.stop()
+    watch.passes(1)
+    assert watch.mender.at_work_on == {"alice"}
+    watch.let_it_end()
+    watch.passes(3)
+    assert "alice: telegram-silent: well again" in watch.lines[1]
+    assert titles(fleet) == ["[demo] CRITICAL: bob gives no answer: stopped"]
+
+
+def test_a_round_that_takes_long_hides_no_outage(fleet: CommandLine, state: Path) -> None:
+    watch = Watching(fleet, state)
+    hang(fleet, "alice")
+    watch.passes(4)
+    assert titles(fleet) == []
+    watch.passes(1)  # four minutes after it was seen first
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: telegram-silent"]
+    watch.let_it_end()
+    watch.passes(3)
+    assert titles(fleet)[1:] == ["[demo] RESOLVED: alice is well again: telegram-silent"]
+
+
+def test_what_goes_wrong_in_a_round_is_not_lost(fleet: CommandLine, state: Path) -> None:
+    watch = Watching(fleet, state)
+    hang(fleet, "alice")
+    watch.passes(2)
+    fleet.world.dialer.connect = None  # type: ignore[assignment,method-assign]
+    watch.let_it_end()
+    with pytest.raises(TypeError):
+        watch.passes(1)
+
+
+def test_a_watch_that_is_ended_waits_for_what_it_is_mending(
+    fleet: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C comes while the third pass is waited for."""
+    clock, nap, naps = fleet.world.clock, fleet.world.clock.sleep, list[float]()
+
+    def sleep(seconds: float) -> None:
+        if threading.current_thread() is threading.main_thread():
+            naps.append(seconds)
+            if len(naps) == 2:
+                raise KeyboardInterrupt
+        nap(seconds)
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    hang(fleet, "alice")
+    said = fleet("monitor", "--watch", "60")
+    assert "alice: being mended, and passes go on meanwhile" in said.err
+    assert tried(fleet, "alice")[-1] == "restart"
