@@ -39,11 +39,14 @@ def advance(
     rules_of: RulesOf,
     quiets: Sequence[Quiet],
     now: datetime,
+    *,
+    tells: bool = True,
 ) -> tuple[Book, tuple[Notice, ...]]:
     """What is remembered after this pass, and what is to be said.
 
     `everyone` are the children that there are, seen in this pass or not: an alert of anybody else is over. The empty
-    name stands for what all children need.
+    name stands for what all children need. A pass that tells nobody counts all the same, and leaves what there is to be
+    said to the next that does.
     """
     states = dict(book.states)
     for sighting in sightings:
@@ -52,8 +55,11 @@ def advance(
         if state.trouble.child and state.trouble.child not in everyone:
             states[key] = _resolved(state, now)
     states = _fired(states, rules_of, now)
-    notices = [*_begun(states, quiets, rules_of(""), now), *_repeated(states, quiets, rules_of, now)]
-    notices += _ended(states, quiets, rules_of, now)
+    notices = list[Notice]()
+    if tells:
+        notices += _begun(states, quiets, rules_of(""), now)
+        notices += _repeated(states, quiets, rules_of, now)
+        notices += _ended(states, quiets, rules_of, now)
     return Book({key: state for key, state in states.items() if _is_kept(state, rules_of, now)}), tuple(notices)
 
 

@@ -104,9 +104,9 @@ def heed(
 
     What a place does not take waits for the next pass.
     """
-    book, notices = told(found, before.book, fleet, remembers=remembers)
+    book, notices = told(found, before.book, fleet, remembers=remembers, tells=not is_silent)
     if is_silent:
-        return [], State(before.book, found.kept, before.waiting), []
+        return [], State(book, found.kept, before.waiting), []
     problems, waiting = tell_all(fleet, notices, before.waiting, teller, found.at)
     if fleet.alerts.ping is not None and not found.fleet and (problem := teller.ping(fleet.alerts.ping)):
         problems.append(f"the dead man's switch could not be told that all goes on: {problem}")
@@ -160,8 +160,10 @@ def look(
     )
 
 
-def told(found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True) -> tuple[Book, tuple[Notice, ...]]:
-    """What is remembered after this pass, and what is to be said. Pure.
+def told(
+    found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True, tells: bool = True
+) -> tuple[Book, tuple[Notice, ...]]:
+    """What is remembered after this pass, and what is to be said; nothing where nobody `tells`. Pure.
 
     Where nothing `remembers`, each pass is the first: then what is wrong is told at once.
     """
@@ -180,7 +182,7 @@ def told(found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True) -> tu
             group_from=fleet.alerts.group_from,
         )
 
-    return advance(book, sightings, found.everyone, rules_of, found.quiets, found.at)
+    return advance(book, sightings, found.everyone, rules_of, found.quiets, found.at, tells=tells)
 
 
 def _rows(

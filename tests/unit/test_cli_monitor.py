@@ -254,6 +254,20 @@ def test_no_alerts_tells_nobody(fleet: CommandLine) -> None:
     assert titles(fleet) == []
 
 
+def test_a_pass_that_tells_nobody_counts_and_leaves_it_to_the_next_that_does(fleet: CommandLine) -> None:
+    fleet.world.host("alice").gateway.stop()
+    passes(fleet, 2, "--no-alerts")
+    passes(fleet, 1)
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: stopped"]
+    fleet.world.host("alice").gateway.start()
+    passes(fleet, 4, "--no-alerts")
+    assert len(titles(fleet)) == 1
+    passes(fleet, 1)
+    assert [title.partition(":")[0] for title in titles(fleet)[1:]] == ["[demo] RESOLVED"]
+    passes(fleet, 2)
+    assert len(titles(fleet)) == 2
+
+
 def test_what_a_host_says_is_harmless(fleet: CommandLine) -> None:
     secret = "sk-ant-api03-" + "q" * 40
     fleet.world.host("alice").gateway.wrong = {

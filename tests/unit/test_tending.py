@@ -83,6 +83,11 @@ def test_who_gives_no_answer_in_two_passes_is_brought_back_and_nobody_is_woken(f
     assert tried(fleet, "bob") == []
 
 
+def test_who_is_brought_back_is_that_also_where_nobody_is_told(fleet: CommandLine) -> None:
+    hang(fleet, "alice")
+    assert "alice: telegram-silent: well again" in passes(fleet, 2, "--no-alerts").err
+
+
 def test_who_is_brought_back_wakes_nobody_also_where_the_second_pass_would_tell(fleet: CommandLine) -> None:
     fleet.world.change("alice", monitoring=replace(HELP, fire_after=2))
     fleet.world.change("bob", monitoring=Monitoring(fire_after=2, drift={"*": DriftPolicy.FIX}))
