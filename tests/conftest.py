@@ -22,6 +22,21 @@ settings.register_profile("beside others", deadline=None, suppress_health_check=
 settings.load_profile("beside others")
 
 
+class SaysAtOnce:
+    """What has failed, as soon as it has: a run that takes an hour may be broken off before its end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._writer = config.get_terminal_writer()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._writer.line(f"\nFAILED {report.nodeid} ({report.when})")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.pluginmanager.register(SaysAtOnce(session.config))
+
+
 @pytest.fixture
 def state() -> Iterator[Path]:
     """A place for a state directory where fsync costs nothing: hundreds of applies write there."""
