@@ -59,7 +59,7 @@ def linked(facts: HostFacts) -> str | None:
 
 def is_held(spec: ChildSpec, facts: HostFacts) -> bool:
     """The file's version went wrong, or was given up by hand, and another one is there."""
-    return facts.held is not None and facts.held.version == spec.version and present(facts) not in (None, spec.version)
+    return facts.held is not None and present(facts) not in (None, spec.version)
 
 
 def has_no_way_down(spec: ChildSpec, facts: HostFacts) -> bool:

@@ -69,10 +69,13 @@ class Fleet:
     told: list[str] = field(default_factory=list)
     machines: dict[str, int] = field(default_factory=dict)
 
-    def server(self, child: str) -> dict[str, Any]:
+    def servers(self, child: str) -> list[dict[str, Any]]:
         of_it = f"openclaw-deploy/fleet={self.operator.directory.name},openclaw-deploy/child={child}"
-        (found,) = ask_cloud("GET", "/servers", params={"label_selector": of_it})["servers"]
-        return dict(found)
+        return [dict(it) for it in ask_cloud("GET", "/servers", params={"label_selector": of_it})["servers"]]
+
+    def server(self, child: str) -> dict[str, Any]:
+        (found,) = self.servers(child)
+        return found
 
     def inside(self, child: str, text: str) -> None:
         """On its machine, past its SSH: as somebody at its console."""
@@ -171,9 +174,11 @@ def strangers(fleet: Fleet, child: str) -> Iterator[None]:
 
 @contextmanager
 def deleted(fleet: Fleet, child: str) -> Iterator[None]:
+    """Until that has ended it is a server that is busy."""
     ask_cloud("DELETE", f"/servers/{fleet.server(child)['id']}")
+    wait_until(lambda: not fleet.servers(child), "the server is gone", 120)
     yield
-    fleet.operator.fleet("apply", child, "--yes", code=None, timeout=900)
+    fleet.operator.fleet("apply", child, "--yes", timeout=900)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ VERSIONS: Final = (
         ("for held in facts.noted if held.version == spec.version), None)", "for held in facts.noted), None)"),
         ('value_at(found, ("complete",)) is True and ', ""),
         (' and str(value_at(found, ("link",))).endswith(f"/{version}")', ""),
-        ("facts.held.version == spec.version and ", ""),
+        ("facts.held is not None and ", ""),
         (" and present(facts) not in (None, spec.version)", ""),
         (" or (facts.applied and facts.applied.version == spec.version):", ":"),
         (
