@@ -86,6 +86,11 @@ class Hindrances:
             work.note("quarantine-intended", durable=True, version=version, reason=work.failure)
             return self._try(lambda: self._mark(work, version, step), work, version)
 
+    def stumble(self, name: str, why: str) -> None:
+        """Who fails, by whatever, and not by its version: it counts for the rollout, which waits for a person."""
+        with self.marking:
+            self._stumble(name, why)
+
     def acquit(self, work: Work, version: str) -> str:
         """This child's failure was not the version's, or not its alone."""
         with self.marking:

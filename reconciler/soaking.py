@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.errors import HostError
@@ -13,6 +13,7 @@ from reconciler.parallel import in_parallel
 from reconciler.ports import Clock
 from reconciler.steps import Work
 from reconciler.steps.gateway import unproven
+from reconciler.steps.lasting import BAD_LOOKS, LOOK_EVERY
 
 
 def soaked(
@@ -20,18 +21,18 @@ def soaked(
 ) -> list[Outcome]:
     """Their outcomes after some time: one that is not healthy any more has failed, and counts against its version.
 
-    It is not brought back: what it was told meanwhile would be lost, so a person decides.
+    One whose host does not answer has failed as well, and nobody can tell by what: the next batch waits for a person.
+    Neither is brought back: what it was told meanwhile would be lost, so a person decides.
     """
     if any(outcome.code is OutcomeCode.DONE for _, outcome in batch):
         clock.sleep(seconds)
 
     def look(pair: tuple[Work, Outcome]) -> Outcome:
         work, outcome = pair
-        problem = _problem(work) if outcome.code is OutcomeCode.DONE else ""
-        if not problem:
+        found = _problem(work, clock) if outcome.code is OutcomeCode.DONE else None
+        if found is None:
             return outcome
-        work.failure = f"{seconds} s after its batch: {problem}"
-        told = hindrances.quarantine(work, work.declared().version, "soak of its batch")
+        problem, told = found.text, _count(work, found, f"{seconds} s after its batch", hindrances)
         advice = f"to go back, without what it was told since: fleet rollback {work.name}"
         error = f"it was healthy, and is not {seconds} s later: {problem}"
         return replace(outcome, code=OutcomeCode.FAILED, error=error, advice="\n".join(filter(None, (advice, told))))
@@ -52,9 +53,8 @@ def await_forerunners(
     clock.sleep(rollout.soak - min(ages))
 
     def look(work: Work) -> None:
-        if problem := _problem(work):
-            work.failure = f"after its batch in an earlier run: {problem}"
-            hindrances.quarantine(work, work.declared().version, "soak of its batch")
+        if found := _problem(work, clock):
+            _count(work, found, "after its batch in an earlier run", hindrances)
 
     in_parallel(look, works, workers)
 
@@ -68,12 +68,34 @@ def _age(work: Work, clock: Clock) -> float | None:
         return None
 
 
-def _problem(work: Work) -> str:
-    """Who does not answer is not healthy: the next batch waits for a person then, and nobody loses anything."""
-    try:
-        missing = unproven(work.look().gateway, work.declared().version)
-    except HostError as error:
-        return error.summary
-    finally:
-        work.hang_up()
-    return missing[0] if missing else ""
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    text: str
+    is_of_version: bool  # else its host does not answer, which says nothing of what runs there
+
+
+def _count(work: Work, found: _Problem, when: str, hindrances: Hindrances) -> str:
+    """What a person has to know about that."""
+    work.failure = f"{when}: {found.text}"
+    if found.is_of_version:
+        return hindrances.quarantine(work, work.declared().version, "soak of its batch")
+    hindrances.stumble(work.name, work.failure)
+    return ""
+
+
+def _problem(work: Work, clock: Clock) -> _Problem | None:
+    """What each of some looks has found: one may come at a bad moment."""
+    found = None
+    for number in range(BAD_LOOKS):
+        if number:
+            clock.sleep(LOOK_EVERY)
+        try:
+            missing = unproven(work.look().gateway, work.declared().version)
+            found = _Problem(missing[0], is_of_version=True) if missing else None
+        except HostError as error:
+            found = _Problem(error.summary, is_of_version=False)
+        finally:
+            work.hang_up()
+        if found is None:
+            break
+    return found

@@ -297,6 +297,42 @@ def test_a_rollout_that_was_cut_off_in_a_soak_has_that_before_it_goes_on(world: 
     assert (versions(world), [*world.client().quarantined()]) == ([NEW, OLD, OLD], [NEW])
 
 
+def test_one_look_at_a_bad_moment_is_no_failure(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=1, batch=1, soak=3600)
+    to_new(world)
+    silent_after_soak(world, looks=1)
+    assert {it.code for it in world.apply()} == {OutcomeCode.DONE}
+    assert (versions(world), [*world.client().quarantined()]) == ([NEW, NEW, NEW], [])
+
+
+def test_a_host_that_falls_silent_stops_a_rollout_and_blames_no_version(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=1, batch=1, soak=3600)
+    to_new(world)
+    silent_after_soak(world, looks=99)
+    ended = world.apply()
+    assert [it.code for it in ended] == [OutcomeCode.FAILED] * 3
+    assert "alice has failed before it in this rollout" in ended[1].error
+    world.dialer.silent.clear()
+    assert (versions(world), [*world.client().quarantined()]) == ([NEW, OLD, OLD], [])
+
+
+def silent_after_soak(world: FakeFleet, looks: int) -> None:
+    """Alice's host, for so many looks."""
+    before, left = world.clock.sleep, [looks]
+    silent, number = world.dialer.silent, world.server("alice").id
+
+    def sleep(seconds: float) -> None:
+        before(seconds)
+        if seconds == world.rollout.soak and left[0]:
+            silent[number] = HostTimedOut("no answer")
+        elif number in silent:
+            left[0] -= 1
+            if not left[0]:
+                del silent[number]
+
+    world.clock.sleep = sleep  # type: ignore[method-assign]
+
+
 def test_a_canary_that_has_failed_at_something_else_lets_nobody_pass(world: FakeFleet) -> None:
     """It has shown nothing of the version, and the next apply brought everybody there."""
     world.rollout = Rollout(canaries=("alice",), batch=5)
