@@ -33,9 +33,10 @@ def age(text):
 if os.path.isfile(path):
     try:
         with sqlite3.connect("file:%s?mode=ro" % path, uri=True, timeout=5) as database:
+            database.text_factory = lambda raw: raw.decode("utf-8", "replace")
             asked = "SELECT request_id, code, created_at, meta_json FROM channel_pairing_requests"
-            asked += " WHERE channel_key = 'telegram' ORDER BY created_at LIMIT 100"  # the gateway keeps three
-            for user, code, at, more in database.execute(asked):
+            asked += " WHERE channel_key = 'telegram' ORDER BY created_at DESC LIMIT 100"  # the gateway keeps three
+            for user, code, at, more in reversed(database.execute(asked).fetchall()):
                 found["requests"].append({"user": str(user)[:40], "code": str(code)[:20], "age": age(at), **meta(more)})
             let_in = "SELECT DISTINCT entry FROM channel_pairing_allow_entries"
             let_in += " WHERE channel_key = 'telegram' ORDER BY sort_order LIMIT 1000"

@@ -184,7 +184,7 @@ def test_a_stranger_is_let_in_by_the_code_and_becomes_no_owner(story: Story) -> 
     assert not any(hidden in it.text + it.earlier for it in heard(story, "at last"))
     assert "at last" not in story.tell("what did anybody else say?")
     told = json.loads(story.operator.fleet("pairing", "list", "--json"))["ada"]
-    assert told == {"requests": [], "not_in_the_file": [str(STRANGER)], "problem": None}
+    assert told == {"requests": [], "not_in_the_file": [str(STRANGER)], "odd": 0, "problem": None}
 
 
 def test_a_stranger_who_is_turned_away_is_not_heard(story: Story) -> None:

@@ -31,11 +31,13 @@ def test_one_odd_row_hides_no_other(tmp_path: Path) -> None:
         ("7007", "HDMC3TZP", "2026-11-26T10:00:00Z", '{"username": "mallory", "firstName": 5}'),
         (b"\xff", b"\xff", b"\xff", "[" * 9999),
     ]
+    rows += [("0", "", f"2020-01-01T00:00:{number % 60:02}Z", "{}") for number in range(200)]
     database.executemany("INSERT INTO channel_pairing_requests VALUES ('telegram', ?, ?, ?, ?)", rows)
     database.executemany("INSERT INTO channel_pairing_allow_entries VALUES ('telegram', ?, 1)", [("7008",), (None,)])
+    database.execute("INSERT INTO channel_pairing_requests VALUES ('telegram', CAST(x'ff' AS TEXT), 'x', 'x', '')")
     database.commit()
     found = told(path)
-    assert len(found["requests"]) == 4
+    assert len(found["requests"]) == 100
     assert [it["code"] for it in found["requests"] if it["user"] == "7007"] == ["HDMC3TZP"]  # type: ignore[index]
     assert found["approved"] == ["7008"]
 
