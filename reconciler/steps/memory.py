@@ -32,10 +32,10 @@ def ensure_copy_to_sleep(work: Work) -> bool:
     return ensure_copy(work, Purpose.SLEEP)
 
 
-def ensure_copy(work: Work, purpose: Purpose) -> bool:
+def ensure_copy(work: Work, purpose: Purpose, *, earlier_is_kept: bool = False) -> bool:
     """Its gateway is stopped, and all that it remembers is kept off its host and read back: only then its server goes.
 
-    So is what the host has kept of before: its checkpoints, and what was set aside.
+    So is what the host has kept of before, its checkpoints and what was set aside, unless it is already.
 
     Nothing is copied where no gateway has ever started, or of a server that serves no user; nor where a person has said
     so. Until the server is gone no boot starts the gateway; where it fails it starts again. Raises HostError,
@@ -55,10 +55,12 @@ def ensure_copy(work: Work, purpose: Purpose) -> bool:
         if work.facts is not None and work.facts.switch is not None:
             host.run(commands.go_back())  # between two versions its state is in two places
             work.look()
+            earlier_is_kept = False  # what it gives up by that is set aside
         declared = work.fleet.children.get(work.name)  # also of one that is destroyed as if the file had it no more
         settings = declared.backup if declared is not None else work.fleet.backup
         shelf = shelf_of(settings, work.fleet, work.ports)
-        keep_earlier(work, shelf, settings)  # while it still answers
+        if not earlier_is_kept:
+            keep_earlier(work, shelf, settings)  # while it still answers
         is_stopped = True
         host.run(commands.disable_unit(files.UNIT))
         host.run(commands.stop_unit(files.UNIT))

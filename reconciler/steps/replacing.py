@@ -103,7 +103,7 @@ def ensure_handed_over(work: Work) -> bool:
     shelf = shelf_of(settings, work.fleet, work.ports)
     _carry_checkpoints(work, old, shelf, settings)
     silence(old)
-    ensure_copy(old, Purpose.COPY)
+    ensure_copy(old, Purpose.COPY, earlier_is_kept=True)
     assert old.last_copy is not None, "it has a memory, and that is not given up"
     work.memory = backups.memory_of(old.last_copy, shelf, work.ports)
     return True
