@@ -147,11 +147,16 @@ class FleetClient(Living):
         return dict(observe(self.fleet, self._ports).quarantined)
 
     def clear_quarantine(self, version: str) -> bool:
-        """Whether it was quarantined. The caller holds the lock. Raises CloudError."""
-        if version not in self.quarantined():
-            return False
-        quarantine.clear_quarantine(self.fleet, self._ports, version)
-        return True
+        """Whether it was quarantined, as far as hosts answer. The caller holds the lock. Raises CloudError.
+
+        What those that do not answer hold of it counts no more either.
+        """
+        seen = observe(self.fleet, self._ports)
+        was = version in seen.quarantined
+        if was or any(child.server is not None and child.facts is None for child in seen.children.values()):
+            quarantine.clear_quarantine(self.fleet, self._ports, version)
+            self.note("quarantine-cleared", version=version)
+        return was
 
     def lock(self, operation: str) -> AbstractContextManager[None]:
         """Held from planning to the end of applying. Raises LockHeld."""

@@ -134,7 +134,8 @@ def _given(request: Request, server: Server) -> HostAddress:
 
 def _note(ports: Ports, run: str, event: str, spec: ChildSpec, **fields: Json) -> None:
     at = ports.clock.now().isoformat()
-    ports.store.append(Event(event, at, run, {"child": spec.name, **fields}), durable=True)
+    by = {"by": ports.operator} if event == "import-started" else {}
+    ports.store.append(Event(event, at, run, {"child": spec.name, **fields, **by}), durable=True)
 
 
 __all__: Final = ["Imported", "Request", "Survey", "take_in"]

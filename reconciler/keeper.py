@@ -178,8 +178,11 @@ class Keeper(Shelves):
         shelf, kept = self._shelf(settings), self.kept(name)
         gone = surplus(kept.backups, settings, now, needed, self._doubtful(name))
         halves = [half for known in self.names_of(name) for half in shelf.halves(known)]
-        for backup in (*gone, *left_over(halves, kept.backups, settings, now, needed)):
+        for backup in gone:
             shelf.drop(backup)
+            self._note("backup-removed", name, backup)
+        for half in left_over(halves, kept.backups, settings, now, needed):
+            shelf.drop(half)
         return tuple(gone)
 
     def _doubtful(self, name: str) -> frozenset[str]:
