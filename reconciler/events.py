@@ -26,21 +26,22 @@ def look(names: Iterable[str], count: int, on_each: OnEach, *, texts: bool = Fal
 def follow(
     names: Iterable[str], count: int, on_each: OnEach, clock: Clock, every: float, *, texts: bool = False
 ) -> Iterator[list[Activity]]:
-    """The same, and then only the messages that come, by a look each `every` seconds, without end."""
-    names = tuple(names)
-    began = clock.now().timestamp()
-    found, last, seen = (
-        look(names, count, on_each, texts=texts),
-        dict.fromkeys(names, began),
-        dict[str, frozenset[str]](),
-    )
+    """The same, and then only the messages that come, by a look each `every` seconds, without end.
+
+    Times of messages are those of their hosts, so one of them says from when on others are new; where there is none,
+    all are.
+    """
+    names, began, seen = tuple(names), clock.now().timestamp(), dict[str, frozenset[str]]()
+    found = look(names, max(count, 1), on_each, texts=texts)
+    last = {it.child: began if it.problem else 0.0 for it in found}
+    shown = [replace(it, messages=it.messages[-count:] if count else ()) for it in found]
     while True:
         for activity in found:
             if activity.messages:
                 newest = last[activity.child] = activity.messages[-1].at.timestamp()
                 known = (it.id for it in activity.messages if it.at.timestamp() >= newest)
                 seen[activity.child] = frozenset(known) | seen.get(activity.child, frozenset())
-        yield found
+        yield shown
         clock.sleep(every)
 
         def ask(name: str, host: Host) -> Activity:
@@ -48,6 +49,7 @@ def follow(
 
         answers = on_each(names, ask)
         found = [_without(_of(name, answer), seen.get(name, frozenset())) for name, answer in sorted(answers.items())]
+        shown = found
 
 
 def _without(activity: Activity, seen: frozenset[str]) -> Activity:
