@@ -76,23 +76,20 @@ class FleetFile:
             yield from difflib.unified_diff(before, after, shown, shown, lineterm="")
 
     def save(self) -> list[str]:
-        """The files that were written: each whole or not at all; its mode stays, and a link to it.
+        """The files that were written: all of them, each whole, or none; their modes stay, and links to them.
 
         Raises Refused, ConfigError.
         """
-        written = []
         for file in self._now:
             if self._read(file) != self._before[file]:
                 raise Refused(f"{self._shown(file)} was changed meanwhile, and is left as it is", "run this again")
-        for file, text in self._now.items():
-            if text.raw == self._before[file]:
-                continue
-            try:
-                wholefile.rewrite(file, text.raw)
-            except OSError as error:
-                raise self._failure(file, f"cannot be written: {error.strerror}") from error
-            written.append(self._shown(file))
-        return written
+        new = {file: text.raw for file, text in self._now.items() if text.raw != self._before[file]}
+        try:
+            wholefile.rewrite_all(new)
+        except OSError as error:
+            failed = Path(error.filename) if error.filename else next(iter(new))
+            raise self._failure(failed, f"cannot be written: {error.strerror}") from error
+        return [self._shown(file) for file in new]
 
     def _by_file(self, names: Iterable[str]) -> dict[Path, list[str]]:
         found: dict[Path, list[str]] = {}

@@ -7,7 +7,7 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,19 @@ def rewrite(path: Path, data: bytes) -> None:
 
     PermissionError where nobody may write it, also for root, who may everything.
     """
+    rewrite_all({path: data})
+
+
+def rewrite_all(files: Mapping[Path, bytes]) -> None:
+    """The same for several: none is touched before all are written beside it."""
+    with contextlib.ExitStack() as stack:
+        fresh = {path: stack.enter_context(_rewritten(path, data)) for path, data in files.items()}
+        for path, written in fresh.items():
+            written.replace(path)
+
+
+@contextlib.contextmanager
+def _rewritten(path: Path, data: bytes) -> Iterator[Path]:
     before = path.stat()
     if not before.st_mode & 0o222:
         raise PermissionError(errno.EACCES, "it is read-only", str(path))
@@ -52,25 +65,27 @@ def rewrite(path: Path, data: bytes) -> None:
         if os.geteuid() == 0:
             os.chown(fresh, before.st_uid, before.st_gid)
         fresh.chmod(stat.S_IMODE(before.st_mode))
-        fresh.replace(path)
+        yield fresh
 
 
 @contextlib.contextmanager
 def _written(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     """The data in a file beside `path`, which is gone afterwards unless it got another name."""
+    fresh = None
     try:
         fresh, descriptor = _fresh(path, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            yield fresh
-        finally:
-            fresh.unlink(missing_ok=True)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield fresh
     except OSError as error:
-        error.filename, error.filename2 = str(path), None  # not the name that it had while it was written
+        if fresh is None or error.filename in (None, str(fresh)):
+            error.filename, error.filename2 = str(path), None  # not the name that it had while it was written
         raise
+    finally:
+        if fresh is not None:
+            fresh.unlink(missing_ok=True)
 
 
 def _fresh(path: Path, mode: int) -> tuple[Path, int]:
