@@ -56,9 +56,11 @@ def advance(
             states[key] = _resolved(state, now)
     states = _fired(states, rules_of, now)
     notices = list[Notice]()
+    excused = {it.child for it in sightings if it.excuse}
+    again = {(it.child, key) for it in sightings for key in it.again}
     if tells:
         notices += _begun(states, quiets, rules_of(""), now)
-        notices += _repeated(states, quiets, rules_of, now)
+        notices += _repeated(states, quiets, rules_of, now, excused, again)
         notices += _ended(states, quiets, rules_of, now)
     return Book({key: state for key, state in states.items() if _is_kept(state, rules_of, now)}), tuple(notices)
 
@@ -69,15 +71,17 @@ def advance(
 def _counted(
     states: dict[Key, AlertState], sighting: Sighting, rules: AlertRules, now: datetime
 ) -> Iterator[tuple[Key, AlertState]]:
-    troubles = {it.key: it for it in reversed(sighting.troubles) if it.level in rules.levels}  # of several the first
-    is_out = ANSWERS in troubles
+    troubles = {it.key: it for it in reversed(sighting.troubles)}  # of several the first
+    muted = {key for key, it in troubles.items() if key in sighting.muted or it.level not in rules.levels}
+    is_out = ANSWERS in troubles and ANSWERS not in muted
     known = {key for child, key in states if child == sighting.child}
     for key in sorted(known | set(troubles)):
         if sighting.excuse or key in sighting.unknown or (is_out and key != ANSWERS):
             continue
         before = states.get((sighting.child, key))
         if key in troubles:
-            yield (sighting.child, key), _failed(before, troubles[key], sighting, now)
+            failed = _failed(before, troubles[key], sighting, now)
+            yield (sighting.child, key), replace(failed, is_muted=key in muted)
         elif before is not None:
             yield (sighting.child, key), _well(before, rules, now)
 
@@ -86,7 +90,6 @@ def _failed(before: AlertState | None, trouble: Trouble, sighting: Sighting, now
     if before is None:
         return AlertState(trouble, sighting.region, sighting.groups, now, failures=1)
     goes_on = before.fired is not None or before.failures > 0
-    told, together = (before.told, before.together) if goes_on or before.is_flapping else (None, "")
     return replace(
         before,
         trouble=trouble,
@@ -95,8 +98,6 @@ def _failed(before: AlertState | None, trouble: Trouble, sighting: Sighting, now
         since=before.since if goes_on else now,
         failures=before.failures + 1,
         successes=0,
-        told=told,
-        together=together,
         over=None,
     )
 
@@ -131,7 +132,7 @@ def _fired(states: dict[Key, AlertState], rules_of: RulesOf, now: datetime) -> d
 
 def _lacks(state: AlertState, rules_of: RulesOf) -> int:
     """How many failures are missing until it fires; of what has fired already more than there can be."""
-    if state.fired is not None or state.failures == 0:
+    if state.fired is not None or state.failures == 0 or state.is_muted:
         return 1_000_000
     return rules_of(state.trouble.child).fire_after - state.failures
 
@@ -153,16 +154,15 @@ def _begun(
     for key in sorted(news):
         by_cause[states[key].trouble.cause].append(key)
     for cause, keys in sorted(by_cause.items()):
-        running = _running_group(states, cause, now)
-        if running is not None:
-            for key in keys:
+        for key in keys:
+            if running := _running_group(states, states[key], now):
                 states[key] = replace(states[key], told=running.told, together=running.together)
-            continue
+        keys = [key for key in keys if states[key].told is None]
         is_group = len([key for key in keys if key[0]]) >= fleet.group_from
         name = f"{cause} {now.isoformat()}" if is_group else ""
         for key in keys:
             states[key] = replace(states[key], told=now, together=name)
-        for told in [keys] if is_group else [[key] for key in keys]:
+        for told in [keys] if is_group else [[key] for key in keys]:  # none, where all belong to one of before
             yield Notice(_word(states, told), tuple(states[key] for key in told))
 
 
@@ -170,22 +170,30 @@ def _word(states: dict[Key, AlertState], keys: Sequence[Key]) -> Word:
     return Word.FLAPPING if all(states[key].is_flapping for key in keys) else Word.FIRING
 
 
-def _running_group(states: dict[Key, AlertState], cause: Cause, now: datetime) -> AlertState | None:
-    """One of a group that was told of a moment ago, and for this cause."""
+def _running_group(states: dict[Key, AlertState], late: AlertState, now: datetime) -> AlertState | None:
+    """One of a group that was told of a moment ago, for this cause; from where this one is, to whom hears of this."""
     for it in states.values():
         named, _, at = it.together.partition(" ")
-        if named == cause and it.is_telling and now - datetime.fromisoformat(at) <= STRAGGLERS:
+        is_like = named == late.trouble.cause and (it.region, it.groups) == (late.region, late.groups)
+        if is_like and it.is_telling and now - datetime.fromisoformat(at) <= STRAGGLERS:
             return it
     return None
 
 
 def _repeated(
-    states: dict[Key, AlertState], quiets: Sequence[Quiet], rules_of: RulesOf, now: datetime
+    states: dict[Key, AlertState],
+    quiets: Sequence[Quiet],
+    rules_of: RulesOf,
+    now: datetime,
+    excused: Collection[str],
+    again: Collection[Key],
 ) -> Iterator[Notice]:
+    """What lasts, now and then; and at once what there is more to say `again` of, unless that was told just now."""
     by_group = defaultdict[str, list[Key]](list)
     for key, it in sorted(states.items()):
-        is_due = it.fired is not None and it.told is not None and now - it.told >= rules_of(key[0]).repeat
-        if is_due and not _is_quiet(it, quiets, now):
+        is_telling = it.fired is not None and it.told is not None and it.told < now and key[0] not in excused
+        is_due = it.told is not None and (key in again or now - it.told >= rules_of(key[0]).repeat)
+        if is_telling and is_due and not _is_quiet(it, quiets, now):
             by_group[it.together or "\0".join(key)].append(key)
     for keys in by_group.values():
         for key in keys:
@@ -196,8 +204,15 @@ def _repeated(
 def _ended(
     states: dict[Key, AlertState], quiets: Sequence[Quiet], rules_of: RulesOf, now: datetime
 ) -> Iterator[Notice]:
-    """What was told of and is over: of a group when all of it is, of what came and went when it has not for a while."""
-    ended = {key: it for key, it in states.items() if it.fired is None and it.told is not None and it.over is not None}
+    """What was told of and is over: of a group when all of it is, of what came and went when it has not for a while.
+
+    What a person wants to hear nothing of now waits until then.
+    """
+    ended = {
+        key: it
+        for key, it in states.items()
+        if it.fired is None and it.told is not None and it.over is not None and not _is_quiet(it, quiets, now)
+    }
     by_group = defaultdict[str, list[Key]](list)
     for key, it in sorted(ended.items()):
         if it.is_flapping and now - (it.over or now) < rules_of(key[0]).flap_within:
@@ -206,11 +221,9 @@ def _ended(
     for group, keys in by_group.items():
         if any(it.together == group and it.fired is not None for it in states.values()):
             continue
-        told = [key for key in keys if not _is_quiet(states[key], quiets, now)]
         for key in keys:
             states[key] = replace(states[key], told=None, together="", is_flapping=False)
-        if told:
-            yield Notice(Word.RESOLVED, tuple(ended[key] for key in told))
+        yield Notice(Word.RESOLVED, tuple(ended[key] for key in keys))
 
 
 def _is_quiet(state: AlertState, quiets: Iterable[Quiet], now: datetime) -> bool:

@@ -35,7 +35,8 @@ class Sighting:
     """One child as one pass saw it.
 
     `unknown`: keys of which nobody can tell whether there is trouble, neither for nor against. `excuse`: why nothing of
-    this child counts now, like its maintenance; what is wrong is shown all the same.
+    this child counts now, like its maintenance; what is wrong is shown all the same. `muted`: keys of what nobody wants
+    to be told of; it counts, for what is mended by itself. `again`: keys of which there is more to say at once.
     """
 
     child: str
@@ -44,6 +45,8 @@ class Sighting:
     troubles: tuple[Trouble, ...] = ()
     unknown: frozenset[str] = frozenset()
     excuse: str = ""
+    muted: frozenset[str] = frozenset()
+    again: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class AlertState:
     is_flapping: bool = False
     together: str = ""
     over: datetime | None = None  # resolved then; kept for its `starts`, or until its group is over
+    is_muted: bool = False  # nobody wants to be told of it
 
     @property
     def is_telling(self) -> bool:

@@ -26,14 +26,14 @@ LETTERS: Final[dict[str, Cause]] = {
 ALL_KEYS: Final = frozenset[str]({ANSWERS, *Cause})
 
 
-def sighting(child: str, letter: str, both: str = "") -> Sighting:
+def sighting(child: str, letter: str, both: str, groups: tuple[str, ...], muted: frozenset[str]) -> Sighting:
     troubles = tuple(
         Trouble(child, LETTERS[it], Level.WARNING if it.isupper() else Level.CRITICAL, "check", "seen", "mend")
         for it in (letter, both)
         if it in LETTERS
     )
     excuse = "maintenance" if letter == "m" else ""
-    return Sighting(child, "fsn1", (), troubles, ALL_KEYS if letter == "?" else frozenset(), excuse)
+    return Sighting(child, "fsn1", groups, troubles, ALL_KEYS if letter == "?" else frozenset(), excuse, muted)
 
 
 def minute(moment: datetime | None) -> int:
@@ -63,7 +63,12 @@ def told(case: dict[str, Any]) -> list[str]:
     for at in range(max(map(len, timelines.values()))):
         letters = {name: timeline[at].strip() for name, timeline in timelines.items() if timeline[at] != "-"}
         above = {name: case.get("above", {}).get(name, " " * 99)[at] for name in letters}
-        seen = [sighting(name, letter, above[name]) for name, letter in letters.items() if letter]
+        of, muted = case.get("groups", {}), frozenset(case.get("muted", ()))
+        seen = [
+            sighting(name, letter, above[name], tuple(of.get(name, "").split()), muted)
+            for name, letter in letters.items()
+            if letter
+        ]
         now = START + timedelta(minutes=at)
         book, notices = advance(
             book, seen, set(letters), lambda _: rules, quiets if at >= case.get("from", 0) else [], now
