@@ -11,6 +11,7 @@ from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.writing import dry_run_option, save, tell, valid_or_not_written, written_json_option
 from reconciler.errors import Refused, UsageProblem
+from reconciler.model import LARGEST_USER
 from reconciler.selection import not_declared
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def _let_in(client: FleetClient, child: str) -> list[int]:
     [access] = client.pairings().look([child])
     if access.problem:
         raise Refused(access.problem, access.advice)
-    users = [int(user) for user in access.strangers if re.fullmatch(r"[1-9][0-9]{0,15}", user)]
+    ids = (int(user) for user in access.strangers if re.fullmatch(r"[1-9][0-9]{0,15}", user))
+    users = [user for user in ids if user <= LARGEST_USER]
     if odd := sorted(set(access.strangers) - {*map(str, users)}):
         from reconciler.render.text import harmless
 

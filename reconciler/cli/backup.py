@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
+from reconciler.cli.changes import consent, has_errors, refuse_to_end, run_plan, show_plan
 from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Commands, Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
@@ -145,6 +145,7 @@ def restore(
         show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
             raise Refused("nothing was changed", "mend what is said above")
+        refuse_to_end(planned)
         consent(f"Put the backup {found.id} of {source} into {name}?", yes, output)
         if planned.options.waking:
             client.begin_waking(planned)  # it has no server yet

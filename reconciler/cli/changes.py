@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient, Planned
-    from reconciler.model import Outcome, Percent
+    from reconciler.model import Kind, Outcome, Percent
     from reconciler.planfile import PlanFile
 
 json_option = click.option(
@@ -118,13 +118,13 @@ def apply(
         planned = client.plan(names_of(client, selection), options)
         if not as_json:
             show_plan(settings, planned)
-        _refuse_what_is_refused(planned)
+        _refuse_what_is_refused(settings, planned, as_json=as_json)
         if planned.plan.is_empty:
             follow_moves(client, planned, beside=as_json)
             show_end(settings, planned, [], as_json=as_json)
             return 1 if has_errors(planned) else 0
         if agreed:
-            _refuse_more_than(agreed, client, planned)
+            _refuse_more_than(agreed, client, planned, settings, as_json=as_json)
         consent("Apply this plan?", yes or agreed is not None, output)
         follow_moves(client, planned, beside=as_json)
         return run_plan(client, planned, settings, parallel, as_json=as_json)
@@ -163,6 +163,7 @@ def destroy(
         if not as_json:
             show_plan(settings, planned)
         if has_errors(planned):
+            _show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was destroyed", "leave out the children named above, or mend what is said there")
         consent("Delete these servers for good?", yes, output)
         return run_plan(client, planned, settings, as_json=as_json)
@@ -174,11 +175,12 @@ def follow_moves(client: FleetClient, planned: Planned, *, beside: bool = False)
         click.echo(f"{name}, that was {old}, sleeps on under its new name.", err=beside)
 
 
-def refuse_to_end(planned: Planned) -> None:
-    """For who brings a child somewhere: that ends none. Raises Refused."""
+def refuse_to_end(planned: Planned, but: Collection[Kind] = ()) -> None:
+    """For who brings a child somewhere: that ends none, `but` by what was asked for. Raises Refused."""
     from reconciler.model import Kind
 
-    ending = [it for it in planned.plan.actions if it.kind in (Kind.STOP, Kind.HIBERNATE, Kind.DESTROY)]
+    ends = {Kind.STOP, Kind.HIBERNATE, Kind.DESTROY}.difference(but)
+    ending = [it for it in planned.plan.actions if it.kind in ends]
     if ending:
         [names, first] = ", ".join(it.child for it in ending), ending[0]
         raise Refused(
@@ -191,16 +193,26 @@ def has_errors(planned: Planned) -> bool:
     return any(found.severity in ("error", "refused") for found in planned.plan.diagnostics)
 
 
-def _refuse_what_is_refused(planned: Planned) -> None:
+def _show_refused(settings: Settings, planned: Planned, *, as_json: bool) -> None:
+    """For machines, the plan of which the refusal speaks: people have seen it."""
+    if as_json:
+        show_end(settings, planned, [], as_json=True)
+
+
+def _refuse_what_is_refused(settings: Settings, planned: Planned, *, as_json: bool) -> None:
     """What policy forbids as a whole, and what protection leaves nothing of; said again where scripts read it."""
     refused = [found for found in planned.plan.diagnostics if found.severity == "refused"]
     if planned.plan.is_refused or (refused and planned.plan.is_empty):
+        _show_refused(settings, planned, as_json=as_json)
         raise Refused(f"refused, and nothing was changed: {refused[0].summary}", refused[0].detail)
 
 
-def _refuse_more_than(agreed: PlanFile, client: FleetClient, planned: Planned) -> None:
+def _refuse_more_than(
+    agreed: PlanFile, client: FleetClient, planned: Planned, settings: Settings, *, as_json: bool
+) -> None:
     objections = client.objections(agreed, planned)
     if objections:
+        _show_refused(settings, planned, as_json=as_json)
         raise Refused(
             "the plan is no longer the one in the plan file, so nothing was changed",
             "\n".join([*objections, "look at the plan above and make a new file: fleet plan --out FILE"]),

@@ -30,6 +30,7 @@ from reconciler.cli.writing import (
     written_json_option,
 )
 from reconciler.errors import Refused, UsageProblem
+from reconciler.model import LARGEST_USER
 from reconciler.selection import Selection, resolve
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
 @click.option("--server-type", "types", multiple=True, metavar="TYPE", help="The first that can be had (repeatable).")
 @click.option("--version", metavar="VERSION", help="Of OpenClaw.")
 @click.option("--group", metavar="GROUP", help="The group that it belongs to.")
-@click.option("--owner", type=click.IntRange(1, 2**53), metavar="ID", help="Its owner's Telegram id, who is let in.")
+@click.option(
+    "--owner", type=click.IntRange(1, LARGEST_USER), metavar="ID", help="Its owner's Telegram id, who is let in."
+)
 @dry_run_option
 @written_json_option
 @with_settings
@@ -111,8 +114,12 @@ def remove(settings: Settings, selection: Selection, dry_run: bool, yes: bool, a
     with whoever_reads() as output:
         if len(names) > 1 and not dry_run:
             refuse_questions(yes=yes, as_json=as_json)
-            consent(f"Take {len(names)} children out of the fleet file: {', '.join(names)}?", yes, output)
-        save(settings, file, "children-removed", names, dry_run=dry_run, as_json=as_json)
+
+        def agreed() -> None:
+            if len(names) > 1:
+                consent(f"Take {len(names)} children out of the fleet file: {', '.join(names)}?", yes, output)
+
+        save(settings, file, "children-removed", names, dry_run=dry_run, as_json=as_json, agreed=agreed)
         said = "\nThe next apply deletes what servers they have, after a last copy of their memory: fleet plan"
         click.echo(said, err=as_json)
     return 0
@@ -129,7 +136,8 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool, as
 
     The last word is the version, or `latest` for the newest that there is now, which is written as what it is. It
     becomes each child's own `version`, where that child is declared; then it is planned and applied. A lower version
-    goes back to a checkpoint, and the plan says what that loses. Nothing is written unless you agree.
+    goes back to a checkpoint, and the plan says what that loses. Nothing is written unless you agree. Who does not
+    answer keeps nobody else from it, and follows with the next apply (exit code 3).
     """
     from reconciler.fleetfile import FleetFile
 
@@ -154,7 +162,7 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool, as
             click.echo(f"The fleet file says {version} already.", err=as_json)
         if not as_json:
             show_plan(settings, planned)
-        if planned.plan.is_refused or has_errors(planned):
+        if planned.plan.is_refused or (has_errors(planned) and planned.plan.is_empty):
             if as_json:
                 show_end(settings, planned, [], as_json=True)
             raise Refused("nothing was written, and nothing was changed", "mend what is said above")

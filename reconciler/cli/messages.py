@@ -12,10 +12,10 @@ from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, with_selection
 from reconciler.errors import UsageProblem
-from reconciler.model import Recipients
+from reconciler.model import LARGEST_USER, Recipients
 from reconciler.selection import Selection
 
-_USER = click.IntRange(1, 2**53)
+_USER = click.IntRange(1, LARGEST_USER)
 _LONGEST = 1 << 20  # bytes that are read from a pipe
 
 
@@ -25,7 +25,7 @@ _LONGEST = 1 << 20  # bytes that are read from a pipe
 @click.option("--owner", is_flag=True, help="To the owner that the fleet file names.")
 @click.option("--everybody", is_flag=True, help="To the owner, and to all that the file allows.")
 @click.option(
-    "--user", "users", multiple=True, type=click.IntRange(1, 2**53), metavar="ID", help="To this Telegram user."
+    "--user", "users", multiple=True, type=click.IntRange(1, LARGEST_USER), metavar="ID", help="To this Telegram user."
 )
 @click.option("--plain", is_flag=True, help="The text as it is, not as a template.")
 @click.option("--dry-run", is_flag=True, help="Show who would get which text, and send nothing.")

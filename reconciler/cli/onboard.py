@@ -23,6 +23,7 @@ from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import LastingOutput, whoever_reads
 from reconciler.errors import Refused, SecretError, TokenRefused, UsageProblem
+from reconciler.model import LARGEST_USER
 from reconciler.selection import not_declared
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class _End:
 
 @click.command()
 @click.argument("child")
-@click.option("--user", type=click.IntRange(1, 2**53), metavar="ID", help="Their Telegram id, where it is known.")
+@click.option(
+    "--user", type=click.IntRange(1, LARGEST_USER), metavar="ID", help="Their Telegram id, where it is known."
+)
 @click.option("--welcome", metavar="TEXT", help="The first message, a template as that of `fleet send`.")
 @click.option("--again", is_flag=True, help="Also who was welcomed before.")
 @click.option(
@@ -76,6 +79,8 @@ def onboard(
     client = open_client(settings, beside=as_json)
     if child not in client.fleet.children:
         raise not_declared(child, client.fleet.children)
+    if why := client.why_no_server(child):
+        raise Refused(f"{child} gets no server, so nobody gets an answer from it: {why}", "change that there first")
     wanted = onboarding.whom(client.fleet.children[child], user)
     text = welcome or onboarding.WELCOME
     onboarding.first_letter(client.fleet, child, wanted or 1, text)  # before anything is done
@@ -104,6 +109,8 @@ def _brought(
 ) -> _End:
     if code := _applied(client, child, settings, yes, output):
         return _End(code, "not-applied", wanted)
+    if wanted is None and not again:
+        wanted = _let_in_before(client, child, identity)
     at, arrived = client.welcomed(child, wanted, identity.id) if wanted is not None and not again else ("", False)
     if at:
         unclear = "" if arrived else ", and nobody can tell whether that has arrived"
@@ -111,6 +118,19 @@ def _brought(
         return _End(0, "welcomed", wanted) if arrived else _End(3, "not-confirmed", wanted)
     _show_link(identity, output)
     return _Meeting(client, child, identity, timeout, yes).welcome(wanted, text)
+
+
+def _let_in_before(client: FleetClient, child: str, identity: BotIdentity) -> int | None:
+    """Whom nobody has named and somebody has let in: who was not welcomed yet, else the last who was."""
+    [access] = client.pairings().look([child])
+    users = [int(user) for user in access.let_in if user.isascii() and user.isdigit()]
+    waiting = [user for user in users if not client.welcomed(child, user, identity.id)[0]]
+    if len(waiting) > 1:
+        names = ", ".join(map(str, waiting))
+        raise Refused(f"let in, and not welcomed: {names}", f"say who: fleet onboard {child} --user {waiting[0]}")
+    if waiting:
+        click.echo(f"{waiting[0]} was let in before, and not welcomed yet.")
+    return waiting[0] if waiting else users[-1] if users else None
 
 
 def _bot(client: FleetClient, child: str, yes: bool, output: LastingOutput) -> BotIdentity:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.backup import identity_of, identity_option
-from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
+from reconciler.cli.changes import consent, has_errors, refuse_to_end, run_plan, show_plan
 from reconciler.cli.client import declared_of, named_children, open_client
 from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import whoever_reads
@@ -48,5 +48,6 @@ def rebuild(
         show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
             raise Refused("nothing was rebuilt", "leave out the children named above, or mend what is said there")
+        refuse_to_end(planned)
         consent("Give them new servers?", yes, output)
         return run_plan(client, planned, settings, client.fleet.rollout.max_parallel)

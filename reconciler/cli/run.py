@@ -17,6 +17,8 @@ from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
+    from reconciler.errors import FleetError
+    from reconciler.model import Json
 
 _PARTLY = 3
 parallel_option = click.option(
@@ -90,12 +92,18 @@ def stop(settings: Settings, selection: Selection, max_parallel: int, yes: bool,
         consent(f"Stop {', '.join(names)}? Nobody gets an answer then.", yes, output)
         ended = client.stop(names, max_parallel)
         if as_json:
-            click.echo(json_text({name: None if error is None else error.summary for name, error in ended.items()}))
+            click.echo(json_text({"outcomes": [_stopped(*one) for one in ended.items()], "not_begun": []}))
         for name, error in () if as_json else ended.items():
             said = "stopped" if error is None else f"not stopped: {error.summary}"
             click.secho(harmless(f"{name}: {said}"), fg=None if error is None else "red", color=settings.color)
     failed = sum(error is not None for error in ended.values())
     return 0 if not failed else 1 if failed == len(ended) else 3
+
+
+def _stopped(name: str, error: FleetError | None) -> Json:
+    """As an action of a plan ends."""
+    summary, advice = (error.summary, error.advice) if error is not None else ("", "")
+    return {"child": name, "kind": "stop", "done": error is None, "error": summary, "advice": advice}
 
 
 def _run(

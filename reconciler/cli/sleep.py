@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from reconciler.cli.backup import identity_of, identity_option
-from reconciler.cli.changes import consent, follow_moves, has_errors, run_plan, show_plan
+from reconciler.cli.changes import consent, follow_moves, has_errors, refuse_to_end, run_plan, show_plan
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import LastingOutput, whoever_reads
@@ -17,6 +17,7 @@ from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selecti
 from reconciler.errors import FleetError, Refused, UsageProblem
 from reconciler.fleet import former_names
 from reconciler.memories import is_awake, is_later
+from reconciler.model import Kind
 from reconciler.selection import Selection, resolve
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def hibernate(settings: Settings, selection: Selection, yes: bool) -> int:
             raise Refused("nothing was changed", "leave out the children named above, or mend what is said there")
         if planned.plan.is_empty:
             return 0
+        refuse_to_end(planned, but=(Kind.HIBERNATE,))
         consent("Put them to sleep?", yes, output)
         follow_moves(client, planned)
         return run_plan(client, planned, settings)

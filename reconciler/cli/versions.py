@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from reconciler.cli.changes import consent, has_errors, run_plan, show_plan
+from reconciler.cli.changes import consent, has_errors, refuse_to_end, run_plan, show_plan
 from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Commands, Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
@@ -33,6 +33,7 @@ def rollback(settings: Settings, selection: Selection, to: str | None, yes: bool
         show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
             raise Refused("nothing was changed", "mend what is said above, or leave that child out")
+        refuse_to_end(planned)
         consent("Go back?", yes, output)
         return run_plan(client, planned, settings)
 

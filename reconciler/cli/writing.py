@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -21,14 +21,26 @@ written_json_option = click.option(
 
 
 def save(
-    settings: Settings, file: FleetFile, event: str, children: Sequence[str], *, dry_run: bool, as_json: bool
+    settings: Settings,
+    file: FleetFile,
+    event: str,
+    children: Sequence[str],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    agreed: Callable[[], None] = lambda: None,
 ) -> None:
-    """Under the lock, so that of two who change it at once both are heard."""
+    """Under the lock, so that of two who change it at once both are heard; when it was shown and somebody has `agreed`.
+
+    That raises Refused where nobody does.
+    """
     with valid_or_not_written():
         file.fleet()
     diff = [*diff_lines(file)]
     if not as_json:
         show_diff(file)
+    if not dry_run:
+        agreed()
     written = [] if dry_run else _written(settings, file, event, children, beside=as_json)
     tell(children, diff, written, as_json=as_json)
     if dry_run:

@@ -79,7 +79,7 @@ from reconciler.model.monitoring import (
     SelfHelp,
 )
 from reconciler.model.newconfig import NewConfig
-from reconciler.model.pairing import Access, News, NewsKind, PairingRequest
+from reconciler.model.pairing import LARGEST_USER, Access, News, NewsKind, PairingRequest
 from reconciler.model.passes import Measures, Pass, Row, Seen, Turn, Uptime
 from reconciler.model.release import Checkpoint, Hold, Rollback, Switch
 from reconciler.model.rescue import Ladder, Rescue, Try
@@ -109,6 +109,7 @@ __all__ = [
     "BESIDE",
     "EVERYWHERE",
     "LABEL_PREFIX",
+    "LARGEST_USER",
     "LATEST",
     "POLICY",
     "SETTLED",

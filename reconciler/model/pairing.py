@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+LARGEST_USER: Final = (1 << 52) - 1  # Telegram's ids of users have at most 52 significant bits (its Bot API, User)
 LIFE: Final = 3600  # seconds after which a request is none any more (facts on OpenClaw, section 5)
 
 

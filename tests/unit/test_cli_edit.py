@@ -369,7 +369,36 @@ def test_an_update_or_an_onboarding_ends_nobody(operator: Operator, so: str) -> 
     operator.file.write_text(FILE.replace("[4242]}\n", f"[4242]}}\n    {so}\n"))
     operator.read()
     servers = dict(operator.world.cloud.by_id)
-    for words in (("update", "alice", "2026.9.7", "--yes"), ("onboard", "alice", "--yes", "--user", "4242")):
-        said = operator(*words)
-        assert (said.code, "nothing was changed" in said.err, "fleet apply alice" in said.err) == (4, True, True), said
-    assert operator.world.cloud.by_id == servers
+    sleeps = [["hibernate"]] if so.startswith("expires") else []  # who is only switched off may sleep as well
+    for words in [["update", "2026.9.7"], ["rollback"], ["restore"], ["rebuild"], *sleeps]:
+        said = operator(words[0], "alice", *words[1:], "--yes")
+        assert said.code == 4, said
+        assert operator.world.cloud.by_id == servers, words
+    said = operator("update", "alice", "2026.9.7", "--yes")
+    assert ("nothing was changed" in said.err, "fleet apply alice" in said.err) == (True, True), said
+    said = operator("onboard", "alice", "--yes", "--user", "4242")
+    assert (said.code, "alice gets no server" in said.err, operator.world.cloud.by_id) == (4, True, servers), said
+
+
+def test_one_who_does_not_answer_keeps_nobody_else_from_another_version(operator: Operator) -> None:
+    operator.world.dialer.silent[operator.world.server("bob").id] = HostTimedOut("no answer")
+    said = operator("update", "--all", "2026.9.7", "--yes")
+    assert (said.code, "bob" in said.out) == (3, True), said
+    assert {spec.version for spec in operator.world.specs.values()} == {"2026.9.7"}
+    linked = {name: operator.world.host(name).gateway.version for name in ("alice", "carol")}
+    assert linked == dict.fromkeys(("alice", "carol"), "2026.9.7")
+
+
+def test_of_several_files_all_are_written_or_none(operator: Operator) -> None:
+    operator.more.chmod(0o444)
+    said = operator("remove", "alice", "carol", "--yes")
+    assert (said.code, "more.yaml" in said.err, operator.text, operator.more.read_text()) == (1, True, FILE, MORE), said
+
+
+def test_an_id_that_is_no_telegram_users_keeps_no_other_from_the_file(operator: Operator) -> None:
+    for user, code in ((9_999_999_999_999_999, "HDMC3TZP"), (7007, "QRST2345")):
+        operator.world.host("alice").gateway.is_asked(user, code)
+        assert operator("pairing", "approve", "alice", code, "--yes").code == 0
+    said = operator("adopt", "alice", "users")
+    assert (said.code, "9999999999999999" in said.err) == (0, True), said
+    assert operator.world.specs["alice"].users.allowed == (4242, 7007)

@@ -123,6 +123,19 @@ def test_who_was_let_in_and_not_welcomed_is(applied: CommandLine) -> None:
     assert host(applied).messages == [(7007, HELLO)]
 
 
+def test_who_was_let_in_and_not_welcomed_is_found_without_being_named(fleet: CommandLine) -> None:
+    """It had been approved when the run before ended."""
+    fleet.world.change("alice", users=Users(AccessPolicy.PAIRING))
+    fleet.world.applied()
+    host(fleet).gateway.is_asked(7007, CODE)
+    assert fleet("pairing", "approve", CODE, "--yes").code == 0
+    said = fleet("onboard", "alice")
+    assert (said.code, "7007 was let in before, and not welcomed yet." in said.out) == (0, True), said
+    assert host(fleet).messages == [(7007, HELLO)]
+    said = fleet("onboard", "alice")
+    assert (said.code, "7007 was welcomed on " in said.out, len(host(fleet).messages)) == (0, True, 1), said
+
+
 def test_another_who_asks_is_named_and_left_waiting(applied: CommandLine) -> None:
     host(applied).gateway.is_asked(666, "QRST2345", "Mallory")
     host(applied).gateway.is_asked(7007, CODE)
