@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -221,9 +221,12 @@ class Living(Overseeing):
         """What gateways and their units have written, over these connections."""
         return Logs(self.fleet, self._ports, lines.servers, lines.ask)
 
-    def lines(self, *, kept: bool) -> Lines:
-        """Connections to the hosts of children, that stay open where they are `kept`. Raises CloudError."""
-        return Lines(self.servers, self.connect, self._ports.clock, kept=kept)
+    def lines(self, *, kept: bool, servers: Callable[[], Mapping[str, Server | None]] | None = None) -> Lines:
+        """Connections to the hosts of children, that stay open where they are `kept`. Raises CloudError.
+
+        `servers` lists them, else the cloud does, anew.
+        """
+        return Lines(servers or self.servers, self.connect, self._ports.clock, kept=kept)
 
     def _half_made(self) -> tuple[Runs, dict[str, Record]]:
         """What tells of a first apply that has not ended. Read once: a thousand addresses are written at a time."""

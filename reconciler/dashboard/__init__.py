@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import resources
@@ -26,8 +27,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from reconciler.api import FleetClient
 from reconciler.errors import FleetError
 from reconciler.history import History
-from reconciler.model import ChildLog, LogRequest, Pass, Secret, SlowLook
-from reconciler.monitor import begin
+from reconciler.model import ChildLog, LogRequest, Pass, Secret, Server, SlowLook
+from reconciler.monitor import begin, pause
 from reconciler.render.dashboard import Filters, child_page, fleet_page, log_part, table, words_page
 from reconciler.render.journal import is_about
 from reconciler.render.report import SPANS, WEEK, Past, known, style
@@ -36,6 +37,7 @@ COOKIE: Final = "fleet_dashboard"
 LOG_LINES: Final = 200
 EVENTS: Final = 50
 TURNS: Final = 30
+LISTED: Final = 300.0  # seconds in which a log is read by the addresses of before
 _LONGEST: Final = 200  # characters of a filter
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -59,9 +61,19 @@ class Watch:
     problem: str = ""
     _slow: dict[str, SlowLook] = field(default_factory=dict)
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _servers: tuple[float, Mapping[str, Server | None]] | None = None
+
+    def servers(self) -> Mapping[str, Server | None]:
+        """As the cloud has listed them within some minutes: a page that is open asks for a log every few seconds."""
+        now = self.client.clock.monotonic()
+        if self._servers is None or now - self._servers[0] > LISTED:
+            self._servers = now, self.client.servers()
+        return self._servers[1]
 
     def start(self) -> None:
         self.client.stay_connected()
+        with suppress(FleetError):
+            self._slow = dict(begin(self.history).slow)
         threading.Thread(target=self._run, name="passes of the dashboard", daemon=True).start()
 
     def stop(self) -> None:
@@ -92,7 +104,7 @@ class Watch:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self.look()
-            self._stopped.wait(self.every)
+            self._stopped.wait(self.every if self.found is None else pause(self.found, self.every))
 
 
 def build_app(watch: Watch, token: Secret, hosts: frozenset[str]) -> Starlette:
@@ -150,7 +162,7 @@ class _Pages:
 
         def read() -> ChildLog:
             try:
-                with client.lines(kept=False) as lines:
+                with client.lines(kept=False, servers=self._watch.servers) as lines:
                     if lines.without_server([name]):
                         return ChildLog(name, problem="it has no server")
                     return client.logs(lines).read([name], LogRequest(LOG_LINES, None, False, None))[0]
