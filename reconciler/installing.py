@@ -5,6 +5,7 @@ Safe to run twice: what is there already is said. Alone starts the programs of t
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import subprocess
@@ -33,6 +34,11 @@ def install_systemd(it: Schedule) -> list[str]:
     return done
 
 
+def ends_with_session() -> bool:
+    """Whether what an account's own systemd runs ends when it logs out; an account that lingers has it go on."""
+    return not is_root() and _said(["loginctl", "show-user", getpass.getuser(), "--property=Linger"]) != "Linger=yes"
+
+
 def remove_systemd(it: Schedule) -> list[str]:
     place, manager = _systemd()
     there = [place / name for name in _units(it) if (place / name).exists()]
@@ -46,21 +52,26 @@ def remove_systemd(it: Schedule) -> list[str]:
 
 
 def install_cron(it: Schedule) -> list[str]:
-    before = _cron_lines()
+    before = _cron_lines(it)
     wanted = cron_table(before, it)
     if wanted == before:
         return []
-    _run(["crontab", "-"], given=wanted)
+    _run([*_crontab(it), "-"], given=wanted)
     return [f"Written: its lines in the crontab of {it.user}"]
 
 
 def remove_cron(it: Schedule) -> list[str]:
-    before = _cron_lines()
+    before = _cron_lines(it)
     wanted = without_cron_lines(before, it)
     if wanted == before:
         return []
-    _run(["crontab", "-"], given=wanted)
+    _run([*_crontab(it), "-"], given=wanted)
     return [f"Deleted: its lines in the crontab of {it.user}"]
+
+
+def _crontab(it: Schedule) -> list[str]:
+    """Of the account that called sudo, where somebody has: its key is there, and not root's."""
+    return ["crontab", "-u", it.user] if is_root() and it.user != "root" else ["crontab"]
 
 
 def install_openclaw(it: Schedule) -> list[str]:
@@ -144,14 +155,15 @@ def _unlink(path: Path) -> None:
         raise StateError(f"cannot delete {path}: {error.strerror}", "delete it by hand") from error
 
 
-def _cron_lines() -> str:
-    """Of this account; `crontab -l` fails where there are none."""
-    done = _start(["crontab", "-l"])
+def _cron_lines(it: Schedule) -> str:
+    """`crontab -l` fails where there are none."""
+    words = [*_crontab(it), "-l"]
+    done = _start(words)
     if done.returncode == 0:
         return done.stdout
     if "no crontab" in done.stderr:
         return ""
-    raise _failed(["crontab", "-l"], done)
+    raise _failed(words, done)
 
 
 def _said(words: Sequence[str]) -> str:

@@ -18,6 +18,8 @@ from reconciler.errors import UsageProblem
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+SILENT: Final = 900  # seconds without a pass, of which a rule for Prometheus tells
+PASSES_MISSED: Final = 3  # or so many intervals, if that is more
 # Reads the variables ($0, where it is there), goes to the directory ($1), and runs the rest; to find something is no
 # failure of who calls it.
 WRAPPER: Final = (
@@ -139,6 +141,12 @@ def workflow(it: Schedule) -> str:
         .replace("@CRON@", cron_times(max(it.every, timedelta(minutes=5))))
         .replace("      @ENV@\n", names)
     )
+
+
+def prometheus_rules(it: Schedule) -> str:
+    """The alert rules; who watches is silent when some passes have not come."""
+    seconds = max(SILENT, round(PASSES_MISSED * it.every.total_seconds()))
+    return asset("prometheus-rules.yaml").replace(f"> {SILENT}\n", f"> {seconds}\n")
 
 
 def asset(name: str) -> str:

@@ -101,15 +101,18 @@ def _text(where: str, it: Schedule) -> str:
         case "github":
             return schedules.workflow(it)
         case "prometheus":
-            return schedules.asset("prometheus-rules.yaml")
+            return schedules.prometheus_rules(it)
         case _:
             return schedules.asset("grafana-dashboard.json")
 
 
 def _say_what_it_needs(where: str, it: Schedule) -> None:
     """On stderr: it is nobody's data."""
+    from reconciler.installing import ends_with_session
     from reconciler.schedules import wanted_lines
 
+    if where == "systemd" and ends_with_session():
+        click.echo(f"It ends when {it.user} logs out, unless: loginctl enable-linger {it.user}", err=True)
     if where == "github":
         click.echo(f"It needs these secrets of the repository: {', '.join(it.references)}.", err=True)
         for place in it.unreachable:
@@ -131,6 +134,9 @@ def _schedule(fleet: Fleet, settings: Settings, *, elsewhere: bool) -> Schedule:
     if os.environ.get("SUDO_USER") and not os.environ.get("FLEET_CONFIG_HOME"):
         home = Path(f"~{user}").expanduser() / ".config" / "openclaw-deploy" / home.name
     places = [fleet.token, *(place.url for place in fleet.alerts.to), fleet.alerts.ping, fleet_key.reference(fleet)]
+    for spec in fleet.children.values():  # who mends needs what an apply needs
+        if spec.monitoring.resuscitate is not None or spec.monitoring.acts_on_drift:
+            places += [spec.bot_token, spec.model.key]
     asked = [place for place in places if place is not None]
     wanted = [place.locator for place in asked if place.source == "env"]
     if fleet_key.reference(fleet) is None and (elsewhere or not home.exists()):
