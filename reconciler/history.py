@@ -22,6 +22,7 @@ FILE: Final = "monitor.sqlite"
 KEPT_CHANGES: Final = timedelta(days=90)
 KEPT_HOURS: Final = timedelta(days=30)
 MOST_GAP: Final = 3600.0  # seconds between two passes that still say how it was in between
+GAPS: Final = 3  # so many intervals, where that is more
 
 _TABLES: Final = """
 create table if not exists kept (name text primary key, value text not null);
@@ -66,13 +67,14 @@ class History:
         book: Book,
         slow: Mapping[str, SlowLook],
         waiting: Iterable[Undelivered] = (),
+        every: timedelta = timedelta(0),
     ) -> None:
-        """One pass, in one transaction."""
-        everyone = set(everyone)
+        """One pass, in one transaction; the next one shall come after `every`."""
+        everyone, most_gap = set(everyone), max(MOST_GAP, GAPS * every.total_seconds())
         with self._open() as db:
             before = {row[0]: row[1:] for row in db.execute("select child, at, health, cause from last")}
             for it in seen:
-                self._add(db, at, it, before.get(it.child))
+                self._add(db, at, it, before.get(it.child), most_gap)
             gone = [(name,) for name in before if name not in everyone]
             db.executemany("delete from last where child = ?", gone)
             states = [_plain(state) for state in book.states.values()]
@@ -81,7 +83,8 @@ class History:
             db.execute("insert or replace into kept values ('slow', ?)", (json.dumps(looks),))
             letters = [_plain(letter) for letter in waiting]
             db.execute("insert or replace into kept values ('waiting', ?)", (json.dumps(letters),))
-            db.execute("delete from changes where at < ?", (_text(at - KEPT_CHANGES),))
+            newest = "select max(rowid) from changes group by child"  # who is well for longer than that is known, too
+            db.execute(f"delete from changes where at < ? and rowid not in ({newest})", (_text(at - KEPT_CHANGES),))  # noqa: S608
             db.execute("delete from hours where hour < ?", (_hour(at - KEPT_HOURS),))
 
     def children(self) -> list[str]:
@@ -123,17 +126,19 @@ class History:
             ).fetchall()
         return [(child, datetime.fromisoformat(f"{hour}:00:00+00:00"), Uptime(*sums)) for child, hour, *sums in rows]
 
-    def _add(self, db: sqlite3.Connection, at: datetime, it: Seen, before: tuple[str, str, str] | None) -> None:
+    def _add(
+        self, db: sqlite3.Connection, at: datetime, it: Seen, before: tuple[str, str, str] | None, most_gap: float
+    ) -> None:
         if before is None or before[1:] != (it.health, it.cause):
             row = (it.child, _text(at), it.health, it.cause, it.text)
             db.execute("insert into changes values (?, ?, ?, ?, ?)", row)
         if before is not None:
-            self._count(db, it, datetime.fromisoformat(before[0]), at)
+            self._count(db, it, datetime.fromisoformat(before[0]), at, most_gap)
         db.execute("insert or replace into last values (?, ?, ?, ?)", (it.child, _text(at), it.health, it.cause))
 
-    def _count(self, db: sqlite3.Connection, it: Seen, since: datetime, at: datetime) -> None:
+    def _count(self, db: sqlite3.Connection, it: Seen, since: datetime, at: datetime, most_gap: float) -> None:
         """What passed since the pass before counts as it is found now; of a long gap nobody knows."""
-        is_gap = (at - since).total_seconds() > MOST_GAP
+        is_gap = (at - since).total_seconds() > most_gap
         kind = 2 if is_gap or it.answers is None else 0 if it.answers else 1
         for hour, seconds in _by_hour(since, at):
             amounts = [0.0, 0.0, 0.0]

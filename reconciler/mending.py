@@ -48,7 +48,7 @@ class Mender:
             return spared(found, self._round.names) if is_recent else found, ()
         ended, self._round = self._round, None
         tended = ended.result()
-        return tended.seen_in(found), tended.lines
+        return tended.seen_in(found, again=True), tended.lines
 
     def close(self, say: Callable[[str], None]) -> None:
         """Waits for the round that is under way: half of one helps nobody. An interrupt ends the wait."""

@@ -43,7 +43,7 @@ from reconciler.model import (
     Trouble,
     Undelivered,
 )
-from reconciler.observe import Observation, observe
+from reconciler.observe import LOOK_UPS, Observation, observe
 from reconciler.planner import plan
 from reconciler.ports import Clock, Host, OnEach, Ports, Teller
 from reconciler.reaching import Lines
@@ -59,6 +59,7 @@ from reconciler.watching.measures import measures_of
 SECONDS_PER_REQUEST: Final = 3.0  # a third of the 3,600 an hour that Hetzner allows
 JITTER: Final = 0.2
 LONGEST: Final = 300  # characters of what is said of one thing
+SHOWN: Final = 5  # paths
 # With fewer silent hosts than this nobody blames the own network.
 _OWN_FROM: Final = 3
 # What a diagnosis names is for who has the fleet key.
@@ -92,23 +93,28 @@ def begin(history: History) -> State:
 
 def wait_for(clock: Clock, every: float, found: Pass) -> None:
     """Until the next pass: not quite regularly, and so that passes take at most a third of what the cloud allows."""
-    least = found.requests * SECONDS_PER_REQUEST
     spread = (int(clock.token()[:4], 16) / 0xFFFF - 0.5) * JITTER
-    clock.sleep(max(1.0, max(every, least) * (1 + spread) - found.seconds))
+    clock.sleep(max(1.0, pause(found, every) * (1 + spread) - found.seconds))
+
+
+def pause(found: Pass, every: float) -> float:
+    """Seconds from the begin of a pass to that of the next, so that they take a third of what the cloud allows."""
+    return max(every, found.requests * SECONDS_PER_REQUEST)
 
 
 def heed(
-    found: Pass, before: State, fleet: Fleet, teller: Teller, *, remembers: bool, is_silent: bool
+    found: Pass, before: State, fleet: Fleet, teller: Teller, *, remembers: bool, is_silent: bool, is_late: bool = False
 ) -> tuple[list[str], State, list[str]]:
     """People are told what this pass comes to: what was said, what is remembered then, and what went wrong with it.
 
-    What a place does not take waits for the next pass.
+    What a place does not take waits for the next pass. `is_late`: it is about some children of a pass that was heeded.
     """
-    book, notices = told(found, before.book, fleet, remembers=remembers, tells=not is_silent)
+    book, notices = told(found, before.book, fleet, remembers=remembers, tells=not is_silent, is_late=is_late)
     if is_silent:
         return [], State(book, found.kept, before.waiting), []
     problems, waiting = tell_all(fleet, notices, before.waiting, teller, found.at)
-    if fleet.alerts.ping is not None and not found.fleet and (problem := teller.ping(fleet.alerts.ping)):
+    pings = fleet.alerts.ping is not None and not found.is_blind and not is_late
+    if pings and fleet.alerts.ping is not None and (problem := teller.ping(fleet.alerts.ping)):
         problems.append(f"the dead man's switch could not be told that all goes on: {problem}")
     said = [notice_text(fleet.name, notice, found.at)[0] for notice in notices]
     return said, State(book, found.kept, waiting), problems
@@ -146,6 +152,7 @@ def look(
     slow[FLEET] = look_at_node(ports, kept, began)
     children = {name: with_slow(child, slow[name]) if name in slow else child for name, child in children.items()}
     own = _own_network(children) or (_unknown_key(children) if manner.by_word else None)
+    shared = _shared_drift(seen)
     rows = tuple(_rows(fleet, ports, seen, children, began, slow[FLEET].node))
     if own is not None:  # then nobody knows of anybody
         rows = tuple(replace(row, sighting=replace(row.sighting, unknown=_ALL_KEYS)) for row in rows)
@@ -153,15 +160,16 @@ def look(
         began,
         ports.clock.monotonic() - clock,
         rows,
-        () if own is None else (own,),
+        tuple(filter(None, (own, shared))),
         everyone,
         seen.quiets,
         {**kept, **slow},
+        looked_up=min(LOOK_UPS, sum(child.server is None for child in children.values())),
     )
 
 
 def told(
-    found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True, tells: bool = True
+    found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True, tells: bool = True, is_late: bool = False
 ) -> tuple[Book, tuple[Notice, ...]]:
     """What is remembered after this pass, and what is to be said; nothing where nobody `tells`. Pure.
 
@@ -169,7 +177,7 @@ def told(
     """
     sightings = [row.sighting for row in found.rows]
     given_up = {row.child for row in found.rows if row.is_given_up}
-    sightings.append(Sighting("", troubles=found.fleet))
+    sightings += [] if is_late else [Sighting("", troubles=found.fleet)]
 
     def rules_of(name: str) -> AlertRules:
         spec = fleet.children.get(name)
@@ -217,6 +225,7 @@ def _rows(
             sighting_of(it, health, (diagnosis, findings, troubles), excuse),
             measures_of(it),
             it.drift,
+            is_asleep=diagnosis.cause is None and (child.server is None or not case.is_wanted),
         )
 
 
@@ -280,6 +289,15 @@ def _newest(
     return found
 
 
+def _shared_drift(seen: Observation) -> Trouble | None:
+    """The firewall of all children is not as it shall be. What a run has left there is no drift."""
+    found = [change for change in seen.shared if change.drift]
+    if not found:
+        return None
+    text = f"the fleet's firewall is not as it was made: {', '.join(change.path for change in found[:SHOWN])}"
+    return Trouble("", Cause.DRIFTED, Level.WARNING, "firewall", text, "fleet plan, then fleet apply")
+
+
 def _mend_of_probe(trouble: Trouble) -> str:
     return _MENDS_OF_PROBE.get(trouble.cause, trouble.mend).replace("{name}", trouble.child)
 
@@ -299,6 +317,9 @@ def _own_network(children: Mapping[str, Child]) -> Trouble | None:
     asked = [child for child in children.values() if child.facts is not None or child.silence is not None]
     if len(asked) < _OWN_FROM or any(child.silence is not Silence.TIMED_OUT for child in asked):
         return None
-    text = f"none of {len(asked)} hosts answers in time"
+    regions = {child.server.region for child in asked if child.server is not None}
+    where = f", and all are in {regions.pop()}" if len(regions) == 1 else ""
+    text = f"none of {len(asked)} hosts answers in time{where}"
     mend = "it is rather the network of whoever watches: look again from elsewhere"
-    return Trouble("", Cause.OWN_NETWORK, Level.CRITICAL, "network", text, mend)
+    more = "; or that region's: https://status.hetzner.com" if where else ""
+    return Trouble("", Cause.OWN_NETWORK, Level.CRITICAL, "network", text, f"{mend}{more}")

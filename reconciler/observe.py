@@ -61,6 +61,8 @@ from reconciler.steps.versions import pinned, with_quarantine
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of, bot_of, gather_materials, uid_of
 
 WORKERS: Final = 32  # more bought nothing for 50 hosts (facts on performance, section 1.2)
+# Of a thousand hosts many may be silent at once, each waited for by one of these: a pass takes no longer for them.
+WATCHERS: Final = 256
 # With more children missing than this, nobody is looked up by name: it would cost a request each, and a server that
 # nobody listed is met all the same, when the cloud refuses to make a second one of its name.
 LOOK_UPS: Final = 50
@@ -117,7 +119,7 @@ def observe(
         child = _knowing(replace(child, asleep=sleep_of(child, fleet, asleep)), fleet, trees, ports, watches=watches)
         return child if watches else _introduced(child, ports)
 
-    children = {child.name: child for child in in_parallel(look, chosen, WORKERS)}
+    children = {child.name: child for child in in_parallel(look, chosen, WATCHERS if watches else WORKERS)}
     holds = {**known_to_hosts(fleet, firewalls, children.values()), **holds}
     children = {name: _holding(child, None if name in retry else holds) for name, child in children.items()}
     others = tuple(server for name in sorted(owned.keys() - children.keys()) for server in owned[name].servers)
@@ -242,7 +244,7 @@ def _introduced(child: Child, ports: Ports) -> Child:
     try:
         with ports.channel() as channel:
             return replace(child, profile=channel.profile(ports.secrets.bot_token(spec.bot_token)))
-    except ChannelError as error:
+    except (ChannelError, SecretError) as error:
         return replace(child, profile_problem=error.summary)
 
 

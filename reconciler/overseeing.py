@@ -44,11 +44,13 @@ class Overseeing(Planning):
         return monitor.look(self.fleet, self._looking, names, kept, remembers=remembers)
 
     def heed(
-        self, found: Pass, before: monitor.State, *, remembers: bool, is_silent: bool
+        self, found: Pass, before: monitor.State, *, remembers: bool, is_silent: bool, is_late: bool = False
     ) -> tuple[list[str], monitor.State, list[str]]:
         """People are told what a pass comes to; see `monitor.heed`."""
         teller = self._ports.teller
-        return monitor.heed(found, before, self.fleet, teller, remembers=remembers, is_silent=is_silent)
+        return monitor.heed(
+            found, before, self.fleet, teller, remembers=remembers, is_silent=is_silent, is_late=is_late
+        )
 
     def tell(self, place: SecretRef, title: str, body: str, level: Level | None) -> str:
         """Why a message could not be delivered; empty where it was."""

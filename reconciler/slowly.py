@@ -16,6 +16,7 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.commands import forced
+from reconciler.diagnosis.gateway import NO_WORD
 from reconciler.errors import CommandFailed, FleetError, HostTimedOut
 from reconciler.examining import config_problem, model_answer
 from reconciler.managed import files
@@ -30,6 +31,7 @@ SSH: Final = 22
 PATIENCE: Final = 2.0  # seconds for a door that nobody opens
 MOST_DOORS: Final = 20
 SOON: Final = 300.0  # seconds, until something that was wrong is asked for again
+REFUSED: Final = ("401", "403")  # by a model's provider: its key
 WELL: Final = ("", "200")  # answers of which nobody has to hear; empty: there was none
 
 
@@ -140,18 +142,23 @@ def _asked(child: Child, host: Host, before: SlowLook, ports: Ports, *, by_word:
     """Each by itself: what the others have said stays. Who falls silent is asked nothing more."""
     assert child.examined is not None
     clock, endpoints = child.examined.clock, ports.endpoints
-    slow = replace(before, asked_at=clock, model="", bot="", webhook="", updates=None, lists_at=None)
+    slow = replace(before, asked_at=clock)
     with suppress(HostTimedOut):
         with suppress(CommandFailed):
-            slow = replace(slow, model=model_answer(child, host, endpoints, by_word=by_word))
+            slow = replace(slow, model=_word_of(before.model, model_answer(child, host, endpoints, by_word=by_word)))
         bot, webhook = _bot(host, endpoints, by_word=by_word)
-        slow = replace(slow, bot=bot, webhook=webhook)
+        slow = replace(slow, bot=bot or before.bot, webhook=webhook if bot else before.webhook)
         updates, lists_at = _updates(host, by_word=by_word)
         slow = replace(slow, updates=updates, lists_at=lists_at)
     since = before.updates_since
     if slow.updates is not None:
         since = (since or clock) if slow.updates else None
     return replace(slow, updates_since=since, reached=tuple(_reached(child, ports)))
+
+
+def _word_of(before: str, now: str) -> str:
+    """An answer that says nothing of the key takes nothing back: it was refused, and nobody has heard otherwise."""
+    return before if now in ("", *NO_WORD) and before in REFUSED else now
 
 
 def _bot(host: Host, endpoints: Endpoints, *, by_word: bool) -> tuple[str, str]:

@@ -58,15 +58,18 @@ class Tended:
     rescues: Mapping[str, Rescue] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
 
-    def seen_in(self, found: Pass) -> Pass:
-        """What is mended by now counts there neither way; who is still ill says what was tried, and is told at once."""
-        rows = (_after(row, self.rescues.get(row.child), self.fixed) for row in found.rows)
+    def seen_in(self, found: Pass, *, again: bool = False) -> Pass:
+        """What is mended by now counts there neither way; who is still ill says what was tried, and is told at once.
+
+        `again`: also where that was told while it was being mended.
+        """
+        rows = (_after(row, self.rescues.get(row.child), self.fixed, again) for row in found.rows)
         return replace(found, rows=tuple(rows))
 
 
 def due(found: Pass, book: Book, fleet: Fleet) -> dict[str, SelfHelp]:
     """For whom a watch may do something now, and how much. Pure."""
-    if found.fleet:
+    if found.is_blind:
         return {}
     causes = Counter(row.troubles[0].cause for row in found.rows if row.answers is False)
     some = dict[str, SelfHelp]()
@@ -85,7 +88,7 @@ def due(found: Pass, book: Book, fleet: Fleet) -> dict[str, SelfHelp]:
 
 def to_fix(found: Pass, book: Book, fleet: Fleet) -> list[str]:
     """Whose drift a watch may put back now: all of it, for an apply leaves none. Pure."""
-    if found.fleet:
+    if found.is_blind:
         return []
     some = []
     for row in found.rows:
@@ -101,7 +104,7 @@ def to_fix(found: Pass, book: Book, fleet: Fleet) -> list[str]:
 def to_adopt(found: Pass, book: Book, fleet: Fleet) -> list[str]:
     """Whose configuration has drift that goes into the fleet file. Pure."""
     some = []
-    for row in found.rows if not found.fleet else ():
+    for row in () if found.is_blind else found.rows:
         spec, before = fleet.children.get(row.child), book.states.get((row.child, Cause.DRIFTED))
         is_lasting = before is not None and before.failures + 1 >= AFTER
         if spec is not None and is_lasting and not row.sighting.excuse and not _is_quiet(row, found.quiets, found):
@@ -151,7 +154,8 @@ def tend(hands: Hands, found: Pass, book: Book) -> Tended:
             ended |= {it.child: it for it in climb(hands, hands.look_closely(names), wish)}
         except FleetError as error:
             lines.append(f"{', '.join(names)}: nothing could be tried: {error.summary}")
-    lines += [_said(it) for _, it in sorted(ended.items())]
+    heard = {child for (child, key), it in book.states.items() if key == ANSWERS and it.told is not None}
+    lines += [_said(it) for name, it in sorted(ended.items()) if it.tries or it.is_well or name not in heard]
     return Tended(tuple(lines), ended)
 
 
@@ -201,7 +205,7 @@ def _said(it: Rescue) -> str:
     return f"{it.child}: {it.now.cause}: still without an answer; tried: {tried}; {it.rest}"
 
 
-def _after(row: Row, ended: Rescue | None, fixed: Collection[str]) -> Row:
+def _after(row: Row, ended: Rescue | None, fixed: Collection[str], is_again: bool) -> Row:
     if row.child in fixed:
         row = _uncounted(row, Cause.DRIFTED)
     if ended is None or ANSWERS not in {it.key for it in row.troubles}:
@@ -214,7 +218,8 @@ def _after(row: Row, ended: Rescue | None, fixed: Collection[str]) -> Row:
     def told(troubles: tuple[Trouble, ...]) -> tuple[Trouble, ...]:
         return tuple(replace(it, text=it.text + more) if it.key == ANSWERS else it for it in troubles)
 
-    sighting = replace(row.sighting, troubles=told(row.sighting.troubles))
+    again = frozenset({ANSWERS} if ended.tries and is_again else ())
+    sighting = replace(row.sighting, troubles=told(row.sighting.troubles), again=again)
     return replace(row, troubles=told(row.troubles), sighting=sighting, is_given_up=True)
 
 

@@ -9,8 +9,8 @@ import click
 
 from reconciler.cli.ages import age_of
 from reconciler.cli.client import declared_of, open_client
-from reconciler.cli.monitor import open_history
 from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.passes import open_history
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import UsageProblem
 from reconciler.model import Cause

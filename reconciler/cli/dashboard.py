@@ -9,8 +9,8 @@ import socket
 import click
 
 from reconciler.cli.client import open_client
-from reconciler.cli.monitor import open_history
 from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.passes import open_history
 from reconciler.errors import UsageProblem
 
 LOOPBACK = "127.0.0.1"

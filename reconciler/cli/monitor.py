@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.client import names_of, open_client
+from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_lines
+from reconciler.cli.passes import Passes, Wishes, open_history
 from reconciler.cli.selecting import NONE_IS_ALL, with_selection
 from reconciler.errors import UsageProblem
 from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
-    from reconciler.history import History
-    from reconciler.mending import Mender
     from reconciler.metrics import Metrics
-    from reconciler.model import Book, Pass
 
 LEAST = 10  # seconds from pass to pass
 SPANS = (timedelta(hours=24), timedelta(days=7), timedelta(days=30))
@@ -93,45 +90,31 @@ def monitor(
     told when it was seen in some passes on end (`monitoring: {fire_after: 3}`), once, and once more when it
     is over. Exit code 2: something is wrong; 0: nothing is. With --watch it ends with Ctrl-C.
     """
-    from reconciler.mending import Mender
-    from reconciler.monitor import begin, wait_for
-    from reconciler.render.text import harmless
+    from reconciler.monitor import wait_for
 
     _refuse_what_does_not_go(every, listen)
-    client, history = open_client(settings, only_looks=True), open_history(settings)
-    _say_who_mends(client)
-    if every == 0:
-        every = int(client.fleet.alerts.interval.total_seconds())
+    client = open_client(settings, only_looks=True)
     if every is not None:
+        _say_who_mends(client)
         client.stay_connected()
-    names = names_of(client, selection)
-    state = begin(history)
-    remembers = history.exists or not os.environ.get("CI")
-    if not remembers:
-        click.echo("Nothing is remembered from pass to pass here, so what is wrong is told at once.", err=True)
     metrics = _metrics(client.fleet.name, listen) if metrics_file or listen else None
-    mender = Mender(client.clock) if every is not None else None
+    wishes = Wishes(quiet=quiet, verbose=verbose, as_json=as_json, tells=not no_alerts, mends=not only_look)
+    passes = Passes(settings, selection, client, wishes, is_watch=every is not None)
+    if not passes.remembers:
+        click.echo("Nothing is remembered from pass to pass here, so what is wrong is told at once.", err=True)
     try:
         while True:
-            found, lines = client.watch(names, state.slow, remembers=remembers), list[str]()
-            if not (only_look or client.has_probe_key):
-                found, lines = _mended(settings, client, found, state.book, mender)
-            told, state, problems = client.heed(found, state, remembers=remembers, is_silent=no_alerts)
-            seen = (row.seen for row in found.rows)
-            history.remember(found.at, seen, found.everyone, state.book, state.slow, state.waiting)
+            found = passes.one()
             if metrics:
-                _publish(metrics, found, history, metrics_file)
-            _show(found, state.since, settings, quiet=quiet, verbose=verbose, as_json=as_json)
-            for line in (*lines, *told, *problems):
-                click.echo(harmless(line), err=True)
+                metrics.show(found, passes.uptimes(found.at, SPANS))
+                if metrics_file is not None:
+                    metrics.write(metrics_file)
             if every is None:
                 return 0 if found.is_well else 2
-            wait_for(client.clock, every, found)
-            client = _as_the_file_is_now(client, settings)
-            names = names_of(client, selection)
+            wait_for(client.clock, every or passes.interval.total_seconds(), found)
+            passes.follow_the_file()
     finally:
-        if mender is not None:
-            mender.close(lambda said: click.echo(said, err=True))
+        passes.close()
 
 
 @click.command()
@@ -181,57 +164,6 @@ def _refuse_what_does_not_go(every: int | None, listen: tuple[str, int] | None) 
         )
 
 
-def _as_the_file_is_now(client: FleetClient, settings: Settings) -> FleetClient:
-    """The same client, or one of the file as it has become; while that is wrong a watch goes on as before."""
-    from reconciler.errors import FleetError
-    from reconciler.fleet import load_fleet
-
-    if not settings.file.exists():
-        return client
-    try:
-        if load_fleet(settings.file).digest == client.fleet.digest:
-            return client
-        changed = open_client(settings, only_looks=True)
-    except FleetError as error:
-        click.echo(f"{settings.file} is wrong by now, so it is watched as it was: {error.summary}", err=True)
-        return client
-    changed.stay_connected()
-    return changed
-
-
-def _mended(
-    settings: Settings, client: FleetClient, found: Pass, book: Book, mender: Mender | None
-) -> tuple[Pass, list[str]]:
-    """The pass as it counts after that, and what was done: in a watch beside its passes, else before this one ends."""
-    if mender is None:
-        tended = client.tend(found, book)
-        return tended.seen_in(found), [*tended.lines, *_adopted(settings, client, found, book)]
-    adopted = [] if mender.at_work_on else _adopted(settings, client, found, book)
-    found, lines = mender.after(found, book, client.to_tend(found, book), client.tend)
-    return found, [*lines, *adopted]
-
-
-def _adopted(settings: Settings, client: FleetClient, found: Pass, book: Book) -> list[str]:
-    """What was taken into the fleet file, or why not, a line for each child."""
-    from reconciler.cli.adopt import adopt_drift
-    from reconciler.errors import FleetError
-    from reconciler.tending import to_adopt
-
-    lines = []
-    for child in to_adopt(found, book, client.fleet):
-        try:
-            lines.append(adopt_drift(settings, client, child))
-        except FleetError as error:
-            lines.append(f"{child}: its drift could not be taken over: {error.summary}")
-    return lines
-
-
-def _publish(metrics: Metrics, found: Pass, history: History, file: Path | None) -> None:
-    metrics.show(found, {span: history.uptimes(found.at - span) for span in SPANS})
-    if file is not None:
-        metrics.write(file)
-
-
 def _metrics(fleet: str, listen: tuple[str, int] | None) -> Metrics:
     from reconciler.metrics import Metrics
 
@@ -241,20 +173,3 @@ def _metrics(fleet: str, listen: tuple[str, int] | None) -> Metrics:
         host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
         click.echo(f"Prometheus is answered at http://{host}:{port}/metrics", err=True)
     return made
-
-
-def _show(found: Pass, since: object, settings: Settings, *, quiet: bool, verbose: bool, as_json: bool) -> None:
-    import json
-
-    from reconciler.render.monitor import pass_json, pass_lines
-
-    if as_json:
-        click.echo(json.dumps(pass_json(found)))
-    else:
-        show_lines(pass_lines(found, since, quiet=quiet, verbose=verbose), settings)  # type: ignore[arg-type]
-
-
-def open_history(settings: Settings) -> History:
-    from reconciler.history import History
-
-    return History(settings.state_dir or settings.file.parent / "state")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.client import open_client
-from reconciler.cli.monitor import open_history
 from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.passes import open_history
 from reconciler.errors import CloudError, StateError
 from reconciler.selection import Selection
 

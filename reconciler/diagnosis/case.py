@@ -26,6 +26,12 @@ class Case:
         return self.child.facts.gateway if self.child.facts else GatewayFacts()
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether somebody shall get an answer from it."""
+        spec = self.child.spec
+        return spec is not None and spec.enabled and self.child.asleep is None
+
+    @property
     def is_starting(self) -> bool:
         """It may need some more time: nobody can say yet that it does not answer."""
         since = self.examined.up_for if self.examined else None

@@ -17,7 +17,7 @@ REFUSED: Final = 78  # its exit code where a start would never go well as things
 KEEPS_ENDING: Final = 3  # restarts by systemd since somebody has started it
 _REFUSED: Final = re.compile(r"\b40[14]\b|unauthorized", re.IGNORECASE)  # 404: a token of no bot at all
 _CONFLICT: Final = re.compile(r"\b409\b|conflict", re.IGNORECASE)
-_NO_WORD: Final = ("404", "429")  # of a provider that has no such list, or is asked too often
+NO_WORD: Final = ("404", "429")  # of a provider that has no such list, or is asked too often
 _LOOK: Final = "fleet logs {name} --errors\nthen: fleet apply {name}"
 _TELEGRAM: Final = "fleet exec {name} -- curl -sS -m 10 -o /dev/null https://api.telegram.org"
 _PROVIDER: Final = "wait, or look at the provider's own status page\nwhat it answers: fleet logs {name} --errors"
@@ -121,7 +121,7 @@ def _poller(case: Case) -> Told:
         return Told(text, Cause.TELEGRAM_SILENT, _TELEGRAM)
     if age > STALE_AFTER:
         text = f"connected, and nothing has gone over the wire for {age:.0f} s"
-        return Told(text, Cause.POLLER_STUCK, "fleet restart {name}\nif it comes again: fleet bot check {name}")
+        return Told(text, Cause.POLLER_STUCK, "fleet restart {name}\nif it comes again: fleet bot token {name}")
     return Told("it polls")
 
 
@@ -131,7 +131,7 @@ def _model(case: Case) -> Told:
         mend = "put a new key where the fleet file says, then fleet apply {name}"
         return Told(f"its provider refuses the key: HTTP {said}", Cause.MODEL_KEY_REFUSED, mend)
     if said.isdecimal() and said != "200":
-        if said in _NO_WORD:
+        if said in NO_WORD:
             return Told(f"its provider answers HTTP {said}, which says nothing of the key", is_unknown=True)
         return Told(f"its provider answers HTTP {said}", Cause.MODEL_SILENT, _PROVIDER)
     if said and said != "200":

@@ -68,6 +68,7 @@ class Cause(StrEnum):
     SPEND_OVER = "spend-over"
     REBOOT_DUE = "reboot-due"
     UPDATES_DUE = "updates-due"
+    ANSWER_UNKNOWN = "answer-unknown"
     NODE_INSECURE = "node-insecure"
     SECRETS_EXPOSED = "secrets-exposed"
     WEBHOOK_SET = "webhook-set"

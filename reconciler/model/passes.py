@@ -14,6 +14,7 @@ from reconciler.model.diagnosis import Diagnosis, SlowLook
 from reconciler.model.level import Level
 
 PAGE: Final = 50  # servers of one answer of the cloud
+CATALOGUE: Final = 4  # requests: types, locations, images, prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +94,14 @@ class Row:
     measures: Measures = Measures()
     drift: tuple[str, ...] = ()  # paths that were changed outside
     is_given_up: bool = False  # it was tried to bring it back, and that is over: a person is told at once
+    is_asleep: bool = False  # nobody shall get an answer from it: it sleeps, or is switched off
 
     @property
     def answers(self) -> bool | None:
         """Whether its user gets an answer; None where nobody can tell."""
         if self.troubles and self.troubles[0].level is Level.CRITICAL:
             return False
-        return None if ANSWERS in self.sighting.unknown else True
+        return None if self.is_asleep or ANSWERS in self.sighting.unknown else True
 
     @property
     def seen(self) -> Seen:
@@ -114,6 +116,7 @@ class Pass:
     """What one look at the fleet has found. `fleet` is what is wrong with all of it at once.
 
     `everyone` are the children that there are, looked at or not. `kept` is what was asked slowly, for the next pass.
+    `looked_up`: so many names were asked for one by one, for they have no server.
     """
 
     at: datetime
@@ -123,11 +126,17 @@ class Pass:
     everyone: frozenset[str] = frozenset()
     quiets: tuple[Quiet, ...] = ()
     kept: Mapping[str, SlowLook] = field(default_factory=dict)
+    looked_up: int = 0
 
     @property
     def requests(self) -> int:
-        """About how many of the cloud's API it took: the servers by pages, the firewalls, the catalogue."""
-        return ceil(max(1, len(self.rows)) / PAGE) + 2
+        """About how many of the cloud's API it took: servers by pages, firewalls, the catalogue, and single names."""
+        return ceil(max(1, len(self.rows)) / PAGE) + 1 + CATALOGUE + self.looked_up
+
+    @property
+    def is_blind(self) -> bool:
+        """Something is so wrong with all at once that nothing can be said of single ones."""
+        return any(it.level is Level.CRITICAL for it in self.fleet)
 
     @property
     def is_well(self) -> bool:

@@ -24,6 +24,7 @@ from reconciler.model import (
     Verdict,
 )
 from reconciler.watching import (
+    answer,
     backup,
     bot,
     clock,
@@ -60,15 +61,13 @@ class CheckModule(Protocol):
 
 
 CHECKS: Final[tuple[CheckModule, ...]] = (
-    disk, inodes, memory, load, clock, restarts, errors, ports, secret_files, bot, config, drift, backup, drill, spend,
-    updates, node, reboot,
+    answer, disk, inodes, memory, load, clock, restarts, errors, ports, secret_files, bot, config, drift, backup, drill,
+    spend, updates, node, reboot,
 )  # fmt: skip
 # Causes of `fleet diagnose` that keep nobody from an answer while the gateway runs and is ready.
 _NOT_YET: Final = frozenset({Cause.CONFIG_REFUSED, Cause.MEMORY_SHORT, Cause.NEVER_FINISHED})
 # Of these a check of this package says the same, while somebody answers: one trouble is one alert.
 _SAID_BELOW: Final = frozenset({Cause.CONFIG_REFUSED, Cause.MEMORY_SHORT})
-# Checks of it without which nobody can say that a user gets an answer.
-_ANSWER: Final = frozenset({"ssh", "unit", "start limit", "http", "token", "channel"})
 _OF_START: Final = frozenset({Cause.GATEWAY_SILENT, Cause.NOT_READY, Cause.TELEGRAM_SILENT, Cause.OLD_PROCESS})
 
 
@@ -80,7 +79,8 @@ def look_at(it: Watched) -> tuple[Diagnosis, tuple[Finding, ...], tuple[Trouble,
         failed = [found for found in diagnosis.findings if found.verdict is Verdict.FAILED]
         layer = next(found.check for found in failed if found.text == diagnosis.evidence)
         level, name = level_of(diagnosis, it), it.case.child.name
-        if level is Level.CRITICAL or diagnosis.cause not in _SAID_BELOW:
+        is_said_below = diagnosis.cause in _SAID_BELOW or _is_only_exposed(diagnosis, it)
+        if level is Level.CRITICAL or not is_said_below:
             troubles.append(Trouble(name, diagnosis.cause, level, layer, diagnosis.evidence, diagnosis.mend))
     for check in CHECKS:
         told = check.judge(it)
@@ -95,7 +95,14 @@ def look_at(it: Watched) -> tuple[Diagnosis, tuple[Finding, ...], tuple[Trouble,
 def level_of(diagnosis: Diagnosis, it: Watched) -> Level:
     gateway = it.gateway
     answers = gateway.is_running and gateway.ready is True and gateway.channel_connected is True
-    return Level.WARNING if diagnosis.cause in _NOT_YET and answers else Level.CRITICAL
+    is_not_yet = diagnosis.cause in _NOT_YET or _is_only_exposed(diagnosis, it)
+    return Level.WARNING if is_not_yet and answers else Level.CRITICAL
+
+
+def _is_only_exposed(diagnosis: Diagnosis, it: Watched) -> bool:
+    """A secret is not as it was applied, and is there: others may read it, which keeps nobody from an answer."""
+    is_there = it.examined is not None and not it.examined.lacking_secrets
+    return diagnosis.cause is Cause.SECRET_MISSING and is_there and secret_files.judge(it).cause is not None
 
 
 def sighting_of(
@@ -108,16 +115,15 @@ def sighting_of(
     child = it.case.child
     diagnosis, findings, troubles = looked
     wanted = it.limits.alert_on
-    told = tuple(
-        trouble for trouble in troubles if (WARNING if trouble.level is Level.WARNING else _word(health)) in wanted
-    )
+    told = {one.key for one in troubles if (WARNING if one.level is Level.WARNING else _word(health)) in wanted}
     return Sighting(
         child=child.name,
         region=child.server.region if child.server else "",
         groups=(child.spec.group,) if child.spec is not None and child.spec.group else (),
-        troubles=told,
+        troubles=troubles,
         unknown=frozenset(_unknown(diagnosis, findings)),
         excuse=excuse or _excuse(it, diagnosis),
+        muted=frozenset(one.key for one in troubles if one.key not in told),
     )
 
 
@@ -127,9 +133,7 @@ def _word(health: Health) -> str:
 
 
 def _unknown(diagnosis: Diagnosis, findings: tuple[Finding, ...]) -> Iterator[str]:
-    if diagnosis.cause is None and any(
-        it.verdict is Verdict.UNKNOWN for it in diagnosis.findings if it.check in _ANSWER
-    ):
+    if diagnosis.cause is None and answer.without_word(diagnosis):
         yield ANSWERS
     causes = {check.NAME: check.CAUSE for check in CHECKS}
     yield from (causes[it.check] for it in findings if it.verdict is Verdict.UNKNOWN)

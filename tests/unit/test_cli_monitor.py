@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.main import run
 from reconciler.errors import CloudUnavailable, HostTimedOut
 from reconciler.history import History
 from reconciler.managed import files
@@ -340,6 +341,70 @@ class Interrupted:
             raise KeyboardInterrupt
         self.slept.append(seconds)
         self._sleep(seconds)
+
+
+def test_a_cloud_that_is_silent_is_told_also_where_some_are_chosen(fleet: CommandLine) -> None:
+    for _ in range(4):
+        for _ in range(2):  # who there is, and the look
+            fleet.world.cloud.fail_next("servers", CloudUnavailable("503 Service Unavailable"))
+        fleet.world.clock.sleep(60)
+        assert fleet("monitor", "ali*").code == 2
+    assert titles(fleet) == ["[demo] CRITICAL: the whole fleet: cloud-silent"]
+
+
+def test_a_pass_by_hand_counts_in_a_watch_and_nobody_hears_twice(
+    fleet: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's passes are in the file, and the watch tells what they have not."""
+    clock, nap, naps = fleet.world.clock, fleet.world.clock.sleep, list[float]()
+
+    def sleep(seconds: float) -> None:
+        nap(seconds)
+        naps.append(seconds)
+        if len(naps) == 1:
+            assert run(["--state-dir", str(fleet.world.state), "monitor"], fleet.open) == 2
+        if len(naps) == 4:
+            raise KeyboardInterrupt
+
+    fleet.world.host("alice").gateway.stop()
+    monkeypatch.setattr(clock, "sleep", sleep)
+    fleet("monitor", "--watch", "60")
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: stopped"]
+
+
+def test_a_changed_firewall_is_a_warning_of_the_fleet_and_hides_nobody(fleet: CommandLine) -> None:
+    name = next(iter(fleet.world.cloud.walls))
+    fleet.world.cloud.change_wall(name, *fleet.world.cloud.walls[name].rules, "in tcp 1-65535 0.0.0.0/0")
+    fleet.world.host("alice").gateway.stop()
+    said = fleet("monitor")
+    assert (said.code, "firewall" in said.out) == (2, True), said
+    passes(fleet, 3)
+    assert sorted(titles(fleet)) == [
+        "[demo] CRITICAL: alice gives no answer: stopped", "[demo] WARNING: the whole fleet: drifted",
+    ]  # fmt: skip
+
+
+def test_who_is_well_for_a_year_is_not_forgotten(fleet: CommandLine) -> None:
+    for _ in range(3):
+        passes(fleet, 1)
+        fleet.world.clock.sleep(120 * 86400)
+    passes(fleet, 1)
+    assert fleet("history", "alice").code == 0
+
+
+def test_who_shall_not_answer_is_counted_neither_well_nor_ill(fleet: CommandLine) -> None:
+    fleet.world.change("alice", enabled=False)
+    assert fleet("apply", "alice", "--yes").code == 0
+    passes(fleet, 3)
+    uptimes = json.loads(fleet("history", "alice", "--json").out)["uptime"]
+    assert {(it["well"], it["ill"]) for it in uptimes.values() if it} == {(0, 0)}, uptimes
+
+
+def test_who_may_read_a_secret_is_no_outage(fleet: CommandLine) -> None:
+    host = fleet.world.host("alice")
+    host.files[files.MODEL_KEY_PATH] = replace(host.files[files.MODEL_KEY_PATH], mode="0644")
+    told = json.loads(fleet("monitor", "--json").out)["children"]["alice"]["troubles"]
+    assert [(it["cause"], it["level"]) for it in told] == [("secrets-exposed", "warning")]
 
 
 def test_history_says_how_it_was(fleet: CommandLine) -> None:

@@ -33,6 +33,8 @@ SILENT: Final[dict[str, Any]] = {
     "ready": None, "version": None, "channel_connected": None, "token_accepted": None, "anonymous_refused": None,
 }  # fmt: skip
 
+UNHEARD: Final[dict[str, Any]] = {"ready": True, "token_accepted": None, "channel_connected": None}
+
 Do = Callable[[FakeFleet], object]
 
 
@@ -156,6 +158,7 @@ FAULTS: Final = (
         "keeps ending", Cause.KEEPS_ENDING, "http", both(says(**SILENT, restarts=3), closer(up_for=20.0))
     ),
     Fault("hangs", Cause.GATEWAY_SILENT, "http", says(**SILENT)),
+    Fault("says nothing of itself under a true /readyz", Cause.ANSWER_UNKNOWN, "answer", says(**UNHEARD)),
     Fault("never ready", Cause.NOT_READY, "http", says(ready=False, failing=["database"])),
     Fault("old process", Cause.OLD_PROCESS, "http", says(version="2026.9.5")),
     Fault("refuses its own token", Cause.TOKEN_REFUSED, "token", says(token_accepted=False)),

@@ -96,6 +96,16 @@ def test_a_door_that_is_open_to_us_is_told_apart_from_one_behind_a_firewall(worl
     ]
 
 
+def test_an_answer_that_says_nothing_of_a_key_takes_no_refusal_back(world: FakeFleet) -> None:
+    kept, found = dict[str, SlowLook](), list[list[Cause]]()
+    for answer in ("401", "429", "404", "", "200"):
+        world.host("alice").models = answer
+        seen = passed(world, kept)
+        kept = {name: replace(it, asked_at=None) for name, it in seen.kept.items()}
+        found.append(causes(seen))
+    assert found == [[Cause.MODEL_KEY_REFUSED]] * 4 + [[]]
+
+
 def test_updates_are_told_when_they_have_waited_for_three_days(world: FakeFleet) -> None:
     world.host("bob").updates = 2
     kept, told = dict[str, SlowLook](), list[int]()

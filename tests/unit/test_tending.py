@@ -17,6 +17,8 @@ from reconciler.model import (
     AlertPlace,
     AlertSettings,
     Book,
+    Command,
+    Completed,
     DriftPolicy,
     Maintenance,
     Monitoring,
@@ -361,6 +363,47 @@ def test_passes_go_on_beside_what_is_mended(fleet: CommandLine, state: Path) -> 
     watch.passes(3)
     assert "alice: telegram-silent: well again" in watch.lines[1]
     assert titles(fleet) == ["[demo] CRITICAL: bob gives no answer: stopped"]
+
+
+def test_who_is_told_of_while_it_is_mended_is_told_of_again_with_what_was_tried(
+    fleet: CommandLine, state: Path
+) -> None:
+    watch = Watching(fleet, state)
+    fleet.world.host("alice").gateway.wrong = {"channel_connected": False}
+    watch.passes(5)
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: telegram-silent"]
+    watch.let_it_end()
+    watch.passes(1)
+    assert titles(fleet)[1:] == ["[demo] CRITICAL (still firing): alice gives no answer: telegram-silent"]
+    assert "by itself: channel, restart; " in fleet.world.teller.told[1][2]
+
+
+def test_what_nobody_wants_to_hear_of_is_mended_all_the_same(fleet: CommandLine) -> None:
+    fleet.world.change("alice", monitoring=replace(HELP, alert_on=("unreachable",)))
+    fleet.world.change("bob", monitoring=Monitoring(alert_on=("unreachable",), drift={"*": DriftPolicy.FIX}))
+    hang(fleet, "alice")
+    fleet.world.host("bob").files[files.SSHD_PATH].content = b"Port 23\n"
+    said = passes(fleet, 2)
+    assert ("alice: telegram-silent: well again" in said.err, "bob: put back: sshd" in said.err) == (True, True)
+    assert (passes(fleet, 3).code, titles(fleet)) == (0, [])
+
+
+def test_people_are_told_of_others_before_somebody_is_brought_back(fleet: CommandLine) -> None:
+    fleet.world.change("bob", monitoring=Monitoring(fire_after=2))
+    hang(fleet, "alice")
+    fleet.world.host("bob").gateway.stop()
+    passes(fleet, 1)
+    host, heard = fleet.world.host("alice"), list[str]()
+    run = host.run
+
+    def told_by_then(command: Command) -> Completed:
+        if command.name.startswith("restart"):
+            heard.extend(titles(fleet))
+        return run(command)
+
+    host.run = told_by_then  # type: ignore[method-assign]
+    passes(fleet, 1)
+    assert heard[0] == "[demo] CRITICAL: bob gives no answer: stopped"
 
 
 def test_a_round_that_takes_long_hides_no_outage(fleet: CommandLine, state: Path) -> None:

@@ -51,7 +51,9 @@ def waiting(updates: int, *, since: timedelta = timedelta(0), asked: timedelta =
 
 
 ALLOWING: Final = child(monitoring=Monitoring(open_ports=(9100,)))
+UNHEARD: Final = {"token_accepted": None, "channel_connected": None, "channel_activity": None}
 FAULTS: Final[list[tuple[Cause, Watched]]] = [
+    (Cause.ANSWER_UNKNOWN, watched(child(UNHEARD), examined={"up_for": STARTING + 1})),
     (Cause.DISK_LOW, watched(child(facts={"disk_free_mb": 499}))),
     (Cause.DISK_LOW, watched(examined={"disk_free_mb": 499})),
     (Cause.INODES_LOW, watched(examined={"inodes_free": 4999})),
@@ -84,6 +86,7 @@ FAULTS: Final[list[tuple[Cause, Watched]]] = [
 ]
 HARMLESS: Final[list[tuple[str, Watched]]] = [
     ("all is well", watched()),
+    ("a gateway that has just started and says nothing", watched(child(UNHEARD), examined={"up_for": STARTING - 1})),
     ("just enough room", watched(child(facts={"disk_free_mb": 500, "memory_free_mb": 150}))),
     ("just enough inodes", watched(examined={"inodes_free": 5000})),
     ("a load for a while", watched(examined={"load": 4.0})),
@@ -153,7 +156,7 @@ def test_an_outage_is_critical_and_what_keeps_nobody_from_an_answer_is_not() -> 
 def test_what_the_file_does_not_want_to_hear_is_not_told() -> None:
     wanted = Monitoring(alert_on=("unreachable",))
     it = watched(child({"channel_connected": False}, monitoring=wanted), examined={"reboot_due": True})
-    assert seen(it, Health.DEGRADED).troubles == ()
+    assert seen(it, Health.DEGRADED).muted == {ANSWERS, Cause.REBOOT_DUE}
     assert len(look_at(it)[2]) == 2  # and is shown all the same
 
 
