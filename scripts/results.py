@@ -1,10 +1,11 @@
-"""Writes tests/RESULTS.md: every case of the last full run, how it ended, its seconds, and of which commit.
+"""Writes tests/RESULTS.md: every case of the last full run of its part, how it ended, its seconds, and of which commit.
 
     scripts/results.py DIRECTORY [AGAIN...] RESULTS.md
 
 DIRECTORY holds pytest's JUnit files, and the commit in a file `commit`. A test with many parameters is one line with
 their number. A case that is in a file of the same name in AGAIN was run again: that counts, and is said.
-Exits 1 when a file is missing: half a report would look like a whole one.
+A part without a file stays in RESULTS.md as it is, with the commits that it has, or says that it was not run. Exits 1
+where no file is there.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ PARTS = (
     ("e2e.xml", "End to end, on real machines"),
     ("quick.xml", "Unit, contract, crash"),
     ("laws.xml", "Laws and mutants"),
-    ("kills.xml", "Kills of simulated machines; versions, sleep, drills and watched faults on real ones"),
+    ("kills.xml", "Kills of simulated machines"),
+    ("memories.xml", "Versions, sleep, drills and watched faults, on real machines"),
     ("matrices.xml", "Interrupted steps, the Host contract and faults, on real machines"),
 )
+MEASURED = "Measured"
 HEAD = """\
 # Results
 
-Written by `scripts/test --full`; do not edit. The figure is seconds of wall time, with all set-up that the case itself
-caused. A case with many inputs is one line: the number in parentheses says how many. "Again" is a case that had failed
-in the full run, or had not come to its end in it, and was run once more by itself. What cases have measured of the
-product itself comes first.
+Written by `scripts/test --full`; do not edit. Its parts may be of different runs: each case names its commit. The
+figure is seconds of wall time, with all set-up that the case itself caused. A case with many inputs is one line: the
+number in parentheses says how many. "Again" is a case that had failed in its run, or had not come to its end in it, and
+was run once more by itself. What cases have measured of the product itself comes first.
 """
 
 
@@ -60,15 +63,49 @@ class Run:
 
 
 def main(directories: Sequence[Path], target: Path) -> int:
-    missing = [name for name, _ in PARTS if not (directories[0] / name).is_file()]
-    if missing:
-        sys.stderr.write(f"no report {', '.join(missing)} in {directories[0]}: run scripts/test --full\n")
+    before = sections(target.read_text(encoding="utf-8")) if target.is_file() else {}
+    new = {name for name, _ in PARTS if (directories[0] / name).is_file()}
+    if not new:
+        sys.stderr.write(f"no report in {directories[0]}: run scripts/test --full\n")
         return 1
-    parts = [(title, runs_of(name, directories)) for name, title in PARTS]
-    tables = [table(title, cases_of(runs)) for title, runs in parts]
-    figures = [row for _, runs in parts for row in figures_of(runs)]
+    runs = {name: runs_of(name, directories) for name, _ in PARTS if name in new}
+    ran = {name_of(run.element) for part in runs.values() for run in part}
+    figures, tables = list[str](), list[str]()
+    for name, title in PARTS:
+        if name in new:
+            tables.append(table(title, cases_of(runs[name])))
+            figures += map(figure_row, figures_of(runs[name]))
+        else:
+            tables.append(kept_section(before.get(title, f"## {title}\n\nNot run yet.\n"), ran))
+            figures += kept_figures(before, tables[-1])
     target.write_text("\n".join([HEAD, measured(figures), *tables]), encoding="utf-8")
     return 0
+
+
+def sections(text: str) -> dict[str, str]:
+    """Of a report that is there, by title, each with its heading."""
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in text.split("\n## ")[1:]}
+
+
+def kept_section(section: str, ran: set[str]) -> str:
+    """Without the cases that another part has run now, and then without its sum."""
+    lines = section.splitlines()
+    left = [line for line in lines if not (line.startswith("| `") and line.split("`")[1] in ran)]
+    if len(left) < len(lines):
+        left = [line for line in left if not line.endswith(" s.")]
+    return "\n".join(left).rstrip() + "\n"
+
+
+def kept_figures(before: dict[str, str], section: str) -> list[str]:
+    """What the cases of this section have measured, as it stands there."""
+    cases = {line.split("`")[1] for line in section.splitlines() if line.startswith("| `")}
+    rows = before.get(MEASURED, "").splitlines()
+    return [row for row in rows if row.count("`") >= 2 and row.split("`")[-2] in cases]
+
+
+def figure_row(figure: tuple[str, str, str]) -> str:
+    case, what, value = figure
+    return f"| {what} | {value} | `{case}` |"
 
 
 def runs_of(name: str, directories: Sequence[Path]) -> list[Run]:
@@ -113,9 +150,8 @@ def name_of(element: ElementTree.Element) -> str:
     return f"{element.get('classname', '')}::{element.get('name', '').partition('[')[0]}".removeprefix("tests.")
 
 
-def measured(figures: Iterable[tuple[str, str, str]]) -> str:
-    rows = [f"| {what} | {figure} | `{case}` |" for case, what, figure in figures]
-    return "\n".join(["## Measured", "", "| What | Figure | Case |", "| --- | --- | --- |", *rows, ""])
+def measured(rows: Iterable[str]) -> str:
+    return "\n".join([f"## {MEASURED}", "", "| What | Figure | Case |", "| --- | --- | --- |", *rows, ""])
 
 
 def table(title: str, cases: Iterable[Case]) -> str:
