@@ -71,16 +71,17 @@ def _rewritten(path: Path, data: bytes) -> Iterator[Path]:
 @contextlib.contextmanager
 def _written(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     """The data in a file beside `path`, which is gone afterwards unless it got another name."""
-    fresh = None
+    fresh, is_written = None, False
     try:
         fresh, descriptor = _fresh(path, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        is_written = True
         yield fresh
     except OSError as error:
-        if fresh is None or error.filename in (None, str(fresh)):
+        if not is_written or error.filename == str(fresh):
             error.filename, error.filename2 = str(path), None  # not the name that it had while it was written
         raise
     finally:

@@ -18,7 +18,6 @@ from reconciler.errors import UsageProblem
 from reconciler.selection import Selection
 
 if TYPE_CHECKING:
-    from reconciler.api import FleetClient
     from reconciler.metrics import Metrics
 
 LEAST = 10  # seconds from pass to pass
@@ -95,7 +94,6 @@ def monitor(
     _refuse_what_does_not_go(every, listen)
     client = open_client(settings, only_looks=True)
     if every is not None:
-        _say_who_mends(client)
         client.stay_connected()
     metrics = _metrics(client.fleet.name, listen) if metrics_file or listen else None
     wishes = Wishes(quiet=quiet, verbose=verbose, as_json=as_json, tells=not no_alerts, mends=not only_look)
@@ -143,16 +141,6 @@ def history(settings: Settings, child: str, most: int, as_json: bool) -> int:
     else:
         show_lines([*turn_lines(turns), *uptime_lines(uptimes)], settings)
     return 0
-
-
-def _say_who_mends(client: FleetClient) -> None:
-    """Where the file would let a pass mend something, and this one has a probe key."""
-    wanted = (spec.monitoring for spec in client.fleet.children.values())
-    if client.has_probe_key and any(it.resuscitate is not None or it.acts_on_drift for it in wanted):
-        said = (
-            "This is a probe key, so it only looks: what the fleet file lets a pass mend, one with the fleet key mends."
-        )
-        click.echo(said, err=True)
 
 
 def _refuse_what_does_not_go(every: int | None, listen: tuple[str, int] | None) -> None:

@@ -61,7 +61,8 @@ class Passes:
         found = self._client.watch(self._names, self._state.slow, remembers=self.remembers)
         may_mend = self._wishes.mends and not self._client.has_probe_key
         if not may_mend:
-            lines = self._heed(found)
+            left = self._left_to_others(found)
+            lines = [*self._heed(found), *left]
             self._show(found)
         elif self._mender is not None:
             found, lines = self._beside(found)
@@ -108,6 +109,12 @@ class Passes:
         seen, state = () if is_late else (row.seen for row in found.rows), self._state
         self._history.remember(found.at, seen, found.everyone, state.book, state.slow, state.waiting, self.interval)
         return [*told, *problems]
+
+    def _left_to_others(self, found: Pass) -> list[str]:
+        """Whom the file would let a pass mend, and this one has a probe key."""
+        if not self._wishes.mends or not (due := self._client.to_tend(found, self._state.book)):
+            return []
+        return [f"this is a probe key, so it only looks: a pass with the fleet key mends {', '.join(sorted(due))}"]
 
     def _beside(self, found: Pass) -> tuple[Pass, list[str]]:
         """The pass as it counts beside what a watch is mending, and what was done."""
