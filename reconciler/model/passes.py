@@ -14,7 +14,6 @@ from reconciler.model.diagnosis import Diagnosis, SlowLook
 from reconciler.model.level import Level
 
 PAGE: Final = 50  # servers of one answer of the cloud
-CATALOGUE: Final = 4  # requests: types, locations, images, prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +129,8 @@ class Pass:
 
     @property
     def requests(self) -> int:
-        """About how many of the cloud's API it took: servers by pages, firewalls, the catalogue, and single names."""
-        return ceil(max(1, len(self.rows)) / PAGE) + 1 + CATALOGUE + self.looked_up
+        """About how many of the cloud's API it took: servers by pages, firewalls, and single names."""
+        return ceil(max(1, len(self.rows)) / PAGE) + 1 + self.looked_up
 
     @property
     def is_blind(self) -> bool:

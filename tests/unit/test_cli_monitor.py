@@ -15,7 +15,7 @@ from reconciler.errors import CloudUnavailable, HostTimedOut
 from reconciler.history import History
 from reconciler.managed import files
 from reconciler.model import AlertPlace, AlertSettings, Level, Maintenance, Monitoring, Pass, SecretRef
-from reconciler.monitor import begin, wait_for
+from reconciler.monitor import begin, pause, wait_for
 from tests.extent import FULL
 from tests.fakes.clock import FakeClock
 from tests.fakes.command_line import CommandLine
@@ -434,6 +434,17 @@ def test_a_test_and_a_preview(fleet: CommandLine) -> None:
     assert titles(fleet) == []
     fleet.changes["alerts"] = AlertSettings()
     assert fleet("alert", "test").code == 64
+
+
+@pytest.mark.parametrize(
+    ("rows", "asleep", "every", "expected"),
+    [(3, 0, 10, 10), (60, 0, 10, 15), (1000, 0, 60, 75), (1000, 0, 300, 300), (60, 50, 60, 171)],
+)
+def test_passes_take_a_third_of_the_requests(rows: int, asleep: int, every: int, expected: float) -> None:
+    found = Pass(FakeClock().now(), 0.0, rows=(None,) * rows, looked_up=asleep)  # type: ignore[arg-type]
+    seconds = pause(found, every)
+    in_an_hour = 3600 / seconds * found.requests + 4 * min(3600 / seconds, 120)
+    assert (seconds, in_an_hour <= 1201) == (pytest.approx(expected), True)
 
 
 def test_large_fleets_are_looked_at_less_often_than_is_asked_for(state: Path) -> None:

@@ -28,11 +28,12 @@ children:
 """
 ALICE = "  alice:\n    bot: {token: env:A}\n"
 
-# A fixed piece of work takes this many seconds of CPU where these bounds were set. Neighbours on the same cores make
-# every second of CPU do less, so each process also says how long that work took it.
-STANDARD_WORK = 0.3
+# Two fixed pieces of work, one that computes and one that asks for memory, take these many seconds of CPU where these
+# bounds were set. Neighbours on the same cores and the same memory make every second of CPU do less, so each process
+# also says how long those took it.
+STANDARD_WORK, STANDARD_MEMORY = 0.3, 0.45
 
-# Ends with the seconds of CPU and the megabytes that it took, and the seconds of the fixed piece of work.
+# Ends with the seconds of CPU and the megabytes that it took, and the seconds of the fixed pieces of work.
 LOAD = """\
 import resource, sys, time
 from pathlib import Path
@@ -47,7 +48,9 @@ used = resource.getrusage(resource.RUSAGE_SELF)
 started, words = time.process_time(), {}
 for number in range(1_000_000):
     words[number % 1000] = str(number)
-print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, time.process_time() - started)
+work, started = time.process_time() - started, time.process_time()
+kept = {number: [number, (number, str(number))] for number in range(200_000)}
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, work, time.process_time() - started)
 """
 
 
@@ -282,5 +285,5 @@ def loaded(file: Path) -> tuple[str, float, float]:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE)),
     )
     *said, used = done.stdout.splitlines()
-    seconds, megabytes, work = (float(number) for number in used.split())
-    return "\n".join(said), seconds * min(1.0, STANDARD_WORK / work), megabytes
+    seconds, megabytes, work, memory = (float(number) for number in used.split())
+    return "\n".join(said), seconds * min(1.0, STANDARD_WORK / work, STANDARD_MEMORY / memory), megabytes
