@@ -147,6 +147,16 @@ def test_who_wants_none_of_before_sees_what_comes_alone(fleet: CommandLine) -> N
         assert [it.text for activity in next(looks) for it in activity.messages] == ["now"]
 
 
+def test_who_follows_a_host_whose_clock_is_behind_sees_its_first_message(fleet: CommandLine) -> None:
+    client = fleet.world.client()
+    with client.lines(kept=True) as lines:
+        looks = client.activities(["alice"], lines, 10, texts=True, every=2.0)
+        assert [it for activity in next(looks) for it in activity.messages] == []
+        says(host(fleet), "the first of all", ago=300)
+        assert [it.text for activity in next(looks) for it in activity.messages] == ["the first of all"]
+        assert [it for activity in next(looks) for it in activity.messages] == []
+
+
 def test_who_follows_sees_each_message_once(fleet: CommandLine) -> None:
     says(host(fleet), "before", ago=5)
     client = fleet.world.client()

@@ -51,6 +51,18 @@ def test_a_copy_that_a_drill_has_found_damaged_pushes_out_no_good_one(fleet: Com
     assert world.host("alice").gateway.memory == ["DOG"]
 
 
+def test_which_backups_were_removed_and_by_whom_is_in_the_journal(fleet: CommandLine) -> None:
+    for _ in range(3):
+        fleet("backup", "create", "alice")
+        fleet.world.clock.sleep(3600)
+    there = stems(fleet)
+    fleet.world.change("alice", backup=replace(fleet.world.specs["alice"].backup, keep=1))
+    assert fleet("backup", "prune", "alice").code == 0
+    noted = [it.fields for it in fleet.world.events() if it.event == "backup-removed"]
+    assert {it["backup"] for it in noted} == set(there) - set(stems(fleet)) != set()
+    assert all(it["by"] for it in noted)
+
+
 def test_what_was_restored_on_a_higher_version_stays_there(fleet: CommandLine) -> None:
     """The next apply went down to an older state, and out of the gateway went what had been restored."""
     world = fleet.world

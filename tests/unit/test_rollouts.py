@@ -360,6 +360,7 @@ def test_a_quarantine_that_could_not_be_noted_is_known_by_what_hosts_hold(world:
     world.apply()
     assert versions(world) == [OLD, OLD, OLD]
     assert world.client().clear_quarantine(NEW) is True
+    assert [it.fields["version"] for it in world.events() if it.event == "quarantine-cleared"] == [NEW]
     assert [*world.client().quarantined()] == []
     world.apply()
     assert versions(world) == [OLD, NEW, NEW]
