@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.changes import consent, has_errors, refuse_to_end, run_plan, show_plan
+from reconciler.cli.changes import (
+    consent,
+    has_errors,
+    json_option,
+    refuse_questions,
+    refuse_to_end,
+    run_plan,
+    show_plan,
+    show_refused,
+)
 from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Commands, Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
@@ -126,24 +135,34 @@ def prune(settings: Settings, selection: Selection) -> int:
 @click.option("--to", "other", metavar="OTHER", help="Another child, which gets the memory of CHILD.")
 @with_consent("Restore")
 @identity_option
+@json_option
 @with_settings
 def restore(
-    settings: Settings, child: str, backup_id: str | None, other: str | None, yes: bool, identity: Path | None
+    settings: Settings,
+    child: str,
+    backup_id: str | None,
+    other: str | None,
+    yes: bool,
+    identity: Path | None,
+    as_json: bool,
 ) -> int:
     """Put a backup back: the memory of then, with the version of then. The next apply goes on from there.
 
     What the gateway remembers now is kept on its host as a checkpoint. A child that has no server gets one, and the
     memory before it starts there. Keys and secrets are none of a backup: the child has its own.
     """
-    client, key = open_client(settings), identity_of(identity)
+    refuse_questions(yes=yes, as_json=as_json)
+    client, key = open_client(settings, beside=as_json), identity_of(identity)
     name = _single(client.select(Selection((other or child,))), other or child)
     source = child if other else name  # who gave it may be in the file no more
     keeper = client.keeper()
     with whoever_reads() as output, client.lock("fleet restore"):
         found = keeper.find(source, backup_id)
         planned = client.plan_restore(name, found, key)
-        show_plan(settings, planned)
+        if not as_json:
+            show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
+            show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was changed", "mend what is said above")
         refuse_to_end(planned)
         consent(f"Put the backup {found.id} of {source} into {name}?", yes, output)
@@ -151,7 +170,7 @@ def restore(
             client.begin_waking(planned)  # it has no server yet
         else:
             keeper.send(name, source, found, key)
-        return run_plan(client, planned, settings)
+        return run_plan(client, planned, settings, as_json=as_json)
 
 
 @click.command()

@@ -163,7 +163,7 @@ def destroy(
         if not as_json:
             show_plan(settings, planned)
         if has_errors(planned):
-            _show_refused(settings, planned, as_json=as_json)
+            show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was destroyed", "leave out the children named above, or mend what is said there")
         consent("Delete these servers for good?", yes, output)
         return run_plan(client, planned, settings, as_json=as_json)
@@ -193,7 +193,7 @@ def has_errors(planned: Planned) -> bool:
     return any(found.severity in ("error", "refused") for found in planned.plan.diagnostics)
 
 
-def _show_refused(settings: Settings, planned: Planned, *, as_json: bool) -> None:
+def show_refused(settings: Settings, planned: Planned, *, as_json: bool) -> None:
     """For machines, the plan of which the refusal speaks: people have seen it."""
     if as_json:
         show_end(settings, planned, [], as_json=True)
@@ -203,7 +203,7 @@ def _refuse_what_is_refused(settings: Settings, planned: Planned, *, as_json: bo
     """What policy forbids as a whole, and what protection leaves nothing of; said again where scripts read it."""
     refused = [found for found in planned.plan.diagnostics if found.severity == "refused"]
     if planned.plan.is_refused or (refused and planned.plan.is_empty):
-        _show_refused(settings, planned, as_json=as_json)
+        show_refused(settings, planned, as_json=as_json)
         raise Refused(f"refused, and nothing was changed: {refused[0].summary}", refused[0].detail)
 
 
@@ -212,7 +212,7 @@ def _refuse_more_than(
 ) -> None:
     objections = client.objections(agreed, planned)
     if objections:
-        _show_refused(settings, planned, as_json=as_json)
+        show_refused(settings, planned, as_json=as_json)
         raise Refused(
             "the plan is no longer the one in the plan file, so nothing was changed",
             "\n".join([*objections, "look at the plan above and make a new file: fleet plan --out FILE"]),

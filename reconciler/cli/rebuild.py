@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from reconciler.cli.backup import identity_of, identity_option
-from reconciler.cli.changes import consent, has_errors, refuse_to_end, run_plan, show_plan
+from reconciler.cli.changes import (
+    consent,
+    has_errors,
+    json_option,
+    refuse_questions,
+    refuse_to_end,
+    run_plan,
+    show_plan,
+    show_refused,
+)
 from reconciler.cli.client import declared_of, named_children, open_client
 from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import whoever_reads
@@ -27,9 +36,15 @@ from reconciler.selection import Selection
 )
 @with_consent("Rebuild")
 @identity_option
+@json_option
 @with_settings
 def rebuild(
-    settings: Settings, selection: Selection, no_backup: tuple[str, ...], yes: bool, identity: Path | None
+    settings: Settings,
+    selection: Selection,
+    no_backup: tuple[str, ...],
+    yes: bool,
+    identity: Path | None,
+    as_json: bool,
 ) -> int:
     """Give children a new server, with their memory: fleet rebuild alice. The old one goes when the new one is proven.
 
@@ -37,7 +52,8 @@ def rebuild(
     changes, also where the file says nothing new.
     """
     refuse_empty(selection, "rebuild")
-    client = open_client(settings)
+    refuse_questions(yes=yes, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     with whoever_reads() as output, client.lock("fleet rebuild"):
         names, without_copy = declared_of(client, selection), named_children(client, no_backup, "--no-backup")
         if spared := sorted(without_copy - set(names)):
@@ -45,9 +61,11 @@ def rebuild(
                 f"--no-backup {spared[0]}: {spared[0]} is not among those that are rebuilt", "name it there as well"
             )
         planned = client.plan_rebuild(names, without_copy, identity_of(identity))
-        show_plan(settings, planned)
+        if not as_json:
+            show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
+            show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was rebuilt", "leave out the children named above, or mend what is said there")
         refuse_to_end(planned)
         consent("Give them new servers?", yes, output)
-        return run_plan(client, planned, settings, client.fleet.rollout.max_parallel)
+        return run_plan(client, planned, settings, client.fleet.rollout.max_parallel, as_json=as_json)

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from reconciler.cli.backup import identity_of, identity_option
-from reconciler.cli.changes import consent, follow_moves, has_errors, refuse_to_end, run_plan, show_plan
+from reconciler.cli.changes import (
+    consent,
+    follow_moves,
+    has_errors,
+    json_option,
+    refuse_questions,
+    refuse_to_end,
+    run_plan,
+    show_end,
+    show_plan,
+    show_refused,
+)
 from reconciler.cli.client import open_client
 from reconciler.cli.options import Settings, with_consent, with_settings
 from reconciler.cli.output import LastingOutput, whoever_reads
@@ -34,25 +45,30 @@ _PARTLY: Final = 3
 @click.command()
 @with_selection(NONE_IS_REFUSED)
 @with_consent("Put to sleep")
+@json_option
 @with_settings
-def hibernate(settings: Settings, selection: Selection, yes: bool) -> int:
+def hibernate(settings: Settings, selection: Selection, yes: bool, as_json: bool) -> int:
     """Keep the memory of children, and delete their servers: then they cost nothing. `fleet wake` brings them back.
 
     A server that is switched off (`enabled: false`) goes on costing its full price.
     """
     refuse_empty(selection, "put to sleep")
-    client = open_client(settings)
+    refuse_questions(yes=yes, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     with whoever_reads() as output, client.lock("fleet hibernate"):
         planned = client.plan_hibernation(client.select(selection))
-        show_plan(settings, planned)
+        if not as_json:
+            show_plan(settings, planned)
         if has_errors(planned):
+            show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was changed", "leave out the children named above, or mend what is said there")
         if planned.plan.is_empty:
+            show_end(settings, planned, [], as_json=as_json)
             return 0
         refuse_to_end(planned, but=(Kind.HIBERNATE,))
         consent("Put them to sleep?", yes, output)
-        follow_moves(client, planned)
-        return run_plan(client, planned, settings)
+        follow_moves(client, planned, beside=as_json)
+        return run_plan(client, planned, settings, as_json=as_json)
 
 
 def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from reconciler.cli.changes import consent, has_errors, refuse_to_end, run_plan, show_plan
+from reconciler.cli.changes import (
+    consent,
+    has_errors,
+    json_option,
+    refuse_questions,
+    refuse_to_end,
+    run_plan,
+    show_plan,
+    show_refused,
+)
 from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Commands, Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
@@ -17,25 +26,29 @@ from reconciler.selection import Selection
 @with_selection(NONE_IS_REFUSED)
 @click.option("--to", metavar="CHECKPOINT", help="Its id, as `fleet checkpoints` shows it.  [default: the newest]")
 @with_consent("Go back")
+@json_option
 @with_settings
-def rollback(settings: Settings, selection: Selection, to: str | None, yes: bool) -> int:
+def rollback(settings: Settings, selection: Selection, to: str | None, yes: bool, as_json: bool) -> int:
     """Bring children back to a checkpoint: the version of then, with the memory of then.
 
     What came since is kept on the host. The version in the file is held back until: fleet apply --retry CHILD.
     """
     refuse_empty(selection, "roll back")
-    client = open_client(settings)
+    refuse_questions(yes=yes, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     names = client.select(selection)
     if to is not None and len(names) > 1:
         raise UsageProblem(f"--to names a checkpoint of one child, and {len(names)} are meant", "name one child")
     with whoever_reads() as output, client.lock("fleet rollback"):
         planned = client.plan_rollback(names, to)
-        show_plan(settings, planned)
+        if not as_json:
+            show_plan(settings, planned)
         if has_errors(planned) or planned.plan.is_empty:
+            show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was changed", "mend what is said above, or leave that child out")
         refuse_to_end(planned)
         consent("Go back?", yes, output)
-        return run_plan(client, planned, settings)
+        return run_plan(client, planned, settings, as_json=as_json)
 
 
 @click.command()

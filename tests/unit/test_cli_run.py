@@ -197,7 +197,9 @@ def test_for_machines_nothing_to_do_is_said_too(fleet: CommandLine) -> None:
     assert "no answer" in ended[1][2]
 
 
-@pytest.mark.parametrize("verb", ["restart", "start", "stop", "reboot", "apply", "destroy"])
+@pytest.mark.parametrize(
+    "verb", ["restart", "start", "stop", "reboot", "apply", "destroy", "rollback", "restore", "hibernate", "rebuild"]
+)
 def test_for_machines_nobody_is_asked(fleet: CommandLine, verb: str) -> None:
     said = fleet(verb, "alice", "--json")
     assert (said.code, said.out, "give --yes with it" in said.err) == (64, "", True)
@@ -212,3 +214,22 @@ def test_an_apply_and_a_destroy_are_one_object_too(fleet: CommandLine) -> None:
     found = json.loads(fleet("destroy", "alice", "--yes", "--json").out)
     assert [(it["child"], it["kind"]) for it in found["outcomes"]] == [("alice", "destroy")]
     assert json.loads(fleet("destroy", "alice", "--yes", "--json").out)["outcomes"] == []
+
+
+def test_whatever_brings_a_child_elsewhere_is_one_object_too(fleet: CommandLine) -> None:
+    assert fleet("backup", "create", "alice").code == 0
+    for verb, kind in (("restore", "update"), ("rebuild", "replace"), ("hibernate", "hibernate")):
+        said = fleet(verb, "alice", "--yes", "--json")
+        found = json.loads(said.out)
+        assert [(it["child"], it["kind"], it["done"]) for it in found["outcomes"]] == [("alice", kind, True)], said
+    assert json.loads(fleet("hibernate", "alice", "--yes", "--json").out)["outcomes"] == []
+
+
+def test_a_refusal_goes_with_the_plan_that_it_speaks_of(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("alice").id] = HostTimedOut("no answer")
+    for verb in ("destroy", "hibernate", "rebuild"):
+        said = fleet(verb, "alice", "--yes", "--json")
+        assert said.code == 4, said
+        told = json.loads(said.out)
+        assert [it["severity"] for it in told["plan"]["diagnostics"] if it["address"] == "alice"], verb
+        assert told["outcomes"] == []
