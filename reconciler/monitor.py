@@ -1,65 +1,49 @@
-"""The drift-and-health pass: the same look and the same planner as an apply's, then what is wrong, and whom it wakes.
+"""The drift-and-health pass: the same look and the same planner as an apply's, and what is wrong.
 
-One listing of the cloud and one SSH trip for each child. It resolves no secret but the addresses of those it tells, and
-changes nothing.
+One listing of the cloud and one SSH trip for each child. It resolves no secret and changes nothing; heeding.py tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from reconciler import keys
-from reconciler.alerting import advance
 from reconciler.checks import judge
 from reconciler.diagnosis import Case
 from reconciler.errors import CloudError, FleetError
-from reconciler.history import History
 from reconciler.keeper import Keeper
 from reconciler.maintenance import running
 from reconciler.model import (
     ANSWERS,
-    WARNING,
-    AlertRules,
-    Book,
     Cause,
     Child,
     Diagnosis,
     Finding,
     Fleet,
     Level,
-    Monitoring,
-    Notice,
     Pass,
     PlanOptions,
     Row,
     Server,
-    Sighting,
     Silence,
     SlowLook,
     Sync,
     Trouble,
-    Undelivered,
 )
 from reconciler.observe import LOOK_UPS, Observation, observe
 from reconciler.planner import plan
-from reconciler.ports import Clock, Host, OnEach, Ports, Teller
+from reconciler.ports import Host, OnEach, Ports
 from reconciler.reaching import Lines
 from reconciler.redaction import without_secrets
-from reconciler.render.alerts import notice_text
 from reconciler.slowly import FLEET, Manner, look_at_node, look_slowly, with_slow
 from reconciler.steps.comparison import differences
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
-from reconciler.telling import tell_all
 from reconciler.watching import Watched, look_at, sighting_of
 from reconciler.watching.measures import measures_of
 
-SECONDS_PER_REQUEST: Final = 3.0  # a third of the 3,600 an hour that Hetzner allows
-CATALOGUE: Final = 4  # requests more for types, locations, images and prices
-CATALOGUE_KEPT: Final = 30.0  # seconds, in which passes share one
-JITTER: Final = 0.2
 LONGEST: Final = 300  # characters of what is said of one thing
 SHOWN: Final = 5  # paths
 # With fewer silent hosts than this nobody blames the own network.
@@ -72,61 +56,6 @@ _MENDS_OF_PROBE: Final = {
     "fleet key is; else look there: fleet ssh {name}",
 }
 _ALL_KEYS: Final = frozenset[str]({ANSWERS, *Cause})
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is remembered from pass to pass."""
-
-    book: Book
-    slow: Mapping[str, SlowLook]
-    waiting: tuple[Undelivered, ...] = ()  # what some place has not taken yet
-
-    @property
-    def since(self) -> dict[tuple[str, str], datetime]:
-        """By child and key, since when a trouble lasts."""
-        return {key: it.since for key, it in self.book.states.items() if it.failures > 0}
-
-
-def begin(history: History) -> State:
-    """What the pass before has left. Raises StateError."""
-    return State(*history.remembered())
-
-
-def wait_for(clock: Clock, every: float, found: Pass) -> None:
-    """Until the next pass: not quite regularly, and so that passes take at most a third of what the cloud allows."""
-    spread = (int(clock.token()[:4], 16) / 0xFFFF - 0.5) * JITTER
-    clock.sleep(max(1.0, pause(found, every) * (1 + spread) - found.seconds))
-
-
-def pause(found: Pass, every: float) -> float:
-    """Seconds from the begin of a pass to that of the next, so that they take a third of what the cloud allows."""
-    least, catalogue = found.requests * SECONDS_PER_REQUEST, CATALOGUE * SECONDS_PER_REQUEST
-    return max(every, min(least + catalogue, least / (1 - catalogue / CATALOGUE_KEPT)))
-
-
-def heed(
-    found: Pass, before: State, fleet: Fleet, teller: Teller, *, remembers: bool, is_silent: bool, is_late: bool = False
-) -> tuple[list[str], State, list[str]]:
-    """People are told what this pass comes to: what was said, what is remembered then, and what went wrong with it.
-
-    What a place does not take waits for the next pass. `is_late`: it is about some children of a pass that was heeded.
-    """
-    book, notices = told(found, before.book, fleet, remembers=remembers, tells=not is_silent, is_late=is_late)
-    if is_silent:
-        return [], State(book, found.kept, before.waiting), []
-    problems, waiting = tell_all(fleet, notices, before.waiting, teller, found.at)
-    pings = fleet.alerts.ping is not None and not found.is_blind and not is_late
-    if pings and fleet.alerts.ping is not None and (problem := teller.ping(fleet.alerts.ping)):
-        problems.append(f"the dead man's switch could not be told that all goes on: {problem}")
-    said = [notice_text(fleet.name, notice, found.at)[0] for notice in notices]
-    return said, State(book, found.kept, waiting), problems
-
-
-def preview_of(found: Pass, fleet: Fleet) -> list[tuple[str, str]]:
-    """Title and body of all that would be said, if nothing had been said yet. Pure."""
-    _, notices = told(found, Book(), fleet, remembers=False)
-    return [notice_text(fleet.name, notice, found.at) for notice in notices]
 
 
 def look(
@@ -169,31 +98,6 @@ def look(
         {**kept, **slow},
         looked_up=min(LOOK_UPS, sum(child.server is None for child in children.values())),
     )
-
-
-def told(
-    found: Pass, book: Book, fleet: Fleet, *, remembers: bool = True, tells: bool = True, is_late: bool = False
-) -> tuple[Book, tuple[Notice, ...]]:
-    """What is remembered after this pass, and what is to be said; nothing where nobody `tells`. Pure.
-
-    Where nothing `remembers`, each pass is the first: then what is wrong is told at once.
-    """
-    sightings = [row.sighting for row in found.rows]
-    given_up = {row.child for row in found.rows if row.is_given_up}
-    sightings += [] if is_late else [Sighting("", troubles=found.fleet)]
-
-    def rules_of(name: str) -> AlertRules:
-        spec = fleet.children.get(name)
-        wanted = spec.monitoring if spec is not None else Monitoring()
-        return AlertRules(
-            fire_after=wanted.fire_after if remembers and name not in given_up else 1,
-            clear_after=wanted.clear_after if remembers else 1,
-            repeat=fleet.alerts.repeat,
-            levels=frozenset(Level) if WARNING in wanted.alert_on else frozenset({Level.CRITICAL}),
-            group_from=fleet.alerts.group_from,
-        )
-
-    return advance(book, sightings, found.everyone, rules_of, found.quiets, found.at, tells=tells)
 
 
 def _rows(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler import keys, monitor
+from reconciler import heeding, keys, monitor
 from reconciler.kept import KeptDialer, room_for_lines
 from reconciler.model import Event, Fleet, Json, Level, Pass, Quiet, SecretRef, SlowLook
 from reconciler.planning import Planning
@@ -44,11 +44,11 @@ class Overseeing(Planning):
         return monitor.look(self.fleet, self._looking, names, kept, remembers=remembers)
 
     def heed(
-        self, found: Pass, before: monitor.State, *, remembers: bool, is_silent: bool, is_late: bool = False
-    ) -> tuple[list[str], monitor.State, list[str]]:
-        """People are told what a pass comes to; see `monitor.heed`."""
+        self, found: Pass, before: heeding.State, *, remembers: bool, is_silent: bool, is_late: bool = False
+    ) -> tuple[list[str], heeding.State, list[str]]:
+        """People are told what a pass comes to; see `heeding.heed`."""
         teller = self._ports.teller
-        return monitor.heed(
+        return heeding.heed(
             found, before, self.fleet, teller, remembers=remembers, is_silent=is_silent, is_late=is_late
         )
 

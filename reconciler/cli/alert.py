@@ -55,7 +55,7 @@ def test(settings: Settings) -> int:
 @with_settings
 def preview(settings: Settings) -> int:
     """Look once, and show what would be said of it if this was the last of the passes that it takes. Tells nobody."""
-    from reconciler.monitor import preview_of
+    from reconciler.heeding import preview_of
 
     client = open_client(settings, only_looks=True)
     _, slow, _ = open_history(settings).remembered()

@@ -89,7 +89,7 @@ def monitor(
     told when it was seen in some passes on end (`monitoring: {fire_after: 3}`), once, and once more when it
     is over. Exit code 2: something is wrong; 0: nothing is. With --watch it ends with Ctrl-C.
     """
-    from reconciler.monitor import wait_for
+    from reconciler.heeding import wait_for
 
     _refuse_what_does_not_go(every, listen)
     client = open_client(settings, only_looks=True)

@@ -39,8 +39,8 @@ class Passes:
     def __init__(
         self, settings: Settings, selection: Selection, client: FleetClient, wishes: Wishes, *, is_watch: bool
     ) -> None:
+        from reconciler.heeding import begin
         from reconciler.mending import Mender
-        from reconciler.monitor import begin
 
         self._settings, self._selection, self._client, self._wishes = settings, selection, client, wishes
         self._history = open_history(settings)
@@ -79,7 +79,7 @@ class Passes:
 
     def follow_the_file(self) -> None:
         """What the file says by now, and what others have seen meanwhile: a pass by hand counts like one of these."""
-        from reconciler.monitor import begin
+        from reconciler.heeding import begin
 
         self._client = self._as_the_file_is_now()
         self._names = self._chosen(self._names)

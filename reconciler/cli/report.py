@@ -34,7 +34,7 @@ def report(settings: Settings, path: Path) -> int:
     what the servers cost, and what was changed outside. The page needs nothing beside it, holds no secret and asks no
     other place for anything. Exit code 2: something is wrong.
     """
-    from reconciler.monitor import begin
+    from reconciler.heeding import begin
     from reconciler.render.report import SPANS, WEEK, Past, known, report_html
     from reconciler.wholefile import replace
 

@@ -26,9 +26,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.api import FleetClient
 from reconciler.errors import FleetError
+from reconciler.heeding import begin, pause
 from reconciler.history import History
 from reconciler.model import ChildLog, LogRequest, Pass, Secret, Server, SlowLook
-from reconciler.monitor import begin, pause
 from reconciler.render.dashboard import Filters, child_page, fleet_page, log_part, table, words_page
 from reconciler.render.journal import is_about
 from reconciler.render.report import SPANS, WEEK, Past, known, style

@@ -12,10 +12,10 @@ import pytest
 
 from reconciler.cli.main import run
 from reconciler.errors import CloudUnavailable, HostTimedOut
+from reconciler.heeding import begin, pause, wait_for
 from reconciler.history import History
 from reconciler.managed import files
 from reconciler.model import AlertPlace, AlertSettings, Level, Maintenance, Monitoring, Pass, SecretRef
-from reconciler.monitor import begin, pause, wait_for
 from tests.extent import FULL
 from tests.fakes.clock import FakeClock
 from tests.fakes.command_line import CommandLine

@@ -17,10 +17,10 @@ import pytest
 from reconciler import keys
 from reconciler.api import FleetClient
 from reconciler.errors import CommandFailed, HostRefused, HostTimedOut
+from reconciler.heeding import State, begin
 from reconciler.history import History
 from reconciler.managed import files
 from reconciler.model import AlertPlace, AlertSettings, Cause, SecretRef, ServerStatus
-from reconciler.monitor import State, begin
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeFile, FakeHost
 from tests.fakes.worlds import FLEET_KEY

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import CloudUnavailable, HostTimedOut
+from reconciler.heeding import begin
 from reconciler.history import History
 from reconciler.managed import files
 from reconciler.mending import Mender
@@ -27,7 +28,6 @@ from reconciler.model import (
     SecretRef,
     SelfHelp,
 )
-from reconciler.monitor import begin
 from reconciler.tending import Tended
 from tests.fakes.command_line import CommandLine, Said
 from tests.fakes.fleets import FakeFleet
