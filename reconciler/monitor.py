@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler import keys
@@ -46,6 +46,7 @@ from reconciler.watching.measures import measures_of
 
 LONGEST: Final = 300  # characters of what is said of one thing
 SHOWN: Final = 5  # paths
+FIRST_APPLY: Final = timedelta(minutes=30)  # of a server's life: what is not finished by then, nobody is at any more
 # With fewer silent hosts than this nobody blames the own network.
 _OWN_FROM: Final = 3
 # What a diagnosis names is for who has the fleet key.
@@ -119,8 +120,6 @@ def _rows(
         diagnosis, findings, troubles = _plain(*look_at(it))
         if keys.is_probe_key(ports.fleet_key):
             troubles = tuple(replace(one, mend=_mend_of_probe(one)) for one in troubles)
-        window = running(it.limits.maintenance, now)
-        excuse = f"maintenance: {window.cron}" if window else ""
         sync = planned.sync.get(name, Sync.UNKNOWN)
         yield Row(
             name,
@@ -129,11 +128,20 @@ def _rows(
             diagnosis,
             findings,
             troubles,
-            sighting_of(it, health, (diagnosis, findings, troubles), excuse),
+            sighting_of(it, health, (diagnosis, findings, troubles), _excuse(it, now)),
             measures_of(it),
             it.drift,
             is_asleep=diagnosis.cause is None and (child.server is None or not case.is_wanted),
         )
+
+
+def _excuse(it: Watched, now: datetime) -> str:
+    """Why nothing of this child counts in this pass."""
+    if window := running(it.limits.maintenance, now):
+        return f"maintenance: {window.cron}"
+    child = it.case.child
+    is_new = child.server is not None and now - child.server.created < FIRST_APPLY
+    return "its first apply is under way" if is_new and child.is_unfinished else ""
 
 
 def _on_each(fleet: Fleet, ports: Ports, children: Mapping[str, Child]) -> OnEach:

@@ -384,6 +384,17 @@ def test_a_changed_firewall_is_a_warning_of_the_fleet_and_hides_nobody(fleet: Co
     ]  # fmt: skip
 
 
+def test_a_first_apply_that_is_under_way_wakes_nobody_and_one_that_was_left_does(fleet: CommandLine) -> None:
+    server = fleet.world.server("alice")
+    labels = {**server.labels, "openclaw-deploy/unfinished": "true"}
+    fleet.world.cloud.by_id[server.id] = replace(server, labels=labels, created=fleet.world.clock.now())
+    fleet.world.dialer.silent[server.id] = HostTimedOut("no answer")
+    said = passes(fleet, 20)
+    assert titles(fleet) == [], said
+    passes(fleet, 15)
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: never-finished"]
+
+
 def test_who_is_well_for_a_year_is_not_forgotten(fleet: CommandLine) -> None:
     for _ in range(3):
         passes(fleet, 1)
