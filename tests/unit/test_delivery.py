@@ -1,4 +1,4 @@
-"""Alerts and pings over real HTTP, to a server of this test's own: what arrives, and what is said where it does not."""
+"""Alerts over real HTTP and SMTP, pings over HTTP, to servers of this test: what arrives, and what is said else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from email import message_from_string
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import StreamRequestHandler, TCPServer
 from typing import Any, Final
 
 import pytest
@@ -64,6 +66,69 @@ def test_an_alert_arrives_as_it_is(port: int, level: Level | None, kind: str) ->
     assert (path, told["title"], told["message"], told["type"]) == (
         f"/{TOKEN}", "alice gives no answer", "since 12:00\nwhy", kind,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "keys"),
+    [
+        ("mmost://127.0.0.1:{port}/{token}", "/hooks/{token}", ("text",)),
+        ("ntfy://127.0.0.1:{port}/alerts?mode=private", "/", ("title", "message")),
+        ("gotify://127.0.0.1:{port}/{token}", "/message", ("title", "message")),
+        ("rocket://{token}/{token}@127.0.0.1:{port}/%23ops", "/hooks/{token}/{token}", ("text",)),
+    ],
+    ids=["Mattermost", "ntfy", "Gotify", "Rocket.Chat"],
+)
+def test_an_alert_arrives_as_a_chat_of_ones_own_takes_it(port: int, url: str, path: str, keys: tuple[str, ...]) -> None:
+    names = {"port": port, "token": "a" * 26}
+    assert deliver(Secret(url.format(**names)), "alice gives no answer", "since 12:00, see fleet.md", None) == ""
+    [(asked, told)] = Place.heard
+    said = " ".join(str(told.get(key) or told.get("attachments")) for key in keys)
+    assert asked.partition("?")[0] == path.format(**names)
+    assert ("alice gives no answer" in said, "since 12:00" in said) == (True, True), told
+
+
+class Mailbox(StreamRequestHandler):
+    """As much of SMTP as a client needs."""
+
+    letters: list[tuple[str, str]] = []  # noqa: RUF012  # emptied by a fixture
+
+    def handle(self) -> None:
+        self._say("220 mailbox")
+        whom = ""
+        while line := self.rfile.readline().decode().rstrip():
+            verb = line[:4].upper()
+            if verb == "RCPT":
+                whom = line.partition(":")[2].strip("<>")
+            if verb == "DATA":
+                self._say("354 go on")
+                self.letters.append((whom, b"".join(iter(self.rfile.readline, b".\r\n")).decode()))
+            self._say("221 bye" if verb == "QUIT" else "250 mailbox")
+            if verb == "QUIT":
+                return
+
+    def _say(self, words: str) -> None:
+        self.wfile.write(f"{words}\r\n".encode())
+
+
+@pytest.fixture
+def mail_port() -> Iterator[int]:
+    Mailbox.letters.clear()
+    with TCPServer(("127.0.0.1", 0), Mailbox) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_an_alert_arrives_as_a_letter(mail_port: int) -> None:
+    url = f"mailto://127.0.0.1:{mail_port}?from=fleet@example.org&to=ops@example.org&mode=insecure&format=text"
+    assert deliver(Secret(url), "alice gives no answer", "since 12:00\nwhy", Level.CRITICAL) == ""
+    [(whom, text)] = Mailbox.letters
+    letter = message_from_string(text)
+    assert (whom, letter["Subject"]) == ("ops@example.org", "alice gives no answer")
+    parts = [part.get_payload(decode=True) for part in letter.walk() if part.get_content_type() == "text/plain"]
+    assert b"since 12:00" in b"".join(part for part in parts if isinstance(part, bytes))
 
 
 def test_a_place_that_does_not_take_it_is_said_without_its_url(port: int, caplog: pytest.LogCaptureFixture) -> None:
