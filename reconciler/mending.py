@@ -24,6 +24,7 @@ class Mender:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._round: _Round | None = None
+        self._was_idle = False  # the round before could try nothing: somebody else has the lock, or no try is left
 
     @property
     def at_work_on(self) -> frozenset[str]:
@@ -42,12 +43,15 @@ class Mender:
                 return found, ()
             self._round = _Round(frozenset(due), lambda: tend(found, book), self._clock.monotonic())
             self._round.start()
+            if self._was_idle:
+                return found, ()
             return spared(found, due), (f"{', '.join(sorted(due))}: being mended, and passes go on meanwhile",)
         if self._round.is_alive():
             is_recent = self._clock.monotonic() - self._round.began < SPARED
-            return spared(found, self._round.names) if is_recent else found, ()
+            return spared(found, self._round.names) if is_recent and not self._was_idle else found, ()
         ended, self._round = self._round, None
         tended = ended.result()
+        self._was_idle = not tended.fixed and not any(it.tries or it.is_well for it in tended.rescues.values())
         return tended.seen_in(found, again=True), tended.lines
 
     def close(self, say: Callable[[str], None]) -> None:

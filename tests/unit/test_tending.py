@@ -418,6 +418,23 @@ def test_a_round_that_takes_long_hides_no_outage(fleet: CommandLine, state: Path
     assert titles(fleet)[1:] == ["[demo] RESOLVED: alice is well again: telegram-silent"]
 
 
+def test_while_somebody_else_has_the_lock_nothing_is_hidden(fleet: CommandLine, state: Path) -> None:
+    watch = Watching(fleet, state)
+    watch.may_end.set()
+    hang(fleet, "alice")
+    with fleet.world.ports().store.lock("fleet apply"):
+        for _ in range(5):
+            watch.passes(1)
+            watch.mender.close(lambda said: None)
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: telegram-silent"]
+    assert watch.lines[0] == "alice: being mended, and passes go on meanwhile"
+    assert watch.lines[1].startswith("nothing is tried for alice in this pass")
+    watch.passes(2)
+    watch.mender.close(lambda said: None)
+    watch.passes(3)
+    assert titles(fleet)[1:] == ["[demo] RESOLVED: alice is well again: telegram-silent"], watch.lines
+
+
 def test_what_goes_wrong_in_a_round_is_not_lost(fleet: CommandLine, state: Path) -> None:
     watch = Watching(fleet, state)
     hang(fleet, "alice")
