@@ -165,7 +165,8 @@ def _holds(note: Json) -> Iterator[Hold]:
         said = it if isinstance(it, dict) else {}
         version, reason, at = (_text(said.get(name)) for name in ("version", "reason", "at"))
         if version:
-            yield Hold(version, reason or "", at or "", said.get("is_suspect") is True)
+            marks = (said.get(name) is True for name in ("is_suspect", "is_tried_again"))
+            yield Hold(version, reason or "", at or "", *marks)
 
 
 def _times(value: Json) -> dict[str, tuple[str, ...]]:

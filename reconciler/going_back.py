@@ -9,7 +9,7 @@ from reconciler.model import Action
 from reconciler.redaction import without_secrets
 from reconciler.stepping import known, run_step
 from reconciler.steps import GO_BACK, Step, Work
-from reconciler.steps.holds import forget_hold
+from reconciler.steps.holds import forget_hold, noted_on
 from reconciler.steps.replacing import ensure_back
 from reconciler.steps.versions import is_higher
 
@@ -54,7 +54,7 @@ def bring_back(
     again = f"apply again: it goes to {target} then"
     if is_by_hand:
         again = "nothing of what was asked for is done: when you know why it failed, ask for it again"
-    elif work.failure:
+    elif work.failure or any(held.version == target and not held.is_tried_again for held in noted_on(work)):
         again = f"{target} is not tried again by itself; when you know why it failed: fleet apply --retry {work.name}"
     return HostError(failure.summary, lines(f"{work.name} is back at {origin}, and healthy", again, told))
 

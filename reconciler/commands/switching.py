@@ -168,6 +168,7 @@ unpack "$id" "$switch/home"
 _MAKE = f"""{TOOLS}
 must_go_on; must_be_stopped; wait_for_word {PATIENCE}
 [ -d "$switch/home" ] || fail 'no checkpoint was taken'
+if [ "$1" -gt 0 ]; then keep "$1" "$switch/held.json"; fi
 : >"$switch/made"; sync -f "$switch"
 if [ -d "$switch/next" ]; then
   [ -e "$switch/left" ] || mv -T -- "$home" "$switch/left"
@@ -183,7 +184,7 @@ rm -f -- "$switch/closed"; sync "$switch"
 _GO_BACK = f"""{TOOLS}
 exec 9>/run/openclaw-deploy.lock; flock -w 600 9
 if [ -d "$switch" ]; then
-  if [ "$1" -gt 0 ]; then keep "$1" "$switch/held.json"; fi
+  if [ "$1" -gt 0 ]; then keep "$1" "$switch/held.json"; else rm -f -- "$switch/held.json"; fi
 elif [ "$1" -gt 0 ] && [ "$(readlink "$current")" = "$releases/$2" ]; then
   keep "$1" "$notes/held.json"
 fi
@@ -242,9 +243,12 @@ def take_checkpoint() -> Command:
     return exclusive("take a checkpoint", _TAKE, timeout=COPY_TIMEOUT)
 
 
-def make_switch() -> Command:
-    """The target is linked, with the state that the switch was begun with. After its checkpoint was taken."""
-    return exclusive("make the switch", _MAKE, timeout=60)
+def make_switch(held: bytes = b"") -> Command:
+    """The target is linked, with the state that the switch was begun with. After its checkpoint was taken.
+
+    `held` is kept as held.json where the host goes back by itself.
+    """
+    return exclusive("make the switch", _MAKE, str(len(held)), stdin=held, timeout=60)
 
 
 def go_back(origin: str = "", held: bytes = b"") -> Command:

@@ -64,10 +64,12 @@ class Rollback:
 class Hold:
     """A version that this child was brought back from, and why. It is not tried again until a person says so.
 
-    `is_suspect`: it did not get healthy there, so that version may be to blame, also for others.
+    `is_suspect`: it did not get healthy there, so that version may be to blame, also for others. `is_tried_again`: its
+    host went back from there by itself, as after any lost connection: once more it may go there.
     """
 
     version: str
     reason: str
     at: str
     is_suspect: bool = False
+    is_tried_again: bool = False

@@ -145,7 +145,7 @@ def about_version(action: Action, child: Child, situation: Situation) -> Iterato
 
 def _afterwards(child: Child, target: str, situation: Situation, *, is_lifted: bool = False) -> str:
     """What a person asks for now is not asked for by the next apply; but `is_lifted`, another server holds no more."""
-    noted = {hold.version for hold in child.facts.noted} if child.facts else set[str]()
+    noted = {hold.version for hold in child.facts.noted if not hold.is_tried_again} if child.facts else set[str]()
     lifted = is_lifted and child.name in situation.options.retry
     if target in situation.quarantined or (target in noted and not lifted):
         return f"{target} is held back, so it stays there: to try that, fleet apply --retry {child.name} after this one"

@@ -143,12 +143,29 @@ def ensure_switched(work: Work) -> bool:
     """The new release is linked, and its state is in place."""
     if work.switch is None:
         return False
-    work.connection().run(commands.make_switch())
+    work.connection().run(commands.make_switch(held_note(_held_unless_heard(work))))
     found = work.look().switch
     if found is None:
         raise HostError("the host has gone back by itself", "apply again")
     work.switch = found
     return True
+
+
+def _held_unless_heard(work: Work) -> tuple[Hold, ...]:
+    """What the host holds where it goes back by itself: because of a lost connection, or of a release that hangs it.
+
+    Once that says nothing of the release. After a second time it is not gone to again by itself, whatever it was. What
+    a person goes back to is held by nobody.
+    """
+    assert work.switch is not None
+    target, noted = work.switch.target, noted_on(work)
+    before = next((held for held in noted if held.version == target), None)
+    if work.restore is not None or (before is not None and not before.is_tried_again):
+        return ()
+    times = "twice" if before else "once"
+    reason = f"its host went back by itself {times}: nobody could say that its gateway was well there"
+    at = work.ports.clock.now().isoformat(timespec="seconds")
+    return holds_with(Hold(target, reason, at, is_tried_again=before is None), noted)
 
 
 def ensure_kept(work: Work) -> bool:

@@ -45,7 +45,7 @@ def with_quarantine(facts: HostFacts, spec: ChildSpec | None, quarantined: Mappi
     """What keeps this child from the file's version: its host's own reason, or else the whole fleet's."""
     if spec is None:
         return facts
-    own = next((held for held in facts.noted if held.version == spec.version), None)
+    own = next((held for held in facts.noted if held.version == spec.version and not held.is_tried_again), None)
     return replace(facts, held=own or quarantined.get(spec.version))
 
 

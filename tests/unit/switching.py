@@ -41,7 +41,7 @@ class Story:
         return [
             commands.begin_switch(self.checkpoint, self.origin, self.target, self.restore),
             commands.take_checkpoint(),
-            commands.make_switch(),
+            commands.make_switch(HELD),
             START,
             commands.stay(self.checkpoint, self.target),
         ]

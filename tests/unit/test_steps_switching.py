@@ -188,6 +188,41 @@ def test_an_operator_who_is_silent_in_the_middle_leaves_a_gateway_that_goes_back
     assert (linked(host), host.gateway.memory) == (NEW, ["my dog is called Bello"])
 
 
+def test_a_version_that_hangs_its_host_twice_is_not_tried_a_third_time(world: FakeFleet) -> None:
+    """Nothing but the host's own return ends that, and nobody hears why."""
+    host, hangs = world.host("alice"), Event()
+    original = host.run
+
+    def run(given: Command) -> Completed:
+        if hangs.is_set():
+            raise HostTimedOut("no answer within 10 s")
+        answer = original(given)
+        if given.name == "make the switch":
+            hangs.set()
+        return answer
+
+    world.change("alice", version=NEW)
+    for _ in range(2):
+        host.run = run  # type: ignore[method-assign,assignment]
+        [outcome] = world.apply()
+        assert (outcome.code, "its host goes back by itself" in outcome.advice) == (OutcomeCode.FAILED, True), outcome
+        hangs.clear()
+        del host.run
+        world.clock.sleep(200)
+        host.tick()
+        assert (linked(host), host.gateway.memory) == (OLD, ["my dog is called Bello"])
+    assert world.apply()[0].code is OutcomeCode.DONE  # what else was begun comes to its end
+    assert (linked(host), host.gateway.memory, world.planned()) == (OLD, ["my dog is called Bello"], [])
+    [said] = [it.detail for it in world.client().plan().plan.diagnostics]
+    assert "its host went back by itself twice" in said
+    assert world.client().quarantined() == {}
+    assert world.apply(options=PlanOptions(retry=frozenset({"alice"})))[0].code is OutcomeCode.DONE
+    assert (linked(host), host.gateway.memory) == (NEW, ["my dog is called Bello"])
+    [facts] = [child.facts for child in world.client().plan().children.values()]
+    assert facts is not None
+    assert facts.noted == ()
+
+
 def test_what_lies_in_the_midst_of_a_switch_is_brought_back_without_the_return_program_and_the_unit(
     world: FakeFleet,
 ) -> None:

@@ -102,15 +102,18 @@ def test_a_killed_order_to_go_back_leaves_its_note_as_a_whole_or_none(host: Shel
 
 
 def test_a_note_that_has_not_arrived_as_a_whole_is_none(host: ShellHost) -> None:
-    for command in UP.commands()[:4]:
-        well(host.does(command))
-    for ends in (commands.go_back(OLD, HELD), commands.stay(FIRST, NEW, HELD)):
-        done = host.does(replace(ends, stdin=HELD[:-1]))
+    begin, take, make, start, _ = UP.commands()
+    for command in (begin, take, replace(make, stdin=HELD[:-1]), make, start):
+        done = host.does(command)
+        assert (done.returncode == 0) == (command.stdin in (b"", HELD)), done
+    other = b"[]"
+    for ends in (commands.go_back(OLD, other), commands.stay(FIRST, NEW, other)):
+        done = host.does(replace(ends, stdin=other[:-1]))
         assert b"the note has not arrived as a whole" in done.stderr
         assert host.is_switching
     host.set_uptime(LONG_AFTER)
     well(host.looks_whether_to_return())
-    assert (host.linked, host.is_running, host.at(HELD_PATH).exists()) == (OLD, True, False)
+    assert (host.linked, host.is_running, host.at(HELD_PATH).read_bytes()) == (OLD, True, HELD)
 
 
 @stories

@@ -100,12 +100,13 @@ def take(host: SimulatedHost, call: Call) -> None:
 
 
 def make(host: SimulatedHost, call: Call) -> None:
-    del call
     _must_go_on(host)
     must_be_stopped(host)
     _wait_for_word(host, PATIENCE)
     if f"{SWITCH}/home" not in host.directories:
         raise Fails("no checkpoint was taken")
+    if call.stdin:
+        host.files[f"{SWITCH}/held.json"] = File(call.stdin)
     host.files[f"{SWITCH}/made"] = File(b"")
     if f"{SWITCH}/next" in host.directories:
         if f"{SWITCH}/left" not in host.directories:
@@ -119,6 +120,7 @@ def make(host: SimulatedHost, call: Call) -> None:
 def go_back(host: SimulatedHost, call: Call) -> None:
     length, origin = call.arguments
     if SWITCH in host.directories:
+        host.files.pop(f"{SWITCH}/held.json", None)
         if int(length):
             host.files[f"{SWITCH}/held.json"] = File(call.stdin)
     elif int(length) and host.links.get(CURRENT) == f"{RELEASES}/{origin}":

@@ -221,6 +221,18 @@ CASES: Final = (
         gateway=HEALTHY,
     ),
     case(
+        "a host that goes back by itself holds what it was told to hold then",
+        (_begin, _take, make_switch(HELD_TEXT), Reboot(), Wait(2 * RETURN_EVERY), Ready()),
+        {"checkpoints": [COPY], "asides": [LEFT], "held": HELD},
+        gateway=HEALTHY,
+    ),
+    case(
+        "who goes back and says nothing of it leaves no such thing",
+        (_begin, _take, make_switch(HELD_TEXT), go_back(VERSION), Ready()),
+        {"checkpoints": [COPY], "asides": [LEFT]},
+        gateway=TWICE,
+    ),
+    case(
         "a return that was interrupted is ended by the host",
         (
             *(_begin, _take, _make, _note_now, install_file(f"{SWITCH}/undone", b"", ROOT, "0600")),
