@@ -27,7 +27,7 @@ from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
-    from reconciler.model import MadeBackup, Secret
+    from reconciler.model import MadeBackup, Secret, VerifiedBackup
 
 identity_option = click.option(
     "--identity",
@@ -37,6 +37,9 @@ identity_option = click.option(
 )
 
 
+made_json_option = click.option("--json", "as_json", is_flag=True, help="What came of it as JSON on standard output.")
+
+
 @click.group(cls=Commands)
 def backup() -> None:
     """Copies of children's memory off their hosts, sealed with age: made, listed, tried, fetched, removed."""
@@ -44,22 +47,24 @@ def backup() -> None:
 
 @backup.command()
 @with_selection(NONE_IS_REFUSED)
+@made_json_option
 @with_settings
-def create(settings: Settings, selection: Selection) -> int:
+def create(settings: Settings, selection: Selection, as_json: bool) -> int:
     """Make a backup of each child now, while its gateway runs, and read it back. Removes what is too old then."""
     refuse_empty(selection, "back up")
-    return _create(settings, selection, only_due=False)
+    return _create(settings, selection, only_due=False, as_json=as_json)
 
 
 @backup.command()
 @with_selection(NONE_IS_ALL)
+@made_json_option
 @with_settings
-def due(settings: Settings, selection: Selection) -> int:
+def due(settings: Settings, selection: Selection, as_json: bool) -> int:
     """The same for those that run and whose newest is older than `backup.every` says. Says nothing if none is due.
 
     For a timer, cron or CI.
     """
-    return _create(settings, selection, only_due=True)
+    return _create(settings, selection, only_due=True, as_json=as_json)
 
 
 @backup.command("list")
@@ -86,15 +91,24 @@ def list_backups(settings: Settings, selection: Selection, as_json: bool) -> int
 @with_selection(NONE_IS_ALL)
 @click.option("--id", "backup_id", metavar="BACKUP", help="That one.  [default: the newest of each child]")
 @identity_option
+@made_json_option
 @with_settings
-def verify(settings: Settings, selection: Selection, backup_id: str | None, identity: Path | None) -> int:
+def verify(
+    settings: Settings, selection: Selection, backup_id: str | None, identity: Path | None, as_json: bool
+) -> int:
     """Read backups again, whole: is each what was kept, does it open, is it what its host has made?"""
+    from reconciler.render.backups import verified_json, verified_lines
+    from reconciler.render.text import json_text
+
     client, key = open_client(settings), identity_of(identity)
     names = _kept_names(client, selection)
     _refuse_many(names, backup_id)
-    lines = [_verified(client, name, backup_id, key) for name in names]
-    show_lines(lines, settings)
-    return 1 if any(color == "red" for _, color in lines) else 0
+    found = [_verified(client, name, backup_id, key) for name in names]
+    if as_json:
+        click.echo(json_text(verified_json(found)))
+    else:
+        show_lines(verified_lines(found), settings)
+    return 1 if any(it.problem for it in found) else 0
 
 
 @backup.command()
@@ -115,12 +129,18 @@ def fetch(settings: Settings, child: str, backup_id: str | None, out: Path, iden
 
 @backup.command()
 @with_selection(NONE_IS_ALL)
+@made_json_option
 @with_settings
-def prune(settings: Settings, selection: Selection) -> int:
+def prune(settings: Settings, selection: Selection, as_json: bool) -> int:
     """Remove what is older than `backup.max_age` or more than `backup.keep`. The newest of a child always stays."""
+    from reconciler.render.text import json_text
+
     client = open_client(settings)
     with client.lock("fleet backup prune"):
         gone = client.keeper().prune(_kept_names(client, selection))
+    if as_json:
+        click.echo(json_text({name: {"removed": [it.id for it in removed]} for name, removed in gone.items()}))
+        return 0
     for name, removed in gone.items():
         if removed:
             click.echo(f"{name}: removed {', '.join(it.id for it in removed)}")
@@ -187,14 +207,18 @@ def export(settings: Settings, child: str, out: Path) -> int:
     return 0
 
 
-def _create(settings: Settings, selection: Selection, *, only_due: bool) -> int:
-    from reconciler.render.backups import made_lines
+def _create(settings: Settings, selection: Selection, *, only_due: bool, as_json: bool) -> int:
+    from reconciler.render.backups import made_json, made_lines
+    from reconciler.render.text import json_text
 
-    client = open_client(settings)
+    client = open_client(settings, beside=as_json)
     with client.lock("fleet backup"):
         keeper, names = client.keeper(), _names(client, selection)
         made = keeper.create_due(names) if only_due else keeper.create(names)
-    show_lines(made_lines(made), settings)
+    if as_json:
+        click.echo(json_text(made_json(made)))
+    else:
+        show_lines(made_lines(made), settings)
     return _code(made)
 
 
@@ -203,17 +227,15 @@ def _code(made: list[MadeBackup]) -> int:
     return 0 if not failed else 1 if failed == len(made) else 3
 
 
-def _verified(client: FleetClient, name: str, backup_id: str | None, key: Secret | None) -> tuple[str, str | None]:
-    from reconciler.render.backups import size_text
+def _verified(client: FleetClient, name: str, backup_id: str | None, key: Secret | None) -> VerifiedBackup:
+    from reconciler.model import VerifiedBackup
 
-    keeper = client.keeper()
+    keeper, found = client.keeper(), None
     try:
         found = keeper.find(name, backup_id)
-        is_open = keeper.verify(name, found, key)
+        return VerifiedBackup(name, found, is_opened=keeper.verify(name, found, key))
     except FleetError as error:
-        return f"{name}: {error.summary}", "red"
-    how = "opens, and is what its host has made" if is_open else "is what was kept; to open it: --identity FILE"
-    return f"{name}: {found.id} ({size_text(found.sealed_size)}) {how}", "green" if is_open else None
+        return VerifiedBackup(name, found, problem=error.summary)
 
 
 def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:

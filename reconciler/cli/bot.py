@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.changes import consent, show_plan
+from reconciler.cli.changes import consent, refuse_questions, show_plan
 from reconciler.cli.client import declared_of, open_client
 from reconciler.cli.options import Commands, Settings, with_settings
 from reconciler.cli.output import LastingOutput, show_table, whoever_reads
@@ -31,19 +32,29 @@ def bot() -> None:
 @bot.command()
 @click.argument("child")
 @click.option("--yes", "-y", is_flag=True, help="In the place of another bot without asking.")
+@click.option("--json", "as_json", is_flag=True, help="The bot and the plan as JSON on standard output; with --yes.")
 @with_settings
-def token(settings: Settings, child: str, yes: bool) -> int:
+def token(settings: Settings, child: str, yes: bool, as_json: bool) -> int:
     """Give a child its bot: reads the token from standard input, or asks for it without showing it.
 
     Telegram is asked whose it is, and whether anybody else uses that bot; then the token is written where the fleet
     file says (`bot: {token: file:PATH}`), and what that changes is planned.
     """
-    client = open_client(settings)
+    from reconciler.render.bots import given_json
+    from reconciler.render.plan import plan_json
+    from reconciler.render.text import json_text
+
+    refuse_questions(yes=yes, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     client.bots().place(child)
     given = given_token()
     with whoever_reads() as output, client.lock("fleet bot token"):
-        give(client, child, given, yes, output)
+        with contextlib.redirect_stdout(sys.stderr if as_json else output):
+            identity = give(client, child, given, yes, output)
         planned = client.plan([child])
+        if as_json:
+            click.echo(json_text({"bot": given_json(child, identity), "plan": plan_json(planned.plan)}))
+            return 0
         show_plan(settings, planned)
         if not planned.plan.is_empty:
             click.echo(f"\nTo do that: fleet apply {child}")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from reconciler.cli.changes import consent
+from reconciler.cli.changes import consent, refuse_questions
 from reconciler.cli.client import open_client
 from reconciler.cli.config import config
+from reconciler.cli.config_copy import base_of, forget, keep, read, refuse_changed, say_kept
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_lines, whoever_reads
-from reconciler.cli.private import write_private
 from reconciler.cli.run import yes_option
 from reconciler.errors import Refused, UsageProblem
 from reconciler.selection import not_declared
@@ -20,12 +22,17 @@ from reconciler.selection import not_declared
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
     from reconciler.cli.output import LastingOutput
-    from reconciler.model import ChildSpec, Json
+    from reconciler.model import Change, ChildSpec, Json, Outcome
 
+_CODES: Final = {"unchanged": 0, "differs": 2, "given": 0, "failed": 1}
 file_argument = click.argument("copy", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
 force_option = click.option("--force", is_flag=True, help="Over what is there, whatever has changed meanwhile.")
 closed_option = click.option(
     "--closed", is_flag=True, help="Also what opens the gateway or runs code, and the fleet file may not set."
+)
+
+given_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="What changes and how it ended as JSON on standard output; with --yes."
 )
 
 
@@ -44,8 +51,8 @@ def pull(settings: Settings, child: str, copy: Path | None, force: bool) -> int:
     _check(client, child)
     file = copy or Path(f"{child}.openclaw.json")
     if not force:
-        _refuse_changed(file)
-    _keep(file, client.whole_config(child))
+        refuse_changed(file)
+    keep(file, client.whole_config(child))
     click.echo(f"{file} is the configuration of {child}. To give it back: fleet config push {child} {file}")
     return 0
 
@@ -57,28 +64,38 @@ def pull(settings: Settings, child: str, copy: Path | None, force: bool) -> int:
 @yes_option
 @force_option
 @closed_option
+@given_json_option
 @with_settings
-def push(settings: Settings, child: str, copy: Path | None, dry_run: bool, yes: bool, force: bool, closed: bool) -> int:
+def push(
+    settings: Settings,
+    child: str,
+    copy: Path | None,
+    dry_run: bool,
+    yes: bool,
+    force: bool,
+    closed: bool,
+    as_json: bool,
+) -> int:
     """Give a child another openclaw.json, the whole of it, as `pull` has fetched and you have changed it.
 
     The release that will read it has to take it. It goes over what FILE was fetched from and over nothing else, and
     keys that the fleet or its file sets are changed there. Where the gateway is not healthy with it, the one before is
     put back.
     """
-    client = open_client(settings)
+    refuse_questions(yes=yes or dry_run, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     _check(client, child)
     file = copy or Path(f"{child}.openclaw.json")
-    content, base = _read(file), _base(file)
+    content, base = read(file), base_of(file)
     if base is None and not force:
         raise UsageProblem(
             f"nobody knows what {file} was made from", f"fetch that first: fleet config pull {child}; or --force"
         )
+    text = _Text(child, content, None if force else base, closed)
     with whoever_reads() as output, client.lock("fleet config push"):
-        code = _write(
-            client, settings, child, content, None if force else base, yes, output, closed=closed, dry_run=dry_run
-        )
+        code = _write(client, settings, text, yes, output, dry_run=dry_run, as_json=as_json)
         if code == 0 and not dry_run:
-            _keep(file, client.whole_config(child))  # the gateway has written to it, too
+            keep(file, client.whole_config(child))  # the gateway has written to it, too
         return code
 
 
@@ -95,28 +112,28 @@ def edit(settings: Settings, child: str, yes: bool, closed: bool) -> int:
     client = open_client(settings)
     _check(client, child)
     file = Path(f"{child}.openclaw.json")
-    _refuse_changed(file)
+    refuse_changed(file)
     before = client.whole_config(child)
-    _keep(file, before)
+    keep(file, before)
     try:
         click.edit(filename=str(file))
-        after = _read(file)
+        after = read(file)
         code = 0
         if after == before:
             click.echo("Nothing was changed.")
         else:
             with whoever_reads() as output, client.lock("fleet config edit"):
-                code = _write(client, settings, child, after, _base(file), yes, output, closed=closed)
+                code = _write(client, settings, _Text(child, after, base_of(file), closed), yes, output)
     except BaseException:
         if file.exists() and file.read_bytes() == before:
-            _forget(file)
+            forget(file)
         else:
-            _say_kept(file, child)
+            say_kept(file, child)
         raise
     if code == 0:
-        _forget(file)
+        forget(file)
     else:
-        _say_kept(file, child)
+        say_kept(file, child)
     return code
 
 
@@ -131,8 +148,9 @@ def edit(settings: Settings, child: str, yes: bool, closed: bool) -> int:
     help="What this tool has written over last; or a copy of the gateway's own.",
 )
 @yes_option
+@given_json_option
 @with_settings
-def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
+def restore(settings: Settings, child: str, source: str, yes: bool, as_json: bool) -> int:
     """Put back the openclaw.json of before the last push, edit or restore: fleet config restore alice
 
     Once more puts back what was there before that.
@@ -140,7 +158,8 @@ def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
     from reconciler.managed.files import CONFIG_PATH
     from reconciler.steps.configuring import KEPT_PATH, UNDO_PATH, with_ours
 
-    client = open_client(settings)
+    refuse_questions(yes=yes, as_json=as_json)
+    client = open_client(settings, beside=as_json)
     _check(client, child)
     with whoever_reads() as output, client.lock("fleet config restore"):
         content = client.whole_config(child, UNDO_PATH) if source == "before" else b""  # of a push that was cut off
@@ -152,65 +171,105 @@ def restore(settings: Settings, child: str, source: str, yes: bool) -> int:
             raise Refused(f"there is nothing to put back on {child}: {what}", f"look: fleet config show {child}")
         kept = with_ours(content, client.whole_config(child), client.fleet.children[child])
         if kept != content:
-            click.echo("The keys that the fleet and its file set stay as they are now.")
-        return _write(client, settings, child, kept, None, yes, output, closed=True)
+            click.echo("The keys that the fleet and its file set stay as they are now.", err=as_json)
+        return _write(client, settings, _Text(child, kept, closed=True), yes, output, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A whole openclaw.json for a child. `base` is the digest of what it may be written over; None for whatever it is.
+
+    With `closed`, also keys that the fleet file's `config` may not set.
+    """
+
+    child: str
+    content: bytes
+    base: str | None = None
+    closed: bool = False
 
 
 def _write(
     client: FleetClient,
     settings: Settings,
-    child: str,
-    content: bytes,
-    base: str | None,
+    text: _Text,
     yes: bool,
     output: LastingOutput,
     *,
-    closed: bool = False,
     dry_run: bool = False,
+    as_json: bool = False,
 ) -> int:
-    """`base` is the digest of what it may be written over; None for whatever is there now.
-
-    With `closed`, also keys that the fleet file's `config` may not set.
-    """
     from reconciler.configs import differences_of
     from reconciler.model import NewConfig, OutcomeCode, Secret
-    from reconciler.render.configs import change_lines
-    from reconciler.render.text import harmless
-    from reconciler.steps.configuring import digest_of, readable
+    from reconciler.steps.configuring import digest_of
 
-    there = client.whole_config(child)
-    changes = differences_of(there, content)
-    if there == content:
-        click.echo(f"{child} has that configuration already.")
-        return 0
+    child, there = text.child, client.whole_config(text.child)
+    changes = differences_of(there, text.content)
+    if there == text.content:
+        return _end(child, "unchanged", changes, as_json=as_json)
+    if not as_json:
+        _show(child, there, changes, settings)
+    _refuse_over_others(client, text, there)
+    facts = client.plan((child,)).children[child].facts
+    if facts is not None and not facts.gateway.is_running:
+        click.echo("Its gateway does not run: it is started with this.", err=as_json)
+    if dry_run:
+        return _end(child, "differs", changes, as_json=as_json)
+    consent(f"Give {child} this configuration?", yes, output)
+    outcome, back = client.write_config(child, NewConfig(Secret(text.content.decode()), digest_of(there)))
+    state = "given" if outcome.code is OutcomeCode.DONE else "failed"
+    return _end(child, state, changes, outcome, back, as_json=as_json)
+
+
+def _show(child: str, there: bytes, changes: Sequence[Change], settings: Settings) -> None:
+    from reconciler.render.configs import change_lines
+    from reconciler.steps.configuring import readable
+
     if readable(there) is None:
         click.echo(f"What {child} has is no JSON5, so all of this is new:")
     show_lines(change_lines(changes) or [("  comments or order alone: no value differs", None)], settings)
-    if base is not None and base != digest_of(there):
-        raise Refused(
-            f"the configuration of {child} was changed on its host meanwhile, and is left as it is",
-            f"compare: fleet config pull {child} OTHER; or write over it: --force",
-        )
-    if not closed:
-        _refuse_closed(readable(there), readable(content), client.fleet.children[child])
-    facts = client.plan((child,)).children[child].facts
-    if facts is not None and not facts.gateway.is_running:
-        click.echo("Its gateway does not run: it is started with this.")
-    if dry_run:
-        return 2
-    consent(f"Give {child} this configuration?", yes, output)
-    outcome, back = client.write_config(child, NewConfig(Secret(content.decode()), digest_of(there)))
-    if outcome.code is OutcomeCode.DONE:
+
+
+def _end(
+    child: str,
+    state: str,
+    changes: Sequence[Change],
+    outcome: Outcome | None = None,
+    back: Outcome | None = None,
+    *,
+    as_json: bool,
+) -> int:
+    """How it ended, in words and for machines. The exit code."""
+    from reconciler.model import OutcomeCode
+    from reconciler.render.configs import given_json
+    from reconciler.render.text import harmless, json_text
+
+    if as_json:
+        click.echo(json_text(given_json(child, state, changes, outcome, back)))
+    elif state == "unchanged":
+        click.echo(f"{child} has that configuration already.")
+    elif state == "given":
         click.echo(f"{child} runs with it, and is healthy.")
-        return 0
-    click.echo(f"{child}: {harmless(outcome.error)}", err=True)
-    for line in outcome.advice.splitlines():
-        click.echo(f"    {harmless(line)}", err=True)
+    if outcome is not None and state == "failed":
+        click.echo(f"{child}: {harmless(outcome.error)}", err=True)
+        for line in outcome.advice.splitlines():
+            click.echo(f"    {harmless(line)}", err=True)
     if back is not None:
         is_back = back.code is OutcomeCode.DONE
         said = "the one before is back, and it is healthy" if is_back else f"nor with the one before: {back.error}"
         click.echo(f"{child}: {harmless(said)}", err=True)
-    return 1
+    return _CODES[state]
+
+
+def _refuse_over_others(client: FleetClient, text: _Text, there: bytes) -> None:
+    from reconciler.steps.configuring import digest_of, readable
+
+    if text.base is not None and text.base != digest_of(there):
+        raise Refused(
+            f"the configuration of {text.child} was changed on its host meanwhile, and is left as it is",
+            f"compare: fleet config pull {text.child} OTHER; or write over it: --force",
+        )
+    if not text.closed:
+        _refuse_closed(readable(there), readable(text.content), client.fleet.children[text.child])
 
 
 def _refuse_closed(before: Json, after: Json, spec: ChildSpec) -> None:
@@ -230,63 +289,3 @@ def _refuse_closed(before: Json, after: Json, spec: ChildSpec) -> None:
 def _check(client: FleetClient, child: str) -> None:
     if child not in client.fleet.children:
         raise not_declared(child, client.fleet.children)
-
-
-def _read(file: Path) -> bytes:
-    from reconciler.managed.config import LARGEST_CONFIG
-
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(LARGEST_CONFIG + 1)
-        content.decode()
-    except OSError as error:
-        raise UsageProblem(f"cannot read {file}: {error.strerror}", "fleet config pull CHILD makes one") from error
-    except UnicodeDecodeError as error:
-        raise UsageProblem(f"{file} is no text in UTF-8", "nothing was changed; mend it first") from error
-    if len(content) > LARGEST_CONFIG:
-        raise UsageProblem(f"{file} is larger than {LARGEST_CONFIG} bytes", "no gateway has so large a configuration")
-    return content
-
-
-def _refuse_changed(file: Path) -> None:
-    if file.exists() and _digest(file) != _base(file):
-        raise UsageProblem(
-            f"{file} was changed since it was fetched, or was not fetched", "push it, or move it away; or pull --force"
-        )
-
-
-def _forget(file: Path) -> None:
-    file.unlink(missing_ok=True)
-    _base_of(file).unlink(missing_ok=True)
-
-
-def _say_kept(file: Path, child: str) -> None:
-    click.echo(f"What you wrote is kept in {file}. To give it to {child}: fleet config push {child}", err=True)
-
-
-def _keep(file: Path, content: bytes) -> None:
-    from reconciler.steps.configuring import digest_of
-
-    write_private(file, content)
-    write_private(_base_of(file), f"{digest_of(content)}\n".encode())
-
-
-def _base(file: Path) -> str | None:
-    """The digest of what it was fetched as; None where that is not noted."""
-    import re
-
-    try:
-        text = _base_of(file).read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return text if re.fullmatch("[0-9a-f]{64}", text) else None
-
-
-def _digest(file: Path) -> str:
-    from reconciler.steps.configuring import digest_of
-
-    return digest_of(_read(file))
-
-
-def _base_of(file: Path) -> Path:
-    return file.with_name(f"{file.name}.base")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.changes import consent
+from reconciler.cli.changes import consent, refuse_questions
 from reconciler.cli.client import asked_of, declared_of, open_client
 from reconciler.cli.options import Commands, Settings, with_settings
 from reconciler.cli.output import show_table, whoever_reads
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from reconciler.model import PairingRequest
     from reconciler.pairings import Pairings
 
+answer_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Who was answered as JSON on standard output; with --yes."
+)
 yes_option = click.option("--yes", "-y", is_flag=True, help="Without asking.")
 
 
@@ -61,8 +64,9 @@ def list_requests(settings: Settings, selection: Selection, as_json: bool) -> in
 @click.argument("code", metavar="CODE|USER")
 @click.option("--notify", is_flag=True, help="Let the bot tell them.")
 @yes_option
+@answer_json_option
 @with_settings
-def approve(settings: Settings, selection: Selection, code: str, notify: bool, yes: bool) -> int:
+def approve(settings: Settings, selection: Selection, code: str, notify: bool, yes: bool, as_json: bool) -> int:
     """Let somebody talk to a bot: fleet pairing approve alice HDMC3TZP. The last word is their code, or Telegram id.
 
     They may talk to it, and do not become its owner: that is who the fleet file names. What they may do else is as
@@ -70,11 +74,12 @@ def approve(settings: Settings, selection: Selection, code: str, notify: bool, y
     """
     from reconciler.render.pairings import who
 
-    pairings, request = _sought(settings, selection, code)
+    refuse_questions(yes=yes, as_json=as_json)
+    pairings, request = _sought(settings, selection, code, beside=as_json)
     with whoever_reads() as output:
         consent(f"{request.child}: let {who(request)} talk to the bot?", yes, output)
         told = pairings.approve(request, notify=notify)
-        click.echo(f"{who(request)} may talk to {request.child} now.")
+        _answered(request, f"{who(request)} may talk to {request.child} now.", as_json=as_json, is_told=told)
         if notify and not told:
             click.echo("The bot could not tell them so.", err=True)
     return 0
@@ -84,16 +89,18 @@ def approve(settings: Settings, selection: Selection, code: str, notify: bool, y
 @with_selection("None of these means all children, of which one is asked with this code.")
 @click.argument("code", metavar="CODE|USER")
 @yes_option
+@answer_json_option
 @with_settings
-def deny(settings: Settings, selection: Selection, code: str, yes: bool) -> int:
+def deny(settings: Settings, selection: Selection, code: str, yes: bool, as_json: bool) -> int:
     """Do away with a request: fleet pairing deny alice HDMC3TZP. They are told nothing, and may ask again."""
     from reconciler.render.pairings import who
 
-    pairings, request = _sought(settings, selection, code)
+    refuse_questions(yes=yes, as_json=as_json)
+    pairings, request = _sought(settings, selection, code, beside=as_json)
     with whoever_reads() as output:
         consent(f"{request.child}: turn {who(request)} away?", yes, output)
         pairings.deny(request)
-        click.echo(f"{who(request)} does not ask {request.child} any more.")
+        _answered(request, f"{who(request)} does not ask {request.child} any more.", as_json=as_json, is_told=False)
     return 0
 
 
@@ -120,10 +127,17 @@ def watch(settings: Settings, selection: Selection, every: int, timeout: int | N
     return 0
 
 
-def _sought(settings: Settings, selection: Selection, code: str) -> tuple[Pairings, PairingRequest]:
+def _answered(request: PairingRequest, said: str, *, as_json: bool, is_told: bool) -> None:
+    from reconciler.render.pairings import request_json
+    from reconciler.render.text import json_text
+
+    click.echo(json_text({**request_json(request), "is_told": is_told}) if as_json else said)
+
+
+def _sought(settings: Settings, selection: Selection, code: str, *, beside: bool) -> tuple[Pairings, PairingRequest]:
     from reconciler.pairings import find
 
-    client = open_client(settings)
+    client = open_client(settings, beside=beside)
     with client.lines(kept=False) as lines:
         found = find(client.pairings(lines).look(asked_of(lines, declared_of(client, selection), selection)), code)
     return client.pairings(), found

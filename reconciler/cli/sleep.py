@@ -92,9 +92,16 @@ def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:
 @click.option("--empty", is_flag=True, help="Give its memory up: the next apply makes it anew.")
 @with_consent("Wake")
 @identity_option
+@json_option
 @with_settings
 def wake(
-    settings: Settings, selection: Selection, backup_id: str | None, empty: bool, yes: bool, identity: Path | None
+    settings: Settings,
+    selection: Selection,
+    backup_id: str | None,
+    empty: bool,
+    yes: bool,
+    identity: Path | None,
+    as_json: bool,
 ) -> int:
     """Give children that sleep a new server, and the memory that they went to sleep with before they start.
 
@@ -105,37 +112,41 @@ def wake(
     refuse_empty(selection, "wake")
     if empty and (backup_id or identity):
         raise UsageProblem("--empty gives the memory up, and --from and --identity ask for one", "give one of them")
-    client, key = open_client(settings), identity_of(identity)
+    refuse_questions(yes=yes, as_json=as_json)
+    client, key = open_client(settings, beside=as_json), identity_of(identity)
     with whoever_reads() as output, client.lock("fleet wake"):
         names = _names(client, selection)
         if backup_id is not None and len(names) > 1:
             raise UsageProblem(f"--from names a backup of one child, and {len(names)} are meant", "name one child")
         asleep = _asleep(client, selection, names)
-        chosen = _without_switched_off(client, asleep) if selection.means_all and not empty else asleep
+        chosen = _without_switched_off(client, asleep, beside=as_json) if selection.means_all and not empty else asleep
         if not chosen:
-            click.echo("Nobody else sleeps." if asleep else "Nobody sleeps.")
+            click.echo("Nobody else sleeps." if asleep else "Nobody sleeps.", err=as_json)
+            show_end(settings, None, [], as_json=as_json)
             return 0
         _refuse_undeclared(client, [name for name in chosen if not (empty and name in selection.names)])
         if empty:
-            return _give_up(client, chosen, yes, output)
+            return _give_up(client, chosen, yes, output, as_json=as_json)
         if selection.means_all:
             planned, left_out = _plan_all(client, chosen, key)
         else:
             planned, left_out = _plan_these(client, chosen, backup_id, key), {}
-        show_plan(settings, planned)
+        if not as_json:
+            show_plan(settings, planned)
         for name, why in left_out.items():
-            click.echo(f"{name} is left out: {harmless(why)}. What to do: fleet wake {name}")
-        _refuse_who_stays(planned, backup_id)
+            click.echo(f"{name} is left out: {harmless(why)}. What to do: fleet wake {name}", err=as_json)
+        _refuse_who_stays(settings, planned, backup_id, as_json=as_json)
         consent("Wake them?", yes, output)
         client.begin_waking(planned)
-        return _woken(client, planned, settings) or (_PARTLY if left_out else 0)
+        return _woken(client, planned, settings, as_json=as_json) or (_PARTLY if left_out else 0)
 
 
-def _woken(client: FleetClient, planned: Planned, settings: Settings) -> int:
+def _woken(client: FleetClient, planned: Planned, settings: Settings, *, as_json: bool) -> int:
     if planned.plan.is_empty:
-        click.echo("They are awake: their servers were not deleted yet.")
+        click.echo("They are awake: their servers were not deleted yet.", err=as_json)
+        show_refused(settings, planned, as_json=as_json)
         return 0
-    return run_plan(client, planned, settings)
+    return run_plan(client, planned, settings, as_json=as_json)
 
 
 def _plan_these(client: FleetClient, chosen: Mapping[str, Sleep], asked: str | None, key: Secret | None) -> Planned:
@@ -215,8 +226,10 @@ def _waiting(planned: Planned) -> list[str]:
     return [it for it in planned.options.waking if it not in acted and not is_awake(planned.children[it])]
 
 
-def _refuse_who_stays(planned: Planned, asked: str | None) -> None:
+def _refuse_who_stays(settings: Settings, planned: Planned, asked: str | None, *, as_json: bool) -> None:
     """Raises Refused where this plan wakes not all, or does not give what was asked for."""
+    if has_errors(planned) or _waiting(planned):
+        show_refused(settings, planned, as_json=as_json)
     if has_errors(planned):
         raise Refused("nothing was changed", "mend what is said above")
     if waiting := _waiting(planned):
@@ -230,16 +243,20 @@ def _refuse_who_stays(planned: Planned, asked: str | None) -> None:
         )
 
 
-def _without_switched_off(client: FleetClient, chosen: Mapping[str, Sleep]) -> dict[str, Sleep]:
+def _without_switched_off(client: FleetClient, chosen: Mapping[str, Sleep], *, beside: bool) -> dict[str, Sleep]:
     """One of all that cannot wake keeps nobody else from it."""
     whys = {name: client.why_no_server(name) for name in chosen}
     for name, why in whys.items():
         if why:
-            click.echo(f"{name} sleeps on: {why}.")
+            click.echo(f"{name} sleeps on: {why}.", err=beside)
     return {name: sleep for name, sleep in chosen.items() if not whys[name]}
 
 
-def _give_up(client: FleetClient, chosen: Mapping[str, Sleep], yes: bool, output: LastingOutput) -> int:
+def _give_up(
+    client: FleetClient, chosen: Mapping[str, Sleep], yes: bool, output: LastingOutput, *, as_json: bool
+) -> int:
+    from reconciler.render.text import json_text
+
     servers, declared = client.servers(), client.fleet.children
     there, gone = [name for name in chosen if servers.get(name)], [name for name in chosen if not servers.get(name)]
     question = f"Give up for good what {', '.join(gone)} remembered?" if gone else ""
@@ -249,9 +266,11 @@ def _give_up(client: FleetClient, chosen: Mapping[str, Sleep], yes: bool, output
     for name, sleep in chosen.items():
         client.forget_sleep(name, sleep)
     if to_go_on := [name for name in there if name in declared]:
-        click.echo(f"They go on with the servers that they still have: fleet apply {' '.join(to_go_on)}")
+        click.echo(f"They go on with the servers that they still have: fleet apply {' '.join(to_go_on)}", err=as_json)
     if to_make := [name for name in gone if name in declared]:
-        click.echo(f"To make them anew, without a memory: fleet apply {' '.join(to_make)}")
+        click.echo(f"To make them anew, without a memory: fleet apply {' '.join(to_make)}", err=as_json)
+    if as_json:
+        click.echo(json_text({"given_up": [*chosen]}))
     return 0
 
 

@@ -25,6 +25,7 @@ from reconciler.model.backup import (
     Purpose,
     Sleep,
     Trial,
+    VerifiedBackup,
 )
 from reconciler.model.bots import BotIdentity, BotProfile, CheckedBot, Webhook
 from reconciler.model.cloud import (
@@ -236,6 +237,7 @@ __all__ = [
     "Uptime",
     "Users",
     "Verdict",
+    "VerifiedBackup",
     "Webhook",
     "Word",
     "WorkspaceFile",

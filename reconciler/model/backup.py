@@ -146,6 +146,16 @@ class Drill:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifiedBackup:
+    """What a backup was found to be when it was read again: opened as well, where there was a key for that."""
+
+    child: str
+    backup: Backup | None  # None where none was found
+    is_opened: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MadeBackup:
     """What came of one child: a backup, or why there is none; and the older ones that went for it.
 

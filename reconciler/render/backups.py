@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from reconciler.model import Backup, Json, KeptBackups, MadeBackup, Purpose
+from reconciler.model import Backup, Json, KeptBackups, MadeBackup, Purpose, VerifiedBackup
 from reconciler.render.table import NOTHING, Sheet
 from reconciler.render.text import harmless
 from reconciler.render.versions import moment, size_text
@@ -21,7 +21,16 @@ _WHY: Final = {
     Purpose.FORK: ", a fork",
     Purpose.EARLIER: ", of before, from its server",
 }
-__all__ = ["backup_json", "backup_table", "made_lines", "problem_lines", "size_text"]
+__all__ = [
+    "backup_json",
+    "backup_table",
+    "made_json",
+    "made_lines",
+    "problem_lines",
+    "size_text",
+    "verified_json",
+    "verified_lines",
+]
 
 
 def backup_table(kept: Mapping[str, KeptBackups]) -> Sheet:
@@ -61,6 +70,44 @@ def made_lines(made: Iterable[MadeBackup]) -> list[tuple[str, str | None]]:
             lines.append((f"  {harmless(outcome.problem)}", "red"))
             lines += [(f"  {line}", None) for line in harmless(outcome.advice).splitlines()]
     return lines
+
+
+def made_json(made: Iterable[MadeBackup]) -> dict[str, Json]:
+    return {
+        outcome.child: {
+            "backup": None if outcome.backup is None else dict(asdict(outcome.backup)),
+            "removed": [backup.id for backup in outcome.removed],
+            "problem": outcome.problem or None,
+            "advice": outcome.advice,
+        }
+        for outcome in made
+    }
+
+
+def verified_lines(found: Iterable[VerifiedBackup]) -> list[tuple[str, str | None]]:
+    lines: list[tuple[str, str | None]] = []
+    for it in found:
+        if it.problem or it.backup is None:
+            lines.append((f"{it.child}: {harmless(it.problem)}", "red"))
+            continue
+        how = (
+            "opens, and is what its host has made" if it.is_opened else "is what was kept; to open it: --identity FILE"
+        )
+        size = size_text(it.backup.sealed_size)
+        lines.append((f"{it.child}: {it.backup.id} ({size}) {how}", "green" if it.is_opened else None))
+    return lines
+
+
+def verified_json(found: Iterable[VerifiedBackup]) -> dict[str, Json]:
+    return {
+        it.child: {
+            "backup": it.backup.id if it.backup else None,
+            "is_kept": not it.problem,
+            "is_opened": it.is_opened,
+            "problem": it.problem or None,
+        }
+        for it in found
+    }
 
 
 def _rows(name: str, found: KeptBackups) -> Iterator[tuple[Text, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from rich.text import Text
 
-from reconciler.model import CheckedBot, Json
+from reconciler.model import BotIdentity, CheckedBot, Json
 from reconciler.render.table import NOTHING, Sheet
 from reconciler.render.text import harmless
 
@@ -19,6 +19,10 @@ def bot_table(checked: Iterable[CheckedBot]) -> Sheet:
 
 def bot_json(checked: Iterable[CheckedBot]) -> dict[str, Json]:
     return {found.child: _json(found) for found in checked}
+
+
+def given_json(child: str, identity: BotIdentity) -> dict[str, Json]:
+    return {"child": child, **_identity_json(identity)}
 
 
 def _row(found: CheckedBot) -> tuple[Text, ...]:
@@ -38,9 +42,13 @@ def _row(found: CheckedBot) -> tuple[Text, ...]:
 def _json(found: CheckedBot) -> Json:
     identity, webhook = found.identity, found.webhook
     return {
-        "bot": {**asdict(identity), "link": identity.link} if identity else None,
+        "bot": _identity_json(identity) if identity else None,
         "has_webhook": bool(webhook.url) if webhook else None,
         "pending": webhook.pending if webhook else None,
         "commands": list(found.commands),
         "findings": list(found.findings),
     }
+
+
+def _identity_json(identity: BotIdentity) -> dict[str, Json]:
+    return {**asdict(identity), "link": identity.link}

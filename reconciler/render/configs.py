@@ -8,7 +8,8 @@ from typing import Final
 
 from rich.text import Text
 
-from reconciler.model import Change, ChildConfig, Json, Owner
+from reconciler.model import Change, ChildConfig, Json, Outcome, Owner
+from reconciler.render.outcome import outcome_json
 from reconciler.render.table import NOTHING, Sheet
 from reconciler.render.text import harmless
 
@@ -57,6 +58,23 @@ def difference_json(found: Iterable[ChildConfig]) -> Json:
             "differences": [_difference_json(change) for change in it.differences],
         }
         for it in found
+    }
+
+
+def given_json(
+    child: str, state: str, changes: Iterable[Change], outcome: Outcome | None, back: Outcome | None
+) -> Json:
+    """Another text for the whole file: `unchanged`, `differs` (and nothing was tried), `given` or `failed`.
+
+    Where it has failed, also how the one before that was put back has ended.
+    """
+    told = [{"path": it.path.partition(".")[2], "before": it.before, "after": it.after} for it in changes]
+    return {
+        "child": child,
+        "state": state,
+        "changes": [*told],
+        "outcome": None if outcome is None else outcome_json(outcome),
+        "put_back": None if back is None else outcome_json(back),
     }
 
 

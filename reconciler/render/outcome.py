@@ -23,10 +23,10 @@ def outcome_lines(outcomes: Sequence[Outcome]) -> list[tuple[str, str | None]]:
 
 def outcomes_json(outcomes: Sequence[Outcome], not_begun: Sequence[str] = ()) -> dict[str, Json]:
     """The same for machines; of those not begun the names, because one before them failed."""
-    return {"outcomes": [_outcome_json(outcome) for outcome in outcomes], "not_begun": [*not_begun]}
+    return {"outcomes": [outcome_json(outcome) for outcome in outcomes], "not_begun": [*not_begun]}
 
 
-def _outcome_json(outcome: Outcome) -> Json:
+def outcome_json(outcome: Outcome) -> Json:
     return {
         "child": outcome.action.child,
         "kind": str(outcome.action.kind),

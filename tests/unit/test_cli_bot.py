@@ -60,6 +60,14 @@ def test_a_child_gets_its_bot_and_the_change_is_planned(operator: Operator) -> N
     assert NEW not in said.out + said.err + str(operator.world.events())
 
 
+def test_machines_are_told_of_the_bot_and_of_the_plan(operator: Operator) -> None:
+    said = operator.gives(NEW, "--yes", "--json")
+    told = json.loads(said.out)
+    assert (said.code, told["bot"]["child"], told["bot"]["id"]) == (0, "alice", 7000000001)
+    assert [action["child"] for action in told["plan"]["actions"]] == ["alice"]
+    assert NEW not in said.out + said.err
+
+
 def test_it_is_said_in_the_journal_without_the_token(operator: Operator) -> None:
     operator.gives(NEW, "--yes")
     [event] = [event for event in operator.world.events() if event.event == "bot-token-kept"]

@@ -88,6 +88,22 @@ def test_who_is_stopped_is_said_to_be_started_by_it(fleet: CommandLine) -> None:
     assert (said.code, "Its gateway does not run: it is started with this." in said.out) == (2, True)
 
 
+def test_machines_are_told_what_changes_and_how_it_ended(fleet: CommandLine) -> None:
+    def push(*more: str) -> tuple[int, Any]:
+        said = fleet("config", "push", "alice", "--json", *more)
+        told = json.loads(said.out)
+        return said.code, (told["state"], told["changes"], told["outcome"] and told["outcome"]["done"])
+
+    pulled(fleet, light)
+    theme = [{"path": "ui.theme", "before": "dark", "after": "light"}]
+    assert push("--dry-run") == (2, ("differs", theme, None))
+    assert push("--yes") == (0, ("given", theme, True))
+    assert push("--yes") == (0, ("unchanged", [], None))
+    assert fleet("config", "push", "alice", "--json").code == 64
+    back = json.loads(fleet("config", "restore", "alice", "--yes", "--json").out)
+    assert (back["state"], config(fleet)["ui"]["theme"]) == ("given", "dark")
+
+
 def test_a_dry_run_changes_nothing(fleet: CommandLine) -> None:
     pulled(fleet, light)
     assert (fleet("config", "push", "alice", "--dry-run").code, config(fleet)["ui"]["theme"]) == (2, "dark")

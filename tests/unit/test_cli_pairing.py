@@ -86,6 +86,15 @@ def test_who_is_approved_is_told_where_that_is_asked_for(fleet: CommandLine) -> 
     assert host(fleet).messages == [(7007, "OpenClaw access approved.")]
 
 
+@pytest.mark.parametrize(("verb", "is_told"), [("approve", True), ("deny", False)])
+def test_machines_are_told_who_was_answered(fleet: CommandLine, verb: str, is_told: bool) -> None:
+    assert fleet("pairing", verb, "alice", CODE, "--json").code == 64  # nobody can be asked between their lines
+    said = fleet("pairing", verb, "alice", CODE, "--yes", "--json", *(["--notify"] if is_told else []))
+    about = {"child": "alice", "code": CODE, "user": "7007", "name": "Mallory @mallory", "is_told": is_told}
+    told = json.loads(said.out)
+    assert (said.code, {name: told[name] for name in about}) == (0, about)
+
+
 def test_nobody_is_let_in_without_consent(fleet: CommandLine) -> None:
     said = fleet("pairing", "approve", CODE)
     assert (said.code, "give --yes" in said.err, host(fleet).gateway.lets_in) == (4, True, [])

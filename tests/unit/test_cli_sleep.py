@@ -67,6 +67,15 @@ def test_an_older_memory_may_be_asked_for(fleet: CommandLine) -> None:
     assert fleet.world.host("alice").gateway.memory == [DOG]
 
 
+def test_machines_are_told_who_woke_and_what_was_given_up(fleet: CommandLine) -> None:
+    fleet("hibernate", "--all", "--yes")
+    said = fleet("wake", "alice", "--yes", "--json")
+    told = json.loads(said.out)
+    assert (said.code, told["outcomes"][0]["child"], told["outcomes"][0]["done"]) == (0, "alice", True)
+    assert json.loads(fleet("wake", "bob", "--empty", "--yes", "--json").out) == {"given_up": ["bob"]}
+    assert json.loads(fleet("wake", "--all", "--yes", "--json").out) == {"outcomes": [], "not_begun": []}
+
+
 def test_a_memory_may_be_given_up(fleet: CommandLine) -> None:
     fleet("hibernate", "alice", "--yes")
     assert fleet("wake", "alice", "--empty", "--from", "20260101T000000Z").code == 64
@@ -329,6 +338,19 @@ def test_who_is_gone_from_the_file_is_listed_verified_and_fetched(fleet: Command
     assert fleet("backup", "fetch", "alice", "--out", str(tmp_path / "alice.tar.gz")).code == 0
     assert DOG in (tmp_path / "alice.tar.gz").read_text()
     assert fleet("backup", "list", "alise").code == 64
+
+
+def test_machines_are_told_what_was_backed_up_read_again_and_removed(fleet: CommandLine) -> None:
+    fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("no answer")
+    said = fleet("backup", "create", "--all", "--json")
+    made = json.loads(said.out)
+    assert (said.code, made["alice"]["problem"], made["bob"]["backup"]) == (3, None, None)
+    assert "no answer" in made["bob"]["problem"]
+    said = fleet("backup", "verify", "--json")
+    found = json.loads(said.out)
+    about = {"backup": made["alice"]["backup"]["id"], "is_kept": True, "is_opened": True, "problem": None}
+    assert (said.code, found["alice"], found["bob"]["is_kept"]) == (1, about, False)
+    assert json.loads(fleet("backup", "prune", "alice", "--json").out) == {"alice": {"removed": []}}
 
 
 def test_giving_up_a_memory_is_said_by_the_full_name(fleet: CommandLine) -> None:

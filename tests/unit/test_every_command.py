@@ -5,6 +5,7 @@ What each says is in the tests of its own; here none hangs, breaks or is left ou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ TABLE: Final = {
     "adopt": Row(("adopt", A, "users"), cut=4),
     "onboard": Row(("onboard", A, "--yes", "--user", "4242", "--timeout", "5"), cut=4),
     "bot check": Row(("bot", "check", A), cut=0),
-    "bot token": Row(("bot", "token", A), fine=1, down=1, asks_host=False),  # made up by this world
+    "bot token": Row(("bot", "token", A, "--yes"), fine=1, down=1, asks_host=False),  # made up by this world
     "pairing approve": Row(("pairing", "approve", A, "ABCD2345", "--yes"), fine=64, down=64, cut=64),  # nobody asks
     "pairing deny": Row(("pairing", "deny", A, "ABCD2345", "--yes"), fine=64, down=64, cut=64),
     "pairing list": Row(("pairing", "list", A), cut=3),
@@ -90,6 +91,12 @@ TABLE: Final = {
     "ssh-config": Row(("ssh-config", A), cut=0),
     "refresh": Row(("refresh", A)),
 }
+
+# What these leave is a file, a mark, a record or a session of its own, and their exit code says whether.
+WITHOUT_JSON: Final = {
+    *("backup fetch", "config edit", "config pull", "export", "refresh", "silence", "ssh", "ssh-config", "tunnel"),
+}
+STREAMED: Final = {"logs", "pairing watch"}  # a line of JSON for each of theirs
 
 # These name no child that has a server, and have tests of their own.
 OTHERS: Final = {
@@ -157,6 +164,35 @@ def test_it_ends_at_once_and_says_how(
     assert said.code == 0 or (said.out + said.err).strip()
     if how == "cut" and row.asks_host and said.code not in (0, 64):
         assert "no answer within 10 s" in said.out + said.err, said
+
+
+def json_words(name: str, tmp_path: Path) -> list[str]:
+    words = [word.format(new=tmp_path / "new", old=tmp_path / "old") for word in TABLE[name].words]
+    place = len(name.split())
+    return [*words[:place], "--json", *words[place:]]
+
+
+@pytest.mark.parametrize(
+    ("how", "change"), [("fine", lambda world: None), ("down", stop), ("cut", cut_off)], ids=["fine", "down", "cut"]
+)
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in WITHOUT_JSON])
+def test_for_machines_standard_output_holds_json_and_nothing_else(
+    operator: Operator, tmp_path: Path, name: str, how: str, change: Callable[[FakeFleet], None]
+) -> None:
+    change(operator.world)
+    said = operator.line(*json_words(name, tmp_path))
+    assert said.code == getattr(TABLE[name], how), said
+    if said.code in (0, 2, 3) and name not in STREAMED:
+        json.loads(said.out)
+    elif said.out:
+        json.loads(said.out) if name not in STREAMED else [json.loads(line) for line in said.out.splitlines()]
+    if said.code in (1, 4, 64) and not said.out:
+        assert said.err.strip(), said
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_JSON))
+def test_who_has_nothing_to_say_to_machines_takes_no_such_option(operator: Operator, tmp_path: Path, name: str) -> None:
+    assert operator.line(*json_words(name, tmp_path)).code == 64
 
 
 @pytest.mark.parametrize("name", TABLE)
