@@ -23,7 +23,11 @@ PREFIX: Final = "openclaw_deploy_"
 # name, what it says, and how it is told of a row; None: no sample
 _OF_CHILD: Final[tuple[tuple[str, str, Callable[[Row], float | None]], ...]] = (
     ("child_answers", "Whether its user gets an answer (1) or not (0).", lambda row: row.answers),
-    ("child_excused", "Nothing is told of it: maintenance, or it has just started.", lambda row: bool(_excuse(row))),
+    (
+        "child_excused",
+        "Nothing is told of it: maintenance, a start, an apply.",
+        lambda row: bool(_excuse(row)),
+    ),
     ("host_disk_free_bytes", "Free where the gateway's state is.", lambda row: row.measures.disk_free),
     ("host_memory_free_bytes", "Memory that is available.", lambda row: row.measures.memory_free),
     ("host_load_per_core", "Load of fifteen minutes for each core.", lambda row: row.measures.load),

@@ -14,6 +14,7 @@ from reconciler import keys
 from reconciler.checks import judge
 from reconciler.diagnosis import Case
 from reconciler.errors import CloudError, FleetError
+from reconciler.ids import moment_of
 from reconciler.keeper import Keeper
 from reconciler.maintenance import running
 from reconciler.model import (
@@ -47,6 +48,7 @@ from reconciler.watching.measures import measures_of
 LONGEST: Final = 300  # characters of what is said of one thing
 SHOWN: Final = 5  # paths
 FIRST_APPLY: Final = timedelta(minutes=30)  # of a server's life: what is not finished by then, nobody is at any more
+UPDATE: Final = timedelta(minutes=15)  # a copy, two starts and a soak; a host that was left goes back in three
 # With fewer silent hosts than this nobody blames the own network.
 _OWN_FROM: Final = 3
 # What a diagnosis names is for who has the fleet key.
@@ -141,7 +143,11 @@ def _excuse(it: Watched, now: datetime) -> str:
         return f"maintenance: {window.cron}"
     child = it.case.child
     is_new = child.server is not None and now - child.server.created < FIRST_APPLY
-    return "its first apply is under way" if is_new and child.is_unfinished else ""
+    if is_new and child.is_unfinished:
+        return "its first apply is under way"
+    switch = child.facts.switch if child.facts else None
+    began = moment_of(switch.checkpoint) if switch else None
+    return "an update of it is under way" if began is not None and now - began < UPDATE else ""
 
 
 def _on_each(fleet: Fleet, ports: Ports, children: Mapping[str, Child]) -> OnEach:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import commands
 from reconciler.cli.main import run
 from reconciler.errors import CloudUnavailable, HostTimedOut
 from reconciler.heeding import begin, pause, wait_for
 from reconciler.history import History
+from reconciler.ids import later_id
 from reconciler.managed import files
 from reconciler.model import AlertPlace, AlertSettings, Level, Maintenance, Monitoring, Pass, SecretRef
 from tests.extent import FULL
@@ -382,6 +384,20 @@ def test_a_changed_firewall_is_a_warning_of_the_fleet_and_hides_nobody(fleet: Co
     assert sorted(titles(fleet)) == [
         "[demo] CRITICAL: alice gives no answer: stopped", "[demo] WARNING: the whole fleet: drifted",
     ]  # fmt: skip
+
+
+def test_an_update_that_is_under_way_wakes_nobody_and_one_that_takes_too_long_does(fleet: CommandLine) -> None:
+    host, checkpoint = fleet.world.host("alice"), later_id(fleet.world.clock.now(), ())
+    host.run(commands.begin_switch(checkpoint, "2026.9.6", "2026.9.7"))
+
+    def goes_on(count: int) -> list[str]:
+        for _ in range(count):
+            host.run(commands.postpone_return())
+            passes(fleet, 1)
+        return titles(fleet)
+
+    assert goes_on(14) == []
+    assert goes_on(4) == ["[demo] CRITICAL: alice gives no answer: update-unfinished"]
 
 
 def test_a_first_apply_that_is_under_way_wakes_nobody_and_one_that_was_left_does(fleet: CommandLine) -> None:
