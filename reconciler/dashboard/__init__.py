@@ -33,7 +33,7 @@ from reconciler.render.dashboard import Filters, child_page, fleet_page, log_par
 from reconciler.render.journal import is_about
 from reconciler.render.report import SPANS, WEEK, Past, known, style
 
-COOKIE: Final = "fleet_dashboard"
+COOKIE: Final = "fleet_dashboard_{port}"  # browsers keep the same cookies for all ports of one machine
 LOG_LINES: Final = 200
 EVENTS: Final = 50
 TURNS: Final = 30
@@ -214,11 +214,12 @@ class _Guard:
             return PlainTextResponse("This is not the name of this machine.\n", 421)
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("Nothing can be changed here.\n", 405)
+        cookie = COOKIE.format(port=request.url.port)
         if self._is_right(request.query_params.get("token", "")):
             response = RedirectResponse("/", 303)
-            response.set_cookie(COOKIE, self._token.reveal(), httponly=True, samesite="strict")
+            response.set_cookie(cookie, self._token.reveal(), httponly=True, samesite="strict")
             return response
-        if not self._is_right(request.cookies.get(COOKIE, "")):
+        if not self._is_right(request.cookies.get(cookie, "")):
             text = "Open the link that fleet dashboard has printed: it lets this browser in."
             return HTMLResponse(words_page("No access", text), 403)
         return None

@@ -149,10 +149,16 @@ def test_nobody_gets_in_without_the_link(stranger: Client, watch: Watch, path: s
     watch.look()
     for cookie in ("", "wrong", TOKEN[:-1]):
         stranger.cookies.clear()
-        stranger.cookies.set(COOKIE, cookie)
+        stranger.cookies.set(COOKIE.format(port=8123), cookie)
         answer = stranger.get(path)
         assert (answer.status_code, "alice" in answer.text) == (403, False)
     assert stranger.get(path, params={"token": "wrong"}).status_code == 403
+
+
+def test_a_dashboard_on_another_port_keeps_its_own_visitors(browser: Client, watch: Watch) -> None:
+    watch.look()
+    browser.cookies.set(COOKIE.format(port=8124), "of another fleet")
+    assert browser.get("/").status_code == 200
 
 
 def test_another_name_does_not_lead_here(browser: Client) -> None:
