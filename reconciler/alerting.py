@@ -41,26 +41,28 @@ def advance(
     now: datetime,
     *,
     tells: bool = True,
+    is_late: bool = False,
 ) -> tuple[Book, tuple[Notice, ...]]:
     """What is remembered after this pass, and what is to be said.
 
     `everyone` are the children that there are, seen in this pass or not: an alert of anybody else is over. The empty
     name stands for what all children need. A pass that tells nobody counts all the same, and leaves what there is to be
-    said to the next that does.
+    said to the next that does. `is_late`: these sightings have counted, and this is what became of what they held back.
     """
     states = dict(book.states)
     for sighting in sightings:
-        states.update(_counted(states, sighting, rules_of(sighting.child), now))
+        counted = _held_until_now if is_late else _counted
+        states.update(counted(states, sighting, rules_of(sighting.child), now))
     for key, state in states.items():
         if state.trouble.child and state.trouble.child not in everyone:
             states[key] = _resolved(state, now)
-    states = _fired(states, rules_of, now)
+    states = _fired(states, rules_of, {(it.child, key) for it in sightings for key in it.at_once}, now)
     notices = list[Notice]()
-    excused = {it.child for it in sightings if it.excuse}
+    seen = {it.child for it in sightings if not it.excuse}
     again = {(it.child, key) for it in sightings for key in it.again}
     if tells:
         notices += _begun(states, quiets, rules_of(""), now)
-        notices += _repeated(states, quiets, rules_of, now, excused, again)
+        notices += _repeated(states, quiets, rules_of, now, seen, again)
         notices += _ended(states, quiets, rules_of, now)
     return Book({key: state for key, state in states.items() if _is_kept(state, rules_of, now)}), tuple(notices)
 
@@ -78,12 +80,26 @@ def _counted(
     for key in sorted(known | set(troubles)):
         if sighting.excuse or key in sighting.unknown or (is_out and key != ANSWERS):
             continue
-        before = states.get((sighting.child, key))
-        if key in troubles:
+        before, is_muted = states.get((sighting.child, key)), key in muted
+        is_over = key not in troubles or (is_muted and before is not None and before.fired is not None)
+        if not is_over:
             failed = _failed(before, troubles[key], sighting, now)
-            yield (sighting.child, key), replace(failed, is_muted=key in muted)
-        elif before is not None:
-            yield (sighting.child, key), _well(before, rules, now)
+            yield (sighting.child, key), replace(failed, is_muted=is_muted or key in sighting.held)
+        elif before is not None:  # or nobody wants to hear of it any more
+            yield (sighting.child, key), replace(_well(before, rules, now), is_muted=is_muted)
+
+
+def _held_until_now(
+    states: dict[Key, AlertState], sighting: Sighting, rules: AlertRules, now: datetime
+) -> Iterator[tuple[Key, AlertState]]:
+    """What is still wrong may be told of now, with what is known of it by now. It has counted already."""
+    del now
+    for trouble in sighting.troubles:
+        key = (sighting.child, trouble.key)
+        before, is_muted = states.get(key), trouble.key in sighting.muted or trouble.level not in rules.levels
+        is_judged = trouble.key in sighting.held and trouble.key not in sighting.unknown and not sighting.excuse
+        if before is not None and is_judged:
+            yield key, replace(before, trouble=trouble, is_muted=is_muted)
 
 
 def _failed(before: AlertState | None, trouble: Trouble, sighting: Sighting, now: datetime) -> AlertState:
@@ -116,10 +132,13 @@ def _resolved(state: AlertState, now: datetime) -> AlertState:
 # --- firing ---------------------------------------------------------------------------------------------------------
 
 
-def _fired(states: dict[Key, AlertState], rules_of: RulesOf, now: datetime) -> dict[Key, AlertState]:
+def _fired(
+    states: dict[Key, AlertState], rules_of: RulesOf, at_once: Collection[Key], now: datetime
+) -> dict[Key, AlertState]:
     """Who has failed often enough fires; and of a group that does, who is one short: they are looked at in turn."""
-    due = [key for key, it in states.items() if _lacks(it, rules_of) <= 0]
-    nearly = [key for key, it in states.items() if _lacks(it, rules_of) == 1 and it.failures > 0 and key[0]]
+    lacks = {key: _lacks(it, 1 if key in at_once else rules_of(key[0]).fire_after) for key, it in states.items()}
+    due = [key for key, count in lacks.items() if count <= 0]
+    nearly = [key for key, count in lacks.items() if count == 1 and states[key].failures > 0 and key[0]]
     by_cause = defaultdict[Cause, list[Key]](list)
     for key in due:
         by_cause[states[key].trouble.cause].append(key)
@@ -130,11 +149,11 @@ def _fired(states: dict[Key, AlertState], rules_of: RulesOf, now: datetime) -> d
     return {**states, **{key: _firing(states[key], rules_of(key[0]), now) for key in due}}
 
 
-def _lacks(state: AlertState, rules_of: RulesOf) -> int:
+def _lacks(state: AlertState, fire_after: int) -> int:
     """How many failures are missing until it fires; of what has fired already more than there can be."""
     if state.fired is not None or state.failures == 0 or state.is_muted:
         return 1_000_000
-    return rules_of(state.trouble.child).fire_after - state.failures
+    return fire_after - state.failures
 
 
 def _firing(state: AlertState, rules: AlertRules, now: datetime) -> AlertState:
@@ -149,7 +168,8 @@ def _begun(
     states: dict[Key, AlertState], quiets: Sequence[Quiet], fleet: AlertRules, now: datetime
 ) -> Iterator[Notice]:
     """Of whom nobody has heard yet: one by one, or together where one cause has many. It keeps `states` up to date."""
-    news = [key for key, it in states.items() if it.fired and it.told is None and not _is_quiet(it, quiets, now)]
+    unheard = [key for key, it in states.items() if it.fired and it.told is None and not it.is_muted]
+    news = [key for key in unheard if not _is_quiet(states[key], quiets, now)]
     by_cause = defaultdict[Cause, list[Key]](list)
     for key in sorted(news):
         by_cause[states[key].trouble.cause].append(key)
@@ -185,15 +205,18 @@ def _repeated(
     quiets: Sequence[Quiet],
     rules_of: RulesOf,
     now: datetime,
-    excused: Collection[str],
+    seen: Collection[str],
     again: Collection[Key],
 ) -> Iterator[Notice]:
-    """What lasts, now and then; and at once what there is more to say `again` of, unless that was told just now."""
+    """What lasts, now and then; and at once what there is more to say `again` of, unless that was told just now.
+
+    Of who was not `seen`, or is excused, nobody knows.
+    """
     by_group = defaultdict[str, list[Key]](list)
     for key, it in sorted(states.items()):
-        is_telling = it.fired is not None and it.told is not None and it.told < now and key[0] not in excused
+        is_telling = it.fired is not None and it.told is not None and it.told < now and not it.is_muted
         is_due = it.told is not None and (key in again or now - it.told >= rules_of(key[0]).repeat)
-        if is_telling and is_due and not _is_quiet(it, quiets, now):
+        if is_telling and is_due and key[0] in seen and not _is_quiet(it, quiets, now):
             by_group[it.together or "\0".join(key)].append(key)
     for keys in by_group.values():
         for key in keys:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from reconciler import configuring, drilling, engine, importing, keys, planfile, recovery, resuscitating, tending
-from reconciler.errors import FleetError, LockHeld, Refused, VaultError
+from reconciler.errors import FleetError, Refused, VaultError
 from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
 from reconciler.living import Living
@@ -121,7 +121,7 @@ class FleetClient(Living):
         return frozenset({*tending.due(found, book, self.fleet), *tending.to_fix(found, book, self.fleet)})
 
     def tend(self, found: Pass, book: Book) -> tending.Tended:
-        """A watch does by itself what the file lets it. Where somebody else holds the lock, it says so."""
+        """A watch does by itself what the file lets it. Where it cannot, as under another's lock, it says so."""
         ill, drifted = tending.due(found, book, self.fleet), tending.to_fix(found, book, self.fleet)
         if not ill and not drifted:
             return tending.Tended()
@@ -130,8 +130,8 @@ class FleetClient(Living):
                 fixed = tending.fix(self, drifted) if drifted else tending.Tended()
                 tended = tending.tend(self, found, book) if ill else tending.Tended()
                 return tending.Tended((*fixed.lines, *tended.lines), tended.rescues, fixed.fixed)
-        except LockHeld as error:
-            return tending.Tended((tending.held(error, {*ill, *drifted}),))
+        except FleetError as error:
+            return tending.Tended((tending.not_tried(error, {*ill, *drifted}),))
 
     def sample(self, names: Iterable[str], count: int) -> tuple[str, ...]:
         """So many of these children, whose last drill is the longest ago."""

@@ -71,7 +71,8 @@ def heed(
 ) -> tuple[list[str], State, list[str]]:
     """People are told what this pass comes to: what was said, what is remembered then, and what went wrong with it.
 
-    What a place does not take waits for the next pass. `is_late`: it is about some children of a pass that was heeded.
+    What a place does not take waits for the next pass. `is_late`: it is what became of some children of a pass that was
+    heeded, which held them back.
     """
     book, notices = told(found, before.book, fleet, remembers=remembers, tells=not is_silent, is_late=is_late)
     if is_silent:
@@ -98,18 +99,17 @@ def told(
     Where nothing `remembers`, each pass is the first: then what is wrong is told at once.
     """
     sightings = [row.sighting for row in found.rows]
-    given_up = {row.child for row in found.rows if row.is_given_up}
     sightings += [] if is_late else [Sighting("", troubles=found.fleet)]
 
     def rules_of(name: str) -> AlertRules:
         spec = fleet.children.get(name)
         wanted = spec.monitoring if spec is not None else Monitoring()
         return AlertRules(
-            fire_after=wanted.fire_after if remembers and name not in given_up else 1,
+            fire_after=wanted.fire_after if remembers else 1,
             clear_after=wanted.clear_after if remembers else 1,
             repeat=fleet.alerts.repeat,
             levels=frozenset(Level) if WARNING in wanted.alert_on else frozenset({Level.CRITICAL}),
             group_from=fleet.alerts.group_from,
         )
 
-    return advance(book, sightings, found.everyone, rules_of, found.quiets, found.at, tells=tells)
+    return advance(book, sightings, found.everyone, rules_of, found.quiets, found.at, tells=tells, is_late=is_late)

@@ -24,7 +24,8 @@ class Mender:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._round: _Round | None = None
-        self._was_idle = False  # the round before could try nothing: somebody else has the lock, or no try is left
+        # Of the round before, for whom nothing could be tried: somebody else has the lock, or no try is left.
+        self._idle = frozenset[str]()
 
     @property
     def at_work_on(self) -> frozenset[str]:
@@ -36,30 +37,40 @@ class Mender:
     ) -> tuple[Pass, tuple[str, ...]]:
         """The pass with what rounds have to do with it, and what is to be said of that.
 
-        Begins a round for those that are `due`, unless there is one. Raises what a round has raised.
+        Begins a round for those that are `due`, unless there is one.
         """
-        if self._round is None:
-            if not due:
-                return found, ()
-            self._round = _Round(frozenset(due), lambda: tend(found, book), self._clock.monotonic())
-            self._round.start()
-            if self._was_idle:
-                return found, ()
-            return spared(found, due), (f"{', '.join(sorted(due))}: being mended, and passes go on meanwhile",)
-        if self._round.is_alive():
+        lines: tuple[str, ...] = ()
+        if self._round is not None and not self._round.is_alive():
+            found, lines = self._ended(self._round, found)
+            due = set(due) - self._round.names
+            self._round = None
+        if self._round is not None:
             is_recent = self._clock.monotonic() - self._round.began < SPARED
-            return spared(found, self._round.names) if is_recent and not self._was_idle else found, ()
-        ended, self._round = self._round, None
+            return spared(found, self._round.names - self._idle) if is_recent else found, lines
+        if not due:
+            return found, lines
+        before = found
+        self._round = _Round(frozenset(due), lambda: tend(before, book), self._clock.monotonic())
+        self._round.start()
+        if not (fresh := self._round.names - self._idle):
+            return found, lines
+        said = f"{', '.join(sorted(fresh))}: being mended, and passes go on meanwhile"
+        return spared(found, fresh), (*lines, said)
+
+    def _ended(self, ended: _Round, found: Pass) -> tuple[Pass, tuple[str, ...]]:
         tended = ended.result()
-        self._was_idle = not tended.fixed and not any(it.tries or it.is_well for it in tended.rescues.values())
+        tried = {name for name, it in tended.rescues.items() if it.tries or it.is_well}
+        self._idle = ended.names - tried - tended.fixed
         return tended.seen_in(found, again=True), tended.lines
 
     def close(self, say: Callable[[str], None]) -> None:
         """Waits for the round that is under way: half of one helps nobody. An interrupt ends the wait."""
         if names := self.at_work_on:
             say(f"Waiting for what is being mended to end: {', '.join(sorted(names))}; Ctrl-C leaves it as it is.")
-            assert self._round is not None
+        if self._round is not None:
             self._round.join()
+            for line in self._round.result().lines:
+                say(line)
 
 
 class _Round(threading.Thread):
@@ -67,15 +78,14 @@ class _Round(threading.Thread):
         super().__init__(name="mending", daemon=True)  # who has waited for it long enough may end the process
         self.names, self.began, self._work = names, began, work
         self._tended = Tended()
-        self._error: BaseException | None = None
 
     def run(self) -> None:
         try:
             self._tended = self._work()
-        except BaseException as error:
-            self._error = error
+        except Exception as error:  # the passes go on, and what they find is told
+            names = ", ".join(sorted(self.names))
+            self._tended = Tended((f"{names}: nothing more is tried: {type(error).__name__}, which nobody expected",))
 
     def result(self) -> Tended:
-        if self._error is not None:
-            raise self._error
+        """What came of it, when it has ended."""
         return self._tended

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Protocol
 
 from reconciler.diagnosis.ladder import ladder
-from reconciler.errors import FleetError, LockHeld
+from reconciler.errors import FleetError
 from reconciler.model import (
     ANSWERS,
     Action,
@@ -119,6 +119,23 @@ def spared(found: Pass, names: Collection[str]) -> Pass:
     return replace(found, rows=tuple(rows))
 
 
+def held_back(found: Pass, names: Collection[str], book: Book, fleet: Fleet) -> Pass:
+    """Of whom this pass is to mend it tells nobody before it has tried that; it counts, whatever ends the pass. Pure.
+
+    So many passes that it would have told by then are enough: then it tells first.
+    """
+    rows = (_held(row, book, fleet) if row.child in names else row for row in found.rows)
+    return replace(found, rows=tuple(rows))
+
+
+def _held(row: Row, book: Book, fleet: Fleet) -> Row:
+    spec = fleet.children.get(row.child)
+    most = max(AFTER, spec.monitoring.fire_after if spec is not None else 0)
+    before = {key: book.states.get((row.child, key)) for key in (ANSWERS, Cause.DRIFTED)}
+    held = frozenset(key for key, it in before.items() if it is None or it.failures + 1 <= most)
+    return replace(row, sighting=replace(row.sighting, held=held))
+
+
 def fix(hands: Fixing, names: Sequence[str]) -> Tended:
     """The drift of these is put back. What an apply would do besides is a person's. The caller holds the lock.
 
@@ -159,7 +176,7 @@ def tend(hands: Hands, found: Pass, book: Book) -> Tended:
     return Tended(tuple(lines), ended)
 
 
-def held(error: LockHeld, names: Iterable[str]) -> str:
+def not_tried(error: FleetError, names: Iterable[str]) -> str:
     """Why nothing was done."""
     return f"nothing is tried for {', '.join(sorted(names))} in this pass: {error.summary}"
 
@@ -219,8 +236,9 @@ def _after(row: Row, ended: Rescue | None, fixed: Collection[str], is_again: boo
         return tuple(replace(it, text=it.text + more) if it.key == ANSWERS else it for it in troubles)
 
     again = frozenset({ANSWERS} if ended.tries and is_again else ())
-    sighting = replace(row.sighting, troubles=told(row.sighting.troubles), again=again)
-    return replace(row, troubles=told(row.troubles), sighting=sighting, is_given_up=True)
+    at_once = frozenset({ANSWERS})  # it was tried to bring it back, and that is over
+    sighting = replace(row.sighting, troubles=told(row.sighting.troubles), again=again, at_once=at_once)
+    return replace(row, troubles=told(row.troubles), sighting=sighting)
 
 
 def _uncounted(row: Row, *keys: str) -> Row:

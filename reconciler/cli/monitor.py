@@ -92,12 +92,12 @@ def monitor(
     from reconciler.heeding import wait_for
 
     _refuse_what_does_not_go(every, listen)
-    client = open_client(settings, only_looks=True)
+    client = open_client(settings, beside=True, only_looks=True)
     if every is not None:
         client.stay_connected()
     metrics = _metrics(client.fleet.name, listen) if metrics_file or listen else None
     wishes = Wishes(quiet=quiet, verbose=verbose, as_json=as_json, tells=not no_alerts, mends=not only_look)
-    passes = Passes(settings, selection, client, wishes, is_watch=every is not None)
+    passes = Passes(settings, selection, client, wishes, every=None if every is None else timedelta(seconds=every))
     if not passes.remembers:
         click.echo("Nothing is remembered from pass to pass here, so what is wrong is told at once.", err=True)
     try:
@@ -109,7 +109,7 @@ def monitor(
                     metrics.write(metrics_file)
             if every is None:
                 return 0 if found.is_well else 2
-            wait_for(client.clock, every or passes.interval.total_seconds(), found)
+            wait_for(client.clock, passes.every.total_seconds(), found)
             passes.follow_the_file()
     finally:
         passes.close()

@@ -37,22 +37,24 @@ class Passes:
     """One after the other over one fleet file. Raises StateError where nobody can read what is remembered."""
 
     def __init__(
-        self, settings: Settings, selection: Selection, client: FleetClient, wishes: Wishes, *, is_watch: bool
+        self, settings: Settings, selection: Selection, client: FleetClient, wishes: Wishes, *, every: timedelta | None
     ) -> None:
+        """A watch is what comes `every` so long; zero means as often as the file says. None: one pass alone."""
         from reconciler.heeding import begin
         from reconciler.mending import Mender
 
         self._settings, self._selection, self._client, self._wishes = settings, selection, client, wishes
         self._history = open_history(settings)
         self._state = begin(self._history)
-        self._mender = Mender(client.clock) if is_watch else None
+        self._mender = None if every is None else Mender(client.clock)
         self._names = self._chosen(None)
+        self._every = every
         self.remembers = self._history.exists or not os.environ.get("CI")
 
     @property
-    def interval(self) -> timedelta:
-        """As the file says."""
-        return self._client.fleet.alerts.interval
+    def every(self) -> timedelta:
+        """As the file says, unless a person has said otherwise."""
+        return self._every or self._client.fleet.alerts.interval
 
     def one(self) -> Pass:
         """What it has found."""
@@ -107,7 +109,7 @@ class Passes:
             found, self._state, remembers=self.remembers, is_silent=not self._wishes.tells, is_late=is_late
         )
         seen, state = () if is_late else (row.seen for row in found.rows), self._state
-        self._history.remember(found.at, seen, found.everyone, state.book, state.slow, state.waiting, self.interval)
+        self._history.remember(found.at, seen, found.everyone, state.book, state.slow, state.waiting, self.every)
         return [*told, *problems]
 
     def _left_to_others(self, found: Pass) -> list[str]:
@@ -126,17 +128,23 @@ class Passes:
 
     def _then_mend(self, found: Pass) -> list[str]:
         """People are told of all others first: to bring somebody back takes minutes."""
-        from reconciler.tending import spared
+        from reconciler.heeding import begin
+        from reconciler.tending import Tended, held_back
 
         client, book = self._client, self._state.book
         due = client.to_tend(found, book)
-        lines = self._heed(spared(found, due))
+        counted = held_back(found, due, book, client.fleet)
+        lines = self._heed(counted)
         self._show(found)
         lines += self._adopted(found, book)
         if due:
-            tended = client.tend(found, book)
-            those = replace(found, rows=tuple(row for row in found.rows if row.child in due))
-            lines += [*tended.lines, *self._heed(tended.seen_in(those), is_late=True)]
+            those = replace(counted, rows=tuple(row for row in counted.rows if row.child in due))
+            tended = Tended()
+            try:
+                tended = client.tend(found, book)
+            finally:
+                self._state = begin(self._history)  # other passes have come and gone meanwhile
+                lines += [*tended.lines, *self._heed(tended.seen_in(those), is_late=True)]
         return lines
 
     def _adopted(self, found: Pass, book: Book) -> list[str]:
@@ -162,7 +170,7 @@ class Passes:
         try:
             if load_fleet(file).digest == self._client.fleet.digest:
                 return self._client
-            changed = open_client(self._settings, only_looks=True)
+            changed = open_client(self._settings, beside=True, only_looks=True)
         except FleetError as error:
             click.echo(f"{file} is wrong by now, so it is watched as it was: {error.summary}", err=True)
             return self._client

@@ -36,7 +36,9 @@ class Sighting:
 
     `unknown`: keys of which nobody can tell whether there is trouble, neither for nor against. `excuse`: why nothing of
     this child counts now, like its maintenance; what is wrong is shown all the same. `muted`: keys of what nobody wants
-    to be told of; it counts, for what is mended by itself. `again`: keys of which there is more to say at once.
+    to be told of; it counts, for what is mended by itself. `held`: keys that count, and of which nobody is told before
+    it was tried to mend that. `again`: keys of which there is more to say at once; `at_once`: keys that wait for no
+    other pass.
     """
 
     child: str
@@ -46,7 +48,9 @@ class Sighting:
     unknown: frozenset[str] = frozenset()
     excuse: str = ""
     muted: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
     again: frozenset[str] = frozenset()
+    at_once: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

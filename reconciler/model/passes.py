@@ -92,7 +92,6 @@ class Row:
     sighting: Sighting
     measures: Measures = Measures()
     drift: tuple[str, ...] = ()  # paths that were changed outside
-    is_given_up: bool = False  # it was tried to bring it back, and that is over: a person is told at once
     is_asleep: bool = False  # nobody shall get an answer from it: it sleeps, or is switched off
 
     @property

@@ -63,7 +63,7 @@ def told(case: dict[str, Any]) -> list[str]:
     for at in range(max(map(len, timelines.values()))):
         letters = {name: timeline[at].strip() for name, timeline in timelines.items() if timeline[at] != "-"}
         above = {name: case.get("above", {}).get(name, " " * 99)[at] for name in letters}
-        of, muted = case.get("groups", {}), frozenset(case.get("muted", ()))
+        of, muted = case.get("groups", {}), frozenset(case.get("muted", ()) if at >= case.get("muted_from", 0) else ())
         seen = [
             sighting(name, letter, above[name], tuple(of.get(name, "").split()), muted)
             for name, letter in letters.items()

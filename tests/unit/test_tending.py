@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.errors import CloudUnavailable, HostTimedOut
 from reconciler.heeding import begin
+from reconciler.history import FILE as FILE_OF_PASSES
 from reconciler.history import History
 from reconciler.managed import files
 from reconciler.mending import Mender
@@ -404,6 +405,89 @@ def test_people_are_told_of_others_before_somebody_is_brought_back(fleet: Comman
     host.run = told_by_then  # type: ignore[method-assign]
     passes(fleet, 1)
     assert heard[0] == "[demo] CRITICAL: bob gives no answer: stopped"
+
+
+def test_a_pass_that_is_killed_while_it_mends_hides_no_outage(fleet: CommandLine, state: Path) -> None:
+    """As by a timer's or a workflow's limit, again and again: what it has told and remembered by then is all."""
+    fleet.world.change("alice", monitoring=Monitoring(resuscitate=SelfHelp(budget=9)))
+    fleet.world.host("alice").gateway.wrong = {"channel_connected": False}
+    host, file, left, told = fleet.world.host("alice"), state / FILE_OF_PASSES, list[bytes](), list[int]()
+    run = host.run
+
+    def dies(command: Command) -> Completed:
+        if command.name.startswith("restart"):
+            left.append(file.read_bytes())
+            told.append(len(titles(fleet)))
+            raise KeyboardInterrupt
+        return run(command)
+
+    host.run = dies  # type: ignore[method-assign]
+    passes(fleet, 1)
+    for _ in range(3):
+        passes(fleet, 1)
+        if left:
+            file.write_bytes(left.pop())
+            del fleet.world.teller.told[told.pop() :]
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: telegram-silent"]
+
+
+def test_who_cannot_be_tried_is_told_all_the_same(fleet: CommandLine, state: Path) -> None:
+    hang(fleet, "alice")
+    (state / "lock").unlink()
+    (state / "lock").mkdir()
+    said = passes(fleet, 2)
+    assert ("nothing is tried for alice in this pass" in said.err, titles(fleet)) == (True, []), said
+    passes(fleet, 1)
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: telegram-silent"]
+
+
+def test_one_pass_counts_once_also_where_it_mends(fleet: CommandLine) -> None:
+    fleet.world.change("alice", monitoring=Monitoring(fire_after=4, drift={"*": DriftPolicy.FIX}), labels={"a": "b"})
+    change(fleet)
+    fleet.world.host("alice").disk_free_mb = 400
+    passes(fleet, 3)
+    assert titles(fleet) == []
+    passes(fleet, 1)
+    assert len(titles(fleet)) == 2
+
+
+def test_a_bug_in_a_round_ends_neither_the_watch_nor_what_it_tells(fleet: CommandLine, state: Path) -> None:
+    watch = Watching(fleet, state)
+    fleet.world.host("alice").gateway.wrong = {"channel_connected": False}
+    watch.client.tend = lambda found, book: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+    watch.may_end.set()
+    for _ in range(5):
+        watch.passes(1)
+        watch.let_it_end()
+    assert "alice: nothing more is tried: ZeroDivisionError, which nobody expected" in watch.lines
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: telegram-silent"]
+
+
+def test_who_could_not_be_tried_before_makes_nobody_else_wait_less(fleet: CommandLine, state: Path) -> None:
+    drifting(fleet, _="fix")
+    fleet.world.change("alice", labels={"team": "red"})
+    fleet.world.change("bob", monitoring=replace(HELP, fire_after=2))
+    watch = Watching(fleet, state)
+    watch.may_end.set()
+    watch.passes(2)
+    watch.let_it_end()
+    hang(fleet, "bob")
+    watch.passes(1)  # alice's round came to nothing
+    watch.let_it_end()
+    watch.may_end.clear()
+    watch.passes(1)
+    assert "bob: being mended, and passes go on meanwhile" in watch.lines
+    assert "bob" not in str(titles(fleet))
+    watch.let_it_end()
+
+
+def test_what_a_round_came_to_is_said_at_the_end_of_a_watch(fleet: CommandLine, state: Path) -> None:
+    watch, said = Watching(fleet, state), list[str]()
+    hang(fleet, "alice")
+    watch.passes(2)
+    watch.may_end.set()
+    watch.mender.close(said.append)
+    assert "alice: telegram-silent: well again" in said[-1]
 
 
 def test_a_round_that_takes_long_hides_no_outage(fleet: CommandLine, state: Path) -> None:
