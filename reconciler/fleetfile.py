@@ -76,7 +76,7 @@ class FleetFile:
             yield from difflib.unified_diff(before, after, shown, shown, lineterm="")
 
     def save(self) -> list[str]:
-        """The files that were written: all of them, each whole, or none; their modes stay, and links to them.
+        """The files that were written, each whole: none where one cannot be; their modes stay, and links to them.
 
         Raises Refused, ConfigError.
         """

@@ -36,7 +36,11 @@ def install_systemd(it: Schedule) -> list[str]:
 
 def ends_with_session() -> bool:
     """Whether what an account's own systemd runs ends when it logs out; an account that lingers has it go on."""
-    return not is_root() and _said(["loginctl", "show-user", getpass.getuser(), "--property=Linger"]) != "Linger=yes"
+    try:
+        said = "" if is_root() else _said(["loginctl", "show-user", getpass.getuser(), "--property=Linger"])
+    except StateError:  # there is no logind, so there are no sessions
+        return False
+    return not is_root() and said != "Linger=yes"
 
 
 def remove_systemd(it: Schedule) -> list[str]:

@@ -34,7 +34,7 @@ from reconciler.model import (
     Sync,
     Trouble,
 )
-from reconciler.observe import LOOK_UPS, Observation, observe
+from reconciler.observe import Observation, observe
 from reconciler.planner import plan
 from reconciler.ports import Host, OnEach, Ports
 from reconciler.reaching import Lines
@@ -99,7 +99,7 @@ def look(
         everyone,
         seen.quiets,
         {**kept, **slow},
-        looked_up=min(LOOK_UPS, sum(child.server is None for child in children.values())),
+        looked_up=seen.looked_up,
     )
 
 

@@ -85,6 +85,7 @@ class Observation:
     trees: Mapping[Key, str] = field(default_factory=dict)
     asleep: Mapping[str, Sleep] = field(default_factory=dict)  # by the names that are noted, asked for or not
     quiets: tuple[Quiet, ...] = ()  # what somebody wants to hear nothing of
+    looked_up: int = 0  # names that were asked for one by one, for no server of the listing is theirs
 
 
 def observe(
@@ -110,7 +111,8 @@ def observe(
     records = ports.store.records()
     known = set(fleet.children) | set(owned)
     chosen = sorted(known if names is None else set(names))
-    looks_up = len(set(chosen) - owned.keys()) <= LOOK_UPS
+    missing = len(set(chosen) - owned.keys())
+    looks_up = missing <= LOOK_UPS
 
     def look(name: str) -> Child:
         found = owned.get(name) or Owned(obstacle=_foreign(name, fleet, ports) if looks_up else None)
@@ -135,6 +137,7 @@ def observe(
         trees,
         asleep,
         tuple(silences(fleet, firewalls)),
+        looked_up=missing if looks_up else 0,
     )
 
 

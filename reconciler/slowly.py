@@ -145,7 +145,7 @@ def _asked(child: Child, host: Host, before: SlowLook, ports: Ports, *, by_word:
     slow = replace(before, asked_at=clock)
     with suppress(HostTimedOut):
         with suppress(CommandFailed):
-            slow = replace(slow, model=_word_of(before.model, model_answer(child, host, endpoints, by_word=by_word)))
+            slow = _with_word(slow, child, model_answer(child, host, endpoints, by_word=by_word))
         bot, webhook = _bot(host, endpoints, by_word=by_word)
         slow = replace(slow, bot=bot or before.bot, webhook=webhook if bot else before.webhook)
         updates, lists_at = _updates(host, by_word=by_word)
@@ -156,9 +156,11 @@ def _asked(child: Child, host: Host, before: SlowLook, ports: Ports, *, by_word:
     return replace(slow, updates_since=since, reached=tuple(_reached(child, ports)))
 
 
-def _word_of(before: str, now: str) -> str:
-    """An answer that says nothing of the key takes nothing back: it was refused, and nobody has heard otherwise."""
-    return before if now in ("", *NO_WORD) and before in REFUSED else now
+def _with_word(before: SlowLook, child: Child, now: str) -> SlowLook:
+    """An answer that says nothing of the key takes nothing back: its provider refused it, and nothing else since."""
+    provider = child.spec.model.provider if child.spec is not None else ""
+    stays = before.model in REFUSED and before.provider in ("", provider) and now in ("", *NO_WORD)
+    return replace(before, model=before.model if stays else now, provider=provider)
 
 
 def _bot(host: Host, endpoints: Endpoints, *, by_word: bool) -> tuple[str, str]:

@@ -33,7 +33,8 @@ def soaked(
         if found is None:
             return outcome
         problem, told = found.text, _count(work, found, f"{seconds} s after its batch", hindrances)
-        advice = f"to go back, without what it was told since: fleet rollback {work.name}"
+        back = f"to go back, without what it was told since: fleet rollback {work.name}"
+        advice = back if found.is_of_version else f"look: fleet diagnose {work.name}"
         error = f"it was healthy, and is not {seconds} s later: {problem}"
         return replace(outcome, code=OutcomeCode.FAILED, error=error, advice="\n".join(filter(None, (advice, told))))
 

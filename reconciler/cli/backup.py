@@ -184,7 +184,7 @@ def restore(
         if has_errors(planned) or planned.plan.is_empty:
             show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was changed", "mend what is said above")
-        refuse_to_end(planned)
+        refuse_to_end(settings, planned, as_json=as_json)
         consent(f"Put the backup {found.id} of {source} into {name}?", yes, output)
         if planned.options.waking:
             client.begin_waking(planned)  # it has no server yet

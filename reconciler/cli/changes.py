@@ -175,13 +175,14 @@ def follow_moves(client: FleetClient, planned: Planned, *, beside: bool = False)
         click.echo(f"{name}, that was {old}, sleeps on under its new name.", err=beside)
 
 
-def refuse_to_end(planned: Planned, but: Collection[Kind] = ()) -> None:
+def refuse_to_end(settings: Settings, planned: Planned, *, as_json: bool = False, but: Collection[Kind] = ()) -> None:
     """For who brings a child somewhere: that ends none, `but` by what was asked for. Raises Refused."""
     from reconciler.model import Kind
 
     ends = {Kind.STOP, Kind.HIBERNATE, Kind.DESTROY}.difference(but)
     ending = [it for it in planned.plan.actions if it.kind in ends]
     if ending:
+        show_refused(settings, planned, as_json=as_json)
         [names, first] = ", ".join(it.child for it in ending), ending[0]
         raise Refused(
             f"this would {first.kind} {names}, and nothing was changed: {first.reason.text}",

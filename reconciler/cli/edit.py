@@ -166,7 +166,7 @@ def update(settings: Settings, selection: Selection, version: str, yes: bool, as
             if as_json:
                 show_end(settings, planned, [], as_json=True)
             raise Refused("nothing was written, and nothing was changed", "mend what is said above")
-        refuse_to_end(planned)
+        refuse_to_end(settings, planned, as_json=as_json)
         if not file.changes_anything and planned.plan.is_empty:
             show_end(settings, planned, [], as_json=as_json)
             return 0

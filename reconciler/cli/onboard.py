@@ -121,7 +121,7 @@ def _brought(
 
 
 def _let_in_before(client: FleetClient, child: str, identity: BotIdentity) -> int | None:
-    """Whom nobody has named and somebody has let in: who was not welcomed yet, else the last who was."""
+    """Whom nobody has named and somebody has let in: who was not welcomed yet, else the last of all."""
     [access] = client.pairings().look([child])
     users = [int(user) for user in access.let_in if user.isascii() and user.isdigit()]
     waiting = [user for user in users if not client.welcomed(child, user, identity.id)[0]]
@@ -165,7 +165,7 @@ def _applied(client: FleetClient, child: str, settings: Settings, yes: bool, out
         show_plan(settings, planned)
         if planned.plan.is_refused or has_errors(planned):
             raise Refused(f"{child} is not onboarded like this", "mend what is said above, and run this again")
-        refuse_to_end(planned)
+        refuse_to_end(settings, planned)
         consent("Apply this plan?", yes, output)
         follow_moves(client, planned)
         return run_plan(client, planned, settings)
@@ -193,11 +193,12 @@ class _Meeting:
         return max(0.0, self._until - self._client.clock.monotonic())
 
     def welcome(self, user: int | None, text: str) -> _End:
+        wanted = user
         if user is None or not self._is_let_in(user):
             user = self._await_request(user)
         if user is None:
             click.echo("Nobody has come yet. Run this again, it goes on from here.", err=True)
-            return _End(3, "not-come")
+            return _End(3, "not-come", wanted)
         click.echo(f"The first message waits for {user}.")
         delivery = self._client.welcome(self._child, user, text, self._bot.id, EVERY, self._left)
         return self._told(user, delivery)

@@ -193,4 +193,4 @@ class Passes:
 def open_history(settings: Settings) -> History:
     from reconciler.history import History
 
-    return History(settings.state_dir or settings.file.parent / "state")
+    return History(settings.state_dir)

@@ -66,6 +66,6 @@ def rebuild(
         if has_errors(planned) or planned.plan.is_empty:
             show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was rebuilt", "leave out the children named above, or mend what is said there")
-        refuse_to_end(planned)
+        refuse_to_end(settings, planned, as_json=as_json)
         consent("Give them new servers?", yes, output)
         return run_plan(client, planned, settings, client.fleet.rollout.max_parallel, as_json=as_json)

@@ -103,7 +103,7 @@ def stop(settings: Settings, selection: Selection, max_parallel: int, yes: bool,
 def _stopped(name: str, error: FleetError | None) -> Json:
     """As an action of a plan ends."""
     summary, advice = (error.summary, error.advice) if error is not None else ("", "")
-    return {"child": name, "kind": "stop", "done": error is None, "error": summary, "advice": advice}
+    return {"child": name, "kind": "stop", "done": error is None, "seconds": None, "error": summary, "advice": advice}
 
 
 def _run(

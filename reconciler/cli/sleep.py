@@ -65,7 +65,7 @@ def hibernate(settings: Settings, selection: Selection, yes: bool, as_json: bool
         if planned.plan.is_empty:
             show_end(settings, planned, [], as_json=as_json)
             return 0
-        refuse_to_end(planned, but=(Kind.HIBERNATE,))
+        refuse_to_end(settings, planned, as_json=as_json, but=(Kind.HIBERNATE,))
         consent("Put them to sleep?", yes, output)
         follow_moves(client, planned, beside=as_json)
         return run_plan(client, planned, settings, as_json=as_json)

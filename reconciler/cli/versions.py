@@ -46,7 +46,7 @@ def rollback(settings: Settings, selection: Selection, to: str | None, yes: bool
         if has_errors(planned) or planned.plan.is_empty:
             show_refused(settings, planned, as_json=as_json)
             raise Refused("nothing was changed", "mend what is said above, or leave that child out")
-        refuse_to_end(planned)
+        refuse_to_end(settings, planned, as_json=as_json)
         consent("Go back?", yes, output)
         return run_plan(client, planned, settings, as_json=as_json)
 
@@ -102,5 +102,5 @@ def clear(settings: Settings, version: str) -> int:
     client = open_client(settings)
     with client.lock("fleet quarantine clear"):
         was = client.clear_quarantine(version)
-    click.echo(f"{version} is not quarantined any more." if was else f"{version} was not quarantined.")
+    click.echo(f"{version} is not quarantined any more." if was else f"{version} was not known to be quarantined.")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -38,7 +38,7 @@ def save(
         file.fleet()
     diff = [*diff_lines(file)]
     if not as_json:
-        show_diff(file)
+        _show(diff)
     if not dry_run:
         agreed()
     written = [] if dry_run else _written(settings, file, event, children, beside=as_json)
@@ -58,7 +58,7 @@ def tell(children: Sequence[str], diff: Sequence[str] = (), written: Sequence[st
 def _written(settings: Settings, file: FleetFile, event: str, children: Sequence[str], *, beside: bool) -> list[str]:
     from reconciler.wiring import note, open_store
 
-    store = open_store(settings.state_dir or settings.file.parent / "state")
+    store = open_store(settings.state_dir)
     with store.lock("fleet add, remove or adopt"):
         names = write(file, beside=beside)
         note(store, event, children=[*children])
@@ -74,9 +74,13 @@ def diff_lines(file: FleetFile) -> Iterator[str]:
 
 
 def show_diff(file: FleetFile, *, beside: bool = False) -> None:
+    _show(diff_lines(file), beside=beside)
+
+
+def _show(diff: Iterable[str], *, beside: bool = False) -> None:
     from reconciler.render.text import harmless
 
-    for line in diff_lines(file):
+    for line in diff:
         click.echo(harmless(line), err=beside)
 
 

@@ -94,6 +94,7 @@ class SlowLook:
     server: int | None = None  # of which all of this is
     asked_at: float | None = None  # all but the configuration
     model: str = ""
+    provider: str = ""  # who has said that of its key
     bot: str = ""  # what Telegram answers to the token on the host: 200, another code, or a word
     webhook: str = ""  # the host that its messages are sent to; none where they are fetched, as ours are
     updates: int | None = None  # of security, that are not installed

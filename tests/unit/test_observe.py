@@ -243,6 +243,7 @@ def test_of_many_missing_children_none_is_looked_up_and_a_foreign_server_is_stil
     world = FakeFleet(state, names)
     foreign = world.cloud.add(replace(make_server("c007", id=7777), labels={}))
     client = world.client()
+    assert client.watch(None, {}, remembers=True).looked_up == 0
     planned = client.plan()
     assert planned.children["c007"].obstacle is None
     [outcome] = [outcome for outcome in client.apply(planned) if outcome.code is OutcomeCode.FAILED]

@@ -312,6 +312,7 @@ def test_a_host_that_falls_silent_stops_a_rollout_and_blames_no_version(world: F
     ended = world.apply()
     assert [it.code for it in ended] == [OutcomeCode.FAILED] * 3
     assert "alice has failed before it in this rollout" in ended[1].error
+    assert ended[0].advice == "look: fleet diagnose alice"
     world.dialer.silent.clear()
     assert (versions(world), [*world.client().quarantined()]) == ([NEW, OLD, OLD], [])
 

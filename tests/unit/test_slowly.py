@@ -106,6 +106,13 @@ def test_an_answer_that_says_nothing_of_a_key_takes_no_refusal_back(world: FakeF
     assert found == [[Cause.MODEL_KEY_REFUSED]] * 4 + [[]]
 
 
+def test_what_another_provider_has_refused_says_nothing_of_this_one(world: FakeFleet) -> None:
+    world.host("alice").models = "401"
+    kept = {name: replace(it, asked_at=None, provider="another") for name, it in passed(world, {}).kept.items()}
+    world.host("alice").models = "404"
+    assert causes(passed(world, kept)) == []
+
+
 def test_updates_are_told_when_they_have_waited_for_three_days(world: FakeFleet) -> None:
     world.host("bob").updates = 2
     kept, told = dict[str, SlowLook](), list[int]()
