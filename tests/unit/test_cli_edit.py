@@ -372,7 +372,8 @@ def test_an_update_or_an_onboarding_ends_nobody(operator: Operator, so: str) -> 
     sleeps = [["hibernate"]] if so.startswith("expires") else []  # who is only switched off may sleep as well
     for words in [["update", "2026.9.7"], ["rollback"], ["restore"], ["rebuild"], *sleeps]:
         said = operator(words[0], "alice", *words[1:], "--yes", "--json")
-        assert (said.code, "plan" in json.loads(said.out)) == (4, True), said
+        has_plan = words[0] not in ("rollback", "restore")  # there is no checkpoint and no backup yet
+        assert (said.code, '"plan": {' in said.out) == (4, has_plan), (words, said)
         assert operator.world.cloud.by_id == servers, words
     said = operator("update", "alice", "2026.9.7", "--yes")
     assert ("nothing was changed" in said.err, "fleet apply alice" in said.err) == (True, True), said
