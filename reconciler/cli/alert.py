@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from reconciler.errors import UsageProblem
 from reconciler.model import Cause
 from reconciler.selection import Selection
 from reconciler.steps.silences import EVERYBODY
+
+if TYPE_CHECKING:
+    from reconciler.api import FleetClient
 
 
 class _Span(click.ParamType[timedelta]):
@@ -75,32 +78,45 @@ def preview(settings: Settings) -> int:
 @click.option("--cause", type=click.Choice([str(it) for it in Cause]), metavar="CAUSE", help="Of this cause alone.")
 @click.option("--end", is_flag=True, help="From now on all is told again.")
 @click.option("--list", "lists", is_flag=True, help="What is silenced now.")
+@click.option("--json", "as_json", is_flag=True, help="What is silenced then as JSON on standard output.")
 @with_settings
 def silence(
-    settings: Settings, selection: Selection, span: timedelta | None, cause: str | None, end: bool, lists: bool
+    settings: Settings,
+    selection: Selection,
+    span: timedelta | None,
+    cause: str | None,
+    end: bool,
+    lists: bool,
+    as_json: bool,
 ) -> int:
     """Hear nothing of children for a while, from any machine that watches: fleet silence alice --for 4h
 
     It is noted at the cloud. What is wrong is shown all the same, and told when the time is over and it still is.
     """
+    from reconciler.render.alerts import silence_lines, silences_json
+    from reconciler.render.text import json_text
+
     client = open_client(settings)
     if lists:
-        for quiet in client.silences():
-            of = f", {quiet.cause} alone" if quiet.cause else ""
-            whom = "all children" if quiet.child == EVERYBODY else quiet.child
-            click.echo(f"{whom}{of}: until {quiet.until:%Y-%m-%d %H:%M} UTC")
-        return 0
-    refuse_empty(selection, "silence")
-    if not end and span is None:
-        raise UsageProblem("it is not said for how long", "fleet silence CHILD --for 4h; or --end")
-    names = (EVERYBODY,) if selection.means_all else declared_of(client, selection)
-    with client.lock("fleet silence"):
-        if end:
-            before = client.speak(names)
-            click.echo(f"Told again: {', '.join(before)}" if before else "Nothing of that was silenced.")
-            return 0
-        until = client.clock.now() + (span or timedelta())
-        client.be_silent(names, until, cause or "")
-    whom = "the fleet" if names == (EVERYBODY,) else ", ".join(names)
-    click.echo(f"Nothing is told of {whom} until {until:%Y-%m-%d %H:%M} UTC.")
+        said = silence_lines(client.silences())
+    else:
+        refuse_empty(selection, "silence")
+        if not end and span is None:
+            raise UsageProblem("it is not said for how long", "fleet silence CHILD --for 4h; or --end")
+        names = (EVERYBODY,) if selection.means_all else declared_of(client, selection)
+        with client.lock("fleet silence"):
+            said = [_spoken(client, names) if end else _silenced(client, names, span or timedelta(), cause or "")]
+    click.echo(json_text(silences_json(client.silences())) if as_json else "\n".join(said))
     return 0
+
+
+def _spoken(client: FleetClient, names: tuple[str, ...]) -> str:
+    before = client.speak(names)
+    return f"Told again: {', '.join(before)}" if before else "Nothing of that was silenced."
+
+
+def _silenced(client: FleetClient, names: tuple[str, ...], span: timedelta, cause: str) -> str:
+    until = client.clock.now() + span
+    client.be_silent(names, until, cause)
+    whom = "the fleet" if names == (EVERYBODY,) else ", ".join(names)
+    return f"Nothing is told of {whom} until {until:%Y-%m-%d %H:%M} UTC."

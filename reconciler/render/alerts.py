@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from reconciler.model import ANSWERS, AlertState, Level, Notice, Word
+from reconciler.model import ANSWERS, AlertState, Json, Level, Notice, Quiet, Word
 from reconciler.render.text import harmless
 
 _SHOWN: Final = 10
@@ -24,6 +25,22 @@ def notice_text(fleet: str, notice: Notice, now: datetime) -> tuple[str, str]:
 
 def level_of(notice: Notice) -> Level | None:
     return None if notice.word is Word.RESOLVED else notice.first.trouble.level
+
+
+def silence_lines(quiets: Sequence[Quiet]) -> list[str]:
+    """Of whom nothing is told, and until when."""
+    return [
+        harmless(
+            f"{it.child if it.child != '*' else 'all children'}{f', {it.cause} alone' if it.cause else ''}: "
+            f"until {it.until:%Y-%m-%d %H:%M} UTC"
+        )
+        for it in quiets
+    ] or ["Nobody is silenced."]
+
+
+def silences_json(quiets: Iterable[Quiet]) -> Json:
+    """The child is `*` where all are meant, the cause None where it is every one."""
+    return [{"child": it.child, "cause": it.cause or None, "until": it.until.isoformat()} for it in quiets]
 
 
 def _who(notice: Notice) -> str:

@@ -176,10 +176,16 @@ def test_what_waits_for_a_day_is_no_news_any_more(fleet: CommandLine) -> None:
 def test_a_silence_is_known_to_any_machine_and_ends(fleet: CommandLine, tmp_path: Path) -> None:
     assert fleet("silence", "alice", "--for", "1h").code == 0
     assert "alice: until " in fleet("silence", "alice", "--list").out
+    [quiet] = json.loads(fleet("silence", "--list", "--json").out)
+    assert (quiet["child"], quiet["cause"]) == ("alice", None)
     fleet.world.host("alice").gateway.stop()
     passes(fleet, 5)
     assert titles(fleet) == []
     assert fleet("silence", "alice", "--end").out.startswith("Told again: alice")
+    assert (fleet("silence", "--list").out, fleet("silence", "--list", "--json").out) == (
+        "Nobody is silenced.\n",
+        "[]\n",
+    )
     passes(fleet, 1)
     assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: stopped"]
     assert [event.event for event in fleet.world.events() if "silence" in event.event] == ["silenced", "silence-ended"]

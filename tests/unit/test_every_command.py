@@ -94,7 +94,7 @@ TABLE: Final = {
 
 # What these leave is a file, a mark, a record or a session of its own, and their exit code says whether.
 WITHOUT_JSON: Final = {
-    *("backup fetch", "config edit", "config pull", "export", "refresh", "silence", "ssh", "ssh-config", "tunnel"),
+    *("backup fetch", "config edit", "config pull", "export", "refresh", "ssh", "ssh-config", "tunnel"),
 }
 STREAMED: Final = {"logs", "pairing watch"}  # a line of JSON for each of theirs
 
