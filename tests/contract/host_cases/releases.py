@@ -205,6 +205,11 @@ CASES: Final = (
         codes=[0, 0, 0, 0, 1],
     ),
     Case(
+        "Telegram takes the token that lies there, and no webhook is set",
+        [ACCOUNT, make_directory(files.SECRETS_DIRECTORY, "root:root", "0750"), GiveBot(), ask_bot],
+        says=b'{"code": "200", "webhook": ""}\n',
+    ),
+    Case(
         "a gateway that runs is well, and answers to the token that lies on its host",
         [*STARTED, gateway_rpc("config.get", {})],
         says=re.compile(rb'(?s).*"ok": ?true.*"hash".*'),
@@ -226,11 +231,6 @@ CASES: Final = (
         started=files.STARTED_PATH,
         token=files.GATEWAY_TOKEN_PATH,
         gateway={**HEALTHY, "starts": 2},
-    ),
-    Case(
-        "Telegram takes the token that lies there, and no webhook is set",
-        [ACCOUNT, make_directory(files.SECRETS_DIRECTORY, "root:root", "0750"), GiveBot(), ask_bot],
-        says=b'{"code": "200", "webhook": ""}\n',
     ),
     Case(
         "the model's provider takes the key that lies on the host",
