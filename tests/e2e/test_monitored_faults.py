@@ -390,3 +390,28 @@ def test_what_is_asked_seldom_is_found_by_who_asks_all_at_once(fleet: Fleet) -> 
         fleet.sandbox.break_model(None)
     causes = {name: it["troubles"][0]["cause"] for name, it in found.items()}
     assert causes == dict.fromkeys(NAMES, Cause.MODEL_KEY_REFUSED)
+
+
+def test_a_watch_mends_what_the_file_lets_it_and_wakes_nobody(fleet: Fleet, record_property: RecordProperty) -> None:
+    file = fleet.operator.directory / "fleet.yaml"
+    declared = yaml.safe_load(file.read_text())
+    lets = {"resuscitate": {"up_to": "config"}, "drift": {"*": "fix"}}
+    file.write_text(yaml.safe_dump({**declared, "defaults": {"monitoring": lets}}, sort_keys=False))
+    fleet.told.clear()
+    with watching(fleet):
+        wait_until(lambda: len(fleet.passes()) >= 2, "the first passes", 120)
+        began, before = time.monotonic(), len(fleet.passes())
+        fleet.inside("ada", f"{BROKEN}; systemctl restart {GATEWAY} || true")  # exit code 78
+        fleet.inside("bea", f"echo >>{STAMP}")
+        wait_until(lambda: "bea: put back: " in fleet.operator.heard(), "drift is put back", 120)
+        wait_until(lambda: "ada: config-refused: well again" in fleet.operator.heard(), "ada is brought back", 300)
+        record_property("config refused: mended by a watch after", f"{time.monotonic() - began:.0f} s")
+        wait_until(lambda: is_well(fleet.passes()[-1]), "all are well", 120)
+        seen = fleet.passes()[before:]
+    assert fleet.told == []
+    assert all(it["children"]["cyd"]["troubles"] == [] for it in seen)
+    assert len(seen) >= 4  # they went on meanwhile
+
+
+def is_well(found: dict[str, Any]) -> bool:
+    return not any(it["troubles"] for it in found["children"].values())

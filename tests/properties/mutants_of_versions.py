@@ -24,7 +24,7 @@ VERSIONS: Final = (
         ("return linked(facts) or (facts.applied.version if facts.applied else None)", "return linked(facts)"),
         ("return replace(facts, held=own or quarantined.get(spec.version))", "return replace(facts, held=own)"),
         ("return replace(facts, held=own or quarantined", "return replace(facts, held=quarantined"),
-        ("for held in facts.noted if held.version == spec.version), None)", "for held in facts.noted), None)"),
+        ("if held.version == spec.version and not held.is_tried_again), None)", "if not held.is_tried_again), None)"),
         ('value_at(found, ("complete",)) is True and ', ""),
         (' and str(value_at(found, ("link",))).endswith(f"/{version}")', ""),
         ("facts.held is not None and ", ""),

@@ -138,7 +138,7 @@ def test_what_a_switch_leaves_that_is_undone_for_the_copy_is_kept_too(fresh: Fak
     after(host, "make the switch", lambda: setattr(host, "fails", [("", HostTimedOut("gone"))] * 12))
     fresh.apply()
     host.fails = []
-    assert host.read_json(f"{SWITCH}/held.json") is None
+    assert [it["is_tried_again"] for it in host.read_json(f"{SWITCH}/held.json")] == [True]
     assert SWITCH in host.directories
     assert fresh.apply(options=SLEEPS)[0].code is OutcomeCode.DONE
     assert NEW in {it.version for it in kept(fresh, Purpose.EARLIER)}
