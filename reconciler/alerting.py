@@ -51,8 +51,8 @@ def advance(
     """
     states = dict(book.states)
     for sighting in sightings:
-        counted = _held_until_now if is_late else _counted
-        states.update(counted(states, sighting, rules_of(sighting.child), now))
+        rules = rules_of(sighting.child)
+        states.update(_let_go(states, sighting, rules) if is_late else _counted(states, sighting, rules, now))
     for key, state in states.items():
         if state.trouble.child and state.trouble.child not in everyone:
             states[key] = _resolved(state, now)
@@ -89,11 +89,8 @@ def _counted(
             yield (sighting.child, key), replace(_well(before, rules, now), is_muted=is_muted)
 
 
-def _held_until_now(
-    states: dict[Key, AlertState], sighting: Sighting, rules: AlertRules, now: datetime
-) -> Iterator[tuple[Key, AlertState]]:
-    """What is still wrong may be told of now, with what is known of it by now. It has counted already."""
-    del now
+def _let_go(states: dict[Key, AlertState], sighting: Sighting, rules: AlertRules) -> Iterator[tuple[Key, AlertState]]:
+    """What was held back and is still wrong may be told of, with what is known of it by now. It has counted already."""
     for trouble in sighting.troubles:
         key = (sighting.child, trouble.key)
         before, is_muted = states.get(key), trouble.key in sighting.muted or trouble.level not in rules.levels

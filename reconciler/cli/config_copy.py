@@ -11,6 +11,7 @@ from reconciler.errors import UsageProblem
 
 
 def read(file: Path) -> bytes:
+    """What lies there. Raises UsageProblem where that is no text in UTF-8, too large, or cannot be read."""
     from reconciler.managed.config import LARGEST_CONFIG
 
     try:
@@ -27,6 +28,7 @@ def read(file: Path) -> bytes:
 
 
 def refuse_changed(file: Path) -> None:
+    """Raises UsageProblem where a person's work would be written over."""
     if file.exists() and _digest(file) != base_of(file):
         raise UsageProblem(
             f"{file} was changed since it was fetched, or was not fetched", "push it, or move it away; or pull --force"
@@ -34,6 +36,7 @@ def refuse_changed(file: Path) -> None:
 
 
 def forget(file: Path) -> None:
+    """The file and its note are gone."""
     file.unlink(missing_ok=True)
     _note_of(file).unlink(missing_ok=True)
 
@@ -43,6 +46,7 @@ def say_kept(file: Path, child: str) -> None:
 
 
 def keep(file: Path, content: bytes) -> None:
+    """For its owner alone to read, with a note of what it was. Raises StateError."""
     from reconciler.steps.configuring import digest_of
 
     write_private(file, content)

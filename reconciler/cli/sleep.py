@@ -144,7 +144,7 @@ def wake(
 def _woken(client: FleetClient, planned: Planned, settings: Settings, *, as_json: bool) -> int:
     if planned.plan.is_empty:
         click.echo("They are awake: their servers were not deleted yet.", err=as_json)
-        show_refused(settings, planned, as_json=as_json)
+        show_end(settings, planned, [], as_json=as_json)
         return 0
     return run_plan(client, planned, settings, as_json=as_json)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from reconciler.model import ANSWERS, AlertState, Json, Level, Notice, Quiet, Word
 from reconciler.render.text import harmless
+from reconciler.steps.silences import EVERYBODY
 
 _SHOWN: Final = 10
 _ELSE: Final = 5
@@ -31,7 +32,7 @@ def silence_lines(quiets: Sequence[Quiet]) -> list[str]:
     """Of whom nothing is told, and until when."""
     return [
         harmless(
-            f"{it.child if it.child != '*' else 'all children'}{f', {it.cause} alone' if it.cause else ''}: "
+            f"{it.child if it.child != EVERYBODY else 'all children'}{f', {it.cause} alone' if it.cause else ''}: "
             f"until {it.until:%Y-%m-%d %H:%M} UTC"
         )
         for it in quiets
@@ -39,7 +40,7 @@ def silence_lines(quiets: Sequence[Quiet]) -> list[str]:
 
 
 def silences_json(quiets: Iterable[Quiet]) -> Json:
-    """The child is `*` where all are meant, the cause None where it is every one."""
+    """The child is EVERYBODY where all are meant, the cause None where it is every one."""
     return [{"child": it.child, "cause": it.cause or None, "until": it.until.isoformat()} for it in quiets]
 
 
