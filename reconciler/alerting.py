@@ -81,12 +81,11 @@ def _counted(
         if sighting.excuse or key in sighting.unknown or (is_out and key != ANSWERS):
             continue
         before, is_muted = states.get((sighting.child, key)), key in muted
-        is_over = key not in troubles or (is_muted and before is not None and before.fired is not None)
-        if not is_over:
+        if key in troubles:  # also where nobody wants to hear of it any more: it is not over by that
             failed = _failed(before, troubles[key], sighting, now)
             yield (sighting.child, key), replace(failed, is_muted=is_muted or key in sighting.held)
-        elif before is not None:  # or nobody wants to hear of it any more
-            yield (sighting.child, key), replace(_well(before, rules, now), is_muted=is_muted)
+        elif before is not None:
+            yield (sighting.child, key), _well(before, rules, now)
 
 
 def _let_go(states: dict[Key, AlertState], sighting: Sighting, rules: AlertRules) -> Iterator[tuple[Key, AlertState]]:

@@ -6,7 +6,7 @@ for action in fleet.plan().plan.actions: ...
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -120,15 +120,19 @@ class FleetClient(Living):
         """For whom a watch may do something now."""
         return frozenset({*tending.due(found, book, self.fleet), *tending.to_fix(found, book, self.fleet)})
 
-    def tend(self, found: Pass, book: Book) -> tending.Tended:
-        """A watch does by itself what the file lets it. Where it cannot, as under another's lock, it says so."""
-        ill, drifted = tending.due(found, book, self.fleet), tending.to_fix(found, book, self.fleet)
+    def tend(self, found: Pass, book: Book, names: Collection[str]) -> tending.Tended:
+        """A watch does for these by itself what the file lets it. Where it cannot, as under another's lock, it says so.
+
+        `found` is the whole pass: where several have one cause at once, nothing is done for any of them.
+        """
+        ill = {name: may for name, may in tending.due(found, book, self.fleet).items() if name in names}
+        drifted = [name for name in tending.to_fix(found, book, self.fleet) if name in names]
         if not ill and not drifted:
             return tending.Tended()
         try:
             with self.lock("fleet monitor"):
                 fixed = tending.fix(self, drifted) if drifted else tending.Tended()
-                tended = tending.tend(self, found, book) if ill else tending.Tended()
+                tended = tending.tend(self, ill, book) if ill else tending.Tended()
                 return tending.Tended((*fixed.lines, *tended.lines), tended.rescues, fixed.fixed)
         except FleetError as error:
             return tending.Tended((tending.not_tried(error, {*ill, *drifted}),))

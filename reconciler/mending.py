@@ -11,7 +11,8 @@ from typing import Final
 
 from reconciler.model import Book, Pass
 from reconciler.ports import Clock
-from reconciler.tending import Tended, spared
+from reconciler.stepping import known
+from reconciler.tending import Tended, not_tried, spared
 
 # Seconds in which a round's own children count for nothing: with passes a minute apart, which tell of an outage in the
 # third that counts, that is within four minutes.
@@ -24,7 +25,7 @@ class Mender:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._round: _Round | None = None
-        # Of the round before, for whom nothing could be tried: somebody else has the lock, or no try is left.
+        # For whom nothing could be tried the last time: somebody else has the lock, or no try is left.
         self._idle = frozenset[str]()
 
     @property
@@ -33,13 +34,14 @@ class Mender:
         return self._round.names if self._round is not None and self._round.is_alive() else frozenset()
 
     def after(
-        self, found: Pass, book: Book, due: Collection[str], tend: Callable[[Pass, Book], Tended]
+        self, found: Pass, book: Book, due: Collection[str], tend: Callable[[Pass, Book, Collection[str]], Tended]
     ) -> tuple[Pass, tuple[str, ...]]:
         """The pass with what rounds have to do with it, and what is to be said of that.
 
-        Begins a round for those that are `due`, unless there is one.
+        Begins a round for those that are `due`, unless there is one: `tend` is told which.
         """
         lines: tuple[str, ...] = ()
+        self._idle &= frozenset(due)  # who is well by now, or a person's, and falls ill again is tried anew
         if self._round is not None and not self._round.is_alive():
             found, lines = self._ended(self._round, found)
             due = set(due) - self._round.names
@@ -49,8 +51,8 @@ class Mender:
             return spared(found, self._round.names - self._idle) if is_recent else found, lines
         if not due:
             return found, lines
-        before = found
-        self._round = _Round(frozenset(due), lambda: tend(before, book), self._clock.monotonic())
+        before, names = found, frozenset(due)
+        self._round = _Round(names, lambda: tend(before, book, names), self._clock.monotonic())
         self._round.start()
         if not (fresh := self._round.names - self._idle):
             return found, lines
@@ -60,7 +62,7 @@ class Mender:
     def _ended(self, ended: _Round, found: Pass) -> tuple[Pass, tuple[str, ...]]:
         tended = ended.result()
         tried = {name for name, it in tended.rescues.items() if it.tries or it.is_well}
-        self._idle = ended.names - tried - tended.fixed
+        self._idle = self._idle - ended.names | ended.names - tried - tended.fixed
         return tended.seen_in(found, again=True), tended.lines
 
     def close(self, say: Callable[[str], None]) -> None:
@@ -83,8 +85,7 @@ class _Round(threading.Thread):
         try:
             self._tended = self._work()
         except Exception as error:  # the passes go on, and what they find is told
-            names = ", ".join(sorted(self.names))
-            self._tended = Tended((f"{names}: nothing more is tried: {type(error).__name__}, which nobody expected",))
+            self._tended = Tended((not_tried(known(error), self.names),))
 
     def result(self) -> Tended:
         """What came of it, when it has ended."""

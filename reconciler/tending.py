@@ -27,7 +27,6 @@ from reconciler.model import (
     Outcome,
     OutcomeCode,
     Pass,
-    Quiet,
     ReasonCode,
     Rescue,
     Row,
@@ -76,7 +75,7 @@ def due(found: Pass, book: Book, fleet: Fleet) -> dict[str, SelfHelp]:
     for row in found.rows:
         spec = fleet.children.get(row.child)
         may = spec.monitoring.resuscitate if spec is not None else None
-        if may is None or row.answers is not False or row.sighting.excuse or _is_quiet(row, found.quiets, found):
+        if may is None or row.answers is not False or row.sighting.excuse or _is_quiet(row, found):
             continue
         cause, before = row.troubles[0].cause, book.states.get((row.child, ANSWERS))
         is_lasting = before is not None and before.failures + 1 >= AFTER
@@ -93,7 +92,7 @@ def to_fix(found: Pass, book: Book, fleet: Fleet) -> list[str]:
     some = []
     for row in found.rows:
         spec, before = fleet.children.get(row.child), book.states.get((row.child, Cause.DRIFTED))
-        if spec is None or row.sighting.excuse or _is_quiet(row, found.quiets, found):
+        if spec is None or row.sighting.excuse or _is_quiet(row, found):
             continue
         is_lasting = before is not None and before.failures + 1 >= AFTER
         if is_lasting and row.drift and all(spec.monitoring.policy_of(it) is DriftPolicy.FIX for it in row.drift):
@@ -107,7 +106,7 @@ def to_adopt(found: Pass, book: Book, fleet: Fleet) -> list[str]:
     for row in () if found.is_blind else found.rows:
         spec, before = fleet.children.get(row.child), book.states.get((row.child, Cause.DRIFTED))
         is_lasting = before is not None and before.failures + 1 >= AFTER
-        if spec is not None and is_lasting and not row.sighting.excuse and not _is_quiet(row, found.quiets, found):
+        if spec is not None and is_lasting and not row.sighting.excuse and not _is_quiet(row, found):
             some += [row.child] if any(_goes_into_the_file(spec, path) for path in row.drift) else []
     return some
 
@@ -162,10 +161,10 @@ def _fix(hands: Fixing, names: Sequence[str]) -> tuple[list[str], set[str]]:
     return [*lines, *map(_fixed, ended)], done
 
 
-def tend(hands: Hands, found: Pass, book: Book) -> Tended:
+def tend(hands: Hands, ill: Mapping[str, SelfHelp], book: Book) -> Tended:
     """Those are brought back that may be. The caller holds the lock; what goes wrong is said, and raises nothing."""
     lines, ended = list[str](), dict[str, Rescue]()
-    for may, names in _alike(due(found, book, hands.fleet)).items():
+    for may, names in _alike(ill).items():
         wish = Wish(may.up_to, lambda child, rung, notes: False, lambda tried, now: None, budget=may.budget)
         try:
             ended |= {it.child: it for it in climb(hands, hands.look_closely(names), wish)}
@@ -178,7 +177,8 @@ def tend(hands: Hands, found: Pass, book: Book) -> Tended:
 
 def not_tried(error: FleetError, names: Iterable[str]) -> str:
     """Why nothing was done."""
-    return f"nothing is tried for {', '.join(sorted(names))} in this pass: {error.summary}"
+    advice = f" ({' '.join(error.advice.split())})" if error.advice else ""
+    return f"nothing more is tried for {', '.join(sorted(names))} this time: {error.summary}{advice}"
 
 
 def _goes_into_the_file(spec: ChildSpec, path: str) -> bool:
@@ -210,9 +210,9 @@ def _alike(some: Mapping[str, SelfHelp]) -> dict[SelfHelp, Sequence[str]]:
     return dict(groups)
 
 
-def _is_quiet(row: Row, quiets: Iterable[Quiet], found: Pass) -> bool:
+def _is_quiet(row: Row, found: Pass) -> bool:
     """Somebody who wants to hear nothing of it may be at work there."""
-    return any(found.at < it.until and fnmatchcase(row.child, it.child) and not it.cause for it in quiets)
+    return any(found.at < it.until and fnmatchcase(row.child, it.child) and not it.cause for it in found.quiets)
 
 
 def _said(it: Rescue) -> str:

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli.ages import age_of
 from reconciler.cli.client import declared_of, open_client
-from reconciler.cli.options import Settings, with_settings
+from reconciler.cli.options import Commands, Settings, with_settings
 from reconciler.cli.passes import open_history
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
 from reconciler.errors import UsageProblem
@@ -33,7 +33,7 @@ class _Span(click.ParamType[timedelta]):
         return found
 
 
-@click.group()
+@click.group(cls=Commands)
 def alert() -> None:
     """Where alerts go, and what would be said."""
 

@@ -87,7 +87,7 @@ def plan(
     help="Do what this file of `fleet plan --out` holds, and nothing else. Does not ask.",
 )
 @with_consent("Apply")
-@click.option("--parallel", default=32, show_default=True, type=click.IntRange(1, 128), help="Children at a time.")
+@click.option("--max-parallel", default=32, show_default=True, type=click.IntRange(1, 128), help="Children at a time.")
 @json_option
 @with_settings
 def apply(
@@ -100,7 +100,7 @@ def apply(
     max_destroys: int | Percent | None,
     plan_file: Path | None,
     yes: bool,
-    parallel: int,
+    max_parallel: int,
     as_json: bool,
 ) -> int:
     """Bring the fleet, or the named children, to what the file says. Asks first."""
@@ -127,7 +127,7 @@ def apply(
             _refuse_more_than(agreed, client, planned, settings, as_json=as_json)
         consent("Apply this plan?", yes or agreed is not None, output)
         follow_moves(client, planned, beside=as_json)
-        return run_plan(client, planned, settings, parallel, as_json=as_json)
+        return run_plan(client, planned, settings, max_parallel, as_json=as_json)
 
 
 @click.command()

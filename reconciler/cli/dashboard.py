@@ -30,7 +30,7 @@ def dashboard(settings: Settings, port: int | None) -> int:
     if missing:
         raise UsageProblem(
             f"the dashboard needs Python packages that are not installed: {', '.join(missing)}",
-            "install them: pip install 'openclaw-deploy[dashboard]'",
+            "install them, in the directory of OpenClaw Deploy: pip install '.[dashboard]'",
         )
     import uvicorn
 

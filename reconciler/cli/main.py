@@ -84,7 +84,7 @@ COMMANDS: Final = {
     "import legacy": ("reconciler.cli.files:import_legacy", "Write the fleet file of what the original scripts made."),
     "journal": ("reconciler.cli.records:journal", "What was done, when, and how it ended."),
     "refresh": ("reconciler.cli.records:refresh", "Rebuild the records in state/ from the live hosts."),
-    "key": ("reconciler.cli.key:key", "Show the fleet key's fingerprint, or recover the key."),
+    "key": ("reconciler.cli.key:key", "The fleet key: show, recover it, or export one that can only look."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "A cloud on this machine, to try everything without cost."),
 }
 
@@ -110,7 +110,7 @@ SECTIONS: Final = {
 EXIT_CODES: Final = (
     ("0", "done, or nothing to do"),
     ("1", "an error"),
-    ("2", "there is something to do, or something is wrong (plan --detailed-exitcode, monitor, diagnose, config diff)"),
+    ("2", "something to do (plan --detailed-exitcode, config diff) or wrong (monitor, report, diagnose, bot check)"),
     ("3", "some children are done, others not"),
     ("4", "refused: by policy or protection, or nobody has said yes"),
     ("5", "another run holds the lock"),

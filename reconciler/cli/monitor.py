@@ -86,7 +86,7 @@ def monitor(
 
     The same look and the same planner as those of an apply, and a closer one at each host. It changes nothing, but for
     what the fleet file lets it mend (`monitoring: {resuscitate: ..., drift: ...}`; not with --only-look). A trouble is
-    told when it was seen in some passes on end (`monitoring: {fire_after: 3}`), once, and once more when it
+    told when it was seen in some passes on end (`defaults: {monitoring: {fire_after: 3}}`), once, and once more when it
     is over. Exit code 2: something is wrong; 0: nothing is. With --watch it ends with Ctrl-C.
     """
     from reconciler.heeding import wait_for

@@ -89,8 +89,10 @@ class Passes:
 
     def close(self) -> None:
         """Waits for what is being mended."""
+        from reconciler.render.text import harmless
+
         if self._mender is not None:
-            self._mender.close(lambda said: click.echo(said, err=True))
+            self._mender.close(lambda said: click.echo(harmless(said), err=True))
 
     def _chosen(self, before: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """Who is looked at; where the cloud cannot tell who else there is, those of before, or of the file."""
@@ -141,7 +143,7 @@ class Passes:
             those = replace(counted, rows=tuple(row for row in counted.rows if row.child in due))
             tended = Tended()
             try:
-                tended = client.tend(found, book)
+                tended = client.tend(found, book, due)
             finally:
                 self._state = begin(self._history)  # other passes have come and gone meanwhile
                 lines += [*tended.lines, *self._heed(tended.seen_in(those), is_late=True)]

@@ -54,7 +54,7 @@ def sandbox() -> None:
     if missing:
         raise SandboxError(
             f"the sandbox needs Python packages that are not installed: {', '.join(missing)}",
-            "Install them: pip install 'openclaw-deploy[sandbox]'",
+            "Install them, in the directory of OpenClaw Deploy: pip install '.[sandbox]'",
         )
 
 

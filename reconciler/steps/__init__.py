@@ -1,6 +1,7 @@
 """Steps: idempotent `ensure_*(work)` functions, safe to run twice and right after a crash anywhere.
 
-Only the engine runs them. CONVERGE is everything from a server that may just have been posted to a proven gateway.
+Only the engine and an import run them. CONVERGE is everything from a server that may just have been posted to a proven
+gateway.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def _reseal(path: str, **changes: Any) -> None:
 def test_a_plan_file_of_yesterday_is_refused(fleet: CommandLine, out: str) -> None:
     fleet("plan", "--out", out)
     fleet.world.clock.sleep(24 * 3600 - 60)
-    assert fleet("apply", "--plan", out, "--parallel", "1").code == 0
+    assert fleet("apply", "--plan", out, "--max-parallel", "1").code == 0
     fleet.world.clock.sleep(120)
     said = fleet("apply", "--plan", out)
     assert said.code == 4
