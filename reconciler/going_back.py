@@ -46,7 +46,7 @@ def bring_back(
             run_step(following, work, steps)
     except Exception as error:
         why = known(error)
-        if work.failure:
+        if not is_by_hand:
             told = _acquit(work, target, hindrances)
         ill = f"{work.name} is back at {origin}, and not healthy there either: {why.summary}"
         tried = "" if is_by_hand else f"so {target} is not blamed, and the next apply tries it again"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ LARGEST_NOTE: Final = 1 << 20  # bytes; no longer one is written, nor read
 NOTE: Final = ".json"
 SEALED: Final = ".age"
 MAC_DIGITS: Final = 32
+_OF_HOLD: Final = frozenset(it.name for it in fields(Hold))
 _TRIAL: Final = re.compile(
     r"[^/]+/_drills/(?P<child>[^/]+)/(?P<at>\d{8}T\d{6}Z)-(?P<outcome>proven|failed)"
     r"-(?P<backup>none|\d{8}T\d{6}Z)-(?P<seconds>\d{1,9})-[0-9a-f]{32}"
@@ -96,6 +97,7 @@ def write_note(backup: Backup, key: Secret) -> bytes:
         del body["purpose"]  # as it was before there were any, so an older tool reads it
     if not backup.is_left:
         del body["is_left"]  # the same
+    body["held"] = [{key: it for key, it in held.items() if it is not False} for held in body["held"]]  # the same
     if not backup.held:
         del body["held"]  # the same
     return (json.dumps({**body, "mac": _mac(body, key)}, indent=1, sort_keys=True) + "\n").encode()
@@ -135,7 +137,8 @@ def _backup_of(body: dict[str, Any]) -> Backup:
     known = {key: value for key, value in body.items() if key != "is_fork"}
     purpose = Purpose.FORK if body.get("is_fork") else Purpose(body.get("purpose", Purpose.COPY))
     said = body.get("held") or []
-    held = tuple(Hold(**it) for it in ([said] if isinstance(said, dict) else said))  # once there was one at most
+    holds = [said] if isinstance(said, dict) else said  # once there was one at most
+    held = tuple(Hold(**{key: it[key] for key in _OF_HOLD & it.keys()}) for it in holds)
     return Backup(**{**known, "purpose": purpose, "held": held})
 
 

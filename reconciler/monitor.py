@@ -48,7 +48,8 @@ from reconciler.watching.measures import measures_of
 LONGEST: Final = 300  # characters of what is said of one thing
 SHOWN: Final = 5  # paths
 FIRST_APPLY: Final = timedelta(minutes=30)  # of a server's life: what is not finished by then, nobody is at any more
-UPDATE: Final = timedelta(minutes=15)  # a copy, two starts and a soak; a host that was left goes back in three
+# What a change of version takes beside its starts and its soak; a host that was left goes back in three.
+UPDATE: Final = timedelta(minutes=10)
 # With fewer silent hosts than this nobody blames the own network.
 _OWN_FROM: Final = 3
 # What a diagnosis names is for who has the fleet key.
@@ -145,9 +146,17 @@ def _excuse(it: Watched, now: datetime) -> str:
     is_new = child.server is not None and now - child.server.created < FIRST_APPLY
     if is_new and child.is_unfinished:
         return "its first apply is under way"
+    return "an update of it is under way" if _is_going_over(child, now) else ""
+
+
+def _is_going_over(child: Child, now: datetime) -> bool:
+    """Its version is being changed, for no longer than that may take; who goes back has failed."""
     switch = child.facts.switch if child.facts else None
     began = moment_of(switch.checkpoint) if switch else None
-    return "an update of it is under way" if began is not None and now - began < UPDATE else ""
+    if switch is None or switch.is_undone or began is None or child.spec is None:
+        return False
+    within = timedelta(seconds=2 * child.spec.update.ready_within + child.spec.update.soak)
+    return abs(now - began) < UPDATE + within
 
 
 def _on_each(fleet: Fleet, ports: Ports, children: Mapping[str, Child]) -> OnEach:

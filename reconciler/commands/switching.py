@@ -184,7 +184,7 @@ rm -f -- "$switch/closed"; sync "$switch"
 _GO_BACK = f"""{TOOLS}
 exec 9>/run/openclaw-deploy.lock; flock -w 600 9
 if [ -d "$switch" ]; then
-  if [ "$1" -gt 0 ]; then keep "$1" "$switch/held.json"; else rm -f -- "$switch/held.json"; fi
+  if [ "$1" -gt 0 ]; then keep "$1" "$switch/held.json"; fi  # else what was laid there when the switch was made
 elif [ "$1" -gt 0 ] && [ "$(readlink "$current")" = "$releases/$2" ]; then
   keep "$1" "$notes/held.json"
 fi
@@ -254,7 +254,8 @@ def make_switch(held: bytes = b"") -> Command:
 def go_back(origin: str = "", held: bytes = b"") -> Command:
     """The version before is linked, its state back in its place and its gateway started; the newer state is kept aside.
 
-    `held` is kept as held.json where the host is at `origin` then. Nothing else to do where there is no switch.
+    `held` is kept as held.json where the host is at `origin` then, instead of what was laid beside the switch. Nothing
+    else to do where there is no switch.
     """
     arguments = str(len(held)), exact(origin) if origin else ""
     return script("go back", _GO_BACK, *arguments, stdin=held, timeout=COPY_TIMEOUT)

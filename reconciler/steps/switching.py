@@ -152,7 +152,7 @@ def ensure_switched(work: Work) -> bool:
 
 
 def _held_unless_heard(work: Work) -> tuple[Hold, ...]:
-    """What the host holds where it goes back by itself: because of a lost connection, or of a release that hangs it.
+    """What the host holds where it goes back and nobody says why: a lost connection, or a release that hangs it.
 
     Once that says nothing of the release. After a second time it is not gone to again by itself, whatever it was. What
     a person goes back to is held by nobody.
@@ -163,7 +163,7 @@ def _held_unless_heard(work: Work) -> tuple[Hold, ...]:
     if work.restore is not None or (before is not None and not before.is_tried_again):
         return ()
     times = "twice" if before else "once"
-    reason = f"its host went back by itself {times}: nobody could say that its gateway was well there"
+    reason = f"its host went back {times} before anybody could say that its gateway was well there"
     at = work.ports.clock.now().isoformat(timespec="seconds")
     return holds_with(Hold(target, reason, at, is_tried_again=before is None), noted)
 
@@ -199,7 +199,8 @@ def ensure_pruned(work: Work) -> bool:
 def ensure_gone_back(work: Work) -> bool:
     """After a failure: the version before, with its state. The newer state is kept aside.
 
-    What failed is noted on the host, unless it passes by itself: then it is not tried again before a person says so.
+    What failed is noted on the host: then it is not tried again before a person says so. What passes by itself is tried
+    once more: that was noted when the switch was made.
     """
     switch = work.switch
     assert switch is not None

@@ -12,16 +12,27 @@ import pytest
 
 from reconciler import commands
 from reconciler.cli.main import run
+from reconciler.commands.switching import SWITCH
 from reconciler.errors import CloudUnavailable, HostTimedOut
 from reconciler.heeding import begin, pause, wait_for
 from reconciler.history import History
 from reconciler.ids import later_id
 from reconciler.managed import files
-from reconciler.model import AlertPlace, AlertSettings, Level, Maintenance, Monitoring, Pass, SecretRef
+from reconciler.model import (
+    AlertPlace,
+    AlertSettings,
+    Level,
+    Maintenance,
+    Monitoring,
+    Pass,
+    SecretRef,
+    UpdateSettings,
+)
 from tests.extent import FULL
 from tests.fakes.clock import FakeClock
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeFile
 from tests.fakes.worlds import make_spec
 
 SLACK, PAGER = SecretRef("env", "FLEET_SECRET_SLACK"), SecretRef("env", "FLEET_SECRET_PAGER")
@@ -404,6 +415,25 @@ def test_an_update_that_is_under_way_wakes_nobody_and_one_that_takes_too_long_do
 
     assert goes_on(14) == []
     assert goes_on(4) == ["[demo] CRITICAL: alice gives no answer: update-unfinished"]
+
+
+def test_a_long_soak_wakes_nobody(fleet: CommandLine) -> None:
+    fleet.world.change("alice", update=UpdateSettings(soak=1200))
+    host, checkpoint = fleet.world.host("alice"), later_id(fleet.world.clock.now(), ())
+    host.run(commands.begin_switch(checkpoint, "2026.9.6", "2026.9.7"))
+    for _ in range(33):
+        host.run(commands.postpone_return())
+        passes(fleet, 1)
+    assert titles(fleet) == []
+
+
+def test_a_host_that_goes_back_and_does_not_come_to_its_end_is_told_as_soon_as_another(fleet: CommandLine) -> None:
+    host, checkpoint = fleet.world.host("alice"), later_id(fleet.world.clock.now(), ())
+    host.run(commands.begin_switch(checkpoint, "2026.9.6", "2026.9.7"))
+    host.files[f"{SWITCH}/undone"] = FakeFile(b"")
+    host.tick = lambda: None  # type: ignore[method-assign]
+    passes(fleet, 3)
+    assert titles(fleet) == ["[demo] CRITICAL: alice gives no answer: update-unfinished"]
 
 
 def test_a_first_apply_that_is_under_way_wakes_nobody_and_one_that_was_left_does(fleet: CommandLine) -> None:

@@ -11,8 +11,19 @@ import pytest
 
 from reconciler import keys
 from reconciler.errors import BackupDamaged
-from reconciler.manifests import LARGEST_NOTE, NOTE, Known, fitted, is_note, known_of, read_note, stem_of, write_note
-from reconciler.model import Backup, Purpose
+from reconciler.manifests import (
+    LARGEST_NOTE,
+    NOTE,
+    Known,
+    _mac,
+    fitted,
+    is_note,
+    known_of,
+    read_note,
+    stem_of,
+    write_note,
+)
+from reconciler.model import Backup, Hold, Purpose
 from tests.fakes.worlds import FLEET_KEY
 
 KEY = keys.backup_key(FLEET_KEY)
@@ -37,6 +48,17 @@ def test_a_note_says_again_what_was_noted() -> None:
     assert NAME == "demo/alice/20261126T184500Z-0123456789abcdef.json"
     assert is_note(NAME)
     assert read_note(NAME, write_note(BACKUP, KEY), KEY) == BACKUP
+
+
+def test_what_an_older_tool_does_not_know_is_written_only_where_there_is_such_a_thing() -> None:
+    """It called every note damaged that has a field more."""
+    held = Hold("2026.9.7", "never ready", "2026-11-26T18:45:00+00:00")
+    note = write_note(replace(BACKUP, held=(held,)), KEY)
+    assert json.loads(note)["held"] == [{"version": held.version, "reason": held.reason, "at": held.at}]
+    assert read_note(NAME, note, KEY).held == (held,)
+    newer = {**json.loads(note), "held": [{**json.loads(note)["held"][0], "is_fine": True}]}
+    del newer["mac"]
+    assert read_note(NAME, json.dumps({**newer, "mac": _mac(newer, KEY)}).encode(), KEY).held == (held,)
 
 
 @pytest.mark.parametrize(

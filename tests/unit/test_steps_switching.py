@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from reconciler.commands.switching import ASIDES, PATIENCE, RETURN_PATH
+from reconciler.commands.switching import ASIDES, PATIENCE, RETURN_PATH, SWITCH
 from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut, Refused
 from reconciler.managed import files
 from reconciler.model import (
@@ -28,6 +28,7 @@ from reconciler.model import (
     Rollout,
     WorkspaceFile,
 )
+from reconciler.stepping import TRIES
 from reconciler.steps.lasting import BURST, LEAST_MB, TIMES_BEFORE
 from reconciler.steps.quarantine import mark_of, set_mark
 from reconciler.steps.versions import kept_checkpoints
@@ -214,13 +215,40 @@ def test_a_version_that_hangs_its_host_twice_is_not_tried_a_third_time(world: Fa
     assert world.apply()[0].code is OutcomeCode.DONE  # what else was begun comes to its end
     assert (linked(host), host.gateway.memory, world.planned()) == (OLD, ["my dog is called Bello"], [])
     [said] = [it.detail for it in world.client().plan().plan.diagnostics]
-    assert "its host went back by itself twice" in said
+    assert "its host went back twice" in said
     assert world.client().quarantined() == {}
     assert world.apply(options=PlanOptions(retry=frozenset({"alice"})))[0].code is OutcomeCode.DONE
     assert (linked(host), host.gateway.memory) == (NEW, ["my dog is called Bello"])
     [facts] = [child.facts for child in world.client().plan().children.values()]
     assert facts is not None
     assert facts.noted == ()
+
+
+def test_a_version_whose_proof_is_cut_off_twice_is_not_tried_a_third_time(world: FakeFleet) -> None:
+    """Its host is silent for a moment, and goes back at our word: each try takes what was said meanwhile."""
+    host, silent = world.host("alice"), list[bool]()
+    original = host.run
+
+    def run(given: Command) -> Completed:
+        if given.name == "probe" and silent:
+            silent.pop()
+            raise HostTimedOut("no answer within 10 s")
+        if given.name == "make the switch" and not silent and f"{SWITCH}/made" not in host.files:
+            silent.extend([True] * TRIES)
+        return original(given)
+
+    host.run = run  # type: ignore[method-assign,assignment]
+    world.change("alice", version=NEW)
+    for told in ("it goes to 2026.9.7 then", "is not tried again by itself"):
+        [outcome] = world.apply()
+        assert (outcome.code, told in outcome.advice) == (OutcomeCode.FAILED, True), outcome
+        assert (linked(host), host.gateway.memory) == (OLD, ["my dog is called Bello"])
+    assert world.planned() == []
+    assert world.client().quarantined() == {}
+    assert world.apply(options=PlanOptions(retry=frozenset({"alice"})))[0].code is OutcomeCode.FAILED
+    del host.run
+    assert world.apply(options=PlanOptions(retry=frozenset({"alice"})))[0].code is OutcomeCode.DONE
+    assert linked(host) == NEW
 
 
 def test_what_lies_in_the_midst_of_a_switch_is_brought_back_without_the_return_program_and_the_unit(

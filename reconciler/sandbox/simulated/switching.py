@@ -120,7 +120,6 @@ def make(host: SimulatedHost, call: Call) -> None:
 def go_back(host: SimulatedHost, call: Call) -> None:
     length, origin = call.arguments
     if SWITCH in host.directories:
-        host.files.pop(f"{SWITCH}/held.json", None)
         if int(length):
             host.files[f"{SWITCH}/held.json"] = File(call.stdin)
     elif int(length) and host.links.get(CURRENT) == f"{RELEASES}/{origin}":

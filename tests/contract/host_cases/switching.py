@@ -227,9 +227,9 @@ CASES: Final = (
         gateway=HEALTHY,
     ),
     case(
-        "who goes back and says nothing of it leaves no such thing",
+        "who goes back and says nothing of it leaves what was laid there",
         (_begin, _take, make_switch(HELD_TEXT), go_back(VERSION), Ready()),
-        {"checkpoints": [COPY], "asides": [LEFT]},
+        {"checkpoints": [COPY], "asides": [LEFT], "held": HELD},
         gateway=TWICE,
     ),
     case(
