@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Commands, Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
-from reconciler.errors import FleetError, Refused, UsageProblem
+from reconciler.errors import BackupDamaged, FleetError, Refused, UsageProblem
 from reconciler.selection import Selection
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def list_backups(settings: Settings, selection: Selection, as_json: bool) -> int
         show_table(backup_table(kept), settings)
     for line in problem_lines(kept):
         click.echo(line, err=True)
-    return 1 if any(found.problems for found in kept.values()) else 0
+    return _code([found.problems for found in kept.values()])
 
 
 @backup.command()
@@ -108,7 +108,7 @@ def verify(
         click.echo(json_text(verified_json(found)))
     else:
         show_lines(verified_lines(found), settings)
-    return 1 if any(it.problem for it in found) else 0
+    return _code([it.problem for it in found])
 
 
 @backup.command()
@@ -219,12 +219,13 @@ def _create(settings: Settings, selection: Selection, *, only_due: bool, as_json
         click.echo(json_text(made_json(made)))
     else:
         show_lines(made_lines(made), settings)
-    return _code(made)
+    return _code([it.problem for it in made])
 
 
-def _code(made: list[MadeBackup]) -> int:
-    failed = sum(bool(outcome.problem) for outcome in made)
-    return 0 if not failed else 1 if failed == len(made) else 3
+def _code(problems: Sequence[object]) -> int:
+    """By what each child's problem is, empty for none."""
+    failed = sum(map(bool, problems))
+    return 0 if not failed else 1 if failed == len(problems) else 3
 
 
 def _verified(client: FleetClient, name: str, backup_id: str | None, key: Secret | None) -> VerifiedBackup:
@@ -235,7 +236,10 @@ def _verified(client: FleetClient, name: str, backup_id: str | None, key: Secret
         found = keeper.find(name, backup_id)
         return VerifiedBackup(name, found, is_opened=keeper.verify(name, found, key))
     except FleetError as error:
-        return VerifiedBackup(name, found, problem=error.summary)
+        is_lost = isinstance(error, BackupDamaged) or (found is None and isinstance(error, Refused))
+        return VerifiedBackup(
+            name, found, problem=error.summary, advice=error.advice, is_kept=False if is_lost else None
+        )
 
 
 def _names(client: FleetClient, selection: Selection) -> tuple[str, ...]:

@@ -276,14 +276,21 @@ def show_end(
 
 
 def run_plan(
-    client: FleetClient, planned: Planned, settings: Settings, parallel: int = 32, *, as_json: bool = False
+    client: FleetClient,
+    planned: Planned,
+    settings: Settings,
+    parallel: int = 32,
+    *,
+    not_begun: Sequence[str] = (),
+    as_json: bool = False,
 ) -> int:
+    """Its exit code. `not_begun` are children that were meant as well, which are said to be left out already."""
     from reconciler.model import OutcomeCode
 
     click.echo(err=as_json)
     outcomes = client.apply(planned, parallel)
-    show_end(settings, planned, outcomes, as_json=as_json)
+    show_end(settings, planned, outcomes, not_begun if as_json else (), as_json=as_json)
     failed = [outcome for outcome in outcomes if outcome.code is OutcomeCode.FAILED]
     if failed and len(failed) == len(outcomes):
         return 1
-    return 3 if failed or has_errors(planned) else 0
+    return 3 if failed or not_begun or has_errors(planned) else 0

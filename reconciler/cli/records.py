@@ -113,7 +113,8 @@ def refresh(settings: Settings, selection: Selection) -> int:
         click.echo(f"  {name}: left as it was: {harmless(why)}")
     for name in found.forgotten:
         click.echo(f"  {name}: forgotten, it has no server")
-    return 1 if found.kept else 0
+    is_some = bool(found.rebuilt or found.forgotten)
+    return 0 if not found.kept else 3 if is_some else 1
 
 
 def _checked_host_key(text: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -138,15 +138,15 @@ def wake(
         _refuse_who_stays(settings, planned, backup_id, as_json=as_json)
         consent("Wake them?", yes, output)
         client.begin_waking(planned)
-        return _woken(client, planned, settings, as_json=as_json) or (_PARTLY if left_out else 0)
+        return _woken(client, planned, settings, sorted(left_out), as_json=as_json)
 
 
-def _woken(client: FleetClient, planned: Planned, settings: Settings, *, as_json: bool) -> int:
+def _woken(client: FleetClient, planned: Planned, settings: Settings, left_out: Sequence[str], *, as_json: bool) -> int:
     if planned.plan.is_empty:
         click.echo("They are awake: their servers were not deleted yet.", err=as_json)
-        show_end(settings, planned, [], as_json=as_json)
-        return 0
-    return run_plan(client, planned, settings, as_json=as_json)
+        show_end(settings, planned, [], left_out if as_json else (), as_json=as_json)
+        return _PARTLY if left_out else 0
+    return run_plan(client, planned, settings, not_begun=left_out, as_json=as_json)
 
 
 def _plan_these(client: FleetClient, chosen: Mapping[str, Sleep], asked: str | None, key: Secret | None) -> Planned:
@@ -237,6 +237,7 @@ def _refuse_who_stays(settings: Settings, planned: Planned, asked: str | None, *
         raise Refused(f"cannot wake now: {names}; nothing was changed", "mend what is said above, or wait")
     awake = [name for name in planned.options.waking if is_awake(planned.children[name])]
     if asked is not None and awake:
+        show_refused(settings, planned, as_json=as_json)
         raise Refused(
             f"the server of {awake[0]} was not deleted yet, with what it remembers",
             f"wake it without --from; to give it another memory then: fleet restore {awake[0]} --from {asked}",

@@ -54,7 +54,7 @@ def ssh_config(settings: Settings, selection: Selection, out: Path | None) -> in
         click.echo(f"{name}: removed, it has no server")
     click.echo("Put this at the top of ~/.ssh/config, once:")
     click.echo(f"  {include(str(directory))}")
-    return 1 if any(problems) else 0
+    return 0 if not any(problems) else 1 if all(problems) else 3
 
 
 def write_child(directory: Path, name: str, address: HostAddress) -> None:

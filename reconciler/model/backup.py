@@ -147,12 +147,17 @@ class Drill:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedBackup:
-    """What a backup was found to be when it was read again: opened as well, where there was a key for that."""
+    """What a backup was found to be when it was read again: opened as well, where there was a key for that.
+
+    `is_kept`: what lies there is what was kept; None where nobody could tell.
+    """
 
     child: str
     backup: Backup | None  # None where none was found
     is_opened: bool = False
     problem: str = ""
+    advice: str = ""
+    is_kept: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)

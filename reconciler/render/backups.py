@@ -102,9 +102,10 @@ def verified_json(found: Iterable[VerifiedBackup]) -> dict[str, Json]:
     return {
         it.child: {
             "backup": it.backup.id if it.backup else None,
-            "is_kept": not it.problem,
+            "is_kept": it.is_kept,
             "is_opened": it.is_opened,
             "problem": it.problem or None,
+            "advice": it.advice or None,
         }
         for it in found
     }

@@ -93,7 +93,7 @@ def test_records_of_what_is_gone_are_forgotten_and_of_what_is_silent_kept(fleet:
     del fleet.world.cloud.by_id[fleet.world.server("alice").id]
     fleet.world.dialer.silent[fleet.world.server("bob").id] = HostTimedOut("no answer")
     said = fleet("refresh")
-    assert said.code == 1
+    assert said.code == 3
     assert said.out == ("Rebuilt 0 records.\n  bob: left as it was: no answer\n  alice: forgotten, it has no server\n")
     assert fleet.world.store.records() == {"bob": kept}
 

@@ -76,6 +76,16 @@ def test_machines_are_told_who_woke_and_what_was_given_up(fleet: CommandLine) ->
     assert json.loads(fleet("wake", "--all", "--yes", "--json").out) == {"outcomes": [], "not_begun": []}
 
 
+def test_machines_are_told_who_is_left_asleep(fleet: CommandLine) -> None:
+    fleet("hibernate", "--all", "--yes")
+    (sealed,) = (fleet.world.state.parent / "backups/demo/bob").glob("*.age")
+    flip_last_byte(sealed)
+    said = fleet("wake", "--all", "--yes", "--json")
+    told = json.loads(said.out)
+    assert (said.code, [it["child"] for it in told["outcomes"]], told["not_begun"]) == (3, ["alice"], ["bob"])
+    assert "bob is left out" in said.err
+
+
 def test_a_memory_may_be_given_up(fleet: CommandLine) -> None:
     fleet("hibernate", "alice", "--yes")
     assert fleet("wake", "alice", "--empty", "--from", "20260101T000000Z").code == 64
@@ -348,8 +358,14 @@ def test_machines_are_told_what_was_backed_up_read_again_and_removed(fleet: Comm
     assert "no answer" in made["bob"]["problem"]
     said = fleet("backup", "verify", "--json")
     found = json.loads(said.out)
-    about = {"backup": made["alice"]["backup"]["id"], "is_kept": True, "is_opened": True, "problem": None}
-    assert (said.code, found["alice"], found["bob"]["is_kept"]) == (1, about, False)
+    about = {
+        "backup": made["alice"]["backup"]["id"],
+        "is_kept": True,
+        "is_opened": True,
+        "problem": None,
+        "advice": None,
+    }
+    assert (said.code, found["alice"], found["bob"]["is_kept"]) == (3, about, False)
     assert json.loads(fleet("backup", "prune", "alice", "--json").out) == {"alice": {"removed": []}}
 
 
