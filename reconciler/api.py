@@ -17,7 +17,7 @@ from reconciler.fleet import former_names, load_fleet
 from reconciler.keeper import Keeper
 from reconciler.living import Living
 from reconciler.manifests import NOTE
-from reconciler.memories import is_awake, is_outlived, sleeps_with
+from reconciler.memories import is_awake, is_outlived, sleeps_with, was_lost
 from reconciler.model import (
     Book,
     Child,
@@ -195,11 +195,12 @@ class FleetClient(Living):
             before = child.asleep.noted_as if child.asleep else ""
             note_sleep(self.fleet, self._ports, name, None if is_awake(child) else child.asleep, before)
 
-    def asleep(self, names: Iterable[str] = ()) -> dict[str, Sleep]:
+    def asleep(self, names: Iterable[str] = (), *, or_lost: bool = False) -> dict[str, Sleep]:
         """The children that have no server, or shall have none, by the names that are noted.
 
         Of those named also who sleeps by the note of a former name, or is known to only by the copy that it went to
-        sleep with. Raises CloudError; VaultError where nobody can tell that.
+        sleep with. `or_lost`: and who has lost its server, and has a backup. Raises CloudError; VaultError where nobody
+        can tell that.
         """
         noted = asleep_by_name(self.fleet, fleet_firewalls(self.fleet, self._ports))
         rest = [name for name in names if name not in noted]
@@ -209,7 +210,9 @@ class FleetClient(Living):
         )
         if problems:
             raise VaultError(" ".join(dict.fromkeys(problems.values())), f"nobody can tell who sleeps: {_THERE}")
-        copied = {name: found for name, found in newest.items() if sleeps_with(found)}
+        copied = {
+            name: found for name, found in newest.items() if sleeps_with(found) or (or_lost and was_lost(name, found))
+        }
         moved = {
             name: child.asleep
             for name, child in seen.items()

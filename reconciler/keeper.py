@@ -15,6 +15,7 @@ from reconciler.commands.backups import PLACED
 from reconciler.errors import CloudError, FleetError, HostError
 from reconciler.model import (
     Backup,
+    BackupSettings,
     Child,
     Event,
     Json,
@@ -84,7 +85,7 @@ class Keeper(Shelves):
         Raises CloudError where nobody can tell who does, VaultError.
         """
         needed = self._needed()
-        return {name: self._prune(name, needed) for name in names}
+        return {name: self._prune(name, needed, self._settings(name)) for name in names}
 
     def memory(self, source: str, backup: Backup, identity: Secret | None = None) -> Memory:
         """What a gateway can be given before it starts. Raises BackupDamaged, VaultError, Refused."""
@@ -119,7 +120,7 @@ class Keeper(Shelves):
             settings = self._settings(name)
             backup = backups.make(work, self._shelf(settings), settings)
             self._note("backup-made", name, backup)
-            return MadeBackup(name, backup)
+            return MadeBackup(name, backup, is_dated=not work.has_other_time)
         except FleetError as error:
             return MadeBackup(name, problem=without_secrets(error.summary, work.secrets), advice=error.advice)
         finally:
@@ -168,13 +169,20 @@ class Keeper(Shelves):
         return [self._prune_for(outcome, needed) if outcome.backup else outcome for outcome in made]
 
     def _prune_for(self, outcome: MadeBackup, needed: Collection[tuple[str, str]]) -> MadeBackup:
+        settings = self._settings(outcome.child)
+        if not outcome.is_dated:  # one of them is wrong, and by this machine's all others may be too old
+            settings = replace(settings, max_age=None)
         try:
-            return replace(outcome, removed=self._prune(outcome.child, needed))
+            pruned = replace(outcome, removed=self._prune(outcome.child, needed, settings))
         except FleetError as error:
             return _not_pruned(outcome, error)
+        if settings == self._settings(outcome.child):
+            return pruned
+        problem = f"the clocks of {outcome.child} and of this machine differ, so nothing was removed for its age"
+        return replace(pruned, problem=problem, advice="see which is wrong: timedatectl on both")
 
-    def _prune(self, name: str, needed: Collection[tuple[str, str]]) -> tuple[Backup, ...]:
-        settings, now = self._settings(name), self._ports.clock.now()
+    def _prune(self, name: str, needed: Collection[tuple[str, str]], settings: BackupSettings) -> tuple[Backup, ...]:
+        now = self._ports.clock.now()
         shelf, kept = self._shelf(settings), self.kept(name)
         gone = surplus(kept.backups, settings, now, needed, self._doubtful(name))
         halves = [half for known in self.names_of(name) for half in shelf.halves(known)]

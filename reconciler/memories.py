@@ -27,6 +27,7 @@ from reconciler.model import (
     Sleep,
 )
 from reconciler.steps.backups import Memory, checkpoint_of
+from reconciler.steps.sleeping import is_too_long
 from reconciler.steps.versions import is_higher
 
 
@@ -75,6 +76,15 @@ def is_later(newest: Known, sleep: Sleep) -> bool:
 def sleeps_with(newest: Known) -> bool:
     """Whether it went to sleep with its newest backup, and nobody has given that up; or nobody can tell. Pure."""
     return not newest.is_given_up and (newest.purpose is Purpose.SLEEP or not newest.is_ours)
+
+
+def was_lost(name: str, newest: Known) -> bool:
+    """Whether who has this backup and no server has lost that: nobody has taken a last copy before it went. Pure.
+
+    Unless a person has given that memory up. A name that cannot be noted is made first, and given its memory then.
+    """
+    is_by_us = newest.purpose in (Purpose.LAST, Purpose.SLEEP)
+    return newest.is_ours and not newest.is_given_up and not is_by_us and not is_too_long(name)
 
 
 def is_awake(child: Child) -> bool:
@@ -127,8 +137,8 @@ def remembered(
 ) -> tuple[dict[str, Child], dict[str, Diagnostic]]:
     """The same children, and what is to be said of those that would be made without a memory, and have backups.
 
-    Who went to sleep with its newest one is not made a server without it, whatever became of the fleet's note of that;
-    nor is who was there before and whose backups nobody can see. Of others that is only said.
+    Who went to sleep with its newest one, or has lost its server, is not made a server without it, whatever became of
+    the fleet's note of that; nor is who was there before and whose backups nobody can see. Of others that is only said.
     """
     empty = {name: child for name, child in children.items() if name not in given and _may_be_empty(child, now)}
     if not empty:
@@ -136,9 +146,9 @@ def remembered(
     newest, problems = keeper.newest(empty)
     strange = {name: found for name, found in newest.items() if not (found.is_ours or found.is_nothing)}
     unread = {name: notices.unread(name, found) for name, found in strange.items()}
-    asleep = {name: found for name, found in newest.items() if sleeps_with(found)}
+    waiting = {name: found for name, found in newest.items() if sleeps_with(found) or was_lost(name, found)}
     # Where there is a server, it may have been given its memory, and only the end of its apply not noted yet.
-    hindered = {name: notices.asleep_by_copy(name, found.id) for name, found in asleep.items()} | unread
+    hindered = {name: notices.waiting(name, found) for name, found in waiting.items()} | unread
     hindered = {name: found for name, found in hindered.items() if empty[name].server is None}
     copied = keeper.copied_here() if problems else frozenset[str]()
     known = {name for name in problems if empty[name].record is not None or name in copied}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.errors import FleetError
 from reconciler.manifests import NOTE, Known
-from reconciler.model import Child, Diagnostic, Severity, Sleep
+from reconciler.model import Child, Diagnostic, Purpose, Severity, Sleep
 
 
 def without_memory(child: Child, newest: str) -> Diagnostic:
@@ -76,10 +76,18 @@ def not_seen(name: str, sleep: Sleep, problem: str) -> Diagnostic:
     )
 
 
-def asleep_by_copy(name: str, backup: str) -> Diagnostic:
+def waiting(name: str, newest: Known) -> Diagnostic:
+    if newest.purpose is not Purpose.SLEEP:
+        return Diagnostic(
+            Severity.ERROR,
+            f"{name} is not made without a memory: its server is gone, and its newest backup is {newest.id}",
+            f"to give it that: fleet restore {name}\n"
+            f"to make it anew, and give up what it remembered: fleet wake {name} --empty, then apply again",
+            address=name,
+        )
     return Diagnostic(
         Severity.ERROR,
-        f"{name} was put to sleep with its newest backup, {backup}, and is not made without it",
+        f"{name} was put to sleep with its newest backup, {newest.id}, and is not made without it",
         f"nothing at the cloud says what became of that: to give it this memory, fleet wake {name}\n"
         f"to give up what it remembered: fleet wake {name} --empty",
         address=name,

@@ -27,7 +27,7 @@ from reconciler.selection import Selection
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
-    from reconciler.model import MadeBackup, Secret, VerifiedBackup
+    from reconciler.model import Secret, VerifiedBackup
 
 identity_option = click.option(
     "--identity",

@@ -118,7 +118,7 @@ def wake(
         names = _names(client, selection)
         if backup_id is not None and len(names) > 1:
             raise UsageProblem(f"--from names a backup of one child, and {len(names)} are meant", "name one child")
-        asleep = _asleep(client, selection, names)
+        asleep = _asleep(client, selection, names, or_lost=empty)
         chosen = _without_switched_off(client, asleep, beside=as_json) if selection.means_all and not empty else asleep
         if not chosen:
             click.echo("Nobody else sleeps." if asleep else "Nobody sleeps.", err=as_json)
@@ -190,12 +190,13 @@ def _plan_all(client: FleetClient, chosen: Mapping[str, Sleep], key: Secret | No
     return planned if len(can) == len(given) else client.plan_waking_with(can), left_out
 
 
-def _asleep(client: FleetClient, selection: Selection, names: Iterable[str]) -> dict[str, Sleep]:
-    """Those of these who are meant, and sleep. Raises Refused where somebody was asked for who does not.
+def _asleep(client: FleetClient, selection: Selection, names: Iterable[str], *, or_lost: bool) -> dict[str, Sleep]:
+    """Those of these who are meant, and sleep; `or_lost`, or have lost their server, and not their memory.
 
-    A pattern means children of the file; where it hits only others, it is these.
+    A pattern means children of the file; where it hits only others, it is these. Raises Refused where somebody was
+    asked for who does not.
     """
-    asleep = client.asleep(names)
+    asleep = client.asleep(names, or_lost=or_lost)
     meant = [name for name in names if name in client.fleet.children or name in selection.names]
     awake = [name for name in meant if name not in asleep]
     if awake and not selection.means_all:

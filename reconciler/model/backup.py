@@ -164,11 +164,13 @@ class VerifiedBackup:
 class MadeBackup:
     """What came of one child: a backup, or why there is none; and the older ones that went for it.
 
-    A backup and a problem: it was made, and what is too old could not be removed.
+    A backup and a problem: it was made, and what is too old could not be removed. `is_dated`: its host and this machine
+    agree about the time.
     """
 
     child: str
     backup: Backup | None = None
     problem: str = ""
     advice: str = ""
+    is_dated: bool = True
     removed: tuple[Backup, ...] = field(default=())

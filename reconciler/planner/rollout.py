@@ -44,9 +44,12 @@ def waiting_for_canaries(
     sick = _behind_the_sick(rollout, moving, children, situation)
     if isinstance(rollout.canaries, int):
         return sick
+    canaries = {name: child for name, child in children.items() if _is_canary(rollout.canaries, name)}
+    if not any(child.spec is not None and shall_run(child, situation) for child in canaries.values()):
+        return sick | {name: _without_canary(children[name], rollout.canaries) for name in sorted(moving)}
     going, missing = moving - sick.keys(), dict[str, list[str]]()
-    for name, child in children.items():
-        if _is_canary(rollout.canaries, name) and name not in going and _is_awaited(child, situation):
+    for name, child in canaries.items():
+        if name not in going and _is_awaited(child, situation):
             assert child.spec is not None
             missing.setdefault(child.spec.version, []).append(name)
     found = dict[str, Diagnostic]()
@@ -120,6 +123,17 @@ def _waits(name: str, version: str, canaries: list[str], at: tuple[str, int]) ->
         "see what keeps them from it: `fleet plan` says so; or name other `canaries` in `rollout`",
         name,
         *at,
+    )
+
+
+def _without_canary(child: Child, patterns: tuple[str, ...]) -> Diagnostic:
+    return Diagnostic(
+        Severity.WARNING,
+        f"{child.name} waits with all that it needs: no child that shall run is one of the canaries "
+        f"{few(list(patterns))}",
+        "name others in `rollout: {canaries: …}`, or say how many go first: `canaries: 1`",
+        child.name,
+        *((child.spec.file, child.spec.line) if child.spec else ()),
     )
 
 

@@ -249,7 +249,10 @@ def _moment(at: str, work: Work, purpose: Purpose) -> str:
         is_right = abs(now - datetime.fromisoformat(at)) <= MOST_SKEW
     except TypeError:  # it has no time zone
         is_right = False
-    return at if is_right or purpose is Purpose.EARLIER else now.isoformat(timespec="seconds")
+    if is_right or purpose is Purpose.EARLIER:
+        return at
+    work.has_other_time = True
+    return now.isoformat(timespec="seconds")
 
 
 def _check(backup: Backup, digest: str) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from reconciler.model import Backup, BackupSettings, Purpose
 
 ABANDONED: Final = timedelta(days=1)  # after which nobody goes on with what is half there
+AHEAD: Final = timedelta(minutes=5)  # a time that is further in the future is of a clock that was wrong
 
 
 def surplus(
@@ -87,6 +88,8 @@ def left_over(
 
 
 def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> bool:
-    """Whether the file wants another one by now."""
+    """Whether the file wants another one by now: also where the newest is of a time that has not come yet."""
     newest = max((datetime.fromisoformat(backup.at) for backup in backups if not backup.is_beside), default=None)
-    return settings.every is not None and (newest is None or now - newest >= settings.every)
+    if settings.every is None or newest is None:
+        return settings.every is not None
+    return now - newest >= settings.every or newest - now > AHEAD

@@ -90,9 +90,14 @@ class Shelf:
         return {known.id for known in map(known_of, self.vault.names(f"{self.fleet}/{child}/")) if known}
 
     def give_up(self, child: str) -> None:
-        """Nobody waits any more for what the child went to sleep with, nor asks what cannot be read. It is kept."""
+        """Nobody waits any more for what it went to sleep with, nor for the newest, nor asks what cannot be read.
+
+        All of it is kept.
+        """
+        newest = self.newest(child).get(child)
         for known in filter(None, map(known_of, self.vault.names(f"{self.fleet}/{child}/"))):
-            if known.purpose is Purpose.SLEEP or not self.judged(known).is_ours:
+            is_awaited = known.purpose is Purpose.SLEEP or (newest is not None and known.id == newest.id)
+            if is_awaited or not self.judged(known).is_ours:
                 self._put(given_up_name(known.stem, self.key), b"its memory was given up: fleet wake --empty\n")
 
     def keep(self, backup: Backup, sealed: Path) -> None:

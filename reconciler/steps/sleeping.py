@@ -62,7 +62,7 @@ def _has_woken(child: Child, sleep: Sleep) -> bool:
 
 def check_name(name: str) -> None:
     """Raises Refused where a child's name is too long to be noted."""
-    if _is_too_long(name):
+    if is_too_long(name):
         summary = f"{name} cannot sleep: its name is longer than a label at the cloud"
         raise Refused(summary, "give it a shorter name: `moved` in the fleet file")
 
@@ -70,9 +70,9 @@ def check_name(name: str) -> None:
 def mark_of(sleep: Sleep, name: str) -> str:
     """What the label of `name` says. Raises Refused where that is too long."""
     value = _value(sleep, name)
-    if not _is_too_long(name) and len(value) <= LONGEST:
+    if not is_too_long(name) and len(value) <= LONGEST:
         return value
-    what = "its name" if _is_too_long(name) else f"the name of {sleep.source}, whose backup that is,"
+    what = "its name" if is_too_long(name) else f"the name of {sleep.source}, whose backup that is,"
     if sleep.noted_as in ("", name):
         first = f"fleet {'wake' if sleep.noted_as else 'apply'} {name}"
         advice = f"make it first: {first}; then give it that memory: fleet restore {sleep.source} --to {name}"
@@ -98,14 +98,14 @@ def follow_moves(fleet: Fleet, ports: Ports, asleep: Mapping[str, Sleep]) -> dic
     """
     followed = dict[str, str]()
     for name, sleep in asleep.items():
-        is_short = not _is_too_long(name) and len(_value(sleep, name)) <= LONGEST
+        is_short = not is_too_long(name) and len(_value(sleep, name)) <= LONGEST
         if sleep.noted_as not in ("", name) and sleep.backup and is_short:
             note_sleep(fleet, ports, name, sleep, before=sleep.noted_as)
             followed[name] = sleep.noted_as
     return followed
 
 
-def _is_too_long(name: str) -> bool:
+def is_too_long(name: str) -> bool:
     return len("asleep-") + len(name) > LONGEST
 
 

@@ -109,6 +109,7 @@ class Work:
     making: Gate = field(default_factory=Gate)  # shut when this run may make no further server
     may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it
     was_healthy: bool = True  # before the switch
+    has_other_time: bool = False  # its clock and this machine's differ by minutes
     errors_before: int | None = None  # that the gateway had written within the same time
     model_before: str = ""  # what the model's provider answered then
     failure: str = ""  # what the switch is undone for, where that does not pass by itself

@@ -260,6 +260,22 @@ def test_a_clock_that_is_behind_makes_no_backup_that_is_older(world: FakeFleet) 
     assert world.client().keeper().find("alice") == outcome.backup
 
 
+def test_a_clock_that_is_months_ahead_removes_nothing_for_its_age_and_stops_no_backups(world: FakeFleet) -> None:
+    """Else it would leave a single backup, and none would be due before its time has come."""
+    world.change("alice", backup=BackupSettings(every=timedelta(hours=1), keep=5, max_age=timedelta(days=30)))
+    before = made(world.client().keeper())
+    host, ahead = world.host("alice"), 100 * 86400.0
+    here = host.now
+    world.clock.behind, host.now = -ahead, lambda: here() - ahead  # type: ignore[method-assign]
+    [outcome] = world.client().keeper().create(["alice"])
+    assert outcome.backup is not None
+    assert (outcome.removed, "clocks of alice and of this machine differ" in outcome.problem) == ((), True)
+    world.clock.behind, host.now = 0, here  # type: ignore[method-assign]
+    [outcome] = world.client().keeper().create_due(["alice"])
+    assert (outcome.problem, outcome.backup is not None, outcome.removed) == ("", True, ())
+    assert before in world.client().keeper().kept("alice").backups
+
+
 def test_a_last_copy_is_the_newest_whatever_the_clock_says(world: FakeFleet, keeper: Keeper) -> None:
     made(keeper)
     world.host("alice").gateway.remember("my cat is called Mimi")

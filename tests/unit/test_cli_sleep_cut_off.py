@@ -280,11 +280,10 @@ def test_a_note_that_is_not_ours_decides_nothing_in_silence(fleet: CommandLine, 
 
 
 def test_what_cannot_be_got_hinders_nobody_else(fleet: CommandLine) -> None:
-    fleet("backup", "create", "bob")
+    fleet("destroy", "bob", "--yes")
     backups(fleet.world, "alice").mkdir()
     (backups(fleet.world, "alice") / "20300101T000000Z-00ff.json").symlink_to("/nowhere")
     lose(fleet.world, "alice")
-    lose(fleet.world, "bob")
     said = fleet("apply", "--yes")
     assert (said.code, [server.child for server in fleet.world.cloud.by_id.values()]) == (3, ["bob"])
 

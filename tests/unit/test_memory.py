@@ -15,7 +15,18 @@ from reconciler.api import FleetClient
 from reconciler.errors import CloudUnavailable, HostTimedOut, Refused
 from reconciler.keys import backup_recipient, make_key
 from reconciler.manifests import NOTE
-from reconciler.model import BackupSettings, Json, Kind, Outcome, OutcomeCode, PlanOptions, Purpose, ServerStatus, Sleep
+from reconciler.model import (
+    BackupSettings,
+    Json,
+    Kind,
+    Outcome,
+    OutcomeCode,
+    PlanOptions,
+    Purpose,
+    ServerStatus,
+    Severity,
+    Sleep,
+)
 from reconciler.steps.quarantine import mark_of, set_mark
 from reconciler.steps.sleeping import note_sleep
 from reconciler.vaults.directory import DirectoryVault
@@ -205,6 +216,28 @@ def test_who_would_start_with_an_empty_mind_and_has_backups_is_named(world: Fake
     assert told.detail == "to give it that one instead: fleet restore alice"
 
 
+def test_who_has_lost_its_server_is_not_made_with_an_empty_mind(world: FakeFleet) -> None:
+    """Else the copies of an empty mind would push out those of the real one in time, and nobody would have noticed."""
+    client = world.client()
+    client.keeper().create(["alice"])
+    del world.cloud.by_id[world.server("alice").id]
+    plan = world.client().plan().plan
+    assert (plan.actions, [it.severity for it in plan.diagnostics]) == ((), [Severity.ERROR])
+    assert "alice is not made without a memory: its server is gone" in plan.diagnostics[0].summary
+    client.apply(client.plan_restore("alice", client.keeper().find("alice")))
+    assert (world.host("alice").gateway.memory, world.planned()) == ([DOG], [])
+
+
+def test_who_has_lost_its_server_is_made_anew_where_a_person_says_so(world: FakeFleet) -> None:
+    client = world.client()
+    client.keeper().create(["alice"])
+    del world.cloud.by_id[world.server("alice").id]
+    assert client.asleep(["alice"]) == {}
+    client.forget_sleep("alice", client.asleep(["alice"], or_lost=True)["alice"])
+    world.apply()
+    assert (world.host("alice").gateway.memory, world.planned()) == ([], [])
+
+
 def test_sleep_that_was_cut_off_is_gone_on_with(world: FakeFleet) -> None:
     for _ in range(3):
         world.cloud.fail_next("delete_server", CloudUnavailable("503"))
@@ -312,7 +345,10 @@ def test_a_memory_is_given_also_to_a_gateway_that_was_started_without_one(world:
     backup = client.keeper().create(["alice"])[0].backup
     assert backup is not None
     del world.cloud.by_id[world.server("alice").id]
+    place = world.state.parent / "backups"
+    place.rename(place.with_name("away"))
     world.apply()
+    place.with_name("away").rename(place)
     server = world.server("alice")
     world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/unfinished": "true"})
     assert world.host("alice").gateway.memory == []

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.errors import CloudUnavailable, CommandFailed, HostTimedOut
 from reconciler.managed import files
-from reconciler.model import Child, Hold, OutcomeCode, Percent, Plan, PlanOptions, Policy, Rollout
+from reconciler.model import Child, Hold, Kind, OutcomeCode, Percent, Plan, PlanOptions, Policy, Rollout
 from reconciler.steps.quarantine import held_by_hosts
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
@@ -248,6 +248,24 @@ def kill_in_soak(world: FakeFleet) -> None:
     with pytest.raises(Killed):
         world.apply()
     world.clock.sleep = before  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("why", ["misspelt", "asleep", "off"])
+def test_where_no_named_canary_can_go_nobody_does(world: FakeFleet, why: str) -> None:
+    """Else a rollout would begin with its first batch, without anybody noticing."""
+    world.rollout = Rollout(canaries=("alise" if why == "misspelt" else "alice",), batch=5)
+    if why == "off":
+        world.change("alice", enabled=False)
+        world.apply()
+    elif why == "asleep":
+        client = world.client()
+        client.apply(client.plan_hibernation(["alice"]))
+    for name in world.specs:
+        world.change(name, version=NEW)
+    planned = world.client().plan().plan
+    assert [action.child for action in planned.actions if action.kind is Kind.UPDATE] == []
+    told = {it.address: it.summary for it in planned.diagnostics if "canaries" in it.summary}
+    assert "no child that shall run is one of the canaries ali" in told["bob"]
 
 
 @pytest.mark.parametrize("canaries", [1, ("alice",)])
