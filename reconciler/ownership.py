@@ -60,14 +60,20 @@ def _is_clear(fleet: Fleet, server: Server) -> bool:
 
 
 def _owned(child: str, servers: list[Server]) -> Owned:
-    """The child's own one, its successor while it is retired or gone, or else who is retired and has no successor."""
+    """The child's own one, its successor while it is retired or gone, or else who is retired and has no successor.
+
+    Of several successors, as two who replace it at once may have made, the one that a retired one was handed over to.
+    """
     own = [server for server in servers if not (server.is_successor or server.is_retired)]
     spares = [server for server in servers if server.is_successor]
     retired = [server for server in servers if server.is_retired]
     if own:
         return Owned(own[0], _too_many(child, own), tuple(spares), tuple(retired))
     if spares:
-        return Owned(spares[0], _too_many_successors(child, spares), retired=tuple(retired))
+        named = {server.label("retired") for server in retired}
+        heirs = [server for server in spares if server.uid in named] or spares
+        others = tuple(server for server in spares if server not in heirs)
+        return Owned(heirs[0], _too_many_successors(child, heirs), others, tuple(retired))
     return Owned(retired[0], _too_many(child, retired))
 
 

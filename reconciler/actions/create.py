@@ -21,7 +21,7 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if not shall_run(child, situation):
         return None
     if child.server is None:
-        return _absent(child) if child.asleep is None else _given(child.asleep)
+        return _absent(child) if child.asleep is None else _given(child, child.asleep)
     if child.is_unfinished and child.retired:
         text = "it was handed over to a new server, and that is not proven yet; if it fails, it goes back"
         return Reason(ReasonCode.UNFINISHED, text)
@@ -30,8 +30,10 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     return None
 
 
-def _given(asleep: Sleep) -> Reason:
-    return Reason(ReasonCode.ASKED, f"it wakes with what it remembered: the backup {asleep.backup}")
+def _given(child: Child, asleep: Sleep) -> Reason:
+    is_its_own = asleep.source in ("", child.name, asleep.noted_as)
+    who = "it" if is_its_own else asleep.source
+    return Reason(ReasonCode.ASKED, f"it wakes with what {who} remembered: the backup {asleep.backup}")
 
 
 def _absent(child: Child) -> Reason:

@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.actions.conditions import shall_go
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import Step
-from reconciler.steps.memory import ensure_last_copy, ensure_not_waking
+from reconciler.steps.memory import ensure_last_copy, ensure_not_waking, ensure_still_silent
 from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.server import ensure_deleted
 from reconciler.steps.spares import ensure_others_silent
@@ -20,6 +20,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step("last copy", ensure_last_copy),
     Step("other servers", ensure_others_gone),
     Step("not waking", ensure_not_waking),
+    Step("still silent", ensure_still_silent),
     Step("delete server", ensure_deleted),
 )
 NOTES: Final[tuple[str, ...]] = ()

@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.actions.conditions import is_asleep, is_protected
 from reconciler.model import Child, Kind, Reason, ReasonCode, Situation
 from reconciler.steps import Step
-from reconciler.steps.memory import ensure_asleep, ensure_copy_to_sleep
+from reconciler.steps.memory import ensure_asleep, ensure_copy_to_sleep, ensure_still_silent
 from reconciler.steps.replacing import ensure_others_gone
 from reconciler.steps.server import ensure_deleted
 from reconciler.steps.spares import ensure_others_silent
@@ -20,6 +20,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step("last copy", ensure_copy_to_sleep),
     Step("asleep", ensure_asleep),  # before its server goes: else the next apply would make it one, without a memory
     Step("other servers", ensure_others_gone),
+    Step("still silent", ensure_still_silent),
     Step("delete server", ensure_deleted),
 )
 NOTES: Final[tuple[str, ...]] = ()

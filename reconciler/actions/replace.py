@@ -31,7 +31,8 @@ STEPS: Final[tuple[Step, ...]] = (
 )
 NOTES: Final = (
     "the new server is made first, so the project needs room for one more; the address changes",
-    "nobody answers for about half a minute while it takes over; the old server goes when that is proven",
+    "nobody answers while it takes over: half a minute, and some minutes for each GB of memory",
+    "the old server goes when the new one is proven",
 )
 
 

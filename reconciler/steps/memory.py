@@ -75,6 +75,19 @@ def ensure_copy(work: Work, purpose: Purpose, *, earlier_is_kept: bool = False) 
     return True
 
 
+def ensure_still_silent(work: Work) -> bool:
+    """Nobody has started its gateway since its last copy was taken: what that was told would go with its server.
+
+    Raises HostError.
+    """
+    if work.last_copy is None or not work.look().gateway.is_running:
+        return False
+    raise HostError(
+        f"somebody has started the gateway of {work.name} after its last copy was taken, so its server is kept",
+        f"find out who: fleet journal {work.name}, on every machine that applies; then apply again",
+    )
+
+
 def may_remember(work: Work) -> bool:
     """Whether its server has what nobody else may know. Where no first apply has ended, its host is asked for that.
 

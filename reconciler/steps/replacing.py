@@ -1,11 +1,12 @@
 """Another server takes the place of a child's: made first, given the memory, proven; only then the old one goes.
 
 Two labels say where a replacement is, and nothing else does. The new server has `successor` from its creation until it
-is proven, and a name of its own. The old one gets `retired`: that is the commit point. Until then it is the child's
-server, for everybody who looks; from then on its successor is. It is set only when the old gateway is disabled and
-silent, and its memory is in the successor. A successor's unit is not enabled before, so no boot starts it either; right
-before, and after the commit point, its label becomes `started`, and `told` when it was silenced again. So whoever takes
-`retired` away by hand does not make two gateways poll: no gateway starts before a `started` one beside it is silent.
+is proven, and a name of its own. The old one gets `retired`, with the uid of its heir: that is the commit point. Until
+then it is the child's server, for everybody who looks; from then on its heir is. It is set only when the old gateway is
+disabled and silent, and its memory is in the heir. A successor's unit is not enabled before, so no boot starts it
+either; right before, and after the commit point, its label becomes `started`, and `told` when it was silenced again. So
+whoever takes `retired` away by hand does not make two gateways poll: no gateway starts before a `started` one beside it
+is silent.
 
     killed                       | the next look sees                  | the next apply
     -----------------------------|-------------------------------------|-------------------------------------------
@@ -31,7 +32,7 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
-from reconciler.errors import FleetError, HostError, ProofFailed
+from reconciler.errors import FleetError, HostError, ProofFailed, Refused
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, LATEST, STARTED, BackupSettings, ChildSpec, Purpose, Server, ServerStatus
 from reconciler.steps import backups
@@ -41,14 +42,14 @@ from reconciler.steps.gateway import ensure_ready, ensure_running
 from reconciler.steps.guards import deletable, present, when_unlocked
 from reconciler.steps.holds import carried, keep_holds
 from reconciler.steps.lasting import BEFORE, know_before, labels_of_before
-from reconciler.steps.memory import ensure_copy, may_remember
+from reconciler.steps.memory import ensure_copy, ensure_still_silent, may_remember
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
 from reconciler.steps.shelf import Shelf, shelf_of
-from reconciler.steps.spares import beside, discard, make_silent, set_label, silence
+from reconciler.steps.spares import beside, discard, keep_if_started, make_silent, set_label, silence
 from reconciler.steps.versions import is_held
 from reconciler.steps.versions import present as present_version
-from reconciler.steps.work import Work
+from reconciler.steps.work import Work, uid_of
 
 RETIRED: Final = LABEL_PREFIX + "retired"
 SILENT: Final = "silent"  # of the label BEFORE
@@ -61,7 +62,10 @@ def ensure_successor(work: Work) -> bool:
     Nothing has happened to the old one yet, whatever is refused. Raises OutOfStock, LimitExceeded, Refused.
     """
     if work.before is None:
-        old = _unretired(work, deletable(work) or present(work))
+        planned, now = work.existing(), deletable(work) or present(work)
+        if now.is_retired and not planned.is_retired:
+            raise _handed_over_by_another(work, now)
+        old = _unretired(work, now)
         version = present_version(work.facts) if work.facts else None
         work.before = replace(work, server=old, host=None, stays_at=version, spares=(), _materials=None)
         work.made_at = _version_of_successor(work)
@@ -85,6 +89,8 @@ def ensure_handed_over(work: Work) -> bool:
     """
     old = _before(work)
     server = deletable(old) or present(old)
+    if server.is_retired:
+        raise _handed_over_by_another(work, server)
     _carry_holds(work, old)
     work.note("hand-over-intended", durable=True, server=server.id, successor=work.existing().id)
     work.is_handing_over = True  # from here on a failure goes back
@@ -110,12 +116,19 @@ def ensure_handed_over(work: Work) -> bool:
 
 
 def ensure_retired(work: Work) -> bool:
-    """The commit point: from here on the successor is the child's server, for everybody who looks."""
-    old = _before(work)
+    """The commit point: from here on the successor is the child's server, for everybody who looks.
+
+    Raises HostError where the old gateway was started again since its memory was copied, Refused where another apply
+    has come first.
+    """
+    old, heir = _before(work), uid_of(work.existing())
     server = deletable(old) or present(old)
+    if server.label("retired") not in (None, heir):
+        raise _handed_over_by_another(work, server)
+    ensure_still_silent(old)
     others = {name: value for name, value in server.labels.items() if name != BEFORE}
     silent = {BEFORE: SILENT} if work.without_copy and not old.starts_again else {}
-    labels = {**others, **labels_of_before(work), **silent, RETIRED: "true"}
+    labels = {**others, **labels_of_before(work), **silent, RETIRED: heir}
     old.server = when_unlocked(old, lambda: work.ports.cloud.set_labels(server.id, labels))
     set_label(work, {SUCCESSOR: STARTED})
     work.is_quiet = False
@@ -126,6 +139,7 @@ def ensure_others_gone(work: Work) -> bool:
     """What a replacement has left beside the child's server: whom it succeeds, and who was to succeed it."""
     retired = [work.before] if work.before else [beside(work, server) for server in work.retired]
     for old in retired:
+        keep_if_started(old)
         old.hang_up()
         delete(old)
     for spare in work.spares:
@@ -175,6 +189,13 @@ def ensure_back(work: Work) -> bool:
         return ensure_ready(old)
     finally:
         old.hang_up()
+
+
+def _handed_over_by_another(work: Work, server: Server) -> Refused:
+    return Refused(
+        f"server {server.name} ({server.id}) of {work.name} was handed over to another one meanwhile, by another apply",
+        "nothing more is changed; wait until that has ended (its journal tells), then run `fleet plan` again",
+    )
 
 
 def _before(work: Work) -> Work:

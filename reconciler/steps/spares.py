@@ -114,12 +114,31 @@ def _keep_told(work: Work, server: Server) -> None:
             "what it was told cannot be copied",
             f"get what you need from its disk (the cloud's rescue system); then fleet apply --no-backup {work.name}",
         )
+    _keep_fork(work)
+
+
+def _keep_fork(work: Work) -> None:
+    server = work.existing()
     settings = work.declared().backup if work.spec is not None else work.fleet.backup
     try:
         backup = backups.make_last(work, shelf_of(settings, work.fleet, work.ports), settings, Purpose.FORK)
     finally:
         work.hang_up()
     work.note("fork-kept", durable=True, backup=backup.id, version=backup.version, server=server.id)
+
+
+def keep_if_started(work: Work) -> None:
+    """Of a server that goes, and whose gateway was silenced: somebody may have started that since, and told it more.
+
+    A host that does not answer, or is off, tells nobody anything. Raises HostError, VaultError.
+    """
+    try:
+        is_running = work.existing().status is not ServerStatus.OFF and work.look().gateway.is_running
+    except HostError:
+        return
+    if is_running:
+        silence(work)
+        _keep_fork(work)
 
 
 def set_label(work: Work, labels: dict[str, str]) -> None:

@@ -266,11 +266,11 @@ def test_a_clock_that_is_months_ahead_removes_nothing_for_its_age_and_stops_no_b
     before = made(world.client().keeper())
     host, ahead = world.host("alice"), 100 * 86400.0
     here = host.now
-    world.clock.behind, host.now = -ahead, lambda: here() - ahead  # type: ignore[method-assign]
+    world.clock.behind, host.now = -ahead, lambda: here() - ahead
     [outcome] = world.client().keeper().create(["alice"])
     assert outcome.backup is not None
     assert (outcome.removed, "clocks of alice and of this machine differ" in outcome.problem) == ((), True)
-    world.clock.behind, host.now = 0, here  # type: ignore[method-assign]
+    world.clock.behind, host.now = 0, here
     [outcome] = world.client().keeper().create_due(["alice"])
     assert (outcome.problem, outcome.backup is not None, outcome.removed) == ("", True, ())
     assert before in world.client().keeper().kept("alice").backups

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from reconciler import commands
 from reconciler.errors import HostError, HostTimedOut, InvalidRequest
+from reconciler.managed import files
 from reconciler.model import Action, Kind, Outcome, OutcomeCode, PlanOptions, Purpose, Server, ServerStatus
 from reconciler.render.backups import backup_table
-from tests.crash.dying import Effect, Fate, How, apply_until
+from tests.crash.dying import Died, Effect, Fate, How, apply_until, doomed, go_on
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 
@@ -258,6 +262,91 @@ def test_who_is_switched_off_then_leaves_no_gateway_behind(world: FakeFleet) -> 
     world.apply()
     assert polling(world) == []
     assert world.cloud.by_id[new.id].label("successor") == "told"
+
+
+class Meddler(Witness):
+    """Somebody else does something after the first effect of this name."""
+
+    def __init__(self, world: FakeFleet, after: str, meddle: Callable[[], object]) -> None:
+        super().__init__(world)
+        self.after, self.meddle = after, meddle
+
+    def carry_out(self, effect: Effect) -> object:
+        found = super().carry_out(effect)
+        if effect.name.startswith(self.after):
+            self.after = "\0"
+            self.meddle()
+            self.most = max(self.most, len(polling(self.world)))
+        return found
+
+
+def test_two_who_replace_one_child_at_once_make_no_second_gateway_and_lose_nothing(world: FakeFleet) -> None:
+    """Their runs share no lock. The other one dies when it has handed over and started the new gateway."""
+    other = Witness(world, "restart")
+
+    def replace_as_well() -> None:
+        with suppress(Died):
+            client = doomed(world, other)
+            client.apply(client.plan(options=ALLOWED), 1)
+
+    watch = Meddler(world, "note create-intended", replace_as_well)
+    [outcome] = apply_until(world, watch, ALLOWED)
+    assert (outcome.code, "handed over to another one meanwhile" in outcome.error) == (OutcomeCode.FAILED, True), (
+        outcome
+    )
+    [host] = polling(world)
+    host.gateway.remember("I was told this on the new server")
+    go_on(world, ALLOWED)
+    assert (watch.most, other.most, polling(world)) == (1, 1, [host])
+    assert host.gateway.memory == [DOG, "I was told this on the new server"]
+    assert [server.name for server in servers(world)] == ["demo-alice"]
+
+
+def starts_it(world: FakeFleet) -> Callable[[], object]:
+    host = world.host("alice")
+
+    def start() -> None:
+        host.run(commands.restart_unit(files.UNIT))
+        host.gateway.remember("are you there?")
+
+    return start
+
+
+@pytest.mark.parametrize("after", ["put json", "place the state"])
+def test_who_is_started_again_before_it_is_handed_over_loses_nothing_of_what_it_was_told(
+    world: FakeFleet, after: str
+) -> None:
+    apply_until(world, Meddler(world, after, starts_it(world)), ALLOWED)
+    go_on(world, ALLOWED)
+    [host] = polling(world)
+    assert host.gateway.memory == [DOG, "are you there?"]
+
+
+def test_who_is_started_again_after_it_was_handed_over_is_copied_once_more(world: FakeFleet) -> None:
+    [outcome] = apply_until(
+        world, Meddler(world, "write /var/lib/openclaw-deploy/applied.json", starts_it(world)), ALLOWED
+    )
+    assert outcome.code is OutcomeCode.DONE
+    [fork] = [it for it in world.client().keeper().kept("alice").backups if it.purpose is Purpose.FORK]
+    assert fork.holds is not None
+    assert len(polling(world)) == 1
+
+
+@pytest.mark.parametrize("way", ["destroyed", "put to sleep"])
+def test_who_is_started_again_before_its_server_goes_keeps_that(world: FakeFleet, way: str) -> None:
+    world.change("alice", regions=("fsn1",))
+    watch = Meddler(world, "put json", starts_it(world))
+    if way == "destroyed":
+        del world.specs["alice"]
+        [outcome] = apply_until(world, watch)
+    else:
+        client = doomed(world, watch)
+        [outcome] = client.apply(client.plan_hibernation(["alice"]), 1)
+    assert (outcome.code, "somebody has started the gateway" in outcome.error) == (OutcomeCode.FAILED, True), outcome
+    [host] = polling(world)
+    assert host.gateway.memory == [DOG, "are you there?"]
+    world.apply(1)
+    assert servers(world) == []
 
 
 def test_whose_last_copy_fails_starts_no_second_gateway(world: FakeFleet) -> None:
