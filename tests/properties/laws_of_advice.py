@@ -43,7 +43,7 @@ def what_an_action_gives_up_is_said(case: Case, plan: Plan) -> None:
     for action in plan.actions:
         recipe, notes = case.found[action.child], " ".join(action.notes)
         makes_another = action.kind is Kind.REPLACE
-        assert ("the old server goes when that is proven" in notes) == makes_another
+        assert ("the old server goes when the new one is proven" in notes) == makes_another
         assert ("its address goes" in notes) == (action.kind is Kind.HIBERNATE)
         is_last = action.kind in (Kind.DESTROY, Kind.REPLACE)
         given_up = action.child in case.options.without_copy

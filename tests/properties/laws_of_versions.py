@@ -282,7 +282,14 @@ def _waits(world: World, plan: Plan, name: str, it: Minded) -> bool:
     if it.going is not None:  # on its way already: there may be nothing more to do
         return any(found.address == name and " waits " in found.summary for found in plan.diagnostics)
     is_behind = bool(_sick(world, it.wants)) and it.asked != "retry"
-    return would_go and (is_behind or (not _is_canary(name) and bool(_missing(world, plan, it.wants))))
+    is_first = _is_canary(name) and not _has_no_canary(world)
+    return would_go and (is_behind or _has_no_canary(world) or (not is_first and bool(_missing(world, plan, it.wants))))
+
+
+def _has_no_canary(world: World) -> bool:
+    """The rollout names some, and none of these shall run."""
+    those = [it for name, it in zip(NAMES, world.children, strict=False) if _is_canary(name)]
+    return not isinstance(world.rollout.canaries, int) and all(it.there == "unwanted" for it in those)
 
 
 def _sick(world: World, version: str) -> list[str]:
@@ -291,6 +298,8 @@ def _sick(world: World, version: str) -> list[str]:
 
 
 def _why(world: World, plan: Plan, name: str, it: Minded) -> str:
+    if _has_no_canary(world):
+        return f"{name} waits with all that it needs: no child that shall run is one of the canaries e* and bea"
     missing, sick = _missing(world, plan, it.wants), _sick(world, it.wants)
     if _is_canary(name) or not missing:
         verb = "is" if len(sick) == 1 else "are"

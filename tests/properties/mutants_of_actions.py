@@ -35,7 +35,7 @@ ACTIONS: Final = (
         "actions/create",
         ("if not shall_run(child, situation):", "if child.spec is None:"),
         ("if child.server is None:", "if False:"),
-        ("if child.asleep is None else _given(child.asleep)", ""),
+        ("if child.asleep is None else _given(child, child.asleep)", ""),
         ("return Reason(ReasonCode.ASKED, f\"it wakes", "return Reason(ReasonCode.GONE, f\"it wakes"),
         ("if child.is_unfinished:", "if False:"),
         ("WAVE: Final = 2", "WAVE: Final = 4"),
