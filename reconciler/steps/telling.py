@@ -8,19 +8,24 @@ from typing import Final
 from reconciler import commands
 from reconciler.errors import HostError
 from reconciler.managed.questions import TELEGRAM
+from reconciler.model import AccessPolicy
 from reconciler.steps.work import Work
 
 MOST: Final = 20  # users; a bot with more of them is told of by other means
+LONGEST_ID: Final = 16  # digits; Telegram's ids have 52 bits at most
 
 
 def tell_users(work: Work) -> None:
-    """Everybody who may talk to the bot by the fleet file gets the notice. Whether it arrives changes nothing.
+    """Everybody who may talk to the bot gets the notice: its owner first, then whom the file allows, then whom somebody
 
-    Whom the bot has got to know by pairing, the file does not know, and is not told. Texts are not kept.
+    has let in by pairing, where that is how it goes. Whether it arrives changes nothing. Texts are not kept.
     """
     text, users = work.declared().update.notice, work.declared().users
-    known = list(dict.fromkeys(user for user in (users.owner, *users.allowed) if user is not None))[:MOST]
-    if not text or not known:
+    if not text:
+        return
+    let_in = _let_in(work) if users.policy is AccessPolicy.PAIRING else ()
+    known = list(dict.fromkeys(user for user in (users.owner, *users.allowed, *let_in) if user is not None))[:MOST]
+    if not known:
         return
     root = work.ports.endpoints.telegram_api_root or TELEGRAM
     try:
@@ -29,3 +34,12 @@ def tell_users(work: Work) -> None:
     except (HostError, ValueError, TypeError):
         arrived = 0
     work.note("notice-sent", users=len(known), arrived=arrived)
+
+
+def _let_in(work: Work) -> tuple[int, ...]:
+    """Nobody where its host does not say."""
+    try:
+        said = json.loads(work.connection().run(commands.read_pairings()).stdout)["approved"]
+        return tuple(int(user) for user in said if str(user).isdecimal() and len(str(user)) <= LONGEST_ID)
+    except (HostError, ValueError, TypeError, KeyError):
+        return ()

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.errors import HostTimedOut
 from reconciler.model import AccessPolicy, OutcomeCode, UpdateSettings, Users
+from reconciler.sandbox.simulated.pairing import STATE
 from tests.fakes.fleets import FakeFleet
 
 SOON: Final = "I am getting an update; back in half a minute."
@@ -56,6 +57,27 @@ def test_who_is_not_known_is_not_told(world: FakeFleet) -> None:
     world.change("alice", version="2026.9.7", users=Users(AccessPolicy.PAIRING))
     world.apply()
     assert (told(world), notices(world)) == ([], [])
+
+
+def let_in(world: FakeFleet, *users: str) -> None:
+    host = world.host("alice")
+    state = host.read_json(STATE)
+    assert isinstance(state, dict)
+    host.gateway.write_state({**state, "let_in": [*users]})
+
+
+def test_who_was_let_in_by_pairing_is_told_where_that_is_how_it_goes(world: FakeFleet) -> None:
+    let_in(world, "7007", "4242", "no id", "9" * 30)
+    world.change("alice", version="2026.9.7", users=Users(AccessPolicy.PAIRING, owner=4242))
+    world.apply()
+    assert told(world) == [(4242, SOON), (7007, SOON)]
+
+
+def test_who_was_let_in_before_and_may_talk_no_more_is_not_told(world: FakeFleet) -> None:
+    let_in(world, "7007")
+    world.change("alice", version="2026.9.7")
+    world.apply()
+    assert [user for user, _ in told(world)] == [4242, 4343]
 
 
 def test_a_notice_that_does_not_arrive_stops_nothing(world: FakeFleet) -> None:
