@@ -20,7 +20,6 @@ from reconciler.ports import Host, OnEach
 from reconciler.redaction import Redactor
 from reconciler.steps.versions import linked
 
-_MOST_TEXT: Final = 4000  # characters; cut again where it was masked
 _LONGEST: Final = 300
 
 

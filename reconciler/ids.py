@@ -1,4 +1,7 @@
-"""Ids of checkpoints and backups: the second in which one was made, and later than all before it. Pure."""
+"""Ids of checkpoints and backups: the second in which one was made, and later than all before it. Pure.
+
+Labels and names of files, which hold no colon, say other times in the same form.
+"""
 
 from __future__ import annotations
 

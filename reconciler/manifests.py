@@ -10,11 +10,10 @@ import hmac
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from reconciler.errors import BackupDamaged
-from reconciler.ids import moment_of
+from reconciler.ids import ID_FORMAT, moment_of
 from reconciler.model import Backup, Hold, Purpose, Secret, Trial
 
 FORMAT: Final = 1
@@ -150,7 +149,7 @@ def trials_of(fleet: str, child: str = "") -> str:
 def name_trial(fleet: str, trial: Trial, key: Secret) -> str:
     """All that is to be known of a drill, and its MAC: one listing tells of every child, and nothing has to be read."""
     outcome = "proven" if trial.is_proven else "failed"
-    words = f"{trial.at:%Y%m%dT%H%M%SZ}-{outcome}-{trial.backup or 'none'}-{trial.seconds}"
+    words = f"{trial.at:{ID_FORMAT}}-{outcome}-{trial.backup or 'none'}-{trial.seconds}"
     name = f"{trials_of(fleet, trial.child)}{words}"
     return f"{name}-{_mac(name, key)[:MAC_DIGITS]}"
 
@@ -160,9 +159,8 @@ def read_trial(name: str, fleet: str, key: Secret) -> Trial | None:
     found = _TRIAL.fullmatch(name)
     if found is None:
         return None
-    try:
-        at = datetime.strptime(found["at"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
+    at = moment_of(found["at"])
+    if at is None:
         return None
     backup = "" if found["backup"] == "none" else found["backup"]
     trial = Trial(found["child"], at, backup, int(found["seconds"]), found["outcome"] == "proven")

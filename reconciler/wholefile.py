@@ -40,16 +40,12 @@ def replace(path: Path, data: bytes, mode: int) -> None:
         fresh.replace(path)
 
 
-def rewrite(path: Path, data: bytes) -> None:
-    """`path` with exactly `data`; its mode and its owner stay. Raises OSError, with whatever was there still there.
-
-    PermissionError where nobody may write it, also for root, who may everything.
-    """
-    rewrite_all({path: data})
-
-
 def rewrite_all(files: Mapping[Path, bytes]) -> None:
-    """The same for several: none is touched before all are written beside it."""
+    """These paths with exactly these bytes; modes and owners stay. None is touched before all are written beside it.
+
+    Raises OSError, with whatever was there still there; PermissionError where nobody may write one, also for root, who
+    may everything.
+    """
     with contextlib.ExitStack() as stack:
         fresh = {path: stack.enter_context(_rewritten(path, data)) for path, data in files.items()}
         for path, written in fresh.items():

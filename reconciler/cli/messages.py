@@ -24,9 +24,7 @@ _LONGEST = 1 << 20  # bytes that are read from a pipe
 @click.argument("text")
 @click.option("--owner", is_flag=True, help="To the owner that the fleet file names.")
 @click.option("--everybody", is_flag=True, help="To the owner, and to all that the file allows.")
-@click.option(
-    "--user", "users", multiple=True, type=click.IntRange(1, LARGEST_USER), metavar="ID", help="To this Telegram user."
-)
+@click.option("--user", "users", multiple=True, type=_USER, metavar="ID", help="To this Telegram user.")
 @click.option("--plain", is_flag=True, help="The text as it is, not as a template.")
 @click.option("--dry-run", is_flag=True, help="Show who would get which text, and send nothing.")
 @click.option("--yes", "-y", is_flag=True, help="To several users without asking.")

@@ -12,7 +12,6 @@ from reconciler.render.text import harmless
 from reconciler.steps.silences import EVERYBODY
 
 _SHOWN: Final = 10
-_ELSE: Final = 5
 
 
 def notice_text(fleet: str, notice: Notice, now: datetime) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from reconciler.model import Event, Json
 from reconciler.render.text import harmless, value_text
 
 # `{field}` of the event; what an event has beside the fields named here is added behind.
-_WORDS: Final[Mapping[str, str]] = {
+WORDS: Final[Mapping[str, str]] = {
     "apply-started": "apply of {fleet} started",
     "apply-ended": "apply ended, {failed} failed",
     "action-started": "{kind} started: {reason}",
@@ -54,6 +54,38 @@ _WORDS: Final[Mapping[str, str]] = {
     "import-step": "import: {step}",
     "import-failed": "import failed at {step}: {error}",
     "import-done": "import done: it is server {name}",
+    "backup-made": "backup {backup} made",
+    "backup-not-made": "no backup could be made: {error}",
+    "backup-removed": "backup {backup} removed",
+    "backup-sent": "about to give its host backup {backup}",
+    "backups-intended": "about to switch Hetzner's backups of server {server}: {on}",
+    "backups-not-pruned": "backups that are too old could not be removed: {error}",
+    "memory-given-up": "what server {server} remembers is given up, as a person has said",
+    "sleep-given-up": "what it went to sleep with is given up",
+    "switch-intended": "about to go from {from_version} to {to_version}, with checkpoint {checkpoint}",
+    "switched": "gone from {from_version} to {to_version}",
+    "go-back-intended": "about to go back from {to_version} to {from_version}",
+    "hold-not-forgotten": "that {version} is held could not be taken back",
+    "notice-sent": "{arrived} of {users} user(s) were told that it falls silent for a while",
+    "quarantine-intended": "about to quarantine {version}: {reason}",
+    "quarantine-not-noted": "whether {version} is quarantined could not be noted at the cloud: {error}",
+    "quarantine-cleared": "{version} is quarantined no more",
+    "version-written": "version {version} was written into the fleet file for {children}",
+    "gateway-stopped": "its gateway was stopped",
+    "gateway-not-stopped": "its gateway could not be stopped",
+    "ssh-from-intended": "about to change who may reach SSH of server {server}",
+    "bot-profile-unknown": "nobody could tell what its bot shows: {problem}",
+    "bot-token-kept": "the token of another bot was put where the fleet file says",
+    "pairing-approved": "{user} was let in",
+    "pairing-denied": "{user} was not let in",
+    "pairing-not-answered": "{user} could not be answered ({answer}): {problem}",
+    "silenced": "nothing is told of {children} until {until}",
+    "silence-ended": "all is told again of {children}",
+    "command-run": "{program} was run on its host and ended with exit code {exit_code}",
+    "message-sent": "a message was sent",
+    "message-not-sent": "a message was not sent",
+    "message-unclear": "nobody can tell whether a message was sent",
+    "tunnel-opened": "a tunnel to its control UI was opened",
     "unreadable": "line {line} of the journal cannot be read",
 }
 _SILENT: Final = {"child", "actions", "uid", "rules"}
@@ -96,10 +128,12 @@ def moment(event: Event) -> datetime | None:
 
 
 def _words(event: Event) -> str:
-    words = _WORDS.get(event.event, event.event)
+    words = WORDS.get(event.event, event.event)
     said = {name for name in event.fields if f"{{{name}}}" in words}
     for name in said:
         words = words.replace(f"{{{name}}}", str(event.fields[name]))
-    rest = {name: value for name, value in event.fields.items() if name not in said | _SILENT and value is not None}
+    rest = {
+        name: value for name, value in event.fields.items() if name not in said | _SILENT and value not in (None, "")
+    }
     more = ", ".join(f"{name} {value_text(value)}" for name, value in sorted(rest.items()))
     return harmless(f"{words} ({more})" if more else words)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from reconciler.ids import ID_FORMAT, moment_of
 from reconciler.model import LABEL_PREFIX, Child, Firewall, Fleet, Hold
 from reconciler.ports import Ports
 from reconciler.steps.marks import marks, set_marks
@@ -18,7 +19,6 @@ from reconciler.steps.marks import set_mark as set_label
 
 _MARK: Final = LABEL_PREFIX + "quarantine-"
 _CLEARED: Final = LABEL_PREFIX + "cleared-"
-_TIME: Final = "%Y%m%dT%H%M%SZ"
 _LONGEST: Final = 63
 
 
@@ -42,7 +42,7 @@ def known_to_hosts(fleet: Fleet, firewalls: Iterable[Firewall], children: Iterab
 
     The fleet's own note of that may be gone with its firewall, or could not be written when they failed.
     """
-    cleared = {version: _moment(at) for version, at in marks(fleet, firewalls, _CLEARED).items()}
+    cleared = {version: moment_of(at) for version, at in marks(fleet, firewalls, _CLEARED).items()}
     found = dict[str, Hold]()
     for version, held in held_by_hosts(children).items():
         since = cleared.get(version)
@@ -55,7 +55,7 @@ def known_to_hosts(fleet: Fleet, firewalls: Iterable[Firewall], children: Iterab
 
 def mark_of(now: datetime, child: str, step: str) -> str:
     """What a label says of a failed version: since when, on whom, and at which step. Nothing that a host has said."""
-    at, why = f"{now:{_TIME}}", re.sub("[^A-Za-z0-9]+", "-", step)
+    at, why = f"{now:{ID_FORMAT}}", re.sub("[^A-Za-z0-9]+", "-", step)
     return f"{at}.{child[: max(1, _LONGEST - len(at) - len(why) - 2)]}.{why}"[:_LONGEST].rstrip("-.")
 
 
@@ -69,7 +69,7 @@ def set_mark(fleet: Fleet, ports: Ports, version: str, value: str | None) -> str
 
 def clear_quarantine(fleet: Fleet, ports: Ports, version: str) -> bool:
     """Whether that was noted; it is not any more, and what hosts hold of before counts no more. Raises CloudError."""
-    now = f"{ports.clock.now():{_TIME}}"
+    now = f"{ports.clock.now():{ID_FORMAT}}"
     return _MARK + version in set_marks(fleet, ports, {_MARK + version: None, _CLEARED + version: now})
 
 
@@ -81,18 +81,11 @@ def _is_before(at: str, moment: datetime) -> bool:
         return True
 
 
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
 def _read(version: str, value: str) -> Hold:
     """Of what a person has written there, what can be read."""
     at, _, rest = value.partition(".")
     child, _, reason = rest.partition(".")
-    moment = _moment(at)
+    moment = moment_of(at)
     if moment is None:
         return Hold(version, value, "")
     since = moment.isoformat(timespec="seconds")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from reconciler.ids import ID_FORMAT, moment_of
 from reconciler.model import LABEL_PREFIX, Rung, Server, ServerStatus
 from reconciler.steps.guards import present, when_unlocked
 from reconciler.steps.work import Work
@@ -21,7 +22,6 @@ BREAKER: Final = timedelta(minutes=5)
 TRIED: Final = LABEL_PREFIX + "tried-"  # and the rung: when it was, the last few times
 KILLED: Final = LABEL_PREFIX + "killed"
 KEPT: Final = 3  # moments; a label's value holds 63 characters
-_FORM: Final = "%Y%m%dT%H%M%SZ"
 _STOPPING: Final = frozenset(
     {Rung.RESTART, Rung.CONFIG, Rung.DISK, Rung.PORT, Rung.DOCTOR, Rung.REINSTALL, Rung.CHECKPOINT, Rung.REBOOT}
 )
@@ -70,7 +70,7 @@ def ensure_noted(work: Work) -> bool:
 
 def moments(text: str) -> list[datetime | None]:
     """Those in a label; None for what is none."""
-    return [_moment(part) for part in text.split("-")] if text else []
+    return [moment_of(part) for part in text.split("-")] if text else []
 
 
 def labels_of_tries(server: Server | None) -> dict[str, str]:
@@ -95,11 +95,4 @@ def _may_kill(work: Work) -> bool:
 
 
 def _text(*times: datetime) -> str:
-    return "-".join(f"{at:{_FORM}}" for at in times[-KEPT:])
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(f"{text}+0000", f"{_FORM}%z")
-    except ValueError:
-        return None
+    return "-".join(f"{at:{ID_FORMAT}}" for at in times[-KEPT:])

@@ -16,6 +16,7 @@ from typing import Final
 
 from reconciler import keys
 from reconciler.errors import NotFound
+from reconciler.ids import ID_FORMAT, moment_of
 from reconciler.model import LABEL_PREFIX, UNTOUCHED, Change, Child, Firewall, Fleet, Json, Record, Server
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
@@ -24,7 +25,6 @@ UNFINISHED: Final = LABEL_PREFIX + "unfinished"
 LONGEST_RUN: Final = timedelta(hours=2)  # of another state directory; a thousand servers take some minutes
 _FLEET: Final = LABEL_PREFIX + "fleet"
 _MARK: Final = LABEL_PREFIX + "run-"
-_TIME: Final = "%Y%m%dT%H%M%SZ"  # what a label's value may hold
 _WORKERS: Final = 32
 
 Runs = Mapping[str, datetime]  # open run -> since when
@@ -80,7 +80,7 @@ def run_changes(
 def open_run(fleet: Fleet, ports: Ports, run: str) -> None:
     """Before the run makes its first server. The default firewall must be there. Raises CloudError."""
     firewall = _default(fleet, fleet_firewalls(fleet, ports))
-    ports.cloud.label_firewall(firewall.id, {**firewall.labels, _MARK + run: ports.clock.now().strftime(_TIME)})
+    ports.cloud.label_firewall(firewall.id, {**firewall.labels, _MARK + run: f"{ports.clock.now():{ID_FORMAT}}"})
 
 
 def close_runs(fleet: Fleet, ports: Ports, firewalls: Collection[Firewall], ending: Ending) -> None:
@@ -101,10 +101,7 @@ def close_runs(fleet: Fleet, ports: Ports, firewalls: Collection[Firewall], endi
 
 def _since(value: str) -> datetime:
     """Of what is no time, long ago."""
-    try:
-        return datetime.strptime(value, _TIME).replace(tzinfo=UTC)
-    except ValueError:
-        return datetime.fromtimestamp(0, UTC)
+    return moment_of(value) or datetime.fromtimestamp(0, UTC)
 
 
 def _dead(others: Collection[str], runs: Runs, ports: Ports) -> set[str]:

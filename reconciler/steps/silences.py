@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from reconciler.ids import ID_FORMAT, moment_of
 from reconciler.model import LABEL_PREFIX, Firewall, Fleet, Quiet
 from reconciler.ports import Ports
 from reconciler.steps.marks import marks, set_marks
@@ -16,7 +17,6 @@ from reconciler.steps.marks import marks, set_marks
 EVERYBODY: Final = "*"
 _ALL: Final = LABEL_PREFIX + "silence"
 _MARK: Final = LABEL_PREFIX + "s-"  # a label's name has 63 characters at most, and a child's up to 61
-_TIME: Final = "%Y%m%dT%H%M%SZ"
 
 
 def silences(fleet: Fleet, firewalls: Iterable[Firewall]) -> list[Quiet]:
@@ -29,7 +29,7 @@ def silences(fleet: Fleet, firewalls: Iterable[Firewall]) -> list[Quiet]:
 
 def silence(fleet: Fleet, ports: Ports, names: Iterable[str], until: datetime, cause: str) -> None:
     """From now on nothing is told of these until then. Raises CloudError."""
-    value = f"{until.astimezone(UTC):{_TIME}}{f'.{cause}' if cause else ''}"
+    value = f"{until.astimezone(UTC):{ID_FORMAT}}{f'.{cause}' if cause else ''}"
     set_marks(fleet, ports, {_label(name): value for name in names})
 
 
@@ -46,7 +46,5 @@ def _label(name: str) -> str:
 
 def _read(name: str, value: str) -> Quiet | None:
     at, _, cause = value.partition(".")
-    try:
-        return Quiet(name, datetime.strptime(at, _TIME).replace(tzinfo=UTC), cause)
-    except ValueError:
-        return None
+    until = moment_of(at)
+    return Quiet(name, until, cause) if until is not None else None

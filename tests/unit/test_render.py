@@ -35,6 +35,7 @@ from reconciler.ownership import Owned
 from reconciler.planner import plan
 from reconciler.render.changes import LONGEST_PART, MOST_PARTS, parts, sides
 from reconciler.render.diagnostics import error_text
+from reconciler.render.journal import WORDS
 from reconciler.render.markdown import FEW, LONGEST, code, escaped, plan_markdown
 from reconciler.render.outcome import outcome_lines
 from reconciler.render.plan import plan_json, plan_lines
@@ -510,3 +511,13 @@ def test_every_problem_of_a_file_has_its_place() -> None:
 def test_times_in_json_have_their_zone() -> None:
     value = json.loads(json.dumps(plan_json(Plan("demo", (), (), {}, datetime(2026, 11, 22, tzinfo=UTC)))))
     assert value["at"] == "2026-11-22T00:00:00+00:00"
+
+
+def test_every_event_of_the_journal_has_words() -> None:
+    """Whoever reads it sees what was done, and no name of ours."""
+    root = Path(__file__).parent.parent.parent / "reconciler"
+    texts = [path.read_text() for path in root.rglob("*.py") if "sandbox" not in path.parts]
+    call = re.compile(r'\b_?(?:note|Event)\(\s*(?:ports,\s*)?(?:run,\s*)?"([a-z]+(?:-[a-z]+)+)"')
+    emitted = {name for text in texts for name in call.findall(text)} | {"message-sent", "message-unclear"}
+    assert len(emitted) > 60
+    assert emitted - WORDS.keys() == set()
