@@ -117,6 +117,17 @@ def _lower_version(world: FakeFleet) -> None:
     world.change("alice", version="2026.9.6")
 
 
+def _after_a_past(change: Callable[[FakeFleet], None]) -> Callable[[FakeFleet], None]:
+    """Its host keeps a checkpoint of before, and what was set aside when it went back to that."""
+
+    def with_past(world: FakeFleet) -> None:
+        _lower_version(world)
+        world.apply()
+        change(world)
+
+    return with_past
+
+
 def _resize(world: FakeFleet) -> None:
     world.change("alice", server_types=("cx23", "cpx32"))
 
@@ -307,6 +318,16 @@ SCENARIOS: Final = (
         lambda world: PlanOptions(allow_replace=frozenset({"alice"})),
         switches=True,
     ),
+    Scenario(
+        "a replacement after other versions",
+        _after_a_past(_replace),
+        ("replace alice",),
+        AGAIN,
+        lambda world: PlanOptions(allow_replace=frozenset({"alice"})),
+        switches=True,
+    ),
+    Scenario("a removal after other versions", _after_a_past(_destroy), ("destroy alice",)),
+    Scenario("a hibernation after other versions", _after_a_past(_nothing), ("hibernate alice",), asks=_hibernation),
     Scenario("a bot's name", _introduce, ("update alice",)),
     Scenario("a rename", _rename, ("update alba",)),
     Scenario("a removal", _destroy, ("destroy alice",)),

@@ -25,7 +25,10 @@ from tests.fakes.host import FakeHost
 TOLD: Final = "my name is alice"
 KEPT: Final = {".openclaw/state/openclaw.sqlite": {"transcript_events": 1}}
 LONG_ENOUGH: Final = 100.0
-TAKING: Final = ("a replacement", "a removal", "an expiry", "a hibernation", "a hibernation that had begun", "a wake")
+TAKING: Final = (
+    *("a replacement", "a removal", "an expiry", "a hibernation", "a hibernation that had begun", "a wake"),
+    *(f"{what} after other versions" for what in ("a replacement", "a removal", "a hibernation")),
+)
 QUICK: Final = 12
 
 

@@ -5,7 +5,6 @@ Threads take turns, effect by effect, so that a moment is the same in every run.
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -66,7 +65,7 @@ def test_the_next_apply_ends_what_three_began(state: Path, change: Any) -> None:
     assert wanted["to do"] == []
     wrong: list[str] = []
     for moment in range(0, len(whole.effects), STRIDE):
-        shutil.rmtree(state)
+        world.remove()
         world, fate = FakeFleet(state), Fate(moment, list(How)[moment % len(How)])
         change(world)
         _apply(world, fate)
