@@ -15,7 +15,7 @@ from typing import Final
 from reconciler.model import Catalog, Costs, CostSum, Fleet, Server, ServerCost, Spending
 from reconciler.offers import candidates
 from reconciler.ownership import Owned
-from reconciler.planner.money import CENT, NOTHING, cost, total
+from reconciler.planner.money import CENT, ZERO, cost, total
 
 TEBIBYTE: Final = Decimal(1 << 40)
 KEYS: Final[Mapping[str, Callable[[ServerCost], str]]] = {
@@ -97,7 +97,7 @@ def _role(fleet: Fleet, name: str, found: Owned, server: Server) -> str:
 def _traffic(server: Server, catalog: Catalog) -> Decimal | None:
     over = server.outgoing - server.included
     if over <= 0:
-        return NOTHING
+        return ZERO
     kind = catalog.types.get(server.server_type)
     price = kind.traffic.get(server.region) if kind else None
     return None if price is None else (Decimal(price) * Decimal(over) / TEBIBYTE).quantize(CENT, ROUND_HALF_UP)

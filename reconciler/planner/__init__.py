@@ -38,7 +38,7 @@ from reconciler.steps.comparison import NETWORKS
 from reconciler.steps.firewalls import firewalls_in_use
 
 DEFAULTS: Final = PlanOptions()
-NOTHING: Final[Mapping[str, Hold]] = {}
+NO_HOLDS: Final[Mapping[str, Hold]] = {}
 # What brings a server under the firewall of the file, or deletes it. All else says so, or leaves it where it is.
 _LEAVES_FIREWALL: Final = (Kind.CREATE, Kind.REPLACE, Kind.HIBERNATE, Kind.DESTROY)
 
@@ -51,7 +51,7 @@ def plan(
     options: PlanOptions = DEFAULTS,
     shared: tuple[Change, ...] = (),
     others: Sequence[Server] = (),
-    quarantined: Mapping[str, Hold] = NOTHING,
+    quarantined: Mapping[str, Hold] = NO_HOLDS,
 ) -> Plan:
     """Which actions each child needs and why, in waves and within a wave by name.
 

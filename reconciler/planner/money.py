@@ -19,7 +19,7 @@ from reconciler.steps.comparison import BACKUPS_PATH
 # the API shows list prices only (facts from Hetzner's announcement as quoted by cloudtally.eu, 2026-05-28).
 PRICE_RISE: Final = datetime(2026, 6, 15, tzinfo=UTC)
 CENT: Final = Decimal("0.01")
-NOTHING: Final = Decimal("0.00")
+ZERO: Final = Decimal("0.00")
 
 
 def cost(catalog: Catalog | None, server_type: str, region: str, *, ipv4: bool, backups: bool) -> Decimal | None:
@@ -42,7 +42,7 @@ def server_cost(catalog: Catalog | None, server: Server) -> Decimal | None:
 def difference(action: Action, child: Child, catalog: Catalog | None) -> Decimal | None:
     """What this action changes in the bill of a month."""
     if not _is_about_money(action, child):
-        return NOTHING  # also where the price is unknown: it stays what it is
+        return ZERO  # also where the price is unknown: it stays what it is
     servers = (*([child.server] if child.server else []), *child.leftovers)
     before = total(server_cost(catalog, server) for server in servers)
     after = _cost_afterwards(action, child, catalog)
@@ -61,7 +61,7 @@ def keeps_old_price(server: Server) -> bool:
 
 def total(costs: Iterable[Decimal | None]) -> Decimal | None:
     """The sum; None as soon as one of them is unknown."""
-    result = NOTHING
+    result = ZERO
     for amount in costs:
         if amount is None:
             return None
@@ -85,7 +85,7 @@ def _is_about_money(action: Action, child: Child) -> bool:
 def _cost_afterwards(action: Action, child: Child, catalog: Catalog | None) -> Decimal | None:
     spec, server = child.spec, child.server
     if action.kind in (Kind.HIBERNATE, Kind.DESTROY) or spec is None:
-        return NOTHING
+        return ZERO
     new = server is None or action.kind is Kind.REPLACE
     server_type = action.server_type or (server.server_type if server else spec.server_types[0])
     region = action.region or (server.region if server else spec.regions[0])

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from reconciler.model import Backup, Json, KeptBackups, MadeBackup, Purpose, VerifiedBackup
-from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
 from reconciler.render.versions import moment, size_text
 
@@ -116,7 +116,7 @@ def _rows(name: str, found: KeptBackups) -> Iterator[tuple[Text, ...]]:
         cells = name, backup.id, moment(backup.at), backup.version, size_text(backup.sealed_size), _holds(backup)
         yield tuple(Text(harmless(cell)) for cell in cells)
     if not found.backups:
-        yield tuple(Text(cell) for cell in (harmless(name), *(NOTHING,) * 5))
+        yield tuple(Text(cell) for cell in (harmless(name), *(NO_CELL,) * 5))
 
 
 def _holds(backup: Backup) -> str:
@@ -126,5 +126,5 @@ def _holds(backup: Backup) -> str:
         rows = sum(int(count) for tables in holds["databases"].values() for count in tables.values())
         counted = f"{rows} rows, {int(holds['workspace']['files'])} files"
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        counted = NOTHING
+        counted = NO_CELL
     return f"{counted}{_WHY[backup.purpose]}"

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from rich.text import Text
 
 from reconciler.model import BotIdentity, CheckedBot, Json
-from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
 
 
@@ -29,10 +29,10 @@ def _row(found: CheckedBot) -> tuple[Text, ...]:
     identity, webhook = found.identity, found.webhook
     cells = (
         harmless(found.child),
-        harmless(f"@{identity.username}") if identity else NOTHING,
-        harmless(identity.name) if identity else NOTHING,
-        str(len(found.commands)) if identity else NOTHING,
-        str(webhook.pending) if webhook else NOTHING,
+        harmless(f"@{identity.username}") if identity else NO_CELL,
+        harmless(identity.name) if identity else NO_CELL,
+        str(len(found.commands)) if identity else NO_CELL,
+        str(webhook.pending) if webhook else NO_CELL,
         harmless("; ".join(found.findings)) or "none",
     )
     style = "red" if found.findings else ""

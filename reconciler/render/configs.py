@@ -10,7 +10,7 @@ from rich.text import Text
 
 from reconciler.model import Change, ChildConfig, Json, Outcome, Owner
 from reconciler.render.outcome import outcome_json
-from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
 
 _LONGEST: Final = 200  # characters of a value in the table
@@ -104,7 +104,7 @@ def _who(change: Change, found: ChildConfig) -> str:
 
 
 def _side(value: Json) -> str:
-    return NOTHING if value is None else _text(value)
+    return NO_CELL if value is None else _text(value)
 
 
 def _text(value: Json) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 from reconciler.costs import TEBIBYTE, in_all, sums
 from reconciler.model import Besides, Costs, CostSum, Json, ServerCost, ServerStatus, Spending
 from reconciler.planner.money import as_text, keeps_old_price
-from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
 
 UNKNOWN: Final = "?"
@@ -32,7 +32,7 @@ def server_table(costs: Costs) -> Sheet:
     columns = (*_SERVERS[:6], *(("MODEL (USD)",) if counts else ()), *_SERVERS[6:])
     rows = [_row(row, with_spending=counts) for row in costs.rows]
     every = in_all(costs.rows)
-    last = [every.key, NOTHING, _amount(every.monthly), "", "", _amount(every.traffic)]
+    last = [every.key, NO_CELL, _amount(every.monthly), "", "", _amount(every.traffic)]
     last += [_spent_in_all(costs.rows)] if counts else []
     return Sheet(columns, (*rows, tuple(Text(cell) for cell in (*last, "", ""))))
 
@@ -179,7 +179,7 @@ def _sum_row(found: CostSum) -> tuple[Text, ...]:
 
 def _spent(spending: Spending | None) -> str:
     if spending is None:
-        return NOTHING
+        return NO_CELL
     if spending.amount is None:
         return UNKNOWN
     limit = f" of {spending.limit}" if spending.limit is not None else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.text import Text
 
 from reconciler.model import Delivery, Json, Letter
-from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
 
 
@@ -46,6 +46,6 @@ def delivery_json(deliveries: Iterable[Delivery]) -> list[Json]:
 
 def _row(delivery: Delivery) -> tuple[Text, ...]:
     result = "sent" if delivery.message else f"{delivery.problem} ({delivery.advice})"
-    user = NOTHING if delivery.user is None else str(delivery.user)
-    cells = (harmless(delivery.child), user, harmless(delivery.message) or NOTHING)
+    user = NO_CELL if delivery.user is None else str(delivery.user)
+    cells = (harmless(delivery.child), user, harmless(delivery.message) or NO_CELL)
     return (*map(Text, cells), Text(harmless(result), style="" if delivery.message else "red"))

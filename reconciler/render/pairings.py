@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.text import Text
 
 from reconciler.model import Access, Json, News, NewsKind, PairingRequest
-from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
 
 
@@ -78,12 +78,12 @@ def _rows(access: Access) -> Iterator[tuple[Text, ...]]:
     child = Text(harmless(access.child))
     if access.problem:
         said = harmless(f"{access.problem} ({access.advice})" if access.advice else access.problem)
-        yield (child, *(Text(NOTHING) for _ in range(4)), Text(said, style="red"))
+        yield (child, *(Text(NO_CELL) for _ in range(4)), Text(said, style="red"))
     for request in access.requests:
         cells = (
             harmless(request.code),
             harmless(request.user),
-            harmless(request.name) or NOTHING,
+            harmless(request.name) or NO_CELL,
             f"{_minutes(request.age)} ago",
             f"in {_minutes(request.left)}",
         )

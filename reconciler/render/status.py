@@ -13,7 +13,7 @@ from rich.text import Text
 from reconciler.checks import judge
 from reconciler.model import Child, Finding, Health, Json, Server, Sync, Trial, Verdict
 from reconciler.ownership import Owned
-from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
 
 STATUS = ("CHILD", "HEALTH", "SYNC", "VERSION", "BOT", "ADDRESS", "FINDING")
@@ -71,7 +71,7 @@ def _status_row(child: Child, sync: Sync) -> tuple[Text, ...]:
     gateway = child.facts.gateway if child.facts else None
     return (
         Text(child.name),
-        Text(health, style=COLORS[health]) if health else Text(NOTHING),
+        Text(health, style=COLORS[health]) if health else Text(NO_CELL),
         Text(sync),
         _text(gateway.version if gateway else None),
         _text(f"@{bot}" if (bot := _bot(child)) else None),
@@ -95,7 +95,7 @@ def _beside(found: Owned) -> tuple[Server, ...]:
 
 def _server_rows(name: str, found: Owned) -> Iterator[tuple[Text, ...]]:
     if found.server is None:
-        yield (Text(name), Text("no server"), *(Text(NOTHING) for _ in LIST[2:]))
+        yield (Text(name), Text("no server"), *(Text(NO_CELL) for _ in LIST[2:]))
     else:
         yield _server_row(name, found.server, found.server.status)
     for server in _beside(found):
@@ -134,7 +134,7 @@ def _trial_json(trial: Trial) -> Json:
 
 
 def _text(value: str | None) -> Text:
-    return Text(harmless(value)) if value else Text(NOTHING)
+    return Text(harmless(value)) if value else Text(NO_CELL)
 
 
 def _first_problem(findings: tuple[Finding, ...]) -> str | None:

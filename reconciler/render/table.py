@@ -15,7 +15,7 @@ from reconciler.render.text import folded
 
 KEPT: Final = 3  # columns that never leave the table: the name, and what people look for first
 GAP: Final = 2
-NOTHING: Final = "-"
+NO_CELL: Final = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,6 @@ def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
 
 
 def _below(columns: Sequence[str], cells: Sequence[Text], width: int | None) -> Iterator[Text]:
-    told = [f"{column} {cell.plain}" for column, cell in zip(columns, cells, strict=True) if cell.plain != NOTHING]
+    told = [f"{column} {cell.plain}" for column, cell in zip(columns, cells, strict=True) if cell.plain != NO_CELL]
     if told:
         yield from map(Text, folded("  " + "  ".join(told), width))

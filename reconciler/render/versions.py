@@ -8,7 +8,7 @@ from dataclasses import asdict
 from rich.text import Text
 
 from reconciler.model import Child, Hold, Json
-from reconciler.render.table import NOTHING, Sheet
+from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
 from reconciler.steps.versions import present
 
@@ -35,7 +35,7 @@ def quarantine_json(quarantined: Mapping[str, Hold]) -> list[Json]:
 
 def moment(at: str) -> str:
     """2026-11-26 18:45 UTC, of an ISO time in UTC."""
-    return f"{harmless(at)[:16].replace('T', ' ')} UTC" if at else NOTHING
+    return f"{harmless(at)[:16].replace('T', ' ')} UTC" if at else NO_CELL
 
 
 def size_text(size: int) -> str:
@@ -46,16 +46,16 @@ def _rows(name: str, child: Child) -> Iterator[tuple[Text, ...]]:
     facts = child.facts
     if facts is None:
         why = child.silence_detail or "nobody has looked at it"
-        yield tuple(Text(cell) for cell in (harmless(name), NOTHING, NOTHING, NOTHING, NOTHING, harmless(why)))
+        yield tuple(Text(cell) for cell in (harmless(name), NO_CELL, NO_CELL, NO_CELL, NO_CELL, harmless(why)))
         return
-    now = harmless(present(facts) or NOTHING)
+    now = harmless(present(facts) or NO_CELL)
     for checkpoint in reversed(facts.checkpoints):
         made, size = moment(checkpoint.at), size_text(checkpoint.size)
         whose = f", {harmless(checkpoint.of)}'s" if checkpoint.of else ", left" if checkpoint.is_left else ""
         cells = (harmless(name), harmless(checkpoint.id), f"{harmless(checkpoint.version)}{whose}", made, size, now)
         yield tuple(Text(cell) for cell in cells)
     if not facts.checkpoints:
-        yield tuple(Text(cell) for cell in (harmless(name), NOTHING, NOTHING, NOTHING, NOTHING, now))
+        yield tuple(Text(cell) for cell in (harmless(name), NO_CELL, NO_CELL, NO_CELL, NO_CELL, now))
 
 
 def _child_json(child: Child) -> Json:

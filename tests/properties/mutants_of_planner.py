@@ -98,7 +98,7 @@ PLANNER: Final = (
         ("if child.spec.enabled and not is_asleep(child) else", "if child.spec.enabled else"),
         ("if action.kind is Kind.REPLACE or not shall", "if not shall"),
         ("if action.kind is Kind.REPLACE or not shall_run(child, situation):", "if action.kind is Kind.REPLACE:"),
-        ("amount = money.difference(aimed, child, situation.catalog)", "amount = money.NOTHING"),
+        ("amount = money.difference(aimed, child, situation.catalog)", "amount = money.ZERO"),
         ("return next(candidates(child.spec, situation.catalog), listed)", "return listed"),
         ("return resize_target(child.server, child.spec, situation.catalog), child.server.region", "return None, None"),
         ("action.kind is Kind.REPLACE or child", "child"),
