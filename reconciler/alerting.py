@@ -238,7 +238,7 @@ def _ended(
             continue
         by_group[it.together or "\0".join(key)].append(key)
     for group, keys in by_group.items():
-        if any(it.together == group and it.fired is not None for it in states.values()):
+        if any(it.together == group and it.fired is not None and not it.is_muted for it in states.values()):
             continue
         for key in keys:
             states[key] = replace(states[key], told=None, together="", is_flapping=False)

@@ -177,12 +177,12 @@ class FleetClient(Living):
         return outcomes
 
     def _prune_after(self, outcomes: Iterable[Outcome]) -> None:
-        """Of whom another backup was made on the way, what is too old goes. What fails here hides no outcome."""
+        """Of whom another backup was made on the way, what is too many goes. What fails here hides no outcome."""
         names = [it.action.child for it in outcomes if it.action.batch or it.action.kind in _COPYING]
         if not names:
             return
         try:
-            self.keeper().prune(names)
+            self.keeper().prune(names, by_age=False)
         except FleetError as error:
             self._note("backups-not-pruned", error=error.summary)
 
@@ -210,8 +210,11 @@ class FleetClient(Living):
         )
         if problems:
             raise VaultError(" ".join(dict.fromkeys(problems.values())), f"nobody can tell who sleeps: {_THERE}")
+        last = self.keeper().last_copies(newest) if or_lost else {}
         copied = {
-            name: found for name, found in newest.items() if sleeps_with(found) or (or_lost and was_lost(name, found))
+            name: found
+            for name, found in newest.items()
+            if sleeps_with(found) or (or_lost and was_lost(seen[name], found, last))
         }
         moved = {
             name: child.asleep

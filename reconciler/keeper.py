@@ -79,13 +79,17 @@ class Keeper(Shelves):
         finally:
             work.hang_up()
 
-    def prune(self, names: Iterable[str]) -> dict[str, tuple[Backup, ...]]:
+    def prune(self, names: Iterable[str], *, by_age: bool = True) -> dict[str, tuple[Backup, ...]]:
         """Removes what is more or older than the file keeps, and says what that was; never what somebody wakes from.
 
-        Raises CloudError where nobody can tell who does, VaultError.
+        `by_age`: not, where nobody has compared this machine's clock with another. Raises CloudError where nobody can
+        tell who does, VaultError.
         """
         needed = self._needed()
-        return {name: self._prune(name, needed, self._settings(name)) for name in names}
+        settings = {name: self._settings(name) for name in names}
+        if not by_age:
+            settings = {name: replace(it, max_age=None) for name, it in settings.items()}
+        return {name: self._prune(name, needed, it) for name, it in settings.items()}
 
     def memory(self, source: str, backup: Backup, identity: Secret | None = None) -> Memory:
         """What a gateway can be given before it starts. Raises BackupDamaged, VaultError, Refused."""

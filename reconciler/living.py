@@ -107,15 +107,17 @@ class Living(Overseeing):
 
         def end(name: str, host: Host) -> Completed:
             self.note("stop-of-gateway-intended", child=name)
-            return host.run(commands.stop_unit(files.UNIT))
+            try:
+                answer = host.run(commands.stop_unit(files.UNIT))
+            except FleetError as error:
+                self.note("gateway-not-stopped", child=name, problem=error.summary)
+                raise
+            self.note("gateway-stopped", child=name)
+            return answer
 
-        ended: dict[str, FleetError | None] = {}
         with self.lines(kept=False) as lines:
-            for name, answer in lines.ask(names, end, workers).items():
-                ended[name] = answer if isinstance(answer, FleetError) else None
-                failure = {"problem": answer.summary} if isinstance(answer, FleetError) else {}
-                self.note("gateway-stopped" if not failure else "gateway-not-stopped", child=name, **failure)
-        return ended
+            answers = lines.ask(names, end, workers)
+        return {name: answer if isinstance(answer, FleetError) else None for name, answer in answers.items()}
 
     def reboot_reasons(self, names: Iterable[str]) -> dict[str, str | FleetError]:
         """In a host's own words, why it needs to boot anew; empty where it does not. Raises CloudError."""

@@ -54,7 +54,7 @@ class Logs:
         yield self.read(names, wanted)
         while True:
             self._ports.clock.sleep(every)
-            yield self.read(names, replace(wanted, lines=None))
+            yield self.read(names, wanted)
 
     def _reader(self, name: str) -> _Reader:
         if name not in self._readers:
@@ -93,7 +93,8 @@ class _Reader:
     def read(self, host: Host, wanted: LogRequest) -> ChildLog:
         """What there is, or what has come since the look before. Raises HostError."""
         # What a pattern leaves over nobody can tell before the secrets are out of it: a pattern must not find those.
-        lines = wanted.lines if wanted.pattern is None else None
+        most = wanted.lines if self._place is None else None  # of what comes later all is wanted
+        lines = most if wanted.pattern is None else None
         age = wanted.age.total_seconds() if wanted.age is not None else None
         told, is_cut = list[LogLine](), False
         for _ in range(_PAGES):
@@ -107,7 +108,7 @@ class _Reader:
             if not more:
                 break
         shown = [line for line in self._once(told) if wanted.pattern is None or _matches(wanted.pattern, line)]
-        kept = shown if wanted.lines is None else shown[max(0, len(shown) - wanted.lines) :]
+        kept = shown if most is None else shown[max(0, len(shown) - most) :]
         return ChildLog(self._child, tuple(kept), self._place, is_cut, self._unknown)
 
     def _page(

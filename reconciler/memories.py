@@ -78,13 +78,19 @@ def sleeps_with(newest: Known) -> bool:
     return not newest.is_given_up and (newest.purpose is Purpose.SLEEP or not newest.is_ours)
 
 
-def was_lost(name: str, newest: Known) -> bool:
-    """Whether who has this backup and no server has lost that: nobody has taken a last copy before it went. Pure.
+def was_lost(child: Child, newest: Known, copied: Mapping[str, str]) -> bool:
+    """Whether a child without a server has lost it: nobody has taken a last copy before it went. Pure.
 
-    Unless a person has given that memory up. A name that cannot be noted is made first, and given its memory then.
+    Or one was taken, and its server was there afterwards as far as this working directory knows. `copied`: by child,
+    the last copy that is kept where those go whose place the file does not say any more. Not where a person has given
+    that memory up; and a name that cannot be noted is made first, and given its memory then.
     """
-    is_by_us = newest.purpose in (Purpose.LAST, Purpose.SLEEP)
-    return newest.is_ours and not newest.is_given_up and not is_by_us and not is_too_long(name)
+    if not newest.is_ours or newest.is_given_up or newest.purpose is Purpose.SLEEP:
+        return False
+    is_by_us = newest.purpose is Purpose.LAST and child.record is None
+    is_elsewhere = copied.get(child.name, "") > newest.id and child.record is None
+    is_nameable = not is_too_long(child.name) and not is_too_long(newest.child)
+    return child.server is None and not is_by_us and not is_elsewhere and is_nameable
 
 
 def is_awake(child: Child) -> bool:
@@ -146,7 +152,10 @@ def remembered(
     newest, problems = keeper.newest(empty)
     strange = {name: found for name, found in newest.items() if not (found.is_ours or found.is_nothing)}
     unread = {name: notices.unread(name, found) for name, found in strange.items()}
-    waiting = {name: found for name, found in newest.items() if sleeps_with(found) or was_lost(name, found)}
+    gone = keeper.last_copies(newest)
+    waiting = {
+        name: found for name, found in newest.items() if sleeps_with(found) or was_lost(empty[name], found, gone)
+    }
     # Where there is a server, it may have been given its memory, and only the end of its apply not noted yet.
     hindered = {name: notices.waiting(name, found) for name, found in waiting.items()} | unread
     hindered = {name: found for name, found in hindered.items() if empty[name].server is None}

@@ -55,10 +55,13 @@ def send(written: Iterable[Letter], on_each: OnEach, ports: Ports, *, failures_c
     for letter in written:
         of_child[letter.child].append(letter)
     answered = on_each(of_child, lambda name, host: _delivered(host, of_child[name], ports, is_noted=failures_count))
-    found = [delivery for name, answer in answered.items() for delivery in _deliveries(of_child[name], answer)]
-    for delivery in found:
-        if failures_count or not delivery.is_refused:
-            _note(delivery, ports)
+    found = []
+    for name, answer in answered.items():
+        if isinstance(answer, FleetError):
+            _note_all(deliveries := _unsent(of_child[name], answer), ports, failures_count=failures_count)
+        else:
+            deliveries = answer
+        found += deliveries
     return found
 
 
@@ -98,10 +101,14 @@ def _check(words: str, name: str) -> None:
         )
 
 
-def _deliveries(written: Sequence[Letter], answer: list[Delivery] | FleetError) -> list[Delivery]:
-    if isinstance(answer, FleetError):
-        return [Delivery(it.child, it.user, problem=answer.summary, advice=answer.advice) for it in written]
-    return answer
+def _unsent(written: Sequence[Letter], error: FleetError) -> list[Delivery]:
+    return [Delivery(it.child, it.user, problem=error.summary, advice=error.advice) for it in written]
+
+
+def _note_all(found: Iterable[Delivery], ports: Ports, *, failures_count: bool) -> None:
+    for delivery in found:
+        if failures_count or not delivery.is_refused:
+            _note(delivery, ports)
 
 
 def _delivered(host: Host, written: Sequence[Letter], ports: Ports, *, is_noted: bool) -> list[Delivery]:
@@ -118,7 +125,9 @@ def _delivered(host: Host, written: Sequence[Letter], ports: Ports, *, is_noted:
             if not done:
                 raise
             answers = [{"problem": error.summary} for _ in batch]
-        done += [_delivery(letter, answer) for letter, answer in zip(batch, answers, strict=True)]
+        ended = [_delivery(letter, answer) for letter, answer in zip(batch, answers, strict=True)]
+        _note_all(ended, ports, failures_count=is_noted)  # at once: an interrupt must not hide who has heard
+        done += ended
     return done
 
 

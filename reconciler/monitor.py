@@ -41,6 +41,7 @@ from reconciler.reaching import Lines
 from reconciler.redaction import without_secrets
 from reconciler.slowly import FLEET, Manner, look_at_node, look_slowly, with_slow
 from reconciler.steps.comparison import differences
+from reconciler.steps.retention import made_last
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 from reconciler.watching import Watched, look_at, sighting_of
 from reconciler.watching.measures import measures_of
@@ -211,9 +212,9 @@ def _newest(
     trials = keeper.trials(wanted)[0] if wanted else {}
     for name in wanted:
         try:
-            made = [datetime.fromisoformat(it.at) for it in keeper.kept(name).backups if not it.is_beside]
+            made = made_last(keeper.kept(name).backups, ports.clock.now())
             proven = [it.at for it in trials.get(name, ()) if it.is_proven]
-            found[name] = (True, max(made, default=None), max(proven, default=None))
+            found[name] = (True, made, max(proven, default=None))
         except FleetError:
             found[name] = (False, None, None)
     return found

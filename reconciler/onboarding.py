@@ -11,6 +11,8 @@ from reconciler.model import AccessPolicy, ChildSpec, Delivery, Event, Fleet, Js
 from reconciler.ports import OnEach, Ports
 
 EVENT: Final = "onboarded"
+INTENDED: Final = "welcome-intended"
+REFUSED: Final = "not-welcomed"  # so nobody has heard anything
 WELCOME: Final = "Hello, I am {{ name }}, your assistant. Write to me whenever you like."
 
 
@@ -39,9 +41,11 @@ def welcomed(ports: Ports, child: str, user: int, bot: int) -> tuple[str, bool]:
     As far as this working directory knows. ISO 8601.
     """
     wanted = {"child": child, "user": user, "bot": bot}
-    events = (it for it in ports.store.events() if it.event == EVENT)
+    events = (it for it in ports.store.events() if it.event in (EVENT, INTENDED, REFUSED))
     found = [it for it in events if {key: it.fields.get(key) for key in wanted} == wanted]
-    return (found[-1].at, found[-1].fields.get("arrived") is True) if found else ("", False)
+    if not found or found[-1].event == REFUSED:
+        return "", False
+    return found[-1].at, found[-1].fields.get("arrived") is True
 
 
 def first_letter(fleet: Fleet, child: str, user: int, text: str) -> list[Letter]:
@@ -58,14 +62,21 @@ def welcome(
     clock. Raises UsageProblem for a text that is none, CloudError.
     """
     written = first_letter(fleet, child, user, text)
+    about: dict[str, Json] = {"child": child, "user": user, "bot": bot, "by": ports.operator}
+
+    def note(event: str, **more: Json) -> None:
+        at = ports.clock.now().isoformat()
+        found = Event(event, at, ports.clock.token(), {**about, **more})
+        ports.store.append(found, durable=event == INTENDED)
+
+    note(INTENDED)
     while True:
         is_last = ports.clock.monotonic() + every > until
         [delivery] = messages.send(written, on_each, ports, failures_count=is_last)
         if delivery.message or delivery.is_unclear:
-            fields: dict[str, Json] = {"child": child, "user": user, "bot": bot, "arrived": bool(delivery.message)}
-            fields["by"] = ports.operator
-            at = ports.clock.now().isoformat()
-            ports.store.append(Event(EVENT, at, ports.clock.token(), fields), durable=False)
+            note(EVENT, arrived=bool(delivery.message))
+        elif not delivery.is_refused or is_last:
+            note(REFUSED)
         if not delivery.is_refused or is_last:
             return delivery
         ports.clock.sleep(every)

@@ -70,7 +70,7 @@ def _owned(child: str, servers: list[Server]) -> Owned:
     if own:
         return Owned(own[0], _too_many(child, own), tuple(spares), tuple(retired))
     if spares:
-        named = {server.label("retired") for server in retired}
+        named = {server.heir for server in retired}
         heirs = [server for server in spares if server.uid in named] or spares
         others = tuple(server for server in spares if server not in heirs)
         return Owned(heirs[0], _too_many_successors(child, heirs), others, tuple(retired))

@@ -84,16 +84,17 @@ class Pairings:
         return answer
 
     def _answer(self, request: PairingRequest, verb: str, more: dict[str, Json]) -> dict[str, Any]:
+        self._note("pairing-intended", request, durable=True, answer=verb)
         answered = self._on_each([request.child], lambda name, host: _told(request, host, verb, more))
         if isinstance(answer := answered[request.child], FleetError):
             self._note("pairing-not-answered", request, answer=verb, problem=answer.summary)
             raise answer
         return cast(dict[str, Any], answer)
 
-    def _note(self, event: str, request: PairingRequest, **more: Json) -> None:
+    def _note(self, event: str, request: PairingRequest, *, durable: bool = False, **more: Json) -> None:
         clock = self._ports.clock
         fields = {"child": request.child, "user": request.user, "by": self._ports.operator, **more}
-        self._ports.store.append(Event(event, clock.now().isoformat(), clock.token(), fields), durable=False)
+        self._ports.store.append(Event(event, clock.now().isoformat(), clock.token(), fields), durable=durable)
 
 
 def find(looked: Iterable[Access], word: str) -> PairingRequest:

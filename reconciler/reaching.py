@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from reconciler.errors import FleetError, HostError
+from reconciler.errors import CloudError, FleetError, HostError
 from reconciler.model import Server
 from reconciler.parallel import in_parallel
 from reconciler.ports import Clock, Host
@@ -55,7 +56,9 @@ class Lines:
         """What `ask` makes of the host of each child, by name and in threads; or why there is nothing."""
         wanted = tuple(names)
         if self._is_stale and self._clock.monotonic() - self._looked >= LOOK_AGAIN:
-            self._servers, self._looked, self._is_stale = self._look(), self._clock.monotonic(), False
+            self._looked = self._clock.monotonic()
+            with suppress(CloudError):  # a moment without the cloud ends no watch over hosts that answer
+                self._servers, self._is_stale = self._look(), False
 
         def look(name: str) -> T | FleetError:
             try:

@@ -113,6 +113,8 @@ def _why_no_more(patient: _Patient, left: Ladder, wish: Wish) -> str:
     assert cause is not None
     if cause is Cause.CLOUD_SILENT:
         return f"the cloud does not answer any more; then go on: fleet resuscitate {name}"
+    if cause is Cause.UPDATE_UNFINISHED:
+        return f"its host goes back by itself within minutes; to end it at once: fleet apply {name}"
     if left.spent:
         several = ", ".join(left.spent)
         return f"tried too often within a day: {several}; to try once more: fleet resuscitate {name} --again"

@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.errors import BackupDamaged, FleetError, Refused
 from reconciler.fleet import former_names
 from reconciler.manifests import Known
-from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Trial
+from reconciler.model import Backup, BackupSettings, Bucket, Fleet, KeptBackups, Purpose, Trial
 from reconciler.parallel import in_parallel
 from reconciler.ports import Ports
 from reconciler.steps.shelf import Shelf, shelf_of
@@ -85,6 +85,17 @@ class Shelves:
             by_name = {name: [newest[it] for it in self.names_of(name) if it in newest] for name in its}
             found.append((shelf, {name: max(them, key=lambda it: it.id) for name, them in by_name.items() if them}))
         return found, problems
+
+    def last_copies(self, names: Iterable[str]) -> dict[str, str]:
+        """Of those with a place of their own, the id of the last copy where those go that the file says nothing of."""
+        others = [name for name in names if self._settings(name).to != self._fleet.backup.to]
+        if not others:
+            return {}
+        try:
+            newest = self._shelf(self._fleet.backup).newest()
+        except FleetError:
+            return {}
+        return {name: newest[name].id for name in others if name in newest and newest[name].purpose is Purpose.LAST}
 
     def give_up(self, name: str, source: str) -> None:
         """Nobody waits any more for what the child slept with, by its own name or by `source`, a former one.

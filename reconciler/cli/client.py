@@ -97,9 +97,19 @@ def _progress(child: str, step: str, seconds: float, *, beside: bool = False) ->
     click.echo(f"  {child}: {step} ({seconds_text(seconds)})", err=beside)
 
 
+def with_server(client: FleetClient, names: tuple[str, ...], selection: Selection) -> tuple[str, ...]:
+    """The same by a listing of its own. Raises CloudError."""
+    servers = client.servers()
+    return _without(names, [name for name in names if servers.get(name) is None], selection)
+
+
 def asked_of(lines: Lines, names: tuple[str, ...], selection: Selection) -> tuple[str, ...]:
     """Those with a server, and who is named: of the others it is said that they have none, and that is no failure."""
-    missing = [name for name in lines.without_server(names) if name not in selection.names]
+    return _without(names, lines.without_server(names), selection)
+
+
+def _without(names: tuple[str, ...], gone: Iterable[str], selection: Selection) -> tuple[str, ...]:
+    missing = [name for name in gone if name not in selection.names]
     if missing:
         click.echo(f"Not asked, for want of a server: {', '.join(missing)}", err=True)
     return tuple(name for name in names if name not in missing)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.client import open_client
+from reconciler.cli.client import open_client, with_server
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import show_lines
 from reconciler.cli.selecting import NONE_IS_REFUSED, with_selection
@@ -60,11 +60,15 @@ def execute(settings: Settings, selection: Selection, timeout: float, as_json: b
 
     def run(name: str, host: Host) -> Completed:
         client.note("command-intended", child=name, program=program_of(words[0]))
-        return host.run(wanted)
+        code = None
+        try:
+            answer = host.run(wanted)
+            code = answer.exit_code
+            return answer
+        finally:
+            client.note("command-run", child=name, program=program_of(words[0]), exit_code=code)
 
-    answers = client.on_each(client.select(selection), run)
-    for name, answer in answers.items():
-        client.note("command-run", child=name, program=program_of(words[0]), exit_code=_code(answer))
+    answers = client.on_each(with_server(client, client.select(selection), selection), run)
     if as_json:
         click.echo(json_text(answer_json(answers)))
     else:

@@ -73,16 +73,20 @@ def ssh(settings: Settings, child: str, command: tuple[str, ...]) -> int:
 
     client = open_client(settings)
     host = client.connect(server_of(client, child))
-    client.note("command-intended", child=child, program=program_of(command[0]) if command else "a shell")
+    program, code = program_of(command[0]) if command else "a shell", None
+    client.note("command-intended", child=child, program=program)
     try:
         if not command:
-            return host.interact()
+            code = host.interact()
+            return code
         from reconciler.commands.shell import plain
         from reconciler.wire import OUTPUT_LIMIT
 
         answer = host.run(plain(command, 600.0))
+        code = answer.exit_code
     finally:
         host.close()
+        client.note("command-run", child=child, program=program, exit_code=code)
     sys.stdout.buffer.write(answer.stdout)
     sys.stderr.buffer.write(answer.stderr)
     if len(answer.stdout) >= OUTPUT_LIMIT:

@@ -83,7 +83,9 @@ def resuscitate(
         agreed = set(selection.names) if yes else set()
         wish = Wish(
             highest,
-            lambda child, rung, notes: _agrees(child, rung, notes, yes=child in agreed and up_to == rung),
+            lambda child, rung, notes: _agrees(
+                child, rung, notes, yes=child in agreed and up_to == rung, asks=not as_json
+            ),
             lambda tried, now: _tell(tried, now, settings, as_json=as_json),
             forgets=again,
             is_sure=up_to is not None,
@@ -110,13 +112,13 @@ def _tell(tried: Try, now: Diagnosis, settings: Settings, *, as_json: bool) -> N
         show_lines(try_lines(tried, now), settings)
 
 
-def _agrees(child: str, rung: Rung, notes: tuple[str, ...], *, yes: bool) -> bool:
+def _agrees(child: str, rung: Rung, notes: tuple[str, ...], *, yes: bool, asks: bool) -> bool:
     from reconciler.render.text import harmless
 
     click.echo("\n".join(f"  {child}: {rung}: {harmless(note)}" for note in notes), err=True)
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not (asks and sys.stdin.isatty()):
         return False
     return click.confirm(f"{child}: nothing lower has helped. Try {rung}?", default=False, err=True)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.changes import consent, has_errors, json_option, refuse_questions, show_end, show_plan
-from reconciler.cli.client import declared_of, open_client
+from reconciler.cli.client import declared_of, open_client, with_server
 from reconciler.cli.options import Settings, with_settings
 from reconciler.cli.output import whoever_reads
 from reconciler.cli.selecting import NONE_IS_REFUSED, refuse_empty, with_selection
@@ -87,7 +87,7 @@ def stop(settings: Settings, selection: Selection, max_parallel: int, yes: bool,
     refuse_empty(selection, "stop")
     refuse_questions(yes=yes, as_json=as_json)
     client = open_client(settings, beside=as_json)
-    names = declared_of(client, selection)
+    names = with_server(client, declared_of(client, selection), selection)
     with whoever_reads() as output, client.lock("fleet stop"):
         consent(f"Stop {', '.join(names)}? Nobody gets an answer then.", yes, output)
         ended = client.stop(names, max_parallel)
@@ -125,7 +125,7 @@ def _run(
         names = declared_of(client, selection)
         unknown = 0
         if if_required:
-            names, unknown = _needing(client, names, beside=as_json)
+            names, unknown = _needing(client, with_server(client, names, selection), beside=as_json)
             if not names:
                 show_end(settings, None, [], [], as_json=as_json)
                 return _PARTLY if unknown else 0

@@ -200,7 +200,7 @@ def _asleep(client: FleetClient, selection: Selection, names: Iterable[str], *, 
     meant = [name for name in names if name in client.fleet.children or name in selection.names]
     awake = [name for name in meant if name not in asleep]
     if awake and not selection.means_all:
-        advice = f"who has no server gets one by: fleet apply; an older memory by: fleet restore {awake[0]} --from ID"
+        advice = f"who has no server gets one by: fleet apply; with a memory, by: fleet restore {awake[0]}"
         raise Refused(f"not asleep: {', '.join(awake)}", advice)
     return {name: asleep[name] for name in meant or names if name in asleep}
 

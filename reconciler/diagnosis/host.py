@@ -21,6 +21,7 @@ _SECRETS: Final = ("gateway token", "bot token", "model key")
 _KILL: Final = "fleet exec {name} -- sudo kill PID\nthen: fleet restart {name}"
 _CONFIG: Final = "fleet resuscitate {name}\nor, where somebody has just changed it: fleet config restore {name}"
 _SOCKET: Final = "systemd holds it for a unit of somebody's: fleet exec {name} -- systemctl list-sockets"
+_MAKE: Final = f"{APPLY}\nwhere that says that there is a backup of it: fleet restore {{name}}"
 
 
 def _api(case: Case) -> Told:
@@ -38,7 +39,11 @@ def _server(case: Case) -> Told:
     if child.server is None and child.spec is not None and not child.spec.enabled:
         return Told("it has no server, and the fleet file says `enabled: false`", is_end=True)
     if child.server is None:
-        return Told("it has no server", Cause.NO_SERVER, APPLY)
+        return Told(
+            "it has no server",
+            Cause.NO_SERVER,
+            f"{APPLY}\nwhere that says that there is a backup of it: fleet restore {{name}}",
+        )
     return Told(f"{child.server.name}, {child.server.server_type} in {child.server.region}")
 
 

@@ -110,6 +110,17 @@ class Server:
         return self.label("retired") is not None
 
     @property
+    def heir(self) -> str | None:
+        """The uid of the server that it was handed over to; "true" where an older tool has done that."""
+        value = self.label("retired")
+        return value.removesuffix(f".{TOLD}") if value is not None else None
+
+    @property
+    def knows_more(self) -> bool:
+        """Such a one whose gateway somebody has started since, and that is not copied yet."""
+        return (self.label("retired") or "").endswith(f".{TOLD}")
+
+    @property
     def is_unproven(self) -> bool:
         """An apply has moved it to another firewall, and nobody has got in from there yet; see steps/networks.py."""
         return self.label("ssh-from-before") is not None

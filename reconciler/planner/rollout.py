@@ -45,7 +45,8 @@ def waiting_for_canaries(
     if isinstance(rollout.canaries, int):
         return sick
     canaries = {name: child for name, child in children.items() if _is_canary(rollout.canaries, name)}
-    if not any(child.spec is not None and shall_run(child, situation) for child in canaries.values()):
+    is_whole = rollout.canaries and not situation.options.partial  # else nobody can tell who there is
+    if is_whole and not any(child.spec is not None and shall_run(child, situation) for child in canaries.values()):
         return sick | {name: _without_canary(children[name], rollout.canaries) for name in sorted(moving)}
     going, missing = moving - sick.keys(), dict[str, list[str]]()
     for name, child in canaries.items():
@@ -108,8 +109,10 @@ def _is_awaited(child: Child, situation: Situation) -> bool:
     Of what has failed its proof there, or is kept from the whole fleet, the number of failures decides; of one that has
     failed at something else nobody knows yet how that version does.
     """
-    if child.spec is None or child.server is None or child.is_unfinished or not shall_run(child, situation):
+    if child.spec is None or child.is_unfinished or not shall_run(child, situation):
         return False
+    if child.server is None:
+        return child.obstacle is not None  # it waits for a person; who is only made anew is at that version then
     if child.facts is not None and is_held(child.spec, child.facts):
         held = child.facts.held
         return held is not None and not held.is_suspect and child.spec.version not in situation.quarantined

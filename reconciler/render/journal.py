@@ -86,6 +86,14 @@ WORDS: Final[Mapping[str, str]] = {
     "message-not-sent": "a message was not sent",
     "message-unclear": "nobody can tell whether a message was sent",
     "tunnel-opened": "a tunnel to its control UI was opened",
+    "pairing-intended": "about to answer {user}: {answer}",
+    "welcome-intended": "about to write the first message to {user}",
+    "onboarded": "the first message to {user} was sent",
+    "not-welcomed": "the first message to {user} was not sent",
+    "child-added": "{children} was written into the fleet file",
+    "children-removed": "{children} was taken out of the fleet file",
+    "users-adopted": "users of {children} were taken over into the fleet file",
+    "config-adopted": "configuration of {children} was taken over into the fleet file",
     "unreadable": "line {line} of the journal cannot be read",
 }
 _SILENT: Final = {"child", "actions", "uid", "rules"}

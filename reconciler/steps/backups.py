@@ -91,6 +91,7 @@ def carry(
     is_left: bool = False,
 ) -> Backup:
     """From the host into the vault, sealed on its way, and read back."""
+    now = work.ports.clock.now()  # its host has just said when it made that; what follows may take hours
     recipient = settings.recipient or keys.backup_recipient(work.ports.fleet_key)
     held = work.facts.noted if work.facts is not None and purpose is not Purpose.EARLIER else ()
     try:
@@ -103,7 +104,7 @@ def carry(
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             made_now = Backup(
                 id=name or _new_id(work, shelf), fleet=shelf.fleet, child=work.name, uid=uid_of(work.existing()),
-                version=made["version"], at=_moment(made["at"], work, purpose), size=made["size"],
+                version=made["version"], at=_moment(made["at"], work, purpose, now), size=made["size"],
                 digest=made["digest"], sealed_size=sealed.stat().st_size, sealed_digest=digest, recipient=recipient,
                 holds=made["holds"], purpose=purpose, held=held, is_left=is_left,
             )  # fmt: skip
@@ -242,9 +243,8 @@ def _made(printed: bytes) -> dict[str, Any]:
         raise HostError("what the host says of its archive cannot be read", "try again") from error
 
 
-def _moment(at: str, work: Work, purpose: Purpose) -> str:
+def _moment(at: str, work: Work, purpose: Purpose, now: datetime) -> str:
     """When a backup was made: as its host says, unless its clock is wrong, for by this it is kept or goes."""
-    now = work.ports.clock.now()
     try:
         is_right = abs(now - datetime.fromisoformat(at)) <= MOST_SKEW
     except TypeError:  # it has no time zone

@@ -60,6 +60,14 @@ def ensure_config_given(work: Work) -> bool:
     patch = merge_patch(now, then)
     if not (is_live and now is not None and is_hot(patch) and patch_live(work, patch, known)):
         stop_gateway(work)
+        if _read(work) != before:  # the last thing that its agent did
+            host.run(commands.restart_unit(files.UNIT))
+            host.run(commands.remove_file(UNDO_PATH))
+            work.written_over = None
+            raise Refused(
+                f"{files.CONFIG_PATH} was changed while the gateway was stopped for it, and is left as it is",
+                f"fetch it again and change that: fleet config pull {work.name}",
+            )
         owner = f"{files.SERVICE_USER}:{files.SERVICE_USER}"
         if isinstance(then, dict) and "meta" not in then:  # else it would put back a copy of its own
             host.run(commands.set_aside_config(files.CONFIG_PATH, new_id(work), COPIES))

@@ -84,7 +84,7 @@ def ensure_still_silent(work: Work) -> bool:
         return False
     raise HostError(
         f"somebody has started the gateway of {work.name} after its last copy was taken, so its server is kept",
-        f"find out who: fleet journal {work.name}, on every machine that applies; then apply again",
+        f"find out who: fleet journal {work.name}, on every machine that applies; then do this once more",
     )
 
 

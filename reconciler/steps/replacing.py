@@ -34,7 +34,7 @@ from typing import Final
 from reconciler import commands
 from reconciler.errors import FleetError, HostError, ProofFailed, Refused
 from reconciler.managed import files
-from reconciler.model import LABEL_PREFIX, LATEST, STARTED, BackupSettings, ChildSpec, Purpose, Server, ServerStatus
+from reconciler.model import LATEST, STARTED, BackupSettings, ChildSpec, Purpose, Server, ServerStatus
 from reconciler.steps import backups
 from reconciler.steps.access import ensure_reachable
 from reconciler.steps.earlier import keep_earlier
@@ -46,12 +46,11 @@ from reconciler.steps.memory import ensure_copy, ensure_still_silent, may_rememb
 from reconciler.steps.power import ensure_powered, power_down
 from reconciler.steps.server import SUCCESSOR, adopt, delete, ensure_server
 from reconciler.steps.shelf import Shelf, shelf_of
-from reconciler.steps.spares import beside, discard, keep_if_started, make_silent, set_label, silence
+from reconciler.steps.spares import RETIRED, beside, discard, keep_if_started, make_silent, set_label, silence
 from reconciler.steps.versions import is_held
 from reconciler.steps.versions import present as present_version
 from reconciler.steps.work import Work, uid_of
 
-RETIRED: Final = LABEL_PREFIX + "retired"
 SILENT: Final = "silent"  # of the label BEFORE
 LAST_WORD: Final = 15.0  # seconds for a host whose memory is given up, and that may not answer
 
@@ -122,10 +121,11 @@ def ensure_retired(work: Work) -> bool:
     has come first.
     """
     old, heir = _before(work), uid_of(work.existing())
-    server = deletable(old) or present(old)
-    if server.label("retired") not in (None, heir):
-        raise _handed_over_by_another(work, server)
+    old.hang_up()  # what is to be copied and sent has taken its time
     ensure_still_silent(old)
+    server = deletable(old) or present(old)
+    if server.heir not in (None, heir):
+        raise _handed_over_by_another(work, server)
     others = {name: value for name, value in server.labels.items() if name != BEFORE}
     silent = {BEFORE: SILENT} if work.without_copy and not old.starts_again else {}
     labels = {**others, **labels_of_before(work), **silent, RETIRED: heir}
@@ -174,6 +174,8 @@ def ensure_back(work: Work) -> bool:
     """
     old = work.before or beside(work, work.retired[0])
     server = present(old)
+    if server.heir not in (None, "true", uid_of(work.existing())):
+        raise _handed_over_by_another(work, server)  # that one answers now
     work.note("hand-back-intended", durable=True, server=server.id, successor=work.existing().id)
     if server.is_retired or present(work).may_poll:
         make_silent(work)

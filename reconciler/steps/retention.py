@@ -88,8 +88,12 @@ def left_over(
 
 
 def is_due(backups: Iterable[Backup], settings: BackupSettings, now: datetime) -> bool:
-    """Whether the file wants another one by now: also where the newest is of a time that has not come yet."""
-    newest = max((datetime.fromisoformat(backup.at) for backup in backups if not backup.is_beside), default=None)
-    if settings.every is None or newest is None:
-        return settings.every is not None
-    return now - newest >= settings.every or newest - now > AHEAD
+    """Whether the file wants another one by now."""
+    newest = made_last(backups, now)
+    return settings.every is not None and (newest is None or now - newest >= settings.every)
+
+
+def made_last(backups: Iterable[Backup], now: datetime) -> datetime | None:
+    """When the newest of its own was made. One of a time that has not come yet was made by a clock that was wrong."""
+    moments = (datetime.fromisoformat(backup.at) for backup in backups if not backup.is_beside)
+    return max((at for at in moments if at - now <= AHEAD), default=None)

@@ -137,8 +137,7 @@ class Shelf:
         """Its note first: what is half gone is no backup. What is sealed last: by that it is found again."""
         stem = stem_of(backup)
         self.vault.remove(f"{stem}{NOTE}")
-        if backup.purpose is Purpose.SLEEP:
-            self.vault.remove(given_up_name(stem, self.key))
+        self.vault.remove(given_up_name(stem, self.key))
         self.vault.remove(f"{stem}{SEALED}")
 
     def note_trial(self, trial: Trial) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from reconciler import commands
 from reconciler.errors import HostError, Refused, VaultError
 from reconciler.managed import files
-from reconciler.model import STARTED, TOLD, Purpose, Server, ServerStatus
+from reconciler.model import LABEL_PREFIX, STARTED, TOLD, Purpose, Server, ServerStatus
 from reconciler.steps import backups
 from reconciler.steps.guards import present, reread, when_unlocked
 from reconciler.steps.power import power_down
@@ -20,6 +20,7 @@ from reconciler.steps.server import SUCCESSOR, delete
 from reconciler.steps.shelf import shelf_of
 from reconciler.steps.work import Work
 
+RETIRED: Final = LABEL_PREFIX + "retired"
 SILENCE_TRIES: Final = 3
 SILENCE_PAUSE: Final = 2.0
 _SILENT: Final = ("inactive", "failed")
@@ -130,15 +131,30 @@ def _keep_fork(work: Work) -> None:
 def keep_if_started(work: Work) -> None:
     """Of a server that goes, and whose gateway was silenced: somebody may have started that since, and told it more.
 
-    A host that does not answer, or is off, tells nobody anything. Raises HostError, VaultError.
+    Its label says so before it is silenced again, until it is copied. A host that does not answer, or is off, tells
+    nobody anything. Raises HostError, VaultError; not where its memory is given up.
     """
-    try:
-        is_running = work.existing().status is not ServerStatus.OFF and work.look().gateway.is_running
-    except HostError:
+    work.hang_up()
+    server = reread(work)
+    if server is None or server.status is ServerStatus.OFF:
         return
-    if is_running:
+    try:
+        is_running = work.look().gateway.is_running
+    except HostError:
+        if server.knows_more and not work.without_copy:
+            raise
+        return
+    if not (is_running or server.knows_more):
+        return
+    if server.is_retired and not server.knows_more:
+        set_label(work, {RETIRED: f"{server.heir}.{TOLD}"})
+    try:
         silence(work)
         _keep_fork(work)
+    except (HostError, VaultError) as error:
+        if not work.without_copy:
+            raise
+        work.note("memory-given-up", durable=True, server=server.id, error=work.quoted(error.summary))
 
 
 def set_label(work: Work, labels: dict[str, str]) -> None:

@@ -6,7 +6,6 @@ from typing import Final
 
 from reconciler.diagnosis.case import Told
 from reconciler.model import Cause
-from reconciler.steps.retention import AHEAD
 from reconciler.watching.case import Watched
 
 NAME: Final = "backup"
@@ -24,8 +23,6 @@ def judge(it: Watched) -> Told:
         return Told("nobody could look where they are kept", is_unknown=True)
     if it.backup_at is None:
         return Told("there is none", CAUSE, _MEND)
-    if it.backup_at - it.now > AHEAD:
-        return Told(f"the newest is of {it.backup_at:%Y-%m-%d %H:%M}, which has not come yet", CAUSE, _MEND)
     hours = (it.now - it.backup_at).total_seconds() / 3600
     if it.now - it.backup_at > LATE * every:
         return Told(f"the newest is {hours:.0f} h old", CAUSE, _MEND)

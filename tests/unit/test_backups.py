@@ -6,7 +6,7 @@ import errno
 import json
 import resource
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BufferedIOBase, BufferedWriter
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from reconciler.api import FleetClient
 from reconciler.errors import BackupDamaged, CloudUnavailable, HostTimedOut, Refused
 from reconciler.keeper import Keeper
 from reconciler.manifests import NOTE
-from reconciler.model import Backup, BackupSettings, OutcomeCode, Purpose, Secret, Sleep
+from reconciler.model import Backup, BackupSettings, Command, Completed, OutcomeCode, Purpose, Secret, Sleep
 from reconciler.steps.retention import is_due, left_over, surplus
 from reconciler.steps.sleeping import note_sleep
 from reconciler.vaults.directory import DirectoryVault
@@ -271,8 +271,39 @@ def test_a_clock_that_is_months_ahead_removes_nothing_for_its_age_and_stops_no_b
     assert outcome.backup is not None
     assert (outcome.removed, "clocks of alice and of this machine differ" in outcome.problem) == ((), True)
     world.clock.behind, host.now = 0, here
+    world.clock.sleep(3600)
     [outcome] = world.client().keeper().create_due(["alice"])
     assert (outcome.problem, outcome.backup is not None, outcome.removed) == ("", True, ())
+    assert world.client().keeper().create_due(["alice"]) == []
+    assert before in world.client().keeper().kept("alice").backups
+
+
+def test_a_backup_that_takes_long_to_fetch_was_made_when_its_host_says(world: FakeFleet) -> None:
+    world.change("alice", backup=BackupSettings(max_age=timedelta(days=30)))
+    host = world.host("alice")
+    run = host.run
+
+    def slow(command: Command) -> Completed:
+        if command.name == "read the archive":
+            world.clock.sleep(3600)
+        return run(command)
+
+    host.run = slow  # type: ignore[method-assign]
+    began = world.clock.now()
+    [outcome] = world.client().keeper().create(["alice"])
+    assert (outcome.problem, outcome.backup is not None) == ("", True)
+    assert outcome.backup is not None
+    assert datetime.fromisoformat(outcome.backup.at) - began < timedelta(minutes=1)
+    assert world.clock.now() - began > timedelta(minutes=59)
+
+
+def test_an_apply_removes_nothing_for_its_age(world: FakeFleet) -> None:
+    """It compares no clocks."""
+    world.change("alice", backup=BackupSettings(keep=5, max_age=timedelta(days=30)))
+    before = made(world.client().keeper())
+    world.clock.behind = -100 * 86400
+    world.change("alice", version="2026.9.7")
+    world.apply()
     assert before in world.client().keeper().kept("alice").backups
 
 

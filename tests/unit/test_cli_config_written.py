@@ -137,6 +137,24 @@ def test_a_change_in_the_last_moment_is_not_written_over(fleet: CommandLine) -> 
     assert (config(fleet)["ui"]["theme"], config(fleet)["tools"]) == ("dark", {"profile": "full"})
 
 
+def test_a_change_while_its_gateway_ends_is_not_written_over(fleet: CommandLine) -> None:
+    """The agent writes in the turn that is coming to its end."""
+    pulled(fleet, lambda it: it.update(browser={"enabled": False}))
+    host = fleet.world.host("alice")
+    run = host.run
+
+    def meddled(command: Any) -> Any:
+        if command.name == f"stop {files.UNIT}":
+            write(fleet, lambda it: it.update(tools={"profile": "full"}))
+        return run(command)
+
+    host.run = meddled  # type: ignore[method-assign]
+    said = fleet("config", "push", "alice", "--yes")
+    assert (said.code, "while the gateway was stopped for it" in said.err) == (1, True), said
+    assert (config(fleet)["tools"], "browser" in config(fleet)) == ({"profile": "full"}, False)
+    assert host.gateway.active == "active"
+
+
 @pytest.mark.parametrize("change", [
     lambda it: it["gateway"].update(port=1), lambda it: it.pop("channels"), lambda it: it["tools"].update(profile="x"),
 ])  # fmt: skip

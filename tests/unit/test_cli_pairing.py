@@ -16,6 +16,7 @@ from tests.fakes.fleets import FakeFleet
 from tests.fakes.host import FakeHost
 
 CODE: Final = "HDMC3TZP"
+INTENDED = "pairing-intended"
 OTHER: Final = "QRST2345"
 
 
@@ -39,7 +40,7 @@ def host(fleet: CommandLine, child: str = "alice") -> FakeHost:
 
 def noted(fleet: CommandLine) -> list[tuple[str, object]]:
     events = fleet.world.ports().store.events()
-    return [(it.event, it.fields["user"]) for it in events if it.event.startswith("pairing-")]
+    return [(it.event, it.fields["user"]) for it in events if it.event.startswith("pairing-") and it.event != INTENDED]
 
 
 def test_who_asks_is_shown_with_code_age_and_what_is_left(fleet: CommandLine) -> None:
@@ -93,6 +94,12 @@ def test_machines_are_told_who_was_answered(fleet: CommandLine, verb: str, is_to
     about = {"child": "alice", "code": CODE, "user": "7007", "name": "Mallory @mallory", "is_told": is_told}
     told = json.loads(said.out)
     assert (said.code, {name: told[name] for name in about}) == (0, about)
+
+
+def test_who_is_let_in_is_noted_before(fleet: CommandLine) -> None:
+    """The gateway's own command line takes seconds: a run that dies meanwhile leaves who asked for it."""
+    fleet("pairing", "approve", CODE, "--yes")
+    assert [it.event for it in fleet.world.events()][-2:] == [INTENDED, "pairing-approved"]
 
 
 def test_nobody_is_let_in_without_consent(fleet: CommandLine) -> None:

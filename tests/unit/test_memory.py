@@ -238,6 +238,36 @@ def test_who_has_lost_its_server_is_made_anew_where_a_person_says_so(world: Fake
     assert (world.host("alice").gateway.memory, world.planned()) == ([], [])
 
 
+def test_who_was_copied_to_be_deleted_and_was_not_is_no_empty_mind_later(world: FakeFleet) -> None:
+    """A destruction failed after its last copy, and its server was lost then."""
+    for _ in range(3):
+        world.cloud.fail_next("delete_server", CloudUnavailable("503"))
+    assert destroyed(world).code is OutcomeCode.FAILED
+    world.specs["alice"] = make_spec("alice", server_type="cpx22")
+    world.apply()
+    del world.cloud.by_id[world.server("alice").id]
+    assert world.planned() == []
+
+
+def test_whose_last_copy_went_where_the_file_keeps_those_was_not_lost(world: FakeFleet) -> None:
+    spec = world.specs["alice"]
+    world.change("alice", backup=BackupSettings(to="elsewhere"))
+    world.client().keeper().create(["alice"])
+    world.clock.sleep(60)
+    del world.specs["alice"]
+    assert world.apply()[0].code is OutcomeCode.DONE
+    world.specs["alice"] = replace(spec, backup=BackupSettings(to="elsewhere"))
+    assert world.planned() == ["create alice: declared"]
+
+
+def test_who_has_its_server_is_not_given_up_as_one_that_was_lost(world: FakeFleet) -> None:
+    client = world.client()
+    client.keeper().create(["alice"])
+    server = world.server("alice")
+    world.cloud.set_labels(server.id, {**server.labels, "openclaw-deploy/unfinished": "true"})
+    assert world.client().asleep(["alice"], or_lost=True) == {}
+
+
 def test_sleep_that_was_cut_off_is_gone_on_with(world: FakeFleet) -> None:
     for _ in range(3):
         world.cloud.fail_next("delete_server", CloudUnavailable("503"))

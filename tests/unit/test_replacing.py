@@ -10,9 +10,21 @@ from typing import Final
 import pytest
 
 from reconciler import commands
+from reconciler.diff import value_at
 from reconciler.errors import HostError, HostTimedOut, InvalidRequest
 from reconciler.managed import files
-from reconciler.model import Action, Kind, Outcome, OutcomeCode, PlanOptions, Purpose, Server, ServerStatus
+from reconciler.model import (
+    Action,
+    Backup,
+    Json,
+    Kind,
+    Outcome,
+    OutcomeCode,
+    PlanOptions,
+    Purpose,
+    Server,
+    ServerStatus,
+)
 from reconciler.render.backups import backup_table
 from tests.crash.dying import Died, Effect, Fate, How, apply_until, doomed, go_on
 from tests.fakes.fleets import FakeFleet
@@ -280,7 +292,10 @@ class Meddler(Witness):
         return found
 
 
-def test_two_who_replace_one_child_at_once_make_no_second_gateway_and_lose_nothing(world: FakeFleet) -> None:
+@pytest.mark.parametrize("moment", ["note create-intended", "put json", "place the state"])
+def test_two_who_replace_one_child_at_once_make_no_second_gateway_and_lose_nothing(
+    world: FakeFleet, moment: str
+) -> None:
     """Their runs share no lock. The other one dies when it has handed over and started the new gateway."""
     other = Witness(world, "restart")
 
@@ -288,16 +303,16 @@ def test_two_who_replace_one_child_at_once_make_no_second_gateway_and_lose_nothi
         with suppress(Died):
             client = doomed(world, other)
             client.apply(client.plan(options=ALLOWED), 1)
+        polling(world)[0].gateway.remember("I was told this on the new server")
 
-    watch = Meddler(world, "note create-intended", replace_as_well)
+    watch = Meddler(world, moment, replace_as_well)
     [outcome] = apply_until(world, watch, ALLOWED)
-    assert (outcome.code, "handed over to another one meanwhile" in outcome.error) == (OutcomeCode.FAILED, True), (
-        outcome
-    )
-    [host] = polling(world)
-    host.gateway.remember("I was told this on the new server")
+    if moment == "note create-intended":
+        assert outcome.code is OutcomeCode.FAILED
+        assert "handed over to another one meanwhile" in outcome.error
     go_on(world, ALLOWED)
-    assert (watch.most, other.most, polling(world)) == (1, 1, [host])
+    assert (watch.most, other.most) == (1, 1)
+    [host] = polling(world)
     assert host.gateway.memory == [DOG, "I was told this on the new server"]
     assert [server.name for server in servers(world)] == ["demo-alice"]
 
@@ -322,13 +337,36 @@ def test_who_is_started_again_before_it_is_handed_over_loses_nothing_of_what_it_
     assert host.gateway.memory == [DOG, "are you there?"]
 
 
+def entries_of(backup: Backup) -> Json:
+    """How much was said, by what it holds."""
+    return value_at(dict(backup.holds), ("databases", ".openclaw/state/openclaw.sqlite", "transcript_events"))
+
+
+def test_a_copy_of_what_an_old_server_was_told_that_fails_is_owed_still(world: FakeFleet) -> None:
+    """It is silenced by then, so nobody could see that it was started."""
+    starts = starts_it(world)
+
+    def start_and_fail() -> None:
+        starts()
+        world.host("alice")
+        old = next(host for host in world.dialer.hosts.values() if "are you there?" in host.gateway.memory)
+        old.fails = [("copy the state", HostTimedOut("gone", "again"))] * 3
+
+    watch = Meddler(world, "write /var/lib/openclaw-deploy/applied.json", start_and_fail)
+    apply_until(world, watch, ALLOWED)
+    go_on(world, ALLOWED)
+    forks = [it for it in world.client().keeper().kept("alice").backups if it.purpose is Purpose.FORK]
+    assert [entries_of(it) for it in forks] == [2]
+    assert (len(servers(world)), len(polling(world))) == (1, 1)
+
+
 def test_who_is_started_again_after_it_was_handed_over_is_copied_once_more(world: FakeFleet) -> None:
     [outcome] = apply_until(
         world, Meddler(world, "write /var/lib/openclaw-deploy/applied.json", starts_it(world)), ALLOWED
     )
     assert outcome.code is OutcomeCode.DONE
     [fork] = [it for it in world.client().keeper().kept("alice").backups if it.purpose is Purpose.FORK]
-    assert fork.holds is not None
+    assert entries_of(fork) == 2
     assert len(polling(world)) == 1
 
 

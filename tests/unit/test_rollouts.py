@@ -250,6 +250,26 @@ def kill_in_soak(world: FakeFleet) -> None:
     world.clock.sleep = before  # type: ignore[method-assign]
 
 
+@pytest.mark.parametrize("canaries", [("alice",), ()])
+def test_a_child_that_is_named_on_the_command_line_waits_for_no_canary(
+    world: FakeFleet, canaries: tuple[str, ...]
+) -> None:
+    world.rollout = Rollout(canaries=canaries, batch=5)
+    world.change("bob", version=NEW)
+    planned = world.client().plan(["bob"]).plan
+    assert [(action.kind, action.child) for action in planned.actions] == [(Kind.UPDATE, "bob")]
+    assert planned.diagnostics == ()
+
+
+def test_nobody_goes_before_a_named_canary_that_has_lost_its_server(world: FakeFleet) -> None:
+    world.rollout = Rollout(canaries=("alice",), batch=5)
+    world.client().keeper().create(["alice"])
+    del world.cloud.by_id[world.server("alice").id]
+    world.change("bob", version=NEW)
+    world.change("alice", version=NEW)
+    assert [action.child for action in world.client().plan().plan.actions] == []
+
+
 @pytest.mark.parametrize("why", ["misspelt", "asleep", "off"])
 def test_where_no_named_canary_can_go_nobody_does(world: FakeFleet, why: str) -> None:
     """Else a rollout would begin with its first batch, without anybody noticing."""

@@ -76,7 +76,6 @@ FAULTS: Final[list[tuple[Cause, Watched]]] = [
     (Cause.DRIFTED, watched(drift=("config.tools",))),
     (Cause.BACKUP_LATE, watched(child(backup=DAILY), backup_at=NOW - timedelta(hours=49))),
     (Cause.BACKUP_LATE, watched(child(backup=DAILY))),
-    (Cause.BACKUP_LATE, watched(child(backup=DAILY), backup_at=NOW + timedelta(minutes=6))),
     (Cause.DRILL_LATE, watched(child(monitoring=Monitoring(drill_within=timedelta(days=7))))),
     (
         Cause.DRILL_LATE,
