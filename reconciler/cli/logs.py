@@ -69,7 +69,7 @@ def logs(
     """What gateways have written, and systemd of their units: fleet logs alice --since 1h --errors
 
     OpenClaw's log and the journal in the order of time (UTC), each line once; secrets are masked. With --since all
-    since then, unless -n says how many. Exit code 0: all have answered; 3: some; 1: none.
+    since then, unless -n says how many, of the newest 300 kB. Exit code 0: all have answered; 3: some; 1: none.
     """
     from reconciler.model import LogRequest
 
