@@ -109,7 +109,7 @@ ELSEWHERE: Final = {
     "sudo scripts/test": (".ci/run", "scripts/test"),
     "sudo scripts/demo": ("scripts/demo", 'part "apply" apply'),  # by hand: minutes, and a sandbox of its own
     "pip install .": ("scripts/test", "pip --quiet wheel"),
-    "pip install '.[sandbox]'": ("scripts/common.sh", "--require-hashes -r requirements.lock"),
+    "python3 -m venv .venv && . .venv/bin/activate": ("scripts/test", 'python3 -m venv "$place/venv"'),
     "fleet dashboard": ("tests/unit/test_dashboard.py", '"dashboard"'),
     "fleet sandbox down": ("tests/e2e/conftest.py", '"sandbox", "down"'),
     "fleet apply --plan plan.json": ("tests/unit/test_cli_changes.py", '"apply", "--plan", out'),
