@@ -34,7 +34,7 @@ def show_table(table: Sheet, settings: Settings) -> None:
         for line in table_lines(table, console.width if sys.stdout.isatty() else None):
             console.print(line, soft_wrap=True)
     for text in captured.get().splitlines():
-        click.echo(text.rstrip(), color=settings.color)
+        click.echo((text if settings.color else click.unstyle(text)).rstrip(), color=settings.color)
 
 
 @contextlib.contextmanager

@@ -21,13 +21,13 @@ def config_table(found: ChildConfig, owner: Owner | None = None) -> Sheet:
     """A row for each key; of this owner alone, where one is given."""
     keys = [key for key in found.keys if owner in (None, key.owner)]
     rows = ((Text(path_text(key.path)), Text(key.owner, _COLORS[key.owner]), Text(_text(key.value))) for key in keys)
-    return Sheet(("KEY", "OWNER", "VALUE"), tuple(rows))
+    return Sheet(("KEY", "OWNER", "VALUE"), tuple(rows), is_name_whole=True)
 
 
 def difference_table(found: ChildConfig) -> Sheet:
     """A row for each key that is not as the file says."""
     rows = tuple(tuple(map(Text, _difference(change, found))) for change in found.differences)
-    return Sheet(("KEY", "FILE", "HOST", "CHANGED"), rows)
+    return Sheet(("KEY", "FILE", "HOST", "CHANGED"), rows, is_name_whole=True)
 
 
 def change_lines(changes: Iterable[Change]) -> list[tuple[str, str | None]]:

@@ -20,10 +20,11 @@ NO_CELL: Final = "-"
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A row has a cell for each column; the first is a name."""
+    """A row has a cell for each column; the first is a name. `is_name_whole`: one that nobody could guess."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Text, ...], ...]
+    is_name_whole: bool = False
 
 
 def table_lines(sheet: Sheet, width: int | None) -> Iterator[Text]:
@@ -31,7 +32,7 @@ def table_lines(sheet: Sheet, width: int | None) -> Iterator[Text]:
     header = tuple(Text(column, style="bold") for column in sheet.columns)
     widths = [max(cell.cell_len for cell in cells) for cells in zip(header, *sheet.rows, strict=True)]
     shown = _fitting(widths, width)
-    widths = _with_short_name(widths[:shown], width)
+    widths = _with_short_name(widths[:shown], None if sheet.is_name_whole else width)
     yield _line(header, widths)
     for row in sheet.rows:
         yield _line(row, widths)

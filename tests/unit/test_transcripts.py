@@ -22,7 +22,7 @@ from tests.fakes.command_line import CommandLine
 from tests.fakes.damage import flip_last_byte
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY, NOW, make_catalog, make_child, make_fleet
-from tests.transcripts import assert_transcript
+from tests.transcripts import HERE, assert_transcript
 
 BROKEN = """\
 fleet: my-fleet
@@ -234,13 +234,18 @@ def test_sleep(fleet: CommandLine) -> None:
 def test_living(fleet: CommandLine, columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What people ask of a fleet that runs, on a narrow and on a wide terminal."""
     monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)  # what is piped has no width
     world = fleet.world.applied(workers=1)
     world.host("bob").gateway.stop()
     calls: tuple[tuple[str, ...], ...] = (
+        *(("status",), ("list",), ("backup", "list"), ("bot", "check"), ("monitor",)),
         *(("diagnose", "alice"), ("diagnose", "--all"), ("config", "show", "alice"), ("config", "diff", "--all")),
         *(("cost",), ("cost", "--by", "region"), ("events", "--all"), ("reboot", "--all", "--if-required")),
         *(("rebuild", "bob"), ("restart", "bob"), ("stop", "alice"), ("resuscitate", "--all")),
         *(("resuscitate", "--all", "--dry-run", "--up-to", "channel"), ("resuscitate", "bob", "--yes")),
         *(("stop", "bob", "--yes"), ("start", "bob", "--yes")),
     )
-    assert_transcript(f"living-{columns}", "\n".join(shown(fleet, *arguments) for arguments in calls))
+    text = "\n".join(shown(fleet, *arguments) for arguments in calls)
+    assert_transcript(f"living-{columns}", text)
+    assert columns == "160" or (HERE / "living-80.txt").read_text() != (HERE / "living-160.txt").read_text()
