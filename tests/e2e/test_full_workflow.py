@@ -49,7 +49,7 @@ def test_three_users_get_their_bots(operator: Operator, sandbox: SandboxClient) 
     for name, token in tokens.items():
         record("bot", "token", name, "--yes", stdin=token)
     record("apply", "--yes")
-    record("status")
+    record("monitor")
     for name, (_, user) in BOTS.items():  # a bot cannot write to who has never written to it
         sandbox.say(tokens[name], user, "Hello, are you there?")
         wait_until(lambda name=name, user=user: bool(sandbox.replies(tokens[name], user)), "an answer", 120)  # type: ignore[misc]

@@ -258,3 +258,12 @@ def test_who_leaves_gets_all_of_it(story: Story, tmp_path: Path) -> None:
     assert "./.openclaw/state/openclaw.sqlite" in names
     assert any(name.endswith("openclaw-agent.sqlite") for name in names)
     assert any(name.startswith("./workspace/") for name in names)
+
+
+def test_the_command_that_writes_the_version_brings_it_there(story: Story) -> None:
+    story.declare(OLDER)
+    said = story.operator.fleet("update", "ada", NEWER, "--yes", timeout=900)
+    assert f"version: {NEWER}" in (story.operator.directory / "fleet.yaml").read_text()
+    assert story.version() == ("HEALTHY", NEWER), said
+    assert "Bello" in story.tell("what is my dog called?")
+    assert "No changes" in story.operator.fleet("update", "ada", "latest", "--yes", timeout=300)
