@@ -103,3 +103,31 @@ def test_output_that_was_cut_says_so(fleet: CommandLine) -> None:
 def test_what_is_left_out_is_a_usage_error(fleet: CommandLine, words: tuple[str, ...]) -> None:
     said = fleet("exec", *words)
     assert (said.code, said.out) == (64, "")
+
+
+def test_who_has_no_server_is_named_and_no_failure(fleet: CommandLine) -> None:
+    fleet("hibernate", "bob", "--yes")
+    said = fleet("exec", "--all", "--", "uptime")
+    assert (said.code, "Not asked, for want of a server: bob" in said.err, "bob" in said.out) == (0, True, False)
+    assert fleet("exec", "bob", "--", "uptime").code == 1
+
+
+def test_what_has_ended_is_noted_before_all_have(fleet: CommandLine) -> None:
+    """Somebody loses patience with the one that hangs."""
+
+    def interrupted(command: Command) -> Completed:
+        raise KeyboardInterrupt
+
+    fleet.world.host("bob").programs["uptime"] = interrupted
+    assert fleet("exec", "--all", "--", "uptime").code == 130
+    ended = {
+        str(it.fields["child"]): it.fields["exit_code"] for it in fleet.world.events() if it.event == "command-run"
+    }
+    assert ended == {"alice": 0, "bob": None}
+
+
+def test_a_command_over_ssh_is_noted_with_how_it_ended(fleet: CommandLine) -> None:
+    fleet("ssh", "alice", "uptime")
+    assert [(it.event, it.fields.get("exit_code")) for it in fleet.world.events()][-2:] == [
+        ("command-intended", None), ("command-run", 0),
+    ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from reconciler.errors import HostTimedOut, SecretError
+from reconciler.errors import CloudUnavailable, HostTimedOut, SecretError
 from reconciler.logs import Logs
 from reconciler.model import Command, Completed, LogRequest, Secret, SecretRef
 from reconciler.render.logs import unknown_line
@@ -271,3 +271,23 @@ def test_a_key_over_many_lines_is_masked_also_where_a_look_ends_within_it(fleet:
     logged(host(fleet), "-----END OPENSSH PRIVATE KEY-----")
     logged(host(fleet), "ready")
     assert watched.look()["alice"] == ["***", "***", "ready"]
+
+
+def test_who_was_silent_at_the_first_look_shows_no_more_than_was_asked_for(fleet: CommandLine) -> None:
+    for number in range(20):
+        logged(host(fleet), f"line {number}", printed=True)
+    host(fleet).fails = [("read logs", HostTimedOut("no answer"))]
+    watched = Watched(fleet.world, LogRequest(lines=2))
+    assert watched.look()["alice"] == ["no answer"]
+    assert watched.look()["alice"] == ["line 18", "line 19"]
+
+
+def test_a_moment_without_the_cloud_ends_no_watch_over_hosts_that_answer(fleet: CommandLine) -> None:
+    watched = Watched(fleet.world, LogRequest(lines=1))
+    watched.look()
+    fleet.world.clock.sleep(100)
+    host(fleet).fails = [("read logs", HostTimedOut("no answer"))]
+    assert watched.look()["alice"] == ["no answer"]
+    logged(host(fleet), "now", printed=True)
+    fleet.world.cloud.fail_next("servers", CloudUnavailable("503"))
+    assert watched.look()["alice"] == ["now"]

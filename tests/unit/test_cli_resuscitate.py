@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import pytest
 
+from reconciler import commands
 from reconciler.errors import CloudUnavailable, HostRefused, HostTimedOut
+from reconciler.ids import later_id
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, Completed, Policy, ServerStatus
 from reconciler.sandbox.simulated.disk import File
@@ -472,3 +474,12 @@ def test_a_memory_is_given_up_child_by_child(fleet: CommandLine) -> None:
         assert "alice: rebuild:" in said.err
     said = fleet("resuscitate", "alice", "--yes", "--up-to", "rebuild", "--again")
     assert (said.code, "alice: rebuild:" in said.err) == (0, True), said
+
+
+def test_a_host_that_goes_back_by_itself_is_no_case_for_a_person(fleet: CommandLine) -> None:
+    host, checkpoint = fleet.world.host("alice"), later_id(fleet.world.clock.now(), ())
+    host.run(commands.begin_switch(checkpoint, "2026.9.6", "2026.9.7"))
+    said = fleet("resuscitate", "alice", "--yes")
+    assert ("at once: fleet apply alice" in said.out, "only a person" in said.out) == (True, False)
+    found = json.loads(fleet("resuscitate", "alice", "--yes", "--json").out)
+    assert "only a person" not in json.dumps(found)

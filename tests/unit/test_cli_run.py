@@ -233,3 +233,11 @@ def test_a_refusal_goes_with_the_plan_that_it_speaks_of(fleet: CommandLine) -> N
         told = json.loads(said.out)
         assert [it["severity"] for it in told["plan"]["diagnostics"] if it["address"] == "alice"], verb
         assert told["outcomes"] == []
+
+
+def test_who_sleeps_is_no_failure_of_what_all_are_asked(fleet: CommandLine) -> None:
+    assert fleet("hibernate", "bob", "--yes").code == 0
+    said = fleet("reboot", "--all", "--if-required", "--yes")
+    assert (said.code, "for want of a server: bob" in said.err) == (0, True), said
+    said = fleet("stop", "--all", "--yes")
+    assert (said.code, "for want of a server: bob" in said.err, "not stopped" in said.out) == (0, True, False), said

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from reconciler.errors import HostTimedOut
-from reconciler.model import AccessPolicy, Users
+from reconciler.model import AccessPolicy, Command, Completed, Users
 from tests.fakes.command_line import CommandLine, Said
 from tests.fakes.fleets import FakeFleet
 
@@ -203,3 +203,19 @@ def test_a_dry_run_for_a_program_is_json(fleet: CommandLine) -> None:
     said = fleet("send", "alice", "--owner", "--dry-run", "--json", "I am {{ name }}")
     assert json.loads(said.out) == [{"child": "alice", "user": 4242, "text": "I am alice", "problem": None}]
     assert sent(fleet) == []
+
+
+def test_who_has_heard_is_noted_before_all_have(fleet: CommandLine) -> None:
+    """Somebody loses patience with a host that hangs: a second try must know whom not to write to again."""
+    host = fleet.world.host("bob")
+    run = host.run
+
+    def interrupted(command: Command) -> Completed:
+        if command.name == "send messages":
+            raise KeyboardInterrupt
+        return run(command)
+
+    host.run = interrupted  # type: ignore[method-assign]
+    assert fleet("send", "--all", "--user", "77", "--yes", HELLO).code == 130
+    told = [it.fields["child"] for it in fleet.world.events() if it.event == "message-sent"]
+    assert told == ["alice"]
