@@ -9,6 +9,7 @@ from datetime import datetime
 from reconciler import memory_notices as notices
 from reconciler.errors import FleetError, Refused
 from reconciler.fleet import former_names
+from reconciler.ids import moment_of
 from reconciler.keeper import Keeper
 from reconciler.manifests import Known
 from reconciler.model import (
@@ -87,10 +88,19 @@ def was_lost(child: Child, newest: Known, copied: Mapping[str, str]) -> bool:
     """
     if not newest.is_ours or newest.is_given_up or newest.purpose is Purpose.SLEEP:
         return False
-    is_by_us = newest.purpose is Purpose.LAST and child.record is None
-    is_elsewhere = copied.get(child.name, "") > newest.id and child.record is None
+    is_by_us = newest.purpose is Purpose.LAST and not _was_there_after(child, newest.id)
+    is_elsewhere = (last := copied.get(child.name, "")) > newest.id and not _was_there_after(child, last)
     is_nameable = not is_too_long(child.name) and not is_too_long(newest.child)
     return child.server is None and not is_by_us and not is_elsewhere and is_nameable
+
+
+def _was_there_after(child: Child, copy: str) -> bool:
+    """An apply on its server has ended since, as far as this working directory knows."""
+    made = moment_of(copy)
+    try:
+        return made is not None and child.record is not None and datetime.fromisoformat(child.record.at) > made
+    except (ValueError, TypeError):
+        return False
 
 
 def is_awake(child: Child) -> bool:

@@ -43,9 +43,15 @@ def welcomed(ports: Ports, child: str, user: int, bot: int) -> tuple[str, bool]:
     wanted = {"child": child, "user": user, "bot": bot}
     events = (it for it in ports.store.events() if it.event in (EVENT, INTENDED, REFUSED))
     found = [it for it in events if {key: it.fields.get(key) for key in wanted} == wanted]
-    if not found or found[-1].event == REFUSED:
-        return "", False
-    return found[-1].at, found[-1].fields.get("arrived") is True
+    arrived = [it for it in found if it.event == EVENT and it.fields.get("arrived") is True]
+    if arrived:  # whatever was tried again since
+        return arrived[-1].at, True
+    settled = begun = ""
+    for it in found:
+        if it.event == EVENT:
+            settled = it.at
+        begun = it.at if it.event == INTENDED else ""  # a try that was cut off may have arrived; one refused has not
+    return begun or settled, False
 
 
 def first_letter(fleet: Fleet, child: str, user: int, text: str) -> list[Letter]:
@@ -79,4 +85,8 @@ def welcome(
             note(REFUSED)
         if not delivery.is_refused or is_last:
             return delivery
-        ports.clock.sleep(every)
+        try:
+            ports.clock.sleep(every)
+        except BaseException:  # an interrupt, while it is certain that nothing has arrived
+            note(REFUSED)
+            raise

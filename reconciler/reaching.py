@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from reconciler.errors import CloudError, FleetError, HostError
+from reconciler.errors import CloudError, FleetError, HostError, StateError
 from reconciler.model import Server
 from reconciler.parallel import in_parallel
 from reconciler.ports import Clock, Host
@@ -63,6 +63,8 @@ class Lines:
         def look(name: str) -> T | FleetError:
             try:
                 return ask(name, self._host(name))
+            except StateError:
+                raise  # what was done cannot be noted: that is no answer of a host
             except FleetError as error:
                 self._hang_up(name)
                 self._is_stale = True

@@ -88,6 +88,9 @@ def stop(settings: Settings, selection: Selection, max_parallel: int, yes: bool,
     refuse_questions(yes=yes, as_json=as_json)
     client = open_client(settings, beside=as_json)
     names = with_server(client, declared_of(client, selection), selection)
+    if not names:
+        show_end(settings, None, [], [], as_json=as_json)
+        return 0
     with whoever_reads() as output, client.lock("fleet stop"):
         consent(f"Stop {', '.join(names)}? Nobody gets an answer then.", yes, output)
         ended = client.stop(names, max_parallel)

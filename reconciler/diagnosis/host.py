@@ -39,11 +39,7 @@ def _server(case: Case) -> Told:
     if child.server is None and child.spec is not None and not child.spec.enabled:
         return Told("it has no server, and the fleet file says `enabled: false`", is_end=True)
     if child.server is None:
-        return Told(
-            "it has no server",
-            Cause.NO_SERVER,
-            f"{APPLY}\nwhere that says that there is a backup of it: fleet restore {{name}}",
-        )
+        return Told("it has no server", Cause.NO_SERVER, _MAKE)
     return Told(f"{child.server.name}, {child.server.server_type} in {child.server.region}")
 
 

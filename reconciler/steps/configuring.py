@@ -54,6 +54,7 @@ def ensure_config_given(work: Work) -> bool:
     _validate(work, content)
     host = work.connection()
     work.note("config-intended", durable=True)
+    undo = host.run(commands.read_file(UNDO_PATH)).stdout  # of a push that did not end, and nothing else has it
     if not given.puts_back:
         host.run(commands.install_file(UNDO_PATH, before, "root:root", "0600", "0700"))
         work.written_over = before
@@ -62,8 +63,7 @@ def ensure_config_given(work: Work) -> bool:
         stop_gateway(work)
         if _read(work) != before:  # the last thing that its agent did
             host.run(commands.restart_unit(files.UNIT))
-            host.run(commands.remove_file(UNDO_PATH))
-            work.written_over = None
+            _put_back_undo(work, undo)
             raise Refused(
                 f"{files.CONFIG_PATH} was changed while the gateway was stopped for it, and is left as it is",
                 f"fetch it again and change that: fleet config pull {work.name}",
@@ -74,6 +74,18 @@ def ensure_config_given(work: Work) -> bool:
         host.run(commands.install_file(files.CONFIG_PATH, content, owner, "0600"))
     work.look()
     return True
+
+
+def _put_back_undo(work: Work, undo: bytes) -> None:
+    """Nothing was written, so what there is to go back to is what there was."""
+    assert work.config is not None
+    if work.config.puts_back:
+        return
+    host = work.connection()
+    host.run(
+        commands.install_file(UNDO_PATH, undo, "root:root", "0600", "0700") if undo else commands.remove_file(UNDO_PATH)
+    )
+    work.written_over = None
 
 
 def ensure_before_kept(work: Work) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler import commands
-from reconciler.errors import HostError, Refused, VaultError
+from reconciler.errors import HostError, Refused, SecretError, VaultError
 from reconciler.managed import files
 from reconciler.model import LABEL_PREFIX, STARTED, TOLD, Purpose, Server, ServerStatus
 from reconciler.steps import backups
@@ -98,7 +98,7 @@ def discard(work: Work, spare: Server) -> None:
     if now.is_told:
         try:
             _keep_told(found, now)
-        except (HostError, VaultError, Refused) as error:
+        except (HostError, VaultError, SecretError, Refused) as error:
             if not work.without_copy:
                 raise
             work.note("memory-given-up", durable=True, server=now.id, error=work.quoted(error.summary))
@@ -136,25 +136,34 @@ def keep_if_started(work: Work) -> None:
     """
     work.hang_up()
     server = reread(work)
-    if server is None or server.status is ServerStatus.OFF:
+    if server is None:
         return
     try:
-        is_running = work.look().gateway.is_running
+        if server.status is ServerStatus.OFF:
+            is_running, is_silent = False, True
+        else:
+            is_running, is_silent = work.look().gateway.is_running, False
     except HostError:
-        if server.knows_more and not work.without_copy:
-            raise
-        return
+        is_running, is_silent = False, True
     if not (is_running or server.knows_more):
         return
     if server.is_retired and not server.knows_more:
         set_label(work, {RETIRED: f"{server.heir}.{TOLD}"})
     try:
+        if is_silent:
+            raise Refused(
+                f"the old server {server.name} ({server.id}) of {work.name} was told something after it was handed "
+                "over, and that cannot be copied: it is off, or its host does not answer",
+                f"switch it on, or see what keeps it silent, and apply again; or give that up: --no-backup {work.name}",
+            )
         silence(work)
         _keep_fork(work)
-    except (HostError, VaultError) as error:
+    except (HostError, VaultError, SecretError, Refused) as error:
         if not work.without_copy:
             raise
         work.note("memory-given-up", durable=True, server=server.id, error=work.quoted(error.summary))
+    if server.is_retired:
+        set_label(work, {RETIRED: str(server.heir)})
 
 
 def set_label(work: Work, labels: dict[str, str]) -> None:

@@ -13,8 +13,10 @@ import pytest
 from reconciler.errors import HostTimedOut
 from reconciler.managed import files
 from reconciler.model import AccessPolicy, Users
+from reconciler.steps.configuring import UNDO_PATH
 from tests.fakes.command_line import CommandLine
 from tests.fakes.fleets import FakeFleet
+from tests.fakes.host import FakeFile
 from tests.unit.test_cli_config import write
 
 KEY: Final = "sk-ant-api03-" + "q" * 40
@@ -368,3 +370,19 @@ def test_what_is_put_back_has_the_keys_of_the_fleet_as_they_are_now(fleet: Comma
     assert (said.code, "stay as they are now" in said.out) == (0, True), said
     assert config(fleet)["ui"]["theme"] == "dark"
     assert config(fleet)["channels"]["telegram"]["allowFrom"] == ["4242", "4343"]
+
+
+def test_what_a_push_that_died_has_written_over_stays_what_there_is_to_go_back_to(fleet: CommandLine) -> None:
+    pulled(fleet, lambda it: it.update(browser={"enabled": False}))
+    host = fleet.world.host("alice")
+    host.files[UNDO_PATH] = FakeFile(b'{"the": "good one"}')
+    run = host.run
+
+    def meddled(command: Any) -> Any:
+        if command.name == f"stop {files.UNIT}":
+            write(fleet, lambda it: it.update(tools={"profile": "full"}))
+        return run(command)
+
+    host.run = meddled  # type: ignore[method-assign]
+    assert fleet("config", "push", "alice", "--yes").code == 1
+    assert host.content(UNDO_PATH) == b'{"the": "good one"}'

@@ -270,3 +270,31 @@ def test_a_token_from_elsewhere_is_not_asked_for(fleet: CommandLine) -> None:
     fleet.world.channel.revoked.add(mine)
     said = fleet("onboard", "alice", "--yes", "--user", "7")
     assert (said.code, "Telegram answered getMe with 401" in said.err, said.out) == (1, True, "")
+
+
+def test_who_is_not_waited_for_any_longer_has_not_been_welcomed(applied: CommandLine) -> None:
+    """Ctrl-C comes between two tries, and both were refused."""
+    applied.world.change("alice", users=Users(AccessPolicy.ALLOWLIST, (4242,)))
+    applied.world.applied()
+    host(applied).gateway.refusal = "tool execution failed"
+    nap = applied.world.clock.sleep
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    applied.world.clock.sleep = interrupted  # type: ignore[method-assign]
+    assert applied("onboard", "alice", "--yes").code == 130
+    applied.world.clock.sleep = nap  # type: ignore[method-assign]
+    host(applied).gateway.refusal = ""
+    assert applied("onboard", "alice", "--yes").code == 0
+    assert len(host(applied).messages) == 1
+
+
+def test_who_was_welcomed_stays_that_whatever_was_tried_again(applied: CommandLine) -> None:
+    applied.world.change("alice", users=Users(AccessPolicy.ALLOWLIST, (4242,)))
+    applied.world.applied()
+    assert applied("onboard", "alice", "--yes").code == 0
+    host(applied).fails.append(("send messages", HostTimedOut("the connection broke off")))
+    assert applied("onboard", "alice", "--yes", "--again").code == 3
+    assert applied("onboard", "alice", "--yes").code == 0
+    assert len(host(applied).messages) == 1

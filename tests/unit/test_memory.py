@@ -243,7 +243,8 @@ def test_who_was_copied_to_be_deleted_and_was_not_is_no_empty_mind_later(world: 
     for _ in range(3):
         world.cloud.fail_next("delete_server", CloudUnavailable("503"))
     assert destroyed(world).code is OutcomeCode.FAILED
-    world.specs["alice"] = make_spec("alice", server_type="cpx22")
+    world.clock.sleep(60)
+    world.specs["alice"] = make_spec("alice", server_type="cpx22", labels={"team": "red"})
     world.apply()
     del world.cloud.by_id[world.server("alice").id]
     assert world.planned() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -353,7 +354,12 @@ def test_a_copy_of_what_an_old_server_was_told_that_fails_is_owed_still(world: F
         old.fails = [("copy the state", HostTimedOut("gone", "again"))] * 3
 
     watch = Meddler(world, "write /var/lib/openclaw-deploy/applied.json", start_and_fail)
-    apply_until(world, watch, ALLOWED)
+    [outcome] = apply_until(world, watch, ALLOWED)
+    assert outcome.code is OutcomeCode.FAILED
+    off = next(server for server in servers(world) if server.knows_more)
+    world.cloud.add(replace(off, status=ServerStatus.OFF))
+    assert "that cannot be copied" in world.apply(options=ALLOWED)[0].error
+    world.cloud.add(replace(off, status=ServerStatus.RUNNING))
     go_on(world, ALLOWED)
     forks = [it for it in world.client().keeper().kept("alice").backups if it.purpose is Purpose.FORK]
     assert [entries_of(it) for it in forks] == [2]
