@@ -25,8 +25,8 @@ _OF_KIND: Final[Mapping[Kind, int]] = {
     Kind.START: 2,  # of a server: power, a look at its labels; of a unit: none
     Kind.STOP: 4,  # a look, the power button, a look whether it worked, a look at its labels
     # a look and the new server, two looks before the memory moves; a look and a label for each of the two, and one more
-    # for the new one when that is proven; a look and the deletion; a look and the name
-    Kind.REPLACE: 13,
+    # for the new one when that is proven; two looks and the deletion; a look and the name
+    Kind.REPLACE: 14,
     Kind.HIBERNATE: 5,  # a look before its memory is copied, a mark that it sleeps, a look and the deletion
     Kind.DESTROY: 3,  # a look before its memory is copied, a look and the deletion
 }
