@@ -12,7 +12,7 @@ from typing import Final
 
 import pyrage
 
-from reconciler.errors import BackupDamaged, NotOpened, SecretError, UsageProblem
+from reconciler.errors import BackupDamaged, SecretError, UsageProblem
 from reconciler.model import Secret
 
 
@@ -36,7 +36,7 @@ def open_sealed(source: Path, target: BufferedIOBase, identity: Secret) -> None:
         with source.open("rb") as sealed:
             pyrage.decrypt_io(sealed, target, [key])
     except pyrage.DecryptError as error:
-        raise NotOpened(
+        raise BackupDamaged(
             "the backup cannot be opened with this identity: it was sealed for another one, or its head is damaged",
             "give the identity of the recipient that `fleet backup list` shows, with --identity",
         ) from error

@@ -30,7 +30,6 @@
     │  └─ TokenRefused         no bot has this token (any more)
     ├─ VaultError              where backups are kept cannot be reached, or written
     │  └─ BackupDamaged        a backup is not what was kept
-    │     └─ NotOpened         or the identity is of another
     └─ SandboxError            the local sandbox cannot do what was asked
 
 `temporary` is the retry policy: the engine tries a temporary error again and no other.
@@ -201,10 +200,6 @@ class VaultError(FleetError):
 
 class BackupDamaged(VaultError):
     """A backup is not what was kept: nothing of it is used."""
-
-
-class NotOpened(BackupDamaged):
-    """Nobody can open the backup with this identity: it is of another, or the backup is damaged."""
 
 
 class SandboxError(FleetError):

@@ -22,7 +22,7 @@ from reconciler.cli.client import names_of, open_client
 from reconciler.cli.options import Commands, Settings, with_consent, with_settings
 from reconciler.cli.output import show_lines, show_table, whoever_reads
 from reconciler.cli.selecting import NONE_IS_ALL, NONE_IS_REFUSED, refuse_empty, with_selection
-from reconciler.errors import BackupDamaged, FleetError, NotOpened, Refused, UsageProblem
+from reconciler.errors import BackupDamaged, FleetError, Refused, UsageProblem
 from reconciler.selection import Selection
 
 if TYPE_CHECKING:
@@ -236,8 +236,9 @@ def _verified(client: FleetClient, name: str, backup_id: str | None, key: Secret
         found = keeper.find(name, backup_id)
         return VerifiedBackup(name, found, is_opened=keeper.verify(name, found, key))
     except FleetError as error:
-        is_damaged = isinstance(error, BackupDamaged) and not isinstance(error, NotOpened)
-        is_lost = is_damaged or (found is None and isinstance(error, Refused))
+        is_lost = isinstance(error, BackupDamaged) or (found is None and isinstance(error, Refused))
+        if is_lost and found is not None and key is not None and _verified(client, name, found.id, None).is_kept:
+            is_lost = False  # it is whole, and this identity is of another
         return VerifiedBackup(
             name, found, problem=error.summary, advice=error.advice, is_kept=False if is_lost else None
         )

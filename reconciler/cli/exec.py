@@ -74,7 +74,7 @@ def execute(settings: Settings, selection: Selection, timeout: float, as_json: b
     else:
         show_lines(answer_lines(answers), settings)
     well = sum(_code(answer) == 0 for answer in answers.values())
-    return 0 if well == len(answers) else 3 if well else 1
+    return 0 if answers and well == len(answers) else 3 if well else 1
 
 
 def program_of(word: str) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from reconciler.errors import CloudUnavailable, HostTimedOut
+from reconciler.keys import backup_identity, make_key
 from tests.fakes.command_line import CommandLine
 from tests.fakes.damage import flip_last_byte
 from tests.fakes.fleets import FakeFleet
@@ -412,3 +413,11 @@ def test_who_sleeps_elsewhere_than_the_file_says_now_is_named_long_before_it_sha
     assert "Warning" not in fleet("plan").out
     assert fleet("wake", "alice", "--yes").code == 0
     assert fleet.world.host("alice").gateway.memory == [DOG]
+
+
+def test_an_identity_of_another_is_no_backup_that_is_lost(fleet: CommandLine, tmp_path: Path) -> None:
+    fleet("backup", "create", "alice")
+    (tmp_path / "identity").write_text(backup_identity(make_key(bytes(32))).reveal() + "\n")
+    (tmp_path / "identity").chmod(0o600)
+    said = fleet("backup", "verify", "alice", "--identity", str(tmp_path / "identity"), "--json")
+    assert (said.code, json.loads(said.out)["alice"]["is_kept"]) == (1, None), said
