@@ -204,3 +204,11 @@ class BackupDamaged(VaultError):
 
 class SandboxError(FleetError):
     """The sandbox on this machine cannot do what was asked."""
+
+
+def place_of(error: Exception) -> str:
+    """The type of an unforeseen error, and where it came from: its text may carry anything, also a secret."""
+    import traceback  # nobody pays for it who meets none
+
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.filename.rpartition('/')[2]}, line {place.lineno}"

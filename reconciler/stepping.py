@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from reconciler.errors import FleetError
+from reconciler.errors import FleetError, place_of
 from reconciler.log import get_log
 from reconciler.redaction import without_secrets
 from reconciler.steps import Step, Work
@@ -21,11 +19,9 @@ def known(error: Exception) -> FleetError:
 
 
 def _unforeseen(error: Exception) -> FleetError:
-    """A bug, at one child. Only its type and place: the text of such an error may carry anything, also a secret."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
-    get_log().info("bug", error=where)
-    return FleetError(f"{where}: this is a bug in fleet", "run it again, and report it if it stays")
+    """A bug, at one child."""
+    get_log().info("bug", error=place_of(error))
+    return FleetError(f"{place_of(error)}: this is a bug in fleet", "run it again, and report it if it stays")
 
 
 def run_step(step: Step, work: Work, steps: list[tuple[str, float]]) -> None:

@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +19,7 @@ import click
 from reconciler import __version__
 from reconciler.cli.options import shared_options
 from reconciler.cli.streams import make_reliable
-from reconciler.errors import FleetError
+from reconciler.errors import FleetError, place_of
 
 if TYPE_CHECKING:
     from reconciler.api import FleetClient
@@ -258,12 +257,12 @@ def _output_lost() -> int:
 
 
 def _bug(error: Exception) -> int:
-    """Only the type and the place: the text of an unforeseen error may carry anything, also a secret."""
-    import traceback
-
+    """Only the type and the place, unless somebody wants to see it all."""
     if os.environ.get("FLEET_DEBUG"):
+        import traceback
+
         traceback.print_exception(error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
-    click.echo(f"Error: {where}: this is a bug in fleet\n  Run it again with FLEET_DEBUG=1 and report it.", err=True)
+    click.echo(
+        f"Error: {place_of(error)}: this is a bug in fleet\n  Run it again with FLEET_DEBUG=1 and report it.", err=True
+    )
     return 1

@@ -6,6 +6,7 @@ goes. What leads to them, and what their labels say: steps/replacing.py.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -132,25 +133,22 @@ def keep_if_started(work: Work) -> None:
     """Of a server that goes, and whose gateway was silenced: somebody may have started that since, and told it more.
 
     Its label says so before it is silenced again, until it is copied. A host that does not answer, or is off, tells
-    nobody anything. Raises HostError, VaultError; not where its memory is given up.
+    nobody anything. Raises HostError, VaultError, SecretError, Refused; not where its memory is given up.
     """
     work.hang_up()
     server = reread(work)
     if server is None:
         return
-    try:
-        if server.status is ServerStatus.OFF:
-            is_running, is_silent = False, True
-        else:
-            is_running, is_silent = work.look().gateway.is_running, False
-    except HostError:
-        is_running, is_silent = False, True
+    is_running: bool | None = None
+    if server.status is not ServerStatus.OFF:
+        with suppress(HostError):
+            is_running = work.look().gateway.is_running
     if not (is_running or server.knows_more):
         return
     if server.is_retired and not server.knows_more:
         set_label(work, {RETIRED: f"{server.heir}.{TOLD}"})
     try:
-        if is_silent:
+        if is_running is None:
             raise Refused(
                 f"the old server {server.name} ({server.id}) of {work.name} was told something after it was handed "
                 "over, and that cannot be copied: it is off, or its host does not answer",

@@ -139,9 +139,8 @@ def test_a_change_in_the_last_moment_is_not_written_over(fleet: CommandLine) -> 
     assert (config(fleet)["ui"]["theme"], config(fleet)["tools"]) == ("dark", {"profile": "full"})
 
 
-def test_a_change_while_its_gateway_ends_is_not_written_over(fleet: CommandLine) -> None:
-    """The agent writes in the turn that is coming to its end."""
-    pulled(fleet, lambda it: it.update(browser={"enabled": False}))
+def writes_while_it_stops(fleet: CommandLine) -> None:
+    """The agent, in the turn that is coming to its end."""
     host = fleet.world.host("alice")
     run = host.run
 
@@ -151,10 +150,15 @@ def test_a_change_while_its_gateway_ends_is_not_written_over(fleet: CommandLine)
         return run(command)
 
     host.run = meddled  # type: ignore[method-assign]
+
+
+def test_a_change_while_its_gateway_ends_is_not_written_over(fleet: CommandLine) -> None:
+    pulled(fleet, lambda it: it.update(browser={"enabled": False}))
+    writes_while_it_stops(fleet)
     said = fleet("config", "push", "alice", "--yes")
     assert (said.code, "while the gateway was stopped for it" in said.err) == (1, True), said
     assert (config(fleet)["tools"], "browser" in config(fleet)) == ({"profile": "full"}, False)
-    assert host.gateway.active == "active"
+    assert fleet.world.host("alice").gateway.active == "active"
 
 
 @pytest.mark.parametrize("change", [
@@ -376,13 +380,6 @@ def test_what_a_push_that_died_has_written_over_stays_what_there_is_to_go_back_t
     pulled(fleet, lambda it: it.update(browser={"enabled": False}))
     host = fleet.world.host("alice")
     host.files[UNDO_PATH] = FakeFile(b'{"the": "good one"}')
-    run = host.run
-
-    def meddled(command: Any) -> Any:
-        if command.name == f"stop {files.UNIT}":
-            write(fleet, lambda it: it.update(tools={"profile": "full"}))
-        return run(command)
-
-    host.run = meddled  # type: ignore[method-assign]
+    writes_while_it_stops(fleet)
     assert fleet("config", "push", "alice", "--yes").code == 1
     assert host.content(UNDO_PATH) == b'{"the": "good one"}'
