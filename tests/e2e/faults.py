@@ -86,12 +86,12 @@ def memory_group(story: Story) -> Path:
 
 
 @contextmanager
-def little_memory(story: Story) -> Iterator[None]:
-    """The machine's limit is lowered to what a gateway cannot live with."""
+def little_memory(story: Story, size: int = LITTLE) -> Iterator[None]:
+    """The machine's limit is lowered to what a gateway cannot live with, `size` bytes."""
     limit = memory_group(story) / "memory.limit_in_bytes"
     before = limit.read_text()
     try:
-        wait_until(lambda: is_written(limit, str(LITTLE)), "the machine is made smaller", 30)
+        wait_until(lambda: is_written(limit, str(size)), "the machine is made smaller", 30)
         yield
     finally:
         limit.write_text(before)
