@@ -28,6 +28,7 @@ ONLY_IN_FULL = {
     "test_remaining_commands.py",
     "test_bots_and_messages.py::test_who_hangs_is_brought_back_by_a_watch_where_the_file_lets_it",
     "test_killed_apply.py::test_ten_kills_and_one_server",
+    "test_managed.py::test_an_operator_who_is_cut_off_gets_in_again",
     "test_managed.py::test_what_differs_alone_is_seen_and_mended",
     "test_no_secret_leaks.py",
     "test_resuscitate.py::test_channels_that_are_held_back_are_started",
