@@ -44,6 +44,7 @@ from reconciler.steps.replacing import may_go_back
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 from reconciler.steps.trees import Key, Trees
 from reconciler.steps.versions import present
+from reconciler.steps.work import Asked, Keeping, Replacing
 
 WORKERS: Final = 32
 NO_TREES: Final[Mapping[Key, str]] = MappingProxyType({})
@@ -163,28 +164,33 @@ def _work(
         ports,
         run,
         _noting(ports, run, action.child),
-        key_id,
-        child.server,
+        _asked(action, ports),
+        ssh_key_id=key_id,
+        making=making,
+        server=child.server,
         facts=child.facts,
         left_alone=action.left_alone,
         quarantined=plan.quarantined,
         trees=trees,
-        retries=action.retries,
         keeps_version=_keeps_version(action, child),
+        asleep=child.asleep,
+        is_first=child.is_unfinished,
+        is_quiet=child.spec is not None and child.spec.is_throwaway,
+        replacing=Replacing(spares=child.spares, retired=child.retired),
+        keeping=Keeping(memories.get(child.name)),
+    )
+
+
+def _asked(action: Action, ports: Ports) -> Asked:
+    return Asked(
+        restore=action.rollback.checkpoint.id if action.rollback else None,
+        hold_afterwards=_given_up(action, ports),
+        retries=action.retries,
         restarts=_restarts(action),
         reboots=action.reboots,
         config=action.config,
         rung=action.rung,
         without_copy=action.without_copy,
-        memory=memories.get(child.name),
-        asleep=child.asleep,
-        restore=action.rollback.checkpoint.id if action.rollback else None,
-        hold_afterwards=_given_up(action, ports),
-        is_first=child.is_unfinished,
-        is_quiet=child.spec is not None and child.spec.is_throwaway,
-        spares=child.spares,
-        retired=child.retired,
-        making=making,
     )
 
 
@@ -216,18 +222,18 @@ def _run(action: Action, work: Work, child: Child, hindrances: Hindrances) -> Ou
     work.note("action-started", kind=action.kind, reason=action.reason.code)
     try:
         hindrances.check(work, child, action)
-        work.may_switch = work.may_switch if work.retries else hindrances.check_version
+        work.switching.may_switch = work.switching.may_switch if work.asked.retries else hindrances.check_version
         for step in planned:
             current = step.name
             run_step(step, work, steps)
     except Exception as error:
         failure = known(error)
         hindrances.note(failure, action, child)
-        if work.switch is not None:
+        if work.switching.under_way is not None:
             failure = bring_back(action, work, failure, current, steps, hindrances)
         elif may_go_back(work, failure):
             failure = hand_back(work, failure, steps)
-        elif work.without_copy and work.before is not None and work.server is not None:
+        elif work.asked.without_copy and work.replacing.old is not None and work.server is not None:
             kept = f"the new server, {work.server.name} ({work.server.address}), is kept, and paid for"
             failure = HostError(failure.summary, lines(failure.advice, kept, go_on(work)))
         start_again(work)

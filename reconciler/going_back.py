@@ -21,15 +21,16 @@ def bring_back(
 
     What a person has asked for by hand, nobody does again unasked: so nothing is held for it.
     """
-    assert work.switch is not None
+    switching, switch = work.switching, work.switching.under_way
+    assert switch is not None
     is_by_hand = action.rollback is not None
-    origin, target = work.switch.origin, work.switch.target
+    origin, target = switch.origin, switch.target
     # What passes by itself is tried again; whatever else it was, nobody makes its users wait for that again unasked.
     if not failure.temporary and not is_by_hand:
-        work.failure = without_secrets(f"{step}: {failure.summary}", work.secrets)
+        switching.failure = without_secrets(f"{step}: {failure.summary}", work.secrets)
     # Only of a gateway that did not get healthy anybody can say that its version was to blame.
-    has_failed = isinstance(failure, ProofFailed) and work.switch.is_made
-    work.is_suspect = is_suspect = has_failed and work.was_healthy and is_higher(target, origin) and not is_by_hand
+    has_failed = isinstance(failure, ProofFailed) and switch.is_made and work.health_before.is_healthy
+    switching.is_suspect = is_suspect = has_failed and is_higher(target, origin) and not is_by_hand
     told = (
         hindrances.quarantine(work, target, step) if is_suspect else ""
     )  # first: whatever kills us, nobody goes there
@@ -54,7 +55,7 @@ def bring_back(
     again = f"apply again: it goes to {target} then"
     if is_by_hand:
         again = "nothing of what was asked for is done: when you know why it failed, ask for it again"
-    elif work.failure or any(held.version == target and not held.is_tried_again for held in noted_on(work)):
+    elif switching.failure or any(held.version == target and not held.is_tried_again for held in noted_on(work)):
         again = f"{target} is not tried again by itself; when you know why it failed: fleet apply --retry {work.name}"
     return HostError(failure.summary, lines(f"{work.name} is back at {origin}, and healthy", again, told))
 
@@ -77,15 +78,15 @@ def hand_back(work: Work, failure: FleetError, steps: list[tuple[str, float]]) -
 
 def go_on(work: Work) -> str:
     given_up = f"fleet rebuild {work.name} --no-backup {work.name}"
-    return f"go on with it: {given_up if work.without_copy else f'fleet apply {work.name}'}"
+    return f"go on with it: {given_up if work.asked.without_copy else f'fleet apply {work.name}'}"
 
 
 def _acquit(work: Work, version: str, hindrances: Hindrances) -> str:
     try:
-        forget_hold(work, work.held_before)
+        forget_hold(work, work.switching.held_before)
     except HostError:
         work.note("hold-not-forgotten", version=version)  # it does no harm: --retry ends it
-    return hindrances.acquit(work, version) if work.is_suspect else ""
+    return hindrances.acquit(work, version) if work.switching.is_suspect else ""
 
 
 def lines(*texts: str) -> str:

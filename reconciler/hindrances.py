@@ -39,7 +39,7 @@ class Hindrances:
         if holder is not None and holder != child.name:
             summary = f"not tried, its bot is still that of {holder}, which could not be stopped"
             raise Refused(summary, f"mend what keeps {holder} from stopping, then apply again")
-        if child.spec is not None and not work.retries:
+        if child.spec is not None and not work.asked.retries:
             self.check_version(child.spec.version)
         if action.batch:
             self._check_rollout()
@@ -79,11 +79,11 @@ class Hindrances:
         with self.marking:
             failed = self.failed.setdefault(version, [])
             failed.append(work)
-            self._stumble(work.name, work.failure)
+            self._stumble(work.name, work.switching.failure)
             if version in self.before or self._failures(version) < self.fleet.rollout.max_failures:
                 return ""
             self.before[version] = None
-            work.note("quarantine-intended", durable=True, version=version, reason=work.failure)
+            work.note("quarantine-intended", durable=True, version=version, reason=work.switching.failure)
             return self._try(lambda: self._mark(work, version, step), work, version)
 
     def stumble(self, name: str, why: str) -> None:

@@ -124,7 +124,7 @@ class Keeper(Shelves):
             settings = self._settings(name)
             backup = backups.make(work, self._shelf(settings), settings)
             self._note("backup-made", name, backup)
-            return MadeBackup(name, backup, is_dated=not work.has_other_time)
+            return MadeBackup(name, backup, is_dated=not work.keeping.has_other_time)
         except FleetError as error:
             return MadeBackup(name, problem=without_secrets(error.summary, work.secrets), advice=error.advice)
         finally:

@@ -77,10 +77,10 @@ class _Problem:
 
 def _count(work: Work, found: _Problem, when: str, hindrances: Hindrances) -> str:
     """What a person has to know about that."""
-    work.failure = f"{when}: {found.text}"
+    work.switching.failure = f"{when}: {found.text}"
     if found.is_of_version:
         return hindrances.quarantine(work, work.declared().version, "soak of its batch")
-    hindrances.stumble(work.name, work.failure)
+    hindrances.stumble(work.name, work.switching.failure)
     return ""
 
 

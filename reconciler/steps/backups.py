@@ -251,7 +251,7 @@ def _moment(at: str, work: Work, purpose: Purpose, now: datetime) -> str:
         is_right = False
     if is_right or purpose is Purpose.EARLIER:
         return at
-    work.has_other_time = True
+    work.keeping.has_other_time = True
     return now.isoformat(timespec="seconds")
 
 

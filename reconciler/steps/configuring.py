@@ -30,7 +30,7 @@ UNDO_PATH: Final = f"{files.NOTES}/openclaw.json.undo"  # the same while that is
 
 def ensure_config_given(work: Work) -> bool:
     """openclaw.json is the one that a person has given, and runs. Raises Refused, CommandFailed, HostError."""
-    given = work.config
+    given = work.asked.config
     if given is None:
         return False
     content, is_live = given.content.reveal().encode(), work.look().gateway.ready is True
@@ -78,8 +78,8 @@ def ensure_config_given(work: Work) -> bool:
 
 def _put_back_undo(work: Work, undo: bytes) -> None:
     """Nothing was written, so what there is to go back to is what there was."""
-    assert work.config is not None
-    if work.config.puts_back:
+    assert work.asked.config is not None
+    if work.asked.config.puts_back:
         return
     host = work.connection()
     host.run(
@@ -90,7 +90,7 @@ def _put_back_undo(work: Work, undo: bytes) -> None:
 
 def ensure_before_kept(work: Work) -> bool:
     """It is healthy with the new one: what that was written over is the one to go back to by hand."""
-    if work.config is None or (work.written_over is None and not work.config.puts_back):
+    if work.asked.config is None or (work.written_over is None and not work.asked.config.puts_back):
         return False
     host = work.connection()
     if work.written_over:

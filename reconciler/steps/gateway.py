@@ -107,9 +107,9 @@ def ensure_config(work: Work) -> bool:
 def ensure_running(work: Work) -> bool:
     """The unit runs, and with what is on the disk now."""
     gateway = work.look().gateway
-    if gateway.is_running and not gateway.stale and not work.restarts:
+    if gateway.is_running and not gateway.stale and not work.asked.restarts:
         return False
-    work.restarts = False
+    work.asked.restarts = False
     host = work.connection()
     host.run(commands.reset_failed(files.UNIT))
     host.run(commands.restart_unit(files.UNIT))
@@ -119,8 +119,8 @@ def ensure_running(work: Work) -> bool:
 def ensure_ready(work: Work) -> bool:
     """Loopback says: this version, ready, channel connected, our token accepted, no token refused, loopback only."""
     clock = work.ports.clock
-    has_run = work.switch is not None or work.stays_at is not None
-    has_run = has_run or work.rung is not None or work.config is not None
+    has_run = work.switching.under_way is not None or work.stays_at is not None
+    has_run = has_run or work.asked.rung is not None or work.asked.config is not None
     within = work.declared().update.ready_within if has_run else READY_TIMEOUT
     deadline = clock.monotonic() + within
     while True:

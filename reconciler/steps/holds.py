@@ -34,7 +34,7 @@ def without_hold(version: str, noted: Iterable[Hold]) -> tuple[Hold, ...]:
 
 def carried(work: Work, those: tuple[Hold, ...]) -> tuple[Hold, ...]:
     """What another host goes on to hold: the version that a person wants to be tried again it does not."""
-    return without_hold(work.spec.version, those) if work.retries and work.spec is not None else those
+    return without_hold(work.spec.version, those) if work.asked.retries and work.spec is not None else those
 
 
 def keep_holds(work: Work, those: Iterable[Hold]) -> bool:

@@ -31,27 +31,27 @@ _REFUSED: Final = ("401", "403")
 
 def ensure_lasting(work: Work) -> bool:
     """It stays healthy for a while, and starts a second time: the first start may succeed and the next one fail."""
-    succeeds = work.before is not None or (bool(work.retired) and work.is_first)
-    if work.switch is None and not succeeds:
+    succeeds = work.replacing.old is not None or (bool(work.replacing.retired) and work.is_first)
+    if work.switching.under_way is None and not succeeds:
         return False
-    if work.before is None and work.retired and work.is_first:
-        _recall_before(work, work.retired[0])
+    if work.replacing.old is None and work.replacing.retired and work.is_first:
+        _recall_before(work, work.replacing.retired[0])
     _soak(work)
     _check_model(work)
     work.connection().run(commands.reset_failed(files.UNIT))
     work.connection().run(commands.restart_unit(files.UNIT))
     ensure_ready(work)
     _refuse_burst(work)
-    work.is_proven = succeeds
+    work.replacing.is_proven = succeeds
     return True
 
 
 def know_before(work: Work, old: Work) -> None:
     """How the gateway of `old` is now, for the proof of what takes its place. Its host was just looked at."""
     assert old.facts is not None
-    work.was_healthy = not unproven(old.facts.gateway, linked(old.facts) or "")
-    work.errors_before = old.facts.gateway.errors
-    work.model_before = _model(old)
+    work.health_before.is_healthy = not unproven(old.facts.gateway, linked(old.facts) or "")
+    work.health_before.errors = old.facts.gateway.errors
+    work.health_before.model = _model(old)
 
 
 def labels_of_before(work: Work) -> dict[str, str]:
@@ -59,17 +59,17 @@ def labels_of_before(work: Work) -> dict[str, str]:
 
     Empty where nobody has looked, for its memory was given up.
     """
-    if not work.model_before and work.errors_before is None:
+    if not work.health_before.model and work.health_before.errors is None:
         return {}
-    errors = "unknown" if work.errors_before is None else work.errors_before
-    return {BEFORE: f"errors-{errors}.model-{'taken' if work.model_before == _TAKEN else 'not-taken'}"}
+    errors = "unknown" if work.health_before.errors is None else work.health_before.errors
+    return {BEFORE: f"errors-{errors}.model-{'taken' if work.health_before.model == _TAKEN else 'not-taken'}"}
 
 
 def _recall_before(work: Work, old: Server) -> None:
     found = _WORDS_BEFORE.fullmatch(old.labels.get(BEFORE, ""))
     if found is not None:
-        work.errors_before = int(found["errors"]) if found["errors"].isdecimal() else None
-        work.model_before = _TAKEN if found["model"] == "taken" else ""
+        work.health_before.errors = int(found["errors"]) if found["errors"].isdecimal() else None
+        work.health_before.model = _TAKEN if found["model"] == "taken" else ""
 
 
 def _soak(work: Work) -> None:
@@ -101,7 +101,7 @@ def _soak(work: Work) -> None:
 def _refuse_burst(work: Work) -> None:
     """Raises ProofFailed. What a gateway has always written is no fault of the new version; unknown is no proof."""
     assert work.facts is not None
-    before, now = work.errors_before, work.facts.gateway.errors
+    before, now = work.health_before.errors, work.facts.gateway.errors
     if before is None or now is None or now < BURST or now <= before * TIMES_BEFORE:
         return
     raise ProofFailed(
@@ -115,7 +115,7 @@ def _check_model(work: Work) -> None:
 
     It is asked by us and not by the gateway, so no version is to blame.
     """
-    if work.model_before != _TAKEN:
+    if work.health_before.model != _TAKEN:
         return
     for _ in range(QUESTIONS):
         answer = _model(work)

@@ -43,15 +43,15 @@ def ensure_copy(work: Work, purpose: Purpose, *, earlier_is_kept: bool = False) 
     """
     if work.server is None or work.server.is_throwaway or reread(work) is None:
         return False
-    if work.without_copy:
+    if work.asked.without_copy:
         work.note("memory-given-up", durable=True, server=work.server.id)
         return False
     if not may_remember(work):
         return False
-    is_stopped = work.starts_again  # by whoever has silenced it for this
+    is_stopped = work.keeping.starts_again  # by whoever has silenced it for this
     try:
         host = work.connection()
-        work.starts_again = work.starts_again or not work.is_first or work.look().gateway.is_running
+        work.keeping.starts_again = work.keeping.starts_again or not work.is_first or work.look().gateway.is_running
         if work.facts is not None and work.facts.switch is not None:
             host.run(commands.go_back())  # between two versions its state is in two places
             work.look()
@@ -64,14 +64,14 @@ def ensure_copy(work: Work, purpose: Purpose, *, earlier_is_kept: bool = False) 
         is_stopped = True
         host.run(commands.disable_unit(files.UNIT))
         host.run(commands.stop_unit(files.UNIT))
-        work.last_copy = backups.make_last(work, shelf, settings, purpose)
+        work.keeping.last_copy = copy = backups.make_last(work, shelf, settings, purpose)
     except Exception as error:  # whatever it was: its user waits for an answer
         if is_stopped:
             _start(work)
         if work.is_first and isinstance(error, HostError):
             raise _not_copied(work, error) from error
         raise
-    work.note("backup-made", durable=True, backup=work.last_copy.id, version=work.last_copy.version)
+    work.note("backup-made", durable=True, backup=copy.id, version=copy.version)
     return True
 
 
@@ -80,7 +80,7 @@ def ensure_still_silent(work: Work) -> bool:
 
     Raises HostError.
     """
-    if work.last_copy is None or not work.look().gateway.is_running:
+    if work.keeping.last_copy is None or not work.look().gateway.is_running:
         return False
     raise HostError(
         f"somebody has started the gateway of {work.name} after its last copy was taken, so its server is kept",
@@ -119,7 +119,8 @@ def start_again(work: Work) -> None:
 
     Where the server goes after all, nobody hears it; where the action goes on later, it is stopped and copied again.
     """
-    if work.last_copy is None or work.server is None or work.last_copy.uid != work.server.uid:
+    copy = work.keeping.last_copy
+    if copy is None or work.server is None or copy.uid != work.server.uid:
         return
     _start(work)
 
@@ -129,15 +130,15 @@ def ensure_movable(work: Work) -> bool:
 
     Refused where its host cannot be asked for its memory, or nobody here could open the copy that it would be given.
     """
-    if not work.spares:
+    if not work.replacing.spares:
         check_stock(work)
-    if work.is_first and not work.without_copy and may_remember(work) and linked(work.look()) is None:
+    if work.is_first and not work.asked.without_copy and may_remember(work) and linked(work.look()) is None:
         raise Refused(
             f"{work.name} is not replaced: it has a memory, and no release that could be moved with it",
             "apply without --allow-replace first: that finishes it. Or give its memory up: --no-backup",
         )
     recipient = work.declared().backup.recipient
-    if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.without_copy:
+    if recipient not in (None, keys.backup_recipient(work.ports.fleet_key)) and not work.asked.without_copy:
         sealed = f"the backups of {work.name} are sealed for {recipient}"
         raise Refused(
             f"{sealed}: nobody here could give its memory to another server",
@@ -151,18 +152,19 @@ def ensure_memory(work: Work) -> bool:
 
     What was copied from this very server, on its way to wake (keeper.py), has nothing that is not there already.
     """
-    if work.memory is None or (work.memory.backup.uid == uid_of(work.existing()) and not work.memory.is_named):
+    memory = work.keeping.memory
+    if memory is None or (memory.backup.uid == uid_of(work.existing()) and not memory.is_named):
         return False
-    host, backup = work.connection(), work.memory.backup
+    host, backup = work.connection(), memory.backup
     if host.run(commands.read_file(PLACED)).stdout.decode("utf-8", "replace").strip() == backup.digest:
-        return _keep_holds(work, work.memory)
+        return _keep_holds(work, memory)
     work.note("backup-sent", durable=True, backup=backup.id, version=backup.version)
     checkpoint = backups.checkpoint_of(backup, work.facts.checkpoints if work.facts is not None else ())
-    backups.send(work.memory, work, checkpoint)
+    backups.send(memory, work, checkpoint)
     host.run(commands.stop_unit(files.UNIT))  # a boot, or an apply that knew of no memory, may have started it
     host.run(commands.place_state(checkpoint, backup.digest))
     work.look()
-    _keep_holds(work, work.memory)
+    _keep_holds(work, memory)
     return True
 
 
@@ -176,10 +178,11 @@ def _keep_holds(work: Work, memory: Memory) -> bool:
 
 def ensure_asleep(work: Work) -> bool:
     """The fleet knows that nobody shall make this child a server, and from which copy it wakes. Raises CloudError."""
-    if work.last_copy is not None:
-        set_sleep(work, Sleep(work.last_copy.id, work.name))
-    elif work.memory is not None:  # it was waking, and no apply has finished on its server
-        set_sleep(work, Sleep(work.memory.backup.id, work.memory.backup.child))
+    copy, memory = work.keeping.last_copy, work.keeping.memory
+    if copy is not None:
+        set_sleep(work, Sleep(copy.id, work.name))
+    elif memory is not None:  # it was waking, and no apply has finished on its server
+        set_sleep(work, Sleep(memory.backup.id, memory.backup.child))
     elif work.asleep is None:
         raise Refused(f"there is nothing of {work.name} to keep: its server is gone, or serves nobody", "plan again")
     return True
@@ -195,7 +198,7 @@ def ensure_awake(work: Work) -> bool:
 
 def _start(work: Work) -> None:
     """The gateway that was stopped and disabled for its last copy runs, also after a boot; none that did not before."""
-    if not work.starts_again:
+    if not work.keeping.starts_again:
         return
     with suppress(HostError):
         host = work.connection()

@@ -100,13 +100,13 @@ def ensure_doctored(work: Work) -> bool:
     if version is None:
         raise HostError("no release is linked, so there is no doctor to call", _NOT_IT)
     assert work.facts is not None
-    work.copy = work.copy or new_id(work)
+    copy = work.keeping.copy = work.keeping.copy or new_id(work)
     host = work.connection()
-    if work.copy not in {checkpoint.id for checkpoint in work.facts.checkpoints} or work.facts.switch is not None:
-        host.run(commands.begin_switch(work.copy, version, version))  # the gateway is stopped, and comes back if we die
+    if copy not in {checkpoint.id for checkpoint in work.facts.checkpoints} or work.facts.switch is not None:
+        host.run(commands.begin_switch(copy, version, version))  # the gateway is stopped, and comes back if we die
         host.run(commands.take_checkpoint())
-        host.run(commands.stay(work.copy, version, held_note(noted_on(work))))
-        work.note("checkpoint-taken", durable=True, checkpoint=work.copy, version=version)
+        host.run(commands.stay(copy, version, held_note(noted_on(work))))
+        work.note("checkpoint-taken", durable=True, checkpoint=copy, version=version)
     else:
         stop_gateway(work)
     answer = host.run(commands.run_doctor(files.NODE_VERSION))
@@ -117,7 +117,7 @@ def ensure_doctored(work: Work) -> bool:
 
 def ensure_booted(work: Work) -> bool:
     """Its server has booted anew, whatever its host said before: by the button, or by pulling the plug."""
-    if work.rung is Rung.RESET:
+    if work.asked.rung is Rung.RESET:
         boot_anew(work, work.ports.cloud.reset, "reset-intended")
     else:
         boot_anew(work, work.ports.cloud.reboot, "reboot-intended")

@@ -30,12 +30,12 @@ def ensure_powered(work: Work) -> bool:
 
 def ensure_rebooted(work: Work) -> bool:
     """Its server has booted anew, where a person wants that; what ran on it was told to end, and the host answers."""
-    if not work.reboots:
+    if not work.asked.reboots:
         return False
     if work.booted_before is None:
         work.look()
     boot_anew(work, work.ports.cloud.reboot, "reboot-intended")
-    work.reboots = False
+    work.asked.reboots = False
     return True
 
 

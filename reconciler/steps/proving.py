@@ -80,7 +80,7 @@ def losses(noted: Json, found: Json) -> Iterator[str]:
 
 def _on_trial(work: Work) -> Backup | None:
     """What a throw-away was given; None of whoever is none."""
-    return work.memory.backup if work.memory is not None and work.declared().is_throwaway else None
+    return work.keeping.memory.backup if work.keeping.memory is not None and work.declared().is_throwaway else None
 
 
 def _claimed(backup: Backup) -> Json:

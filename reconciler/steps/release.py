@@ -179,7 +179,7 @@ def newest(host: Host, registry: str | None) -> str:
 def _newest(work: Work, registry: str | None) -> str:
     said = newest(work.connection(), registry)
     held = work.quarantined.get(said)
-    if held is not None and not work.retries:
+    if held is not None and not work.asked.retries:
         raise Refused(
             f"the newest OpenClaw, {said}, is quarantined: {held.reason}",
             f"name another version in the fleet file; or once you know why: fleet quarantine clear {said}",

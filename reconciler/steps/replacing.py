@@ -60,24 +60,24 @@ def ensure_successor(work: Work) -> bool:
 
     Nothing has happened to the old one yet, whatever is refused. Raises OutOfStock, LimitExceeded, Refused.
     """
-    if work.before is None:
+    if work.replacing.old is None:
         planned, now = work.existing(), deletable(work) or present(work)
         if now.is_retired and not planned.is_retired:
             raise _handed_over_by_another(work, now)
         old = _unretired(work, now)
         version = present_version(work.facts) if work.facts else None
-        work.before = replace(work, server=old, host=None, stays_at=version, spares=(), _materials=None)
+        work.replacing.old = replace(work.on(old), stays_at=version)
         work.made_at = _version_of_successor(work)
         work.hang_up()
         work.server, work.facts, work._materials = None, None, None
         work.is_quiet = True
-    while work.spares:  # two of them beside a retired one, and nobody could tell whose memory is the child's
-        spare, *others = work.spares
+    while work.replacing.spares:  # two of them beside a retired one, and nobody could tell whose memory is the child's
+        spare, *others = work.replacing.spares
         # Where memory is given up, nobody knows what an earlier try has put there, nor whether it ever comes up.
-        is_other = work.server is not None or work.without_copy or not _fits(spare, work.declared())
+        is_other = work.server is not None or work.asked.without_copy or not _fits(spare, work.declared())
         if is_other or not adopt(work, spare):
             discard(work, spare)
-        work.spares = tuple(others)
+        work.replacing.spares = tuple(others)
     return ensure_server(work)
 
 
@@ -92,25 +92,26 @@ def ensure_handed_over(work: Work) -> bool:
         raise _handed_over_by_another(work, server)
     _carry_holds(work, old)
     work.note("hand-over-intended", durable=True, server=server.id, successor=work.existing().id)
-    work.is_handing_over = True  # from here on a failure goes back
-    if work.without_copy or not may_remember(old):
-        if work.without_copy:
+    work.replacing.is_handing_over = True  # from here on a failure goes back
+    if work.asked.without_copy or not may_remember(old):
+        if work.asked.without_copy:
             work.note("memory-given-up", durable=True, server=server.id)
         if server.status is not ServerStatus.OFF:
             _disable_if_it_answers(old)  # so that nobody starts a second gateway by switching it on
             power_down(old, server)
         return True
-    old.starts_again = True
+    old.keeping.starts_again = True
     old.look()
-    if work.errors_before is None and not work.model_before:  # a try before this one has restarted it meanwhile
+    known = work.health_before
+    if known.errors is None and not known.model:  # a try before this one has restarted it meanwhile
         know_before(work, old)
     settings = work.declared().backup
     shelf = shelf_of(settings, work.fleet, work.ports)
     _carry_checkpoints(work, old, shelf, settings)
     silence(old)
     ensure_copy(old, Purpose.COPY, earlier_is_kept=True)
-    assert old.last_copy is not None, "it has a memory, and that is not given up"
-    work.memory = backups.memory_of(old.last_copy, shelf, work.ports)
+    assert old.keeping.last_copy is not None, "it has a memory, and that is not given up"
+    work.keeping.memory = backups.memory_of(old.keeping.last_copy, shelf, work.ports)
     return True
 
 
@@ -127,7 +128,7 @@ def ensure_retired(work: Work) -> bool:
     if server.heir not in (None, heir):
         raise _handed_over_by_another(work, server)
     others = {name: value for name, value in server.labels.items() if name != BEFORE}
-    silent = {BEFORE: SILENT} if work.without_copy and not old.starts_again else {}
+    silent = {BEFORE: SILENT} if work.asked.without_copy and not old.keeping.starts_again else {}
     labels = {**others, **labels_of_before(work), **silent, RETIRED: heir}
     old.server = when_unlocked(old, lambda: work.ports.cloud.set_labels(server.id, labels))
     set_label(work, {SUCCESSOR: STARTED})
@@ -137,15 +138,16 @@ def ensure_retired(work: Work) -> bool:
 
 def ensure_others_gone(work: Work) -> bool:
     """What a replacement has left beside the child's server: whom it succeeds, and who was to succeed it."""
-    retired = [work.before] if work.before else [beside(work, server) for server in work.retired]
+    now = work.replacing
+    retired = [now.old] if now.old else [beside(work, server) for server in now.retired]
     for old in retired:
         keep_if_started(old)
         old.hang_up()
         delete(old)
-    for spare in work.spares:
+    for spare in now.spares:
         discard(work, spare)
-    acted = bool(retired or work.spares)
-    work.before, work.retired, work.spares = None, (), ()
+    acted = bool(retired or now.spares)
+    now.old, now.retired, now.spares = None, (), ()
     return acted
 
 
@@ -155,11 +157,12 @@ def may_go_back(work: Work, failure: FleetError) -> bool:
     Where an earlier apply has handed over, users may have talked to the successor since: then only because it is not
     healthy, and not because it cannot be reached now.
     """
-    if work.is_proven:
+    now = work.replacing
+    if now.is_proven:
         return False
-    if work.before is not None:
-        return work.is_handing_over and not _is_silent(work.before.server)
-    return bool(work.retired) and work.is_first and isinstance(failure, ProofFailed) and not _is_silent(work.retired[0])
+    if now.old is not None:
+        return now.is_handing_over and not _is_silent(now.old.server)
+    return bool(now.retired) and work.is_first and isinstance(failure, ProofFailed) and not _is_silent(now.retired[0])
 
 
 def _is_silent(retired: Server | None) -> bool:
@@ -172,7 +175,7 @@ def ensure_back(work: Work) -> bool:
 
     The successor stays for a person to look at; the next apply keeps what it was told, and deletes it.
     """
-    old = work.before or beside(work, work.retired[0])
+    old = work.replacing.old or beside(work, work.replacing.retired[0])
     server = present(old)
     if server.heir not in (None, "true", uid_of(work.existing())):
         raise _handed_over_by_another(work, server)  # that one answers now
@@ -183,7 +186,7 @@ def ensure_back(work: Work) -> bool:
     old.hang_up()
     ensure_powered(old)
     ensure_reachable(old)
-    if old.starts_again or not old.is_first:
+    if old.keeping.starts_again or not old.is_first:
         old.connection().run(commands.enable_unit(files.UNIT))
     ensure_running(old)
     old.stays_at = old.stays_at or (present_version(old.facts) if old.facts else None)
@@ -201,8 +204,8 @@ def _handed_over_by_another(work: Work, server: Server) -> Refused:
 
 
 def _before(work: Work) -> Work:
-    assert work.before is not None, "the step before this one makes the successor"
-    return work.before
+    assert work.replacing.old is not None, "the step before this one makes the successor"
+    return work.replacing.old
 
 
 def _fits(spare: Server, spec: ChildSpec) -> bool:
@@ -218,9 +221,9 @@ def _version_of_successor(work: Work) -> str | None:
     """
     spec, facts = work.spec, work.facts
     assert spec is not None
-    if work.memory is not None:
-        return work.memory.backup.version
-    if facts is not None and (is_held(spec, facts) or not work.without_copy):
+    if work.keeping.memory is not None:
+        return work.keeping.memory.backup.version
+    if facts is not None and (is_held(spec, facts) or not work.asked.without_copy):
         return present_version(facts)
     return None if spec.version == LATEST else spec.version
 
@@ -246,7 +249,7 @@ def _carry_checkpoints(work: Work, old: Work, shelf: Shelf, settings: BackupSett
 def _disable_if_it_answers(work: Work) -> None:
     with suppress(HostError):
         work.connection().run(replace(commands.disable_unit(files.UNIT), timeout=LAST_WORD))
-        work.starts_again = True
+        work.keeping.starts_again = True
 
 
 def _unretired(work: Work, server: Server) -> Server:

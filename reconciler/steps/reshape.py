@@ -47,7 +47,7 @@ def ensure_renamed(work: Work) -> bool:
     Both change in one request, for a server whose name and labels disagree is nobody's. It is nobody's successor then.
     """
     planned, name = work.existing(), server_name(work.fleet, work.name)
-    if (planned.name, planned.child) == (name, work.name) or work.retired or work.before is not None:
+    if (planned.name, planned.child) == (name, work.name) or work.replacing.retired or work.replacing.old is not None:
         return False  # a successor gets its name when that is free
     server = present(work, (name, planned.label("fleet-id"), work.name, planned.uid))
     if server.name != name:

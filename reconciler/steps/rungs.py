@@ -49,7 +49,7 @@ def ensure_noted(work: Work) -> bool:
 
     Raises CloudError, Refused.
     """
-    rung = work.rung
+    rung = work.asked.rung
     if rung is None or work.is_counted:
         return False
     server, clock = present(work), work.ports.clock
@@ -88,10 +88,10 @@ def _may_kill(work: Work) -> bool:
     """A gateway that answers nobody may not end when it is told to; then systemd kills it."""
     if work.existing().status is ServerStatus.OFF:
         return False
-    if work.rung is Rung.RESET:
+    if work.asked.rung is Rung.RESET:
         return True
     gateway = work.facts.gateway if work.facts is not None else None
-    return work.rung in _STOPPING and (gateway is None or (gateway.is_running and gateway.ready is None))
+    return work.asked.rung in _STOPPING and (gateway is None or (gateway.is_running and gateway.ready is None))
 
 
 def _text(*times: datetime) -> str:

@@ -224,7 +224,7 @@ def _instead(spec: ChildSpec, catalog: Catalog, refused: Set[tuple[str, str]]) -
 def _request(work: Work, uid: str, server_type: str, region: str) -> ServerRequest:
     spec, fleet_key = work.declared(), work.ports.fleet_key
     first_host_key = keys.host_key(fleet_key, uid, 0)
-    succeeds = work.before is not None  # then it gets its bot when it is the child's
+    succeeds = work.replacing.old is not None  # then it gets its bot when it is the child's
     name = successor_name(work.fleet, uid) if succeeds else server_name(work.fleet, work.name)
     return ServerRequest(
         name=name,
@@ -243,7 +243,7 @@ def _request(work: Work, uid: str, server_type: str, region: str) -> ServerReque
             LABEL_PREFIX + "child": work.name,
             LABEL_PREFIX + "uid": uid,
             LABEL_PREFIX + "nonce": work.run,
-            **labels_of_tries(work.before.server if work.before else None),
+            **labels_of_tries(work.replacing.old.server if work.replacing.old else None),
             **({SUCCESSOR: "true"} if succeeds else bot_label(bot_of(spec, work.ports))),
         },
         ssh_key_ids=() if work.ssh_key_id is None else (work.ssh_key_id,),

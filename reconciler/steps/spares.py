@@ -33,10 +33,10 @@ def ensure_others_silent(work: Work) -> bool:
     A successor that has started is beside the child's server only where somebody has taken `retired` away by hand.
     """
     acted = False
-    if work.server is not None and work.server.is_successor and work.retired and not work.server.may_poll:
+    if work.server is not None and work.server.is_successor and work.replacing.retired and not work.server.may_poll:
         set_label(work, {SUCCESSOR: STARTED})  # an apply died right after the commit point: its gateway starts now
         acted = True
-    for spare in work.spares:
+    for spare in work.replacing.spares:
         found = beside(work, spare)
         now = reread(found) if spare.may_poll else None
         if now is not None and now.status is not ServerStatus.OFF:
@@ -48,9 +48,7 @@ def ensure_others_silent(work: Work) -> bool:
 
 def beside(work: Work, server: Server) -> Work:
     """The same child's work on another server of it."""
-    return replace(
-        work, server=server, host=None, facts=None, is_first=False, before=None, spares=(), retired=(), _materials=None
-    )
+    return replace(work.on(server), facts=None, is_first=False)
 
 
 def make_silent(work: Work) -> None:
@@ -100,7 +98,7 @@ def discard(work: Work, spare: Server) -> None:
         try:
             _keep_told(found, now)
         except (HostError, VaultError, SecretError, Refused) as error:
-            if not work.without_copy:
+            if not work.asked.without_copy:
                 raise
             work.note("memory-given-up", durable=True, server=now.id, error=work.quoted(error.summary))
     delete(found)
@@ -157,7 +155,7 @@ def keep_if_started(work: Work) -> None:
         silence(work)
         _keep_fork(work)
     except (HostError, VaultError, SecretError, Refused) as error:
-        if not work.without_copy:
+        if not work.asked.without_copy:
             raise
         work.note("memory-given-up", durable=True, server=server.id, error=work.quoted(error.summary))
     if server.is_retired:

@@ -59,7 +59,7 @@ def ensure_room(work: Work) -> bool:
     assert work.facts is not None
     facts = work.facts
     target = way_down(work.declared().version, facts)
-    _check_disk(work, work.restore or (target.id if target else None))
+    _check_disk(work, work.asked.restore or (target.id if target else None))
     if facts.memory_free_mb < MEMORY_MB:
         raise HostError(
             f"installing takes {MEMORY_MB} MB of memory, and {facts.memory_free_mb} MB are left",
@@ -87,16 +87,16 @@ def ensure_archive(work: Work) -> bool:
     if not _is_switching(work):
         return False
     validate_candidate(work)
-    if work.restore is not None or work.without_copy:
+    if work.asked.restore is not None or work.asked.without_copy:
         return False
     settings = work.declared().backup
     try:
         shelf = shelf_of(settings, work.fleet, work.ports)
         backup = _archive_of_this_run(work, shelf) or backups.make(work, shelf, settings, Purpose.UPDATE)
     except (HostError, VaultError) as error:
-        if work.was_healthy and error.temporary:
+        if work.health_before.is_healthy and error.temporary:
             raise
-        if work.was_healthy:
+        if work.health_before.is_healthy:
             raise HostError(
                 f"no backup could be made before it goes to another version: {error.summary}",
                 f"{error.advice}\n{_NOTHING_CHANGED}; without a backup: fleet apply --no-backup {work.name}".strip(),
@@ -109,9 +109,9 @@ def ensure_archive(work: Work) -> bool:
 
 def _archive_of_this_run(work: Work, shelf: Shelf) -> Backup | None:
     """Where this step has begun before: what it kept then, though nobody heard that it came to its end."""
-    before = work.archives_before
+    before = work.switching.archives_before
     if before is None:
-        work.archives_before = frozenset(shelf.ids(work.name))
+        work.switching.archives_before = frozenset(shelf.ids(work.name))
         return None
     uid, version = uid_of(work.existing()), linked(work.look())
     there = (it for it in shelf.of(work.name)[0] if it.purpose is Purpose.UPDATE and it.id not in before)
@@ -126,28 +126,28 @@ def ensure_checkpoint(work: Work) -> bool:
     """The gateway is stopped and its state copied. Only now, that its configuration is accepted, and a backup kept."""
     if not _is_switching(work):
         return False
-    switch = work.switch or _new_switch(work)
-    work.may_switch(switch.target)
-    if work.switch is None:  # else they were told before
+    switch = work.switching.under_way or _new_switch(work)
+    work.switching.may_switch(switch.target)
+    if work.switching.under_way is None:  # else they were told before
         tell_users(work)
     work.note("switch-intended", durable=True, **_words(switch))
-    work.switch = switch  # from here on a failure goes back
+    work.switching.under_way = switch  # from here on a failure goes back
     host = work.connection()
     host.run(commands.begin_switch(switch.checkpoint, switch.origin, switch.target, switch.restore))
-    work.has_begun = True
+    work.switching.has_begun = True
     host.run(commands.take_checkpoint())
     return True
 
 
 def ensure_switched(work: Work) -> bool:
     """The new release is linked, and its state is in place."""
-    if work.switch is None:
+    if work.switching.under_way is None:
         return False
     work.connection().run(commands.make_switch(held_note(_held_unless_heard(work))))
     found = work.look().switch
     if found is None:
         raise HostError("the host has gone back by itself", "apply again")
-    work.switch = found
+    work.switching.under_way = found
     return True
 
 
@@ -157,10 +157,10 @@ def _held_unless_heard(work: Work) -> tuple[Hold, ...]:
     Once that says nothing of the release. After a second time it is not gone to again by itself, whatever it was. What
     a person goes back to is held by nobody.
     """
-    assert work.switch is not None
-    target, noted = work.switch.target, noted_on(work)
+    assert work.switching.under_way is not None
+    target, noted = work.switching.under_way.target, noted_on(work)
     before = next((held for held in noted if held.version == target), None)
-    if work.restore is not None or (before is not None and not before.is_tried_again):
+    if work.asked.restore is not None or (before is not None and not before.is_tried_again):
         return ()
     times = "twice" if before else "once"
     reason = f"its host went back {times} before anybody could say that its gateway was well there"
@@ -170,13 +170,14 @@ def _held_unless_heard(work: Work) -> tuple[Hold, ...]:
 
 def ensure_kept(work: Work) -> bool:
     """The host does not go back any more."""
-    if work.switch is None:
+    if work.switching.under_way is None:
         return False
-    switch = work.switch
-    held = holds_with(work.hold_afterwards, without_hold(switch.target, noted_on(work)))
+    switch = work.switching.under_way
+    held = holds_with(work.asked.hold_afterwards, without_hold(switch.target, noted_on(work)))
     work.connection().run(commands.stay(switch.checkpoint, switch.target, held_note(held)))
     work.note("switched", durable=True, **_words(switch))
-    work.switch, work.restore, work.hold_afterwards = None, None, None
+    work.switching.under_way = None
+    work.asked.restore, work.asked.hold_afterwards = None, None
     work.look()
     return True
 
@@ -202,17 +203,18 @@ def ensure_gone_back(work: Work) -> bool:
     What failed is noted on the host: then it is not tried again before a person says so. What passes by itself is tried
     once more: that was noted when the switch was made.
     """
-    switch = work.switch
+    now, switch = work.switching, work.switching.under_way
     assert switch is not None
     at = work.ports.clock.now().isoformat(timespec="seconds")
-    if work.failure and work.has_begun and not work.is_suspect and work.look().switch is None:
-        work.failure = ""  # the host has gone back by itself: nobody knows what would have come of it
-    work.note("go-back-intended", durable=True, **_words(switch), reason=work.failure)
-    new = Hold(switch.target, work.failure, at, work.is_suspect) if work.failure else None
-    work.held_before = noted_on(work)
-    held = held_note(holds_with(new, work.held_before)) if new is not None else b""  # what is noted stays as it is
+    if now.failure and now.has_begun and not now.is_suspect and work.look().switch is None:
+        now.failure = ""  # the host has gone back by itself: nobody knows what would have come of it
+    work.note("go-back-intended", durable=True, **_words(switch), reason=now.failure)
+    new = Hold(switch.target, now.failure, at, now.is_suspect) if now.failure else None
+    now.held_before = noted_on(work)
+    held = held_note(holds_with(new, now.held_before)) if new is not None else b""  # what is noted stays as it is
     work.connection().run(commands.go_back(switch.origin, held))
-    work.switch, work.restore, work.hold_afterwards, work.retries = None, None, None, False
+    now.under_way = None
+    work.asked.restore, work.asked.hold_afterwards, work.asked.retries = None, None, False
     has_stayed = linked(work.look()) == switch.target != switch.origin  # the word that it may has arrived
     work.stays_at = None if has_stayed else switch.origin
     return True
@@ -229,13 +231,13 @@ def _is_switching(work: Work) -> bool:
     """It is at another version than the wanted one, or another state is wanted."""
     assert work.facts is not None
     wanted = value_at(work.wanted()["release"], ("version",))
-    return work.restore is not None or present(work.facts) not in (None, wanted)
+    return work.asked.restore is not None or present(work.facts) not in (None, wanted)
 
 
 def _new_switch(work: Work) -> Switch:
     assert work.facts is not None
     origin, target, older = present(work.facts), work.declared().version, way_down(work.declared().version, work.facts)
-    return Switch(origin or target, target, new_id(work), work.restore or (older.id if older else None))
+    return Switch(origin or target, target, new_id(work), work.asked.restore or (older.id if older else None))
 
 
 def _words(switch: Switch) -> Mapping[str, str | None]:

@@ -58,6 +58,64 @@ class Step:
 
 
 @dataclass(slots=True)
+class Asked:
+    """What a person wants of one child beside what the file says. A wish that is met is taken back."""
+
+    restore: str | None = None  # the checkpoint to go back to
+    hold_afterwards: Hold | None = None  # what the file says and that leads away from
+    retries: bool = False  # what is held is tried again
+    restarts: bool = False  # its gateway starts anew, whatever it runs with
+    reboots: bool = False  # its server boots anew
+    config: NewConfig | None = None  # what openclaw.json becomes
+    rung: Rung | None = None  # what is tried to bring it back
+    without_copy: bool = False  # its memory goes with its server
+
+
+@dataclass(slots=True)
+class Switching:
+    """To another version, and back again after a failure: steps/switching.py."""
+
+    under_way: Switch | None = None  # a failure goes back
+    has_begun: bool = False  # its host knows of it
+    may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it
+    archives_before: frozenset[str] | None = None  # ids of what was kept off its host when this began to do so
+    failure: str = ""  # what it is undone for, where that does not pass by itself
+    is_suspect: bool = False  # the version that it led to may be to blame for that
+    held_before: tuple[Hold, ...] = ()  # by its host, before it was brought back
+
+
+@dataclass(slots=True)
+class HealthBefore:
+    """How the gateway was before a change that has a way back, for the proof of what comes after: steps/lasting.py."""
+
+    is_healthy: bool = True
+    errors: int | None = None  # that it had written in as much time
+    model: str = ""  # what the model's provider answered
+
+
+@dataclass(slots=True)
+class Replacing:
+    """By another server of the same child: steps/replacing.py."""
+
+    old: Work | None = None  # the server whose place this one takes
+    spares: tuple[Server, ...] = ()  # that were to succeed it
+    retired: tuple[Server, ...] = ()  # that it has succeeded
+    is_handing_over: bool = False  # the gateway before was told to stop
+    is_proven: bool = False  # it may stay
+
+
+@dataclass(slots=True)
+class Keeping:
+    """Copies of what the child remembers: steps/memory.py and steps/backups.py."""
+
+    memory: Memory | None = None  # what it shall remember when it starts for the first time on a new server
+    last_copy: Backup | None = None  # what its server was deleted after
+    starts_again: bool = False  # its gateway was stopped for that, and ran before
+    copy: str | None = None  # the checkpoint that was made before its state was mended
+    has_other_time: bool = False  # its clock and this machine's differ by minutes
+
+
+@dataclass(slots=True)
 class Work:
     """One child on its way to what it shall be. Steps fill in what later steps need: server, host, facts."""
 
@@ -67,56 +125,50 @@ class Work:
     ports: Ports
     run: str  # the id of this run, which is also the nonce of servers it creates
     note: Callable[..., None]  # note("create-intended", durable=True, **fields)
+    asked: Asked = field(default_factory=Asked)
+    # The server, and what is known of it.
     ssh_key_id: int | None = None  # the fleet's key at the cloud; known when something is created
+    making: Gate = field(default_factory=Gate)  # shut when this run may make no further server
+    new_uid: str | None = None  # of the server that is being made
     server: Server | None = None
     host: Host | None = None
     facts: HostFacts | None = None
-    quarantined: Mapping[str, Hold] = field(default_factory=dict)  # versions that the whole fleet keeps away from
-    trees: Trees = field(default_factory=Trees)  # what this run knows of releases, shared with the other children
-    left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
     is_first: bool = False  # no first apply has ended on the server yet; then its first host key is taken
-    made_at: str | None = None  # the version of a server that is being made, where its host cannot tell
-    keeps_version: bool = False  # it goes to another one in its batch of a rollout, and not by this action
-    switch: Switch | None = None  # to another version, on its way: a failure goes back
-    has_begun: bool = False  # its host knows of that
-    restore: str | None = None  # the checkpoint that a person wants to go back to
-    hold_afterwards: Hold | None = None  # what the file says and this switch leads away from
-    held_before: tuple[Hold, ...] = ()  # by its host, before it was brought back
-    retries: bool = False  # a person wants what is held to be tried again
-    restarts: bool = False  # a person wants the gateway to start anew, whatever it runs with
-    reboots: bool = False  # a person wants its server to boot anew
-    booted_before: str | None = None  # the boot that was to end, since its button was pressed
-    config: NewConfig | None = None  # what a person wants openclaw.json to be
-    written_over: bytes | None = None  # what that has taken the place of
-    rung: Rung | None = None  # what is tried to bring the child back
-    is_counted: bool = False  # that it is tried
-    copy: str | None = None  # the checkpoint that was made before its state was mended
-    stays_at: str | None = None  # the version that a switch has gone back to
-    without_copy: bool = False  # its memory goes with its server, because a person says so
-    last_copy: Backup | None = None  # what its server was deleted after
-    archives_before: frozenset[str] | None = None  # ids of what was kept off its host when an update began to do so
-    starts_again: bool = False  # its gateway was stopped for that copy, and ran before
-    may_have_started: bool = False  # its gateway, on a server of which no first apply has ended
-    memory: Memory | None = None  # what it shall remember when it starts for the first time on a new server
-    asleep: Sleep | None = None  # it was, or is on its way to wake: the fleet's note of that is still there
-    new_uid: str | None = None  # of the server that is being made
-    spares: tuple[Server, ...] = ()  # of the child: see steps/replacing.py, as all that follows here
-    retired: tuple[Server, ...] = ()
-    before: Work | None = None  # the server whose place this one takes
     is_quiet: bool = False  # no boot may start its gateway
-    is_handing_over: bool = False  # the gateway before was told to stop
-    is_proven: bool = False  # it may stay
-    making: Gate = field(default_factory=Gate)  # shut when this run may make no further server
-    may_switch: Callable[[str], None] = lambda version: None  # raises Refused where another child has failed with it
-    was_healthy: bool = True  # before the switch
-    has_other_time: bool = False  # its clock and this machine's differ by minutes
-    errors_before: int | None = None  # that the gateway had written within the same time
-    model_before: str = ""  # what the model's provider answered then
-    failure: str = ""  # what the switch is undone for, where that does not pass by itself
-    is_suspect: bool = False  # the version that it led to may be to blame for it
+    may_have_started: bool = False  # its gateway, on a server of which no first apply has ended
+    booted_before: str | None = None  # the boot that was to end, since its button was pressed
+    # Which version it goes to, and what is left alone.
+    trees: Trees = field(default_factory=Trees)  # what this run knows of releases, shared with the other children
+    quarantined: Mapping[str, Hold] = field(default_factory=dict)  # versions that the whole fleet keeps away from
+    keeps_version: bool = False  # it goes to another one in its batch of a rollout, and not by this action
+    made_at: str | None = None  # the version of a server that is being made, where its host cannot tell
+    stays_at: str | None = None  # the version that a switch has gone back to
+    left_alone: tuple[str, ...] = ()  # managed paths that no step touches: a person has to decide about them
+    # What is under way.
+    asleep: Sleep | None = None  # it was, or is on its way to wake: the fleet's note of that is still there
+    switching: Switching = field(default_factory=Switching)
+    health_before: HealthBefore = field(default_factory=HealthBefore)
+    replacing: Replacing = field(default_factory=Replacing)
+    keeping: Keeping = field(default_factory=Keeping)
+    written_over: bytes | None = None  # the openclaw.json that another one has taken the place of
+    is_counted: bool = False  # that a rung is tried
     _postponed: float = 0.0
     _materials: Materials | None = None
     _overheard: set[Secret] = field(default_factory=set)  # what stands in the agent's own keys
+
+    def on(self, server: Server) -> Work:
+        """The same child's work on another server of it: from here on each goes its own way."""
+        return replace(
+            self,
+            server=server,
+            host=None,
+            asked=replace(self.asked),
+            switching=replace(self.switching),
+            health_before=replace(self.health_before),
+            replacing=Replacing(),
+            keeping=replace(self.keeping),
+            _materials=None,
+        )
 
     def declared(self) -> ChildSpec:
         """The spec, with the exact version as soon as that is known."""
@@ -185,13 +237,16 @@ class Work:
     def look(self) -> HostFacts:
         """Probe the host again and keep what it says."""
         facts = probe(self.connection(), uid_of(self.existing()), self.ports, self.spec)
-        self.facts = replace(facts, held=None) if self.retries else with_quarantine(facts, self.spec, self.quarantined)
+        if self.asked.retries:
+            self.facts = replace(facts, held=None)
+        else:
+            self.facts = with_quarantine(facts, self.spec, self.quarantined)
         return self.facts
 
     def keep_going(self) -> None:
         """While a switch is on its way: the host shall not go back yet. Raises HostError when it has."""
         now = self.ports.clock.monotonic()
-        if self.switch is not None and now - self._postponed > POSTPONE_EVERY:
+        if self.switching.under_way is not None and now - self._postponed > POSTPONE_EVERY:
             self.connection().run(postpone_return())
             self._postponed = now
 
