@@ -42,6 +42,7 @@ from reconciler.commands.files import (
 from reconciler.commands.firewall import apply_firewall, confirm_firewall
 from reconciler.commands.gateway import (
     ask_for_models,
+    await_ready,
     check_config,
     forget_config_backups,
     gateway_rpc,
@@ -88,6 +89,7 @@ __all__ = [
     "arm_access",
     "ask_for_bot",
     "ask_for_models",
+    "await_ready",
     "begin_switch",
     "call_by_cli",
     "check_config",

@@ -65,6 +65,16 @@ sys.stdout.buffer.write(answer)
 """
 
 
+# A question takes milliseconds of a host that is busy with the start (facts on OpenClaw, section 3.3).
+_AWAIT: Final = """
+end=$(($(date +%s) + $2))
+while ! curl -sf -m 1 -o /dev/null --noproxy '*' "http://127.0.0.1:$1/readyz"; do
+  [ "$(date +%s)" -lt "$end" ] || exit 0
+  sleep 0.2
+done
+echo ready
+"""
+
 # Asking which models there are costs nothing, and takes the key. Prints the HTTP code, or why there is none.
 _MODELS: Final = """
 import http.client, json, sys, urllib.parse
@@ -180,3 +190,8 @@ def gateway_rpc(method: str, params: Json, port: int = 18789) -> Command:
     """Call the running gateway; stdout is `{"ok": true, "payload": …}` or `{"ok": false, "error": …}`."""
     request = {"port": port, "token_path": TOKEN_PATH, "body": {"method": method, "params": params}}
     return script(f"call {method}", 'exec python3 -I -c "$1"', _RPC, stdin=json.dumps(request).encode())
+
+
+def await_ready(within: int, port: int = 18789) -> Command:
+    """Prints "ready" as soon as the running gateway says so of itself, and nothing if it does not `within` seconds."""
+    return script("wait until it is ready", _AWAIT, str(port), str(within))

@@ -168,10 +168,19 @@ class SimulatedGateway:
             answer |= {"spent": self.spent, "spent_complete": True}
         return answer | self._says(asked["token_path"]) | ill if answers else answer
 
+    @property
+    def was_ready(self) -> bool:
+        """When it was last looked at, in this run of it: a simulated gateway gets ready by looks, not by time."""
+        return self.active == "active" and self._starting < 0 and not self._is_never_ready
+
+    @property
+    def _is_never_ready(self) -> bool:
+        return self.flawed.get(self.version or "") == "never ready"
+
     def _says(self, token_path: str) -> dict[str, Any]:
         """What a running gateway answers over loopback."""
         is_ready, self._starting = self._starting <= 0, self._starting - 1
-        is_ready = is_ready and self.flawed.get(self.version or "") != "never ready"
+        is_ready = is_ready and not self._is_never_ready
         return {
             "version": self.version,
             "errors": self.errors_of.get(self.version or "", 0),

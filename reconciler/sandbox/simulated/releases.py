@@ -199,6 +199,12 @@ def _send(host: SimulatedHost, asked: dict[str, str]) -> Json:
     return {"message": str(len(host.messages)), "problem": ""}
 
 
+def await_ready(host: SimulatedHost, call: Call) -> bytes:
+    """Nobody waits on a simulated host."""
+    del call
+    return b"ready\n" if host.gateway.was_ready else b""
+
+
 def call_gateway(host: SimulatedHost, call: Call) -> bytes:
     request = json.loads(call.stdin)
     if request["token_path"] not in host.files:

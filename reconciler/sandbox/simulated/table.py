@@ -85,6 +85,7 @@ COMMANDS: Final[tuple[tuple[Command, Action], ...]] = (
     (commands.validate_config("2026.1.1", "24.0.0", b""), releases.validate_config),
     (commands.check_config("/path", "/link", "24.0.0", 1, 1), releases.check_config),
     (commands.gateway_rpc("method", {}), releases.call_gateway),
+    (commands.await_ready(1), releases.await_ready),
     (commands.find_reboot_reason(), system.find_reboot_reason),
     (commands.examine(1, "unit", "user", "/state", "/node", (), "/token", "/config"), examined.examine),
     (

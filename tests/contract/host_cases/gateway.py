@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from reconciler.commands import (
+    await_ready,
     call_by_cli,
     examine,
     gateway_rpc,
@@ -77,6 +78,7 @@ CASES: Final = (
     Case("what was applied is told whole", [note(b'{"tool": "1", "x": [1]}')], applied={"tool": "1", "x": [1]}),
     Case("a note that is no JSON counts as none", [note(b"{")], applied=None),
     Case("a gateway that is not there answers nothing", [gateway_rpc("config.get", {})], codes=[1]),
+    Case("a gateway that is not there does not become ready", [await_ready(1)], says=b""),
     Case("a gateway that is not there uses no tools", [send_messages([{"tool": "message", "args": {}}])], codes=[1]),
     Case("a gateway that is not there lets nobody in",
          [call_by_cli("channels.pairing.list", {}, NO_NODE)], codes=[1]),

@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.commands import (
     ask_for_bot,
     ask_for_models,
+    await_ready,
     check_config,
     daemon_reload,
     fetch_archive,
@@ -213,6 +214,14 @@ CASES: Final = (
         "a gateway that runs is well, and answers to the token that lies on its host",
         [*STARTED, gateway_rpc("config.get", {})],
         says=re.compile(rb'(?s).*"ok": ?true.*"hash".*'),
+        started=files.STARTED_PATH,
+        token=files.GATEWAY_TOKEN_PATH,
+        gateway=HEALTHY,
+    ),
+    Case(
+        "a gateway that runs says that it is ready",
+        [*STARTED, await_ready(5)],
+        says=b"ready\n",
         started=files.STARTED_PATH,
         token=files.GATEWAY_TOKEN_PATH,
         gateway=HEALTHY,
