@@ -104,11 +104,6 @@ class Story:
     def await_switch(self) -> None:
         wait_until(lambda: self.root(f"test -e {SWITCH}/made && echo yes; true") == "yes", "the switch", 300)
 
-    def await_end(self) -> None:
-        """That it is kept or, as the case may be, given up."""
-        over = f"test -e {SWITCH}/made && test ! -e {SWITCH}/undone || echo over; true"
-        wait_until(lambda: self.root(over, None) == "over", "it is over", 400)
-
     def sealed(self) -> list[Path]:
         return sorted((self.operator.directory / "backups").rglob("*.age"))
 
