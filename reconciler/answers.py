@@ -124,13 +124,14 @@ def _applied(note: Json) -> Applied | None:
     return Applied(
         tool=tool,
         spec_digest=spec_digest,
-        digests={name: str(digest) for name, digest in digests.items()},
+        digests=_digests(digests),
         at=at,
         bot=_text(note.get("bot")),
         version=_text(note.get("version")),
         repairs=_times(note.get("repairs")),
         mending=_texts(note.get("mending")),
         labels=_texts(note.get("labels")),
+        config_digests=_digests(note.get("config_digests")),
         config_keys=tuple(_texts(key) for key in _list(note.get("config_keys")) if _texts(key)),
         managed_files=_texts(note.get("managed_files")),
         seeded_files=_texts(note.get("seeded_files")),
@@ -167,6 +168,10 @@ def _holds(note: Json) -> Iterator[Hold]:
         if version:
             marks = (said.get(name) is True for name in ("is_suspect", "is_tried_again"))
             yield Hold(version, reason or "", at or "", *marks)
+
+
+def _digests(value: Json) -> dict[str, str]:
+    return {name: str(digest) for name, digest in value.items()} if isinstance(value, dict) else {}
 
 
 def _times(value: Json) -> dict[str, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from reconciler.model import Change, Child, ChildConfig, ChildSpec, ConfigKey, J
 from reconciler.ports import Host, OnEach
 from reconciler.steps.comparison import differences
 from reconciler.steps.configuring import readable
+from reconciler.steps.sides import side_of
 
 _PART: Final = r'(?:"(?:[^"\\]|\\.)*"|[^."]+)'
 _LEFT: Final = "leave it to the agent, or let the key name where it lies"
@@ -36,9 +37,10 @@ def differing(child: Child) -> ChildConfig:
     if child.facts is None:
         why = child.silence_detail or "its host was not looked at"
         return ChildConfig(child.name, problem=why, advice=f"fleet diagnose {child.name}")
-    changes = tuple(_masked(change) for change in differences(child) if change.path.startswith(CONFIG))
+    found = (change for change in differences(child) if change.path.startswith(CONFIG))
+    changed = tuple((_masked(change), side_of(change, child)) for change in found)
     applied = child.facts.applied
-    return ChildConfig(child.name, differences=changes, applied_at=applied.at if applied is not None else "")
+    return ChildConfig(child.name, differences=changed, applied_at=applied.at if applied is not None else "")
 
 
 def written_at(host: Host) -> str:

@@ -43,7 +43,7 @@ from reconciler.model.cloud import (
     ServerStatus,
     ServerType,
 )
-from reconciler.model.configuration import ChildConfig, ConfigKey, Owner
+from reconciler.model.configuration import ChildConfig, ConfigKey, Owner, Side
 from reconciler.model.cost import Besides, Costs, CostSum, ServerCost, Spending
 from reconciler.model.decision import (
     POLICY,
@@ -220,6 +220,7 @@ __all__ = [
     "ServerStatus",
     "ServerType",
     "Severity",
+    "Side",
     "Sighting",
     "Silence",
     "Situation",

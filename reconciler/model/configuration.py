@@ -17,6 +17,15 @@ class Owner(StrEnum):
     AGENT = "agent"
 
 
+class Side(StrEnum):
+    """Where a key was changed since the last apply, as people read it."""
+
+    FILE = "in the file"
+    HOST = "on the host"
+    BOTH = "in both"
+    UNKNOWN = "in the file, or in both"  # an apply of before has noted nothing of single keys
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigKey:
     """One key of openclaw.json with something at it that is no map. What is a secret there stands as `***`."""
@@ -28,15 +37,11 @@ class ConfigKey:
 
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
-    """What a gateway reads, and how that differs from the fleet file; `problem` is why nobody can tell.
-
-    Of a difference that is drift somebody has changed the host since `applied_at`. Of another one the file has changed
-    since, and nobody knows whether the host has, too: what was applied is noted of the whole, and not of each key.
-    """
+    """What a gateway reads, and how that differs from the fleet file; `problem` is why nobody can tell."""
 
     child: str
     keys: tuple[ConfigKey, ...] = ()
-    differences: tuple[Change, ...] = ()
+    differences: tuple[tuple[Change, Side], ...] = ()
     applied_at: str = ""
     written_at: str = ""  # when the host's file was written last, in ISO 8601 by its clock
     problem: str = ""

@@ -66,6 +66,7 @@ class Applied:
     mending: tuple[str, ...] = ()  # managed paths on which the apply at work has found drift
     labels: tuple[str, ...] = ()  # names of the labels that the fleet file declared then
     config_keys: tuple[tuple[str, ...], ...] = ()  # paths of openclaw.json that its free-form `config` named
+    config_digests: Mapping[str, str] = field(default_factory=dict)  # dotted key of openclaw.json -> digest, shortened
     managed_files: tuple[str, ...] = ()  # paths in the workspace
     seeded_files: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.text import Text
 
-from reconciler.model import Change, ChildConfig, Json, Outcome, Owner
+from reconciler.model import Change, ChildConfig, Json, Outcome, Owner, Side
 from reconciler.render.outcome import outcome_json
 from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
@@ -26,7 +26,7 @@ def config_table(found: ChildConfig, owner: Owner | None = None) -> Sheet:
 
 def difference_table(found: ChildConfig) -> Sheet:
     """A row for each key that is not as the file says."""
-    rows = tuple(tuple(map(Text, _difference(change, found))) for change in found.differences)
+    rows = tuple(tuple(map(Text, _difference(*changed, found))) for changed in found.differences)
     return Sheet(("KEY", "FILE", "HOST", "CHANGED"), rows, is_name_whole=True)
 
 
@@ -55,7 +55,7 @@ def difference_json(found: Iterable[ChildConfig]) -> Json:
             "applied_at": it.applied_at or None,
             "written_at": it.written_at or None,
             "problem": it.problem or None,
-            "differences": [_difference_json(change) for change in it.differences],
+            "differences": [_difference_json(*changed) for changed in it.differences],
         }
         for it in found
     }
@@ -83,24 +83,20 @@ def path_text(path: Iterable[str]) -> str:
     return harmless(".".join(json.dumps(name) if "." in name or not name else name for name in path))
 
 
-def _difference(change: Change, found: ChildConfig) -> tuple[str, ...]:
+def _difference(change: Change, side: Side, found: ChildConfig) -> tuple[str, ...]:
     path = harmless(change.path.partition(".")[2])
-    return path, _side(change.after), _side(change.before), _who(change, found)
+    return path, _side(change.after), _side(change.before), _who(side, found)
 
 
-def _difference_json(change: Change) -> Json:
+def _difference_json(change: Change, side: Side) -> Json:
     path = change.path.partition(".")[2]
-    return {"path": path, "file": change.after, "host": change.before, "changed": _by(change)}
+    return {"path": path, "file": change.after, "host": change.before, "changed": side}
 
 
-def _by(change: Change) -> str:
-    return "on the host" if change.drift else "in the file, or in both"
-
-
-def _who(change: Change, found: ChildConfig) -> str:
+def _who(side: Side, found: ChildConfig) -> str:
     at, written = (harmless(it[:16]).replace("T", " ") for it in (found.applied_at, found.written_at))
     since = f", since {at}" if at else ""
-    return f"{_by(change)}{since}" + (f", written {written}" if written and change.drift else "")
+    return f"{side}{since}" + (f", written {written}" if written and side in (Side.HOST, Side.BOTH) else "")
 
 
 def _side(value: Json) -> str:

@@ -15,6 +15,7 @@ from reconciler.model import LABEL_PREFIX, Applied, BotProfile, Change, Child, C
 from reconciler.steps.probing import UNRESOLVED
 from reconciler.steps.repairs import digest_at, mended_often
 from reconciler.steps.server import SERVER_LABELS, server_labels
+from reconciler.steps.sides import is_as_applied
 from reconciler.steps.work import HOST_KEY, NEXT_HOST_KEY
 
 # Whether the gateway runs is a matter of start and stop, not of something written.
@@ -268,12 +269,13 @@ def _was_applied(child: Child, name: str, wanted: str) -> bool:
 
 def _with_drift(found: Iterable[Change], child: Child, wanted: Mapping[str, Json]) -> tuple[Change, ...]:
     """The same, told path by path where the apply has noted that: the file may have changed others beside them."""
+    return tuple(replace(it, drift=it.drift or _was_applied_there(child, it.path, wanted)) for it in found)
+
+
+def _was_applied_there(child: Child, path: str, wanted: Mapping[str, Json]) -> bool:
     applied = _applied(child)
-    repairs = applied.repairs if applied else {}
-    return tuple(
-        replace(it, drift=it.drift or (it.path in repairs and _was_applied(child, it.path, digest_at(wanted, it.path))))
-        for it in found
-    )
+    is_noted = applied is not None and is_as_applied(path, applied, wanted)
+    return is_noted or _was_applied(child, path, digest_at(wanted, path))
 
 
 def _applied(child: Child) -> Applied | None:

@@ -29,6 +29,7 @@ from reconciler.steps.gateway import bot_name
 from reconciler.steps.repairs import REPAIR_PERIOD
 from reconciler.steps.runs import UNFINISHED
 from reconciler.steps.server import bot_label
+from reconciler.steps.sides import config_digests
 from reconciler.steps.work import Work, bot_of
 
 
@@ -67,6 +68,7 @@ def ensure_recorded(work: Work) -> bool:
         repairs=repairs,
         labels=tuple(sorted(spec.labels)),
         config_keys=free_keys(spec.config),
+        config_digests=config_digests(spec, work.declared_values()),
         managed_files=files_of_mode(spec, FileMode.MANAGED),
         seeded_files=files_of_mode(spec, FileMode.SEED),
     )

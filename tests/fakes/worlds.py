@@ -41,6 +41,7 @@ from reconciler.model import (
     WorkspaceFile,
 )
 from reconciler.steps.comparison import noted_digests
+from reconciler.steps.sides import config_digests
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 FLEET_KEY = keys.make_key(bytes(range(32)))
@@ -175,6 +176,7 @@ def make_child(name: str, case: dict[str, Any]) -> Child:
         repairs={path: _hours_ago(hours) for path, hours in case.get("repairs", {}).items()},
         labels=tuple(before.labels),
         config_keys=free_keys(before.config),
+        config_digests=config_digests(before, applied_values),
         managed_files=files_of_mode(before, FileMode.MANAGED),
         seeded_files=files_of_mode(before, FileMode.SEED),
     )

@@ -279,10 +279,10 @@ def host_differences(recipe: Recipe) -> list[str]:
 
 
 def is_drift(path: str, recipe: Recipe) -> bool:
-    """The file says what it said: of settings and of labels all together, but for those that were mended of late."""
+    """The file says what it said: of labels all together, but for those that were mended of late."""
     if path in (BACKUPS, PROTECTION, NETWORKS) and recipe.rewritten:
         return False
-    is_one_of_many = path in (PROTECTION, NETWORKS, BIND, "config") and not (path in FOUGHT and recipe.often)
+    is_one_of_many = path in (PROTECTION, NETWORKS) and not (path in FOUGHT and recipe.often)
     return not (is_one_of_many and recipe.withdrawn)
 
 

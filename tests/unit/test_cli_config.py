@@ -134,9 +134,50 @@ def test_what_differs_says_which_side_has_changed(fleet: CommandLine) -> None:
     assert re.search(rf"gateway\.port +18789 +1 +{told}", said.out), said.out
     [found] = json.loads(fleet("config", "diff", "alice", "--json").out)["alice"]["differences"]
     assert found == {"path": "gateway.port", "file": 18789, "host": 1, "changed": "on the host"}
-    fleet.world.change("bob", config={"tools": {"profile": "minimal"}})
-    said = fleet("config", "diff", "bob")
-    assert re.search(r'tools +\{"profile": "minimal"\} +- +in the file, or in both, since', said.out), said.out
+
+
+def sides(fleet: CommandLine) -> dict[str, str]:
+    differences = json.loads(fleet("config", "diff", "alice", "--json").out)["alice"]["differences"]
+    return {it["path"]: it["changed"] for it in differences}
+
+
+def test_each_key_says_by_itself_which_side_has_changed(fleet: CommandLine) -> None:
+    fleet.world.change(
+        "alice", config={"tools": {"profile": "minimal"}, "ui": {"seamColor": "#112233"}, "cron": {"enabled": True}}
+    )
+    fleet.world.apply()
+    write(fleet, lambda it: (it["tools"].update(profile="full"), it["gateway"].update(port=1), it.pop("cron")))
+    changed = {
+        "tools": {"profile": "coding"},
+        "ui": {"seamColor": "#445566"},
+        "logging": {"level": "debug"},
+        "cron": {"enabled": True},
+    }
+    fleet.world.change("alice", config=changed)
+    assert sides(fleet) == {
+        "tools.profile": "in both",
+        "ui.seamColor": "in the file",
+        "logging.level": "in the file",
+        "gateway.port": "on the host",
+        "cron": "on the host",
+    }
+    said = fleet("config", "diff", "alice")
+    assert re.search(r'tools\.profile +"coding" +"full" +in both, since [-0-9: ]+, written', said.out), said.out
+    drifted = {it["path"] for it in planned(fleet) if it["drift"]}
+    assert drifted == {"config.gateway.port", "config.cron"}
+
+
+def planned(fleet: CommandLine) -> list[dict[str, Any]]:
+    [action] = json.loads(fleet("plan", "--json").out)["actions"]
+    found: list[dict[str, Any]] = action["reason"]["changes"]
+    return found
+
+
+def test_an_apply_that_has_noted_nothing_of_single_keys_leaves_that_open(fleet: CommandLine) -> None:
+    note = fleet.world.host("alice").files[files.APPLIED_PATH]
+    note.content = json.dumps({**json.loads(note.content), "config_digests": {}}).encode()
+    fleet.world.change("alice", config={"tools": {"profile": "minimal"}})
+    assert sides(fleet) == {"tools": "in the file, or in both"}
 
 
 def test_keys_of_the_agent_never_differ(fleet: CommandLine) -> None:
