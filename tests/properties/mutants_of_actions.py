@@ -203,12 +203,7 @@ ACTIONS: Final = (
         ('**{("workspace files", path): SEED for path in seeds},', ""),
         ("SEED for path in seeds", "MANAGED for path in seeds"),
     ),
-    *of(
-        "steps/sides",
-        ("return bool(noted) and all(", "return all("),
-        ("applied.config_digests[key] == _digest(values, key)", "True"),
-        ("if INCLUDE not in key)", ")"),
-    ),
+    *of("steps/sides", ("return bool(noted) and all(", "return all(")),
     *of(
         "steps/repairs",
         (">= REPAIRS", "> REPAIRS"),
