@@ -111,8 +111,11 @@ def concealed(value: Any, secrets: list[str]) -> Any:
 
 
 def output(*command: str, seconds: float = PROGRAM_SECONDS) -> str:
-    """What a program prints, also when it fails: they answer "no" by their exit code."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
+    """What a program prints, also when it fails: they answer "no" by their exit code. Raises TimeoutError."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{command[0]} took more than {seconds:g} s: the host is very busy") from None
     return done.stdout.decode("utf-8", "replace")
 
 

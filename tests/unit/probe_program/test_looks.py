@@ -17,6 +17,7 @@ import pytest
 from reconciler.answers import parse_answer
 from reconciler.errors import HostError
 from reconciler.model import Applied, GatewayFacts, Json
+from reconciler.probe_program.reading import output
 from tests.unit.probe_program.conftest import KEY, Disk
 
 
@@ -318,6 +319,11 @@ def test_what_was_applied_is_read_and_nonsense_is_nothing(disk: Disk) -> None:
     assert (applied.config_keys, applied.managed_files) == ((("a", "b.c"),), ("A.md",))
     disk.write("/var/lib/openclaw-deploy/applied.json", '{"tool": 1}')
     assert disk.probe().applied is None
+
+
+def test_a_program_that_takes_too_long_is_said_without_its_text() -> None:
+    with pytest.raises(TimeoutError, match=r"^sleep took more than 0\.1 s: the host is very busy$"):
+        output("sleep", "5", seconds=0.1)
 
 
 def test_half_a_look_is_no_look(disk: Disk) -> None:
