@@ -11,7 +11,7 @@ from reconciler import commands
 from reconciler.errors import HostError
 from reconciler.model import Action, Child, Fleet, Plan
 from reconciler.parallel import in_parallel
-from reconciler.planner.versions import older_state
+from reconciler.planner.versions import left_for
 from reconciler.ports import Ports
 from reconciler.steps.work import CONNECT_TIMEOUT, address_of
 
@@ -26,7 +26,7 @@ def with_losses(plan: Plan, children: Mapping[str, Child], fleet: Fleet, ports: 
 
 
 def _told(action: Action, child: Child, fleet: Fleet, ports: Ports) -> Action:
-    checkpoint = older_state(action, child)
+    checkpoint = left_for(action, child)
     is_a_backup = action.rollback is not None and action.rollback.backup_of != ""  # not on this host yet
     if checkpoint is None or child.server is None or child.facts is None or is_a_backup:
         return action

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.actions.conditions import is_locked_out, shall_run
-from reconciler.model import Change, Child, Kind, Reason, ReasonCode, Situation
+from reconciler.model import Change, Child, Kind, Reason, ReasonCode, Situation, Switch
 from reconciler.steps import CONVERGE, Step
 from reconciler.steps.comparison import differences_at_cloud, to_mend
 from reconciler.steps.notes import to_note
@@ -37,6 +37,8 @@ def reason(child: Child, situation: Situation) -> Reason | None:
     if not found:
         return _unfinished(child) or _unnoted(child) or _crowded(child)
     found = (*found, *to_note(child))
+    if child.facts.switch is not None:
+        return Reason(ReasonCode.UNFINISHED, _cut_off(child.facts.switch), found)
     if all(change.drift for change in found):
         return Reason(ReasonCode.DRIFTED, "drift: changed outside, not in the fleet file", found)
     if any(change.drift for change in found):
@@ -56,7 +58,13 @@ def _unfinished(child: Child) -> Reason | None:
     applied = child.facts.applied if child.facts else None
     if applied is not None and applied.is_finished:
         return None
+    if child.facts is not None and child.facts.switch is not None:
+        return Reason(ReasonCode.UNFINISHED, _cut_off(child.facts.switch))
     return Reason(ReasonCode.UNFINISHED, "the host has no note of a finished apply")
+
+
+def _cut_off(switch: Switch) -> str:
+    return f"an apply was cut off on the way from {switch.origin} to {switch.target}"
 
 
 def _crowded(child: Child) -> Reason | None:

@@ -22,6 +22,7 @@ from reconciler.model import (
     Rollback,
     Severity,
     Situation,
+    Switch,
 )
 from reconciler.planner.stock import few
 from reconciler.steps.versions import has_no_way_down, is_held, linked, pinned, present, way_down
@@ -104,10 +105,14 @@ def _quarantine(hold: Hold, waiting: list[str]) -> Diagnostic:
 def about_switch(action: Action, child: Child, situation: Situation) -> Iterator[str]:
     """What going over to another version means for its user."""
     spec, facts = child.spec, child.facts
+    if facts is not None and facts.switch is not None:
+        yield _about_open_switch(facts, facts.switch, situation)
     is_other = any(change.path == "release.version" for change in action.reason.changes)
+    if facts is not None and spec is not None and facts.switch is not None and action.kind is Kind.UPDATE:
+        is_other = pinned(spec, facts).version != facts.switch.origin  # where it is now, it was not left to be
     if spec is None or facts is None or not (is_other or action.rollback):
         return
-    target, now = pinned(spec, facts).version, linked(facts)
+    target, now = pinned(spec, facts).version, facts.switch.origin if facts.switch else linked(facts)
     if now is None or facts.applied is None:
         return
     older = older_state(action, child)
@@ -124,6 +129,16 @@ def about_switch(action: Action, child: Child, situation: Situation) -> Iterator
     if action.without_copy and not action.rollback:
         yield "no backup of it is made first (--no-backup)"
     yield f"silent for about half a minute, twice; back to {now} with its memory if {target} fails its proof"
+
+
+def _about_open_switch(facts: HostFacts, switch: Switch, situation: Situation) -> str:
+    """Nobody knows whether it was any good, and its host does the same by itself."""
+    cut_off = f"a change from {switch.origin} to {switch.target} was cut off, and is undone first"
+    copied = _undone_for(facts, switch)
+    if copied is None:
+        return cut_off
+    at = copied.at[:16].replace("T", " ")
+    return f"{cut_off}: what it was told since {at} UTC ({_age(copied.at, situation.now)}) is set aside"
 
 
 def about_version(action: Action, child: Child, situation: Situation) -> Iterator[str]:
@@ -162,6 +177,19 @@ def older_state(action: Action, child: Child) -> Checkpoint | None:
     if child.spec is None or child.facts is None or not is_other:
         return None
     return way_down(pinned(child.spec, child.facts).version, child.facts)
+
+
+def left_for(action: Action, child: Child) -> Checkpoint | None:
+    """What the present state is left for: that, or what a change that was cut off is undone for."""
+    facts = child.facts
+    if facts is None or facts.switch is None:
+        return older_state(action, child)
+    return _undone_for(facts, facts.switch)
+
+
+def _undone_for(facts: HostFacts, switch: Switch) -> Checkpoint | None:
+    copied = (checkpoint for checkpoint in facts.checkpoints if checkpoint.id == switch.checkpoint)
+    return next(copied, None) if switch.is_made else None
 
 
 def rollback_of(child: Child, to: str | None) -> Rollback:

@@ -64,6 +64,7 @@ WORDS: Final[Mapping[str, str]] = {
     "sleep-given-up": "what it went to sleep with is given up",
     "switch-intended": "about to go from {from_version} to {to_version}, with checkpoint {checkpoint}",
     "switched": "gone from {from_version} to {to_version}",
+    "switch-undone": "a change from {from_version} to {to_version} that was cut off is undone",
     "go-back-intended": "about to go back from {to_version} to {from_version}",
     "hold-not-forgotten": "that {version} is held could not be taken back",
     "notice-sent": "{arrived} of {users} user(s) were told that it falls silent for a while",

@@ -41,6 +41,7 @@ def ensure_settled(work: Work) -> bool:
     if found is None:
         return False
     install_files(work, "return program")  # somebody may have removed it, and the host has waited for it since
+    work.note("switch-undone", durable=True, **_words(found))
     work.connection().run(commands.go_back())
     clock = work.ports.clock
     deadline = clock.monotonic() + BACK_TIMEOUT

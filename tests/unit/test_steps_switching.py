@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -222,6 +223,37 @@ def test_a_version_that_hangs_its_host_twice_is_not_tried_a_third_time(world: Fa
     [facts] = [child.facts for child in world.client().plan().children.values()]
     assert facts is not None
     assert facts.noted == ()
+
+
+class Killed(BaseException):
+    """Of this process, so nobody brings anything back."""
+
+
+def killed() -> None:
+    raise Killed
+
+
+def test_a_plan_says_what_a_change_that_was_cut_off_is_undone_for(world: FakeFleet) -> None:
+    host = world.host("alice")
+    after(host, "make the switch", killed)
+    world.change("alice", version=NEW)
+    with pytest.raises(Killed):
+        world.apply()
+    host.gateway.remember("my cat is called Mimi")
+    world.clock.sleep(60)  # soon enough: its host goes back by itself
+    [action] = world.client().plan().plan.actions
+    assert action.reason.text == f"an apply was cut off on the way from {OLD} to {NEW}"
+    undone, *others = action.notes
+    assert re.fullmatch(
+        f"a change from {OLD} to {NEW} was cut off, and is undone first: what it was told since .{{16}} UTC "
+        r"\(1 min\) is set aside",
+        undone,
+    )
+    assert f"silent for about half a minute, twice; back to {OLD} with its memory if {NEW} fails its proof" in others
+    assert "1 entry of its conversations came since, and will be set aside" in others
+    world.apply()
+    noted = [event.event for event in world.client()._ports.store.events()]
+    assert noted.count("switch-undone") == 1
 
 
 def test_a_version_whose_proof_is_cut_off_twice_is_not_tried_a_third_time(world: FakeFleet) -> None:
