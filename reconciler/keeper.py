@@ -12,7 +12,7 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.commands.backups import PLACED
-from reconciler.errors import CloudError, FleetError, HostError
+from reconciler.errors import BackupDamaged, CloudError, FleetError, HostError
 from reconciler.model import (
     Backup,
     BackupSettings,
@@ -32,6 +32,7 @@ from reconciler.steps import Work, backups
 from reconciler.steps.backups import Memory
 from reconciler.steps.retention import is_due, left_over, surplus
 from reconciler.steps.runs import fleet_firewalls
+from reconciler.steps.shelf import Shelf
 from reconciler.steps.sleeping import asleep_by_name, note_sleep
 from reconciler.steps.work import uid_of
 
@@ -82,6 +83,7 @@ class Keeper(Shelves):
     def prune(self, names: Iterable[str], *, by_age: bool = True) -> dict[str, tuple[Backup, ...]]:
         """Removes what is more or older than the file keeps, and says what that was; never what somebody wakes from.
 
+        Nothing goes for the sake of a newer one that is damaged: the newest is read first.
         `by_age`: not, where nobody has compared this machine's clock with another. Raises CloudError where nobody can
         tell who does, VaultError.
         """
@@ -89,7 +91,7 @@ class Keeper(Shelves):
         settings = {name: self._settings(name) for name in names}
         if not by_age:
             settings = {name: replace(it, max_age=None) for name, it in settings.items()}
-        return {name: self._prune(name, needed, it) for name, it in settings.items()}
+        return {name: self._prune(name, needed, it, reads=True) for name, it in settings.items()}
 
     def memory(self, source: str, backup: Backup, identity: Secret | None = None) -> Memory:
         """What a gateway can be given before it starts. Raises BackupDamaged, VaultError, Refused."""
@@ -185,10 +187,16 @@ class Keeper(Shelves):
         problem = f"the clocks of {outcome.child} and of this machine differ, so nothing was removed for its age"
         return replace(pruned, problem=problem, advice="see which is wrong: timedatectl on both")
 
-    def _prune(self, name: str, needed: Collection[tuple[str, str]], settings: BackupSettings) -> tuple[Backup, ...]:
+    def _prune(
+        self, name: str, needed: Collection[tuple[str, str]], settings: BackupSettings, *, reads: bool = False
+    ) -> tuple[Backup, ...]:
         now = self._ports.clock.now()
         shelf, kept = self._shelf(settings), self.kept(name)
-        gone = surplus(kept.backups, settings, now, needed, self._doubtful(name))
+        doubtful = self._doubtful(name)
+        gone = surplus(kept.backups, settings, now, needed, doubtful)
+        while reads and gone and (damaged := _damaged(shelf, kept.backups, gone, doubtful)):
+            doubtful |= damaged
+            gone = surplus(kept.backups, settings, now, needed, doubtful)
         halves = [half for known in self.names_of(name) for half in shelf.halves(known)]
         for backup in gone:
             shelf.drop(backup)
@@ -249,3 +257,20 @@ class Keeper(Shelves):
 def _not_pruned(outcome: MadeBackup, error: FleetError) -> MadeBackup:
     """It was made, which is what counts; and what is too old is still there."""
     return replace(outcome, problem=f"what is too old was not removed: {error.summary}", advice=error.advice)
+
+
+def _damaged(
+    shelf: Shelf, there: Iterable[Backup], gone: Collection[Backup], doubtful: Collection[str]
+) -> frozenset[str]:
+    """Of what stays, the newest of each purpose that is not what was kept. Raises VaultError."""
+    trusted = [it for it in there if it not in gone and it.id not in doubtful]
+    newest = {it.purpose: it for it in sorted(trusted, key=lambda backup: backup.id)}
+    return frozenset(it.id for it in newest.values() if not _is_whole(shelf, it))
+
+
+def _is_whole(shelf: Shelf, backup: Backup) -> bool:
+    try:
+        backups.verify(shelf, backup, None)
+    except BackupDamaged:
+        return False
+    return True

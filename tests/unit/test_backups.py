@@ -22,6 +22,7 @@ from reconciler.model import Backup, BackupSettings, Command, Completed, Outcome
 from reconciler.steps.retention import is_due, left_over, surplus
 from reconciler.steps.sleeping import note_sleep
 from reconciler.vaults.directory import DirectoryVault
+from tests.fakes.damage import flip_last_byte
 from tests.fakes.fleets import FakeFleet
 from tests.fakes.worlds import FLEET_KEY
 
@@ -334,6 +335,19 @@ def test_what_somebody_wakes_from_is_kept_whatever_its_age(world: FakeFleet, chi
     assert list(world.client().keeper().kept("alice").backups) == [last, first]
     assert world.client().keeper().prune(["alice", "bob"]) == {"alice": (), "bob": ()}
     note_sleep(world.fleet(), world.ports(), child, None)
+    assert world.client().keeper().prune(["alice"]) == {"alice": (first,)}
+
+
+@pytest.mark.parametrize("settings", [BackupSettings(max_age=timedelta(days=30)), BackupSettings(keep=1)])
+def test_nothing_goes_for_the_sake_of_a_newer_one_that_is_damaged(world: FakeFleet, settings: BackupSettings) -> None:
+    first = made(world.client().keeper())
+    world.clock.sleep(40 * 86400)
+    newest = made(world.client().keeper())
+    [sealed] = [path for path in files(world) if newest.id in path.name and path.suffix == ".age"]
+    flip_last_byte(sealed)
+    world.change("alice", backup=settings)
+    assert world.client().keeper().prune(["alice"]) == {"alice": ()}
+    flip_last_byte(sealed)
     assert world.client().keeper().prune(["alice"]) == {"alice": (first,)}
 
 
