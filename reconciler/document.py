@@ -50,7 +50,7 @@ _SECRET = re.compile(
     r"|AIza[0-9A-Za-z_-]{35}"  # Google
     r"|gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}"  # GitHub
     r"|xox[abprs]-[A-Za-z0-9-]{20,})"  # Slack
-    r"|fleet-key-[0-9]+-|-----BEGIN"
+    r"|fleet-key-[0-9]+-|AGE-SECRET-KEY-1|-----BEGIN"
     r"|^(?:env:)?[A-Za-z0-9]{64}$"  # a Hetzner Cloud token
 )
 

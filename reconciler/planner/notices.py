@@ -130,7 +130,7 @@ def about_action(action: Action, child: Child, situation: Situation) -> Iterator
     if action.kind in (Kind.DESTROY, Kind.REPLACE):
         rebuilt = situation.options.rebuild
         yield from _about_memory(action, child, rebuilt.get(child.name), is_rebuilt=child.name in rebuilt)
-    if action.kind in (Kind.HIBERNATE, Kind.DESTROY, Kind.REPLACE):
+    if action.kind in (Kind.HIBERNATE, Kind.DESTROY, Kind.REPLACE) and not child.server.is_throwaway:
         yield from _about_earlier(action, child)
     if child.spec and action.kind not in (Kind.HIBERNATE, Kind.DESTROY) and child.server.backups and not kept:
         yield "switching the cloud's backups off deletes those there are"

@@ -89,6 +89,7 @@ def verified_lines(found: Iterable[VerifiedBackup]) -> list[tuple[str, str | Non
     for it in found:
         if it.problem or it.backup is None:
             lines.append((f"{it.child}: {harmless(it.problem)}", "red"))
+            lines += [(f"  {harmless(line)}", None) for line in it.advice.splitlines()]
             continue
         how = (
             "opens, and is what its host has made" if it.is_opened else "is what was kept; to open it: --identity FILE"

@@ -328,7 +328,7 @@ def test_what_a_killed_drill_has_left_goes_with_the_next_apply_and_counts_nowher
     [action] = planned.plan.actions
     assert action.child == server.child
     assert action.reason.text == "left by a drill that was cut off, and serves nobody; its server is deleted"
-    assert not any("last copy" in note for note in action.notes)
+    assert not any("last copy" in note or "kept as backups" in note for note in action.notes)
     bill = world.client().plan(["alice"]).plan.total
     world.dialer.silent[server.id] = HostTimedOut("no answer")
     for _ in range(4):
