@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from rich.text import Text
 
+from reconciler.commands.switching import is_aside_name
 from reconciler.model import Child, Hold, Json
 from reconciler.render.table import NO_CELL, Sheet
 from reconciler.render.text import harmless
@@ -54,7 +55,11 @@ def _rows(name: str, child: Child) -> Iterator[tuple[Text, ...]]:
         whose = f", {harmless(checkpoint.of)}'s" if checkpoint.of else ", left" if checkpoint.is_left else ""
         cells = (harmless(name), harmless(checkpoint.id), f"{harmless(checkpoint.version)}{whose}", made, size, now)
         yield tuple(Text(cell) for cell in cells)
-    if not facts.checkpoints:
+    for aside in sorted(filter(is_aside_name, facts.asides), reverse=True):
+        version = aside.partition("@")[2].rstrip("+")
+        cells = (harmless(name), harmless(aside), f"{harmless(version)}, set aside", NO_CELL, NO_CELL, now)
+        yield tuple(Text(cell) for cell in cells)
+    if not facts.checkpoints and not facts.asides:
         yield tuple(Text(cell) for cell in (harmless(name), NO_CELL, NO_CELL, NO_CELL, NO_CELL, now))
 
 
