@@ -18,7 +18,7 @@ MUTANTS: Final = (*PLANNER, *ACTIONS, *OTHERS, *VERSIONS)
 PACKAGES: Final = ("planner", "actions")
 MODULES: Final = (
     *("offers", "ownership", "selection", "planfile"),
-    *("steps/comparison", "steps/notes", "steps/repairs", "steps/versions"),
+    *("steps/comparison", "steps/notes", "steps/repairs", "steps/sides", "steps/versions"),
 )
 # What these ask that decides nothing about a plan: values and words, what is written on hosts, and steps, which act.
 ASKED: Final = frozenset(
@@ -69,6 +69,11 @@ SPEAKING: Final = frozenset(
         # what a person asks for rung by rung, or writes, and no plan has: tests/unit/test_cli_resuscitate.py
         *("actions/__init__.steps_of", "actions/resuscitate.reason", "actions/configure.reason"),
         "actions/update._crowded",  # tests/unit/test_rollouts.py
+        # what an apply that was cut off has left: tests/unit/test_steps_switching.py, no world has one
+        *("actions/update._cut_off", "planner/versions._about_open_switch"),
+        *("planner/versions._undone_for", "planner/versions.left_for"),
+        # which side has changed a key, for people, and what is noted for that: tests/unit/test_cli_config.py
+        *("steps/sides.side_of", "steps/sides.config_digests", "steps/sides._digest"),
         *("planner/versions._age", "planner/versions._diagnostic"),
         # what a replacement has left: tests/unit/test_replacing.py and tests/crash/test_replacing.py have what is done
         *("ownership.Owned.servers", "ownership._too_many_successors"),

@@ -203,7 +203,11 @@ ACTIONS: Final = (
         ('**{("workspace files", path): SEED for path in seeds},', ""),
         ("SEED for path in seeds", "MANAGED for path in seeds"),
     ),
-    *of("steps/sides", ("return bool(noted) and all(", "return all(")),
+    *of(
+        "steps/sides",
+        ("return bool(noted) and all(", "return all("),
+        ('f"{key}.".startswith(f"{it}.") or ', ""),
+    ),
     *of(
         "steps/repairs",
         (">= REPAIRS", "> REPAIRS"),

@@ -264,7 +264,7 @@ PLANNER: Final = (
         ("if is_asleep(child) and is_protected(child):", "if is_protected(child):"),
         ("elif action.kind is Kind.REPLACE:", "elif False:"),
         ("elif child.server and not child.is_unfinished and not", "elif child.server and not"),
-        (" and not child.server.is_throwaway:", ":"),
+        ("not child.is_unfinished and not child.server.is_throwaway:", "not child.is_unfinished:"),
         ("if asleep.backup else", "if True else"),
         ("and child.server.backups and not kept:", "and child.server.backups:"),
         ("and child.server.backups and not kept:", "and not kept:"),
