@@ -39,12 +39,12 @@ from reconciler.steps import Work
 from reconciler.steps.backups import Memory
 from reconciler.steps.firewalls import ensure_fleet_resources, remove_unwanted_firewalls
 from reconciler.steps.memory import start_again
+from reconciler.steps.parts import Asked, Keeping, Replacing
 from reconciler.steps.quarantine import held_by_hosts
 from reconciler.steps.replacing import may_go_back
 from reconciler.steps.runs import Ending, close_runs, fleet_firewalls, open_run
 from reconciler.steps.trees import Key, Trees
 from reconciler.steps.versions import present
-from reconciler.steps.work import Asked, Keeping, Replacing
 
 WORKERS: Final = 32
 NO_TREES: Final[Mapping[Key, str]] = MappingProxyType({})

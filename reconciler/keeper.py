@@ -12,7 +12,7 @@ from typing import Final
 
 from reconciler import commands
 from reconciler.commands.backups import PLACED
-from reconciler.errors import BackupDamaged, CloudError, FleetError, HostError
+from reconciler.errors import CloudError, FleetError, HostError
 from reconciler.model import (
     Backup,
     BackupSettings,
@@ -265,12 +265,4 @@ def _damaged(
     """Of what stays, the newest of each purpose that is not what was kept. Raises VaultError."""
     trusted = [it for it in there if it not in gone and it.id not in doubtful]
     newest = {it.purpose: it for it in sorted(trusted, key=lambda backup: backup.id)}
-    return frozenset(it.id for it in newest.values() if not _is_whole(shelf, it))
-
-
-def _is_whole(shelf: Shelf, backup: Backup) -> bool:
-    try:
-        backups.verify(shelf, backup, None)
-    except BackupDamaged:
-        return False
-    return True
+    return frozenset(it.id for it in newest.values() if not backups.is_whole(shelf, it))

@@ -141,6 +141,15 @@ def verify(shelf: Shelf, backup: Backup, identity: Secret | None) -> None:
         _check(backup, opened.digest.hexdigest())
 
 
+def is_whole(shelf: Shelf, backup: Backup) -> bool:
+    """What it is the note of is read back: its note alone is no copy, and something is to go. Raises VaultError."""
+    try:
+        verify(shelf, backup, None)
+    except BackupDamaged:
+        return False
+    return True
+
+
 def fetch(shelf: Shelf, backup: Backup, identity: Secret, target: Path) -> None:
     """`target`, which must not be there, is the plain archive for its owner alone. Raises BackupDamaged, OSError."""
     verify(shelf, backup, identity)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from reconciler import commands
 from reconciler.commands.switching import NOTES, is_aside_name
-from reconciler.errors import BackupDamaged, CommandFailed, HostError
+from reconciler.errors import CommandFailed, HostError
 from reconciler.fleet import former_names
 from reconciler.ids import ID_FORMAT, free_id, moment_of
 from reconciler.model import Backup, BackupSettings, Checkpoint, Purpose
@@ -40,7 +40,7 @@ def _keep_checkpoint(
     uid = uid_of(work.existing())
     same = (it for it in known if checkpoint.archive and it.digest == checkpoint.archive)
     there = (it for it in same if it.uid == uid or it.purpose is not Purpose.EARLIER)
-    return next((backup for backup in there if _is_whole(backup, shelf)), None) or _keep_earlier(
+    return next((backup for backup in there if backups.is_whole(shelf, backup)), None) or _keep_earlier(
         work, checkpoint.id, checkpoint, known, shelf, settings
     )
 
@@ -51,7 +51,7 @@ def _keep_earlier(
     """`kept` is its name on the host. Nothing writes there any more, so what is kept of it already is the same."""
     uid, same = uid_of(work.existing()), (checkpoint.version, checkpoint.at)
     there = (it for it in known if it.purpose is Purpose.EARLIER and it.uid == uid and (it.version, it.at) == same)
-    if (found := next((backup for backup in there if _is_whole(backup, shelf)), None)) is not None:
+    if (found := next((backup for backup in there if backups.is_whole(shelf, backup)), None)) is not None:
         return found
     host = work.connection()
     name = free_id(datetime.strptime(checkpoint.id, ID_FORMAT).replace(tzinfo=UTC), shelf.ids(work.name))
@@ -65,12 +65,3 @@ def _keep_earlier(
             f"what its host has kept of before, {kept}, cannot be copied off it: {error.summary}",
             f"if nobody needs it: fleet ssh {work.name}, then take it away from under {NOTES}",
         ) from error
-
-
-def _is_whole(backup: Backup, shelf: Shelf) -> bool:
-    """Its note alone is no copy: what it is the note of is read back, for the original goes."""
-    try:
-        backups.verify(shelf, backup, None)
-    except BackupDamaged:
-        return False
-    return True
